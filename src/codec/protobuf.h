@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// protobuf.h: the protobuf wire format, field by field; no generated code, no allocation.
+//
+//     ProtoReader r = proto_reader(bytes);
+//     while (proto_next(&r)) switch (r.field) { case 1: name = r.bytes; break; ... }
+//     if (r.failed) ...
+#pragma once
+
+#include "base/buf.h"
+#include "base/reader.h"
+
+typedef enum ProtoWire { PROTO_VARINT = 0, PROTO_FIXED64 = 1, PROTO_BYTES = 2, PROTO_FIXED32 = 5 } ProtoWire;
+
+typedef struct ProtoReader {
+    Reader reader;
+    bool failed;
+    uint32_t field;
+    ProtoWire wire;
+    uint64_t number; // varint and fixed
+    Str bytes;       // PROTO_BYTES: a view
+} ProtoReader;
+
+ProtoReader proto_reader(Str message);
+// Reads the next field; false at the end or on failure. Groups are refused.
+bool proto_next(ProtoReader *r);
+double proto_double(const ProtoReader *r);     // of a fixed64
+int64_t proto_zigzag(const ProtoReader *r);    // of a varint
+// Repeated scalars arrive packed or one by one; these read the values of a packed field.
+bool proto_packed_next(Reader *packed, ProtoWire wire, uint64_t *ret_number);
+
+void proto_add_varint(Buf *buf, uint32_t field, uint64_t value);
+void proto_add_zigzag(Buf *buf, uint32_t field, int64_t value);
+void proto_add_double(Buf *buf, uint32_t field, double value);
+void proto_add_bytes(Buf *buf, uint32_t field, Str bytes);
+// Begins a nested message of unknown length; `proto_end` puts the length in front.
+size_t proto_begin(Buf *buf, uint32_t field);
+void proto_end(Buf *buf, size_t begin);

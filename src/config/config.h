@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// config.h: fills a struct from YAML by a field table. Decoding, defaults, checks, printing back and the reference page come from
+// the same table, so they agree. Any mistake is told as file:line:column with the key's name.
+#pragma once
+
+#include "base/buf.h"
+#include "codec/yaml.h"
+
+typedef enum ConfigKind {
+    CONFIG_BOOL,        // bool
+    CONFIG_I64,         // int64_t
+    CONFIG_U64,         // uint64_t
+    CONFIG_DOUBLE,      // double
+    CONFIG_STR,         // Str
+    CONFIG_SECRET,      // Str, printed as <secret>
+    CONFIG_DURATION,    // int64_t milliseconds, Prometheus duration
+    CONFIG_SIZE,        // uint64_t bytes, "10MB": powers of two, unit mandatory, 0 allowed
+    CONFIG_ENUM,        // int, one of `words`
+    CONFIG_PATH,        // Str, joined to the folder of the file
+    CONFIG_STR_LIST,    // ConfigStrList
+    CONFIG_STR_MAP,     // ConfigStrMap
+    CONFIG_STR_LIST_MAP,// ConfigStrListMap: url parameters
+    CONFIG_STRUCT,      // a struct inside, described by `table`
+    CONFIG_STRUCT_PTR,  // pointer to a struct, NULL when absent
+    CONFIG_STRUCT_LIST, // ConfigList of structs
+    CONFIG_INLINE,      // a struct inside whose keys stand at this level
+    CONFIG_CUSTOM,      // decode and print by functions
+} ConfigKind;
+
+typedef struct ConfigStrList {
+    Str *items;
+    size_t count;
+} ConfigStrList;
+
+typedef struct ConfigStrMap {
+    Str *keys;
+    Str *values;
+    size_t count;
+} ConfigStrMap;
+
+typedef struct ConfigStrListMap {
+    Str *keys;
+    ConfigStrList *values;
+    size_t count;
+} ConfigStrListMap;
+
+typedef struct ConfigList {
+    void *items; // structs side by side, `table->bytes` each
+    size_t count;
+} ConfigList;
+
+typedef struct ConfigReader ConfigReader;
+typedef struct ConfigTable ConfigTable;
+
+typedef struct ConfigField {
+    const char *key;
+    ConfigKind kind;
+    size_t offset;            // of the member
+    const char *help;         // a line for the reference page
+    const char *default_text; // as it would stand in YAML; NULL: zero
+    const char *const *words; // CONFIG_ENUM: NULL-terminated; the value is the index
+    const ConfigTable *table; // struct kinds
+    int64_t min, max;         // numbers, durations (ms), sizes; both 0: no limit
+    bool required;
+    bool always_print;        // printed even when it is the default
+    size_t present_offset;    // != 0: a bool member that tells that the key stood in the file
+    // CONFIG_CUSTOM
+    bool (*decode)(ConfigReader *reader, const YamlNode *node, void *member, Error *err);
+    void (*print)(Buf *buf, int indent, const char *key, const void *member);
+} ConfigField;
+
+struct ConfigTable {
+    const char *name; // for the reference page: "scrape_config"
+    size_t bytes;     // sizeof the struct
+    const ConfigField *fields;
+    size_t count;
+    // Runs after the fields are filled: checks across fields, compiles regexes. `node` is there for its place. May be NULL.
+    bool (*finish)(ConfigReader *reader, const YamlNode *node, void *object, Error *err);
+};
+
+#define CONFIG_TABLE(struct_type, table_name, field_array, finish_fn)                              \
+    {                                                                                              \
+        .name = table_name, .bytes = sizeof(struct_type), .fields = field_array,                   \
+        .count = COUNT_OF(field_array), .finish = finish_fn                                        \
+    }
+
+struct ConfigReader {
+    Arena *arena;   // everything decoded lives here
+    Str file_name;  // for errors
+    Str folder;     // for CONFIG_PATH
+    void *context;  // the caller's own, for custom decoders
+    // Called for each object that a `finish` made which owns more than arena memory (a Regex); config_reader_release frees all.
+    struct ConfigRelease *releases;
+};
+
+// Fills *object (zeroed, then defaults, then the node's keys). Unknown and duplicate keys are errors; so are null list items.
+bool config_decode(ConfigReader *reader, const ConfigTable *table, const YamlNode *node, void *object, Error *err) MUST_CHECK;
+// Only the defaults (then `finish` is not called).
+void config_defaults(Arena *arena, const ConfigTable *table, void *object);
+// ERR_INVALID "file:line:column: text".
+bool config_error(const ConfigReader *reader, const YamlNode *node, Error *err, const char *fmt, ...) PRINTF(4, 5);
+// Remembers that `release(object)` must run when the configuration dies.
+void config_on_release(ConfigReader *reader, void (*release)(void *), void *object);
+void config_release(ConfigReader *reader);
+
+// YAML of the object: fields that differ from their default, in table order; secrets masked.
+void config_print(Buf *buf, int indent, const ConfigTable *table, const void *object);
+// The reference page of one table in Markdown.
+void config_describe(Buf *buf, const ConfigTable *table);
+
+// "512MB", "1GB": size as Prometheus' units.Base2Bytes.
+bool config_size_parse(Str text, uint64_t *ret_bytes, Error *err) MUST_CHECK;
+void config_size_print(Buf *buf, uint64_t bytes);

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// exposition.h: reads scraped bodies. A pull parser over the body; nothing is copied unless an escape forces it.
+//
+//     Exposition parser;
+//     exposition_init(&parser, EXPOSITION_TEXT, body, &arena);
+//     while (exposition_next(&parser)) switch (parser.kind) { ... }
+//     if (parser.failed) ... parser.err names line and column
+//
+// Facts: prometheus.md sections 5.2 to 5.4.
+#pragma once
+
+#include "metric/sample.h"
+
+typedef enum ExpositionFormat { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS, EXPOSITION_PROTOBUF } ExpositionFormat;
+
+typedef enum ExpositionKind {
+    EXPOSITION_SAMPLE, // series_text, value, t_ms if has_t
+    EXPOSITION_HISTOGRAM,
+    EXPOSITION_TYPE,   // name, type
+    EXPOSITION_HELP,   // name, text
+    EXPOSITION_UNIT,   // name, text
+    EXPOSITION_COMMENT,
+} ExpositionKind;
+
+typedef struct Exposition {
+    ExpositionFormat format;
+    Str body;
+    Arena *arena;
+    const char *at;   // the next unread byte
+    const char *line; // start of the current line
+    uint64_t line_number;
+
+    ExpositionKind kind;
+    // The identity of a sample as it stands in the body: name and braces, up to the white space before the value. Equal bytes mean
+    // an equal series, so a caller that remembers last scrape's texts in order need not parse labels at all.
+    Str series_text;
+    double value;
+    int64_t t_ms;
+    bool has_t;
+    const Histogram *histogram;
+    Str name; // of metadata lines
+    Str text;
+    MetricType type;
+    bool has_exemplar;
+    Str exemplar_text;
+
+    bool failed;
+    Error err;
+} Exposition;
+
+void exposition_init(Exposition *parser, ExpositionFormat format, Str body, Arena *arena);
+// False at the end and on failure.
+bool exposition_next(Exposition *parser);
+// Hot path: if the next line begins with `guess` (last scrape's series_text) followed by a blank, takes it as the sample's
+// identity without looking inside. False (nothing consumed) otherwise: call exposition_next.
+bool exposition_next_guess(Exposition *parser, Str guess);
+// Labels of the current sample, "__name__" included, sorted, unescaped; `le` and `quantile` are rendered anew as OpenMetrics floats when
+// the metric's type says so. Fails with the place in the line.
+bool exposition_labels(Exposition *parser, Arena *arena, Labels *ret_labels, Error *err) MUST_CHECK;
+bool exposition_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exemplar, Error *err) MUST_CHECK;
+
+// The format of a Content-Type header; false if blank or unknown.
+bool exposition_format_of(Str content_type, ExpositionFormat *ret_format);

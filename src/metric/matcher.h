@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// matcher.h: one condition on a label: = != =~ !~. A missing label has the empty value.
+#pragma once
+
+#include "base/regex.h"
+#include "metric/labels.h"
+
+typedef enum MatchKind { MATCH_EQUAL, MATCH_NOT_EQUAL, MATCH_REGEX, MATCH_NOT_REGEX } MatchKind;
+
+typedef struct Matcher {
+    MatchKind kind;
+    Str name;
+    Str value;        // the literal or the pattern
+    Regex *regex;     // only for regex kinds without a literal set
+    Str *literals;    // regex kinds whose pattern is a set of literals (at most 256), sorted
+    size_t literal_count;
+    Str prefix;       // literal prefix of a pattern, maybe empty
+    bool matches_empty;
+} Matcher;
+
+// Strings are copied into the arena; the compiled regex is owned by the matcher: matcher_deinit. Fails ERR_INVALID on a bad pattern.
+bool matcher_init(Matcher *ret_matcher, MatchKind kind, Str name, Str value, Arena *arena, Error *err) MUST_CHECK;
+void matcher_deinit(Matcher *matcher);
+bool matcher_matches(const Matcher *matcher, Str value);
+// All matchers against one label set.
+bool matchers_match(const Matcher *matchers, size_t count, Labels labels);
+// name=~"value", as Matcher.String().
+void matcher_print(Buf *buf, const Matcher *matcher);

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// http_client.h: HTTP requests on libcurl multi, driven by one event loop thread that owns all connections of a HttpClient. Scrapes, remote
+// write, webhooks.
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "net/loop.h"
+
+// The http_config block of the configuration (prometheus.md section 1.5), with its field table.
+typedef struct HttpTlsConfig {
+    Str ca, ca_file, cert, cert_file, key, key_file, server_name;
+    bool insecure_skip_verify;
+    int min_version, max_version; // 0 unset, else 1..4 for TLS10..TLS13
+} HttpTlsConfig;
+
+typedef struct HttpBasicAuth {
+    Str username, username_file, password, password_file;
+} HttpBasicAuth;
+
+typedef struct HttpAuthorization {
+    Str type, credentials, credentials_file;
+} HttpAuthorization;
+
+typedef struct HttpClientConfig {
+    HttpBasicAuth *basic_auth;        // NULL: absent
+    HttpAuthorization *authorization; // NULL: absent
+    Str bearer_token, bearer_token_file; // legacy; folded into authorization by the table's finish
+    bool follow_redirects;
+    bool enable_http2;
+    HttpTlsConfig tls_config;
+    Str proxy_url, no_proxy;
+    bool proxy_from_environment;
+    ConfigStrListMap proxy_connect_header;
+    ConfigList http_headers; // HttpHeaderConfig
+} HttpClientConfig;
+
+extern const ConfigTable http_client_config_table;
+
+typedef struct HttpClient HttpClient;
+
+// One per configuration block (it keeps connections, certificates and credentials files; files are read anew when they change).
+// `config` must outlive the client. All requests run on `loop`'s thread.
+bool http_client_new(Loop *loop, const HttpClientConfig *config, HttpClient **ret_client, Error *err) MUST_CHECK;
+// On the loop's thread. Cancels what runs (their done is called with ERR_CANCELED). Accepts NULL.
+void http_client_free(HttpClient *client);
+
+typedef struct HttpCall HttpCall;
+
+typedef struct HttpResponse {
+    int status;         // 0 if there was no answer
+    Str body;           // decompressed (gzip, deflate, zstd if asked for); a view, good until done returns
+    Str content_type;
+    size_t wire_bytes;  // as received, before decompression
+    int64_t took_ns;
+    const Error *err;   // NULL: an answer came (any status)
+} HttpResponse;
+
+typedef struct HttpCallOptions {
+    Str method;        // empty: GET
+    Str url;
+    const Str *headers; // "Name: value" each
+    size_t header_count;
+    Str body;
+    int64_t timeout_ms;
+    size_t body_bytes_max; // of the answer after decompression; 0: 1 GiB. Above: ERR_LIMIT
+    bool accept_gzip;
+    Buf *body_buf;     // gathers the answer; the caller keeps it for reuse from call to call
+    void (*done)(void *arg, const HttpResponse *response); // on the loop's thread
+    void *arg;
+} HttpCallOptions;
+
+// Loop thread only. Strings are copied. `done` is called exactly once, never from inside http_call.
+HttpCall *http_call(HttpClient *client, const HttpCallOptions *options);
+void http_call_cancel(HttpCall *call);
+
+// A blocking call for tools and tests: own loop, own thread. The body lives in the arena.
+bool http_fetch(const HttpClientConfig *config, const HttpCallOptions *options, Arena *arena, int *ret_status, Str *ret_body,
+                Error *err) MUST_CHECK;

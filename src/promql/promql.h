@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// promql.h: the query language. Text in, values out; asks any Source.
+//
+// Thread: an Engine may be used from any number of threads at once.
+#pragma once
+
+#include "base/clock.h"
+#include "base/thread.h"
+#include "client/registry.h"
+#include "codec/json_writer.h"
+#include "metric/source.h"
+
+// Feature names as --enable-feature has them.
+typedef struct PromqlFeatures {
+    bool experimental_functions;   // promql-experimental-functions
+    bool duration_expressions;     // on by default since 3.14
+    bool extended_range_selectors; // promql-extended-range-selectors: anchored, smoothed
+    bool fill_modifiers;           // promql-binop-fill-modifiers
+    bool delayed_name_removal;     // promql-delayed-name-removal
+    bool start_timestamps;         // use-start-timestamps
+    bool type_and_unit_labels;     // type-and-unit-labels
+    bool per_step_stats;           // promql-per-step-stats
+} PromqlFeatures;
+
+typedef struct Engine Engine;
+
+typedef struct EngineOptions {
+    Clock *clock;
+    Registry *registry; // prometheus_engine_*; NULL: none
+    ThreadPool *pool;   // NULL: everything on the caller
+    PromqlFeatures features;
+    int64_t lookback_ms;         // 5 min
+    int64_t timeout_ms;          // 2 min
+    int concurrency_max;         // 20: more queries wait
+    uint64_t samples_max;        // 50 000 000 samples in memory of one query
+    uint64_t memory_bytes_max;   // of one query; 0: none
+    int64_t default_step_ms;     // of subqueries without a step: the global evaluation interval, 1 min
+} EngineOptions;
+
+void engine_options_default(EngineOptions *ret_options);
+Engine *engine_new(const EngineOptions *options);
+void engine_free(Engine *engine); // accepts NULL
+void engine_set_default_step(Engine *engine, int64_t step_ms);
+
+typedef enum QueryKind { QUERY_SCALAR, QUERY_STRING, QUERY_VECTOR, QUERY_MATRIX } QueryKind;
+
+typedef struct QuerySeries {
+    Labels labels;
+    SampleColumns samples; // a vector has exactly one each
+} QuerySeries;
+
+typedef struct QueryStats {
+    double eval_total_s, result_sort_s, preparation_s, inner_eval_s, queue_s, exec_total_s;
+    uint64_t samples_total, samples_peak, samples_read;
+    uint64_t *samples_per_step; // with per_step_stats and `stats_all`
+} QueryStats;
+
+typedef struct QueryResult {
+    QueryKind kind;
+    int64_t t_ms;  // of a scalar, string or vector
+    double scalar;
+    Str string;
+    QuerySeries *series; // a matrix is sorted by labels, a vector is as the engine made it
+    size_t count;
+    StrList warnings; // "PromQL warning: ... (1:2)", each once
+    StrList infos;
+    QueryStats stats;
+} QueryResult;
+
+typedef struct QueryRequest {
+    Str query;
+    bool is_range;
+    int64_t start_ms; // an instant query's time
+    int64_t end_ms;
+    int64_t step_ms;
+    int64_t lookback_ms; // 0: the engine's
+    int64_t timeout_ms;  // 0: the engine's; never more than that
+    bool stats_all;
+    // Asked now and then: true ends the query with ERR_CANCELED. May be NULL.
+    bool (*is_canceled)(void *arg);
+    void *arg;
+} QueryRequest;
+
+// What kind of failure: becomes errorType in the API.
+//   ERR_INVALID  bad_data: does not parse or type-check; the text begins "line:column: parse error: "
+//   ERR_LIMIT    execution; ERR_TIMEOUT timeout; ERR_CANCELED canceled; others internal
+// Everything in *ret_result lives in the arena, except label strings, which live in it, too.
+bool engine_query(Engine *engine, Source *source, const QueryRequest *request, Arena *arena, QueryResult *ret_result, Error *err)
+    MUST_CHECK;
+
+// A selector alone, as in match[]: metric name and matchers, no offset, no range. The matchers' regexes are freed by
+// promql_matchers_free.
+bool promql_parse_selector(Str text, Arena *arena, Matcher **ret_matchers, size_t *ret_count, Error *err) MUST_CHECK;
+void promql_matchers_free(Matcher *matchers, size_t count);
+
+// Only parse and type-check.
+bool promql_check(Str query, const PromqlFeatures *features, Error *err) MUST_CHECK;
+// The pretty-printed form, as /api/v1/format_query.
+bool promql_format(Str query, const PromqlFeatures *features, Buf *out, Error *err) MUST_CHECK;
+// The tree, as /api/v1/parse_query.
+bool promql_tree_json(Str query, const PromqlFeatures *features, JsonWriter *json, Error *err) MUST_CHECK;
+// The matchers of all selectors in the query, for query_exemplars: arrays in the arena, regexes owned by them.
+bool promql_selectors(Str query, const PromqlFeatures *features, Arena *arena, Matcher ***ret_matchers, size_t **ret_counts,
+                      size_t *ret_count, Error *err) MUST_CHECK;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// tsdb.h: keeps samples. A Source and a Sink over one data directory in Prometheus' own formats.
+//
+//     <dir>/lock  wal/  wbl/  chunks_head/  <ULID>/ (blocks)
+//
+// Thread: any for every function here.
+#pragma once
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "client/registry.h"
+#include "codec/json_writer.h"
+#include "metric/sink.h"
+#include "metric/source.h"
+
+typedef struct Tsdb Tsdb;
+
+typedef enum TsdbSync {
+    TSDB_SYNC_NONE,     // the kernel has it: survives a crash of the process; power cut loses what the kernel held
+    TSDB_SYNC_INTERVAL, // and fdatasync every wal_sync_interval_ms
+    TSDB_SYNC_COMMIT,   // fdatasync before a commit returns
+} TsdbSync;
+
+typedef enum TsdbCompression { TSDB_COMPRESSION_NONE, TSDB_COMPRESSION_SNAPPY, TSDB_COMPRESSION_ZSTD } TsdbCompression;
+
+typedef struct TsdbOptions {
+    Str dir;
+    Fs *fs;
+    Clock *clock;
+    Registry *registry; // prometheus_tsdb_* and narthex_tsdb_* metrics; NULL: none
+    bool no_lockfile;
+    int64_t min_block_ms;              // 2 h
+    int64_t max_block_ms;              // 31 d or a tenth of the retention
+    int64_t retention_ms;              // 15 d; 0: for ever
+    uint64_t retention_bytes;          // 0: no limit
+    int64_t out_of_order_window_ms;    // 0: refused
+    uint64_t wal_segment_bytes;        // 128 MiB, a multiple of 32 KiB
+    TsdbCompression wal_compression;   // snappy
+    TsdbSync wal_sync;                 // interval
+    int64_t wal_sync_interval_ms;      // 5000
+    int samples_per_chunk;             // 120
+    uint64_t max_exemplars;            // 0: off
+} TsdbOptions;
+
+void tsdb_options_default(TsdbOptions *ret_options);
+
+// Takes the lock file, opens blocks, replays the log, starts the maintenance thread (compaction, retention, sync).
+bool tsdb_open(const TsdbOptions *options, Tsdb **ret_tsdb, Error *err) MUST_CHECK;
+// Flushes, stops, gives the lock back. Open queriers must be closed before.
+void tsdb_close(Tsdb *tsdb);
+
+Sink *tsdb_sink(Tsdb *tsdb);
+Source *tsdb_source(Tsdb *tsdb);
+
+// Applies what a reload may change: retention and the out-of-order window.
+void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes, int64_t out_of_order_window_ms);
+
+// Cuts everything compactable out of the head now and applies retention: what the maintenance thread does each minute.
+bool tsdb_compact(Tsdb *tsdb, Error *err) MUST_CHECK;
+// A block of the head (unless skip_head) and hard links of all blocks below <dir>/snapshots/<name>. The name lives in the arena.
+bool tsdb_snapshot(Tsdb *tsdb, bool skip_head, Arena *arena, Str *ret_name, Error *err) MUST_CHECK;
+// Tombstones for the matching series between both times, inclusive.
+bool tsdb_delete(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Error *err)
+    MUST_CHECK;
+// Rewrites blocks that have tombstones.
+bool tsdb_clean_tombstones(Tsdb *tsdb, Error *err) MUST_CHECK;
+
+typedef struct TsdbNamedCount {
+    Str name;
+    uint64_t value;
+} TsdbNamedCount;
+
+typedef struct TsdbStats {
+    uint64_t series, label_pairs, chunks;
+    int64_t min_t_ms, max_t_ms; // of the head; INT64_MAX and INT64_MIN when empty
+    TsdbNamedCount *series_by_metric;
+    size_t series_by_metric_count;
+    TsdbNamedCount *values_by_label;
+    size_t values_by_label_count;
+    TsdbNamedCount *bytes_by_label;
+    size_t bytes_by_label_count;
+    TsdbNamedCount *series_by_pair; // "name=value"
+    size_t series_by_pair_count;
+} TsdbStats;
+
+// The `limit` largest of each list, largest first.
+void tsdb_stats(Tsdb *tsdb, size_t limit, Arena *arena, TsdbStats *ret_stats);
+
+// Writes the array of all blocks' meta.json objects.
+void tsdb_blocks_json(Tsdb *tsdb, JsonWriter *json);
+
+// Oldest sample kept anywhere, newest sample anywhere; false if there is none.
+bool tsdb_time_range(Tsdb *tsdb, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms);
+
+// Newest metadata of series with this metric name, as poured in; for remote write of metadata. False if unknown.
+bool tsdb_metadata(Tsdb *tsdb, Str metric_name, Arena *arena, Metadata *ret_metadata);
+
+// Exemplars of the matching series in rising time (empty when off): parallel arrays in the arena.
+typedef struct TsdbExemplars {
+    Labels *series;
+    Exemplar **exemplars;
+    size_t *exemplar_counts;
+    size_t count;
+} TsdbExemplars;
+bool tsdb_exemplars(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
+                    TsdbExemplars *ret_exemplars, Error *err) MUST_CHECK;
