@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// head_chunks.h: the head's full chunks on disk, <dir>/%06d (prometheus.md 6.2), written behind a buffer and read by mmap.
+//
+//     | magic 0x0130BC91 | version 1 | 3 x 0 |
+//     | series ref u64 | mint u64 | maxt u64 | encoding u8 (bit 7: out of order) | len uvarint | data | CRC-32C | ...
+//
+// A ref is file number << 32 | offset of the chunk. Files have at most 128 MiB; the newest grows, the others are sealed. What is still
+// in the buffer at a crash is lost; the log has its samples.
+// Thread: any for every function; one writer at a time waits for the other.
+#pragma once
+
+#include "base/fs.h"
+#include "tsdb/chunk.h"
+
+typedef struct HeadChunks HeadChunks;
+typedef struct HeadChunksFile HeadChunksFile;
+typedef uint64_t HeadChunkRef; // 0 is none
+
+typedef struct HeadChunk {
+    uint64_t series_ref;
+    HeadChunkRef ref;
+    int64_t min_t_ms;
+    int64_t max_t_ms;
+    ChunkEncoding encoding;
+    bool out_of_order;
+    uint16_t count; // samples
+    Str bytes;      // the chunk itself
+} HeadChunk;
+
+// Sees each chunk on disk in file order; false stops the walk with `err`.
+typedef bool (*HeadChunkFn)(void *arg, const HeadChunk *chunk, Error *err);
+
+typedef struct HeadChunksRepair {
+    bool torn;           // something was cut off
+    uint64_t file;       // where
+    uint64_t offset;     // first byte that was not understood
+    uint64_t lost_bytes; // from there to the ends of this and all later files
+    char reason[160];
+} HeadChunksRepair;
+
+// Opens (and makes) the folder and walks through all chunks. A file that is not whole is cut at its last good chunk, later files are
+// moved aside to <file>.corrupt: their samples are still in the log or told as lost in ret_repair (may be NULL), which the caller logs.
+bool head_chunks_open(Fs *fs, Str dir, HeadChunkFn each, void *arg, HeadChunks **ret_chunks, HeadChunksRepair *ret_repair,
+                      Error *err) MUST_CHECK;
+// Flushes; accepts NULL.
+void head_chunks_close(HeadChunks *chunks);
+
+// Takes a full chunk into the buffer, cutting a new file where it does not fit. Nothing of `bytes` is kept.
+// Fails ERR_IO when the disk refuses and the buffer is full: keep the chunk and try again later.
+bool head_chunks_write(HeadChunks *chunks, uint64_t series_ref, int64_t min_t_ms, int64_t max_t_ms, ChunkEncoding encoding,
+                       bool out_of_order, Str bytes, HeadChunkRef *ret_ref, Error *err) MUST_CHECK;
+bool head_chunks_flush(HeadChunks *chunks, Error *err) MUST_CHECK;
+// The next write goes to a new file (after the head was truncated, so that old files can go).
+void head_chunks_cut(HeadChunks *chunks);
+
+// A pinned view of one chunk: its file stays mapped until released.
+typedef struct HeadChunkView {
+    HeadChunk chunk;
+    HeadChunksFile *file;
+    void *owned;
+} HeadChunkView;
+
+// Fails ERR_CORRUPT if the ref does not point at a whole chunk.
+bool head_chunks_read(HeadChunks *chunks, HeadChunkRef ref, HeadChunkView *ret_view, Error *err) MUST_CHECK;
+void head_chunks_release(HeadChunkView *view);
+
+static inline uint32_t head_chunks_file_of(HeadChunkRef ref)
+{
+    return (uint32_t)(ref >> 32);
+}
+
+// Deletes sealed files numbered below `file`. Views that are open stay good.
+bool head_chunks_truncate(HeadChunks *chunks, uint32_t file, Error *err) MUST_CHECK;
+
+uint64_t head_chunks_bytes_on_disk(HeadChunks *chunks);
