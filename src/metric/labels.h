@@ -44,8 +44,10 @@ Labels labels_drop(Arena *arena, Labels labels, const Str *names, size_t count);
 // Sets one label (an empty value removes it); strings are shared.
 Labels labels_set(Arena *arena, Labels labels, Str name, Str value);
 
-// {a="b", c="d"} with the name in front if it is a legacy name, quoted as Go's strconv.Quote: as Labels.String().
+// {__name__="up", a="b"}: every pair, values quoted as Go's strconv.Quote, label names only if they are not legacy: as Labels.String().
 void labels_print(Buf *buf, Labels labels);
+// up{a="b"}: the name in front if it is a legacy metric name, no braces if nothing else is left: as model.Metric.String().
+void labels_print_metric(Buf *buf, Labels labels);
 // Go's strconv.Quote.
 void buf_add_go_quoted(Buf *buf, Str s);
 
