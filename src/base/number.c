@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/number.h"
+
+#include "base/cxx_shim.h"
+
+#include <math.h>
+
+bool number_parse_u64(Str text, uint64_t *ret_value)
+{
+    if (text.len == 0)
+        return false;
+    uint64_t v = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned digit = (unsigned char)text.ptr[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) || __builtin_add_overflow(v, (uint64_t)digit, &v))
+            return false;
+    }
+    *ret_value = v;
+    return true;
+}
+
+bool number_parse_i64(Str text, int64_t *ret_value)
+{
+    bool negative = text.len && text.ptr[0] == '-';
+    if (negative || (text.len && text.ptr[0] == '+'))
+        text = str_skip(text, 1);
+    uint64_t v;
+    if (!number_parse_u64(text, &v) || v > (uint64_t)INT64_MAX + negative)
+        return false;
+    *ret_value = negative ? (int64_t)(0 - v) : (int64_t)v;
+    return true;
+}
+
+static bool parse_special(Str text, double *ret_value)
+{
+    bool negative = text.len && text.ptr[0] == '-';
+    bool sign = negative || (text.len && text.ptr[0] == '+');
+    Str word = str_skip(text, sign);
+    if (str_equal_nocase(word, S("nan"))) {
+        if (sign)
+            return false;
+        *ret_value = double_from_bits(NAN_NORMAL_BITS);
+        return true;
+    }
+    if (str_equal_nocase(word, S("inf")) || str_equal_nocase(word, S("infinity"))) {
+        *ret_value = negative ? -INFINITY : INFINITY;
+        return true;
+    }
+    return false;
+}
+
+// <charconv> takes words such as "inf" too, which are handled above; here the text must begin like a number.
+static bool begins_number(Str text)
+{
+    size_t i = text.len && text.ptr[0] == '-';
+    if (i < text.len && text.ptr[i] == '.')
+        i++;
+    return i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9';
+}
+
+bool number_parse_double(Str text, double *ret_value)
+{
+    Str number = text;
+    if (number.len && number.ptr[0] == '+') {
+        number = str_skip(number, 1);
+        if (number.len && number.ptr[0] == '-')
+            return false;
+    }
+    if (!begins_number(number))
+        return parse_special(text, ret_value);
+
+    double v;
+    bool out_of_range;
+    size_t used = cxx_double_from_text(number.ptr, number.len, &v, &out_of_range);
+    if (used != number.len || (out_of_range && isinf(v)))
+        return false;
+    *ret_value = v;
+    return true;
+}
+
+// A finite number taken apart: 0.d1d2d3... x 10^point.
+typedef struct Decimal {
+    bool negative;
+    int count; // of digits, at least 1
+    int point;
+    char digits[20];
+} Decimal;
+
+static void decimal_of(double v, Decimal *d)
+{
+    char text[32];
+    size_t len = cxx_double_to_scientific(v, text);
+    size_t i = 0;
+    d->negative = text[0] == '-';
+    i += d->negative;
+    d->count = 0;
+    for (; i < len && text[i] != 'e'; i++)
+        if (text[i] != '.')
+            d->digits[d->count++] = text[i];
+    bool down = text[i + 1] == '-';
+    int exponent = 0;
+    for (i += 2; i < len; i++)
+        exponent = exponent * 10 + (text[i] - '0');
+    d->point = (down ? -exponent : exponent) + 1;
+    if (v == 0)
+        d->point = 1;
+}
+
+// NaN and infinities; 0 if v is finite.
+static size_t format_special(double v, char *out)
+{
+    const char *text = isnan(v) ? "NaN" : isinf(v) ? (v > 0 ? "+Inf" : "-Inf") : "";
+    size_t len = strlen(text);
+    memcpy(out, text, len);
+    return len;
+}
+
+// Whole numbers below 2^53 need no search for the shortest digits.
+static size_t format_small_integer(double v, char *out)
+{
+    if (!(fabs(v) < 9007199254740992.0) || v != floor(v) || (v == 0 && signbit(v)))
+        return 0;
+    uint64_t n = (uint64_t)fabs(v);
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    size_t len = 0;
+    if (v < 0)
+        out[len++] = '-';
+    memcpy(out + len, digits + at, sizeof digits - at);
+    return len + sizeof digits - at;
+}
+
+static size_t layout_f(const Decimal *d, char *out)
+{
+    size_t len = 0;
+    if (d->negative)
+        out[len++] = '-';
+    if (d->point <= 0) {
+        out[len++] = '0';
+        out[len++] = '.';
+        for (int i = d->point; i < 0; i++)
+            out[len++] = '0';
+        memcpy(out + len, d->digits, (size_t)d->count);
+        return len + (size_t)d->count;
+    }
+    for (int i = 0; i < d->point; i++)
+        out[len++] = i < d->count ? d->digits[i] : '0';
+    if (d->count > d->point) {
+        out[len++] = '.';
+        memcpy(out + len, d->digits + d->point, (size_t)(d->count - d->point));
+        len += (size_t)(d->count - d->point);
+    }
+    return len;
+}
+
+static size_t layout_e(const Decimal *d, char *out)
+{
+    size_t len = 0;
+    if (d->negative)
+        out[len++] = '-';
+    out[len++] = d->digits[0];
+    if (d->count > 1) {
+        out[len++] = '.';
+        memcpy(out + len, d->digits + 1, (size_t)d->count - 1);
+        len += (size_t)d->count - 1;
+    }
+    int exponent = d->point - 1;
+    out[len++] = 'e';
+    out[len++] = exponent < 0 ? '-' : '+';
+    unsigned e = (unsigned)(exponent < 0 ? -exponent : exponent);
+    if (e >= 100)
+        out[len++] = (char)('0' + e / 100);
+    out[len++] = (char)('0' + e / 10 % 10);
+    out[len++] = (char)('0' + e % 10);
+    return len;
+}
+
+size_t number_format_f(double v, char *out)
+{
+    size_t len = format_special(v, out);
+    if (len == 0)
+        len = format_small_integer(v, out);
+    if (len)
+        return len;
+    Decimal d;
+    decimal_of(v, &d);
+    return layout_f(&d, out);
+}
+
+size_t number_format_e(double v, char *out)
+{
+    size_t len = format_special(v, out);
+    if (len)
+        return len;
+    Decimal d;
+    decimal_of(v, &d);
+    return layout_e(&d, out);
+}
+
+size_t number_format_g(double v, char *out)
+{
+    size_t len = format_special(v, out);
+    if (len == 0)
+        len = format_small_integer(v, out);
+    if (len)
+        return len;
+    Decimal d;
+    decimal_of(v, &d);
+    int exponent = d.point - 1;
+    return exponent < -4 || exponent >= 21 ? layout_e(&d, out) : layout_f(&d, out);
+}
+
+size_t number_format_json(double v, char *out)
+{
+    double magnitude = fabs(v);
+    if (magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21))
+        return number_format_e(v, out);
+    return number_format_f(v, out);
+}
