@@ -59,5 +59,7 @@ typedef enum RegistryFormat { REGISTRY_TEXT, REGISTRY_OPENMETRICS } RegistryForm
 // Gathers everything and writes it: families sorted by name, samples sorted by label values; HELP, TYPE first.
 void registry_write(Registry *registry, RegistryFormat format, Buf *out);
 
-// process_* (cpu, memory, fds, start time), and narthex_build_info / prometheus_build_info under the given name.
+// process_* (cpu, memory, fds, start time) of this process, read anew at each gathering.
 void registry_process_metrics(Registry *registry);
+// The gauge `name` ("prometheus_build_info") with the constant value 1 and the version as its label.
+void registry_build_info(Registry *registry, const char *name, const char *version);
