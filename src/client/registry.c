@@ -170,8 +170,10 @@ static Child *child_new(Family *family, const Str *values, Str key)
     return child;
 }
 
-static Child *child_locked(Family *family, const Str *values) REQUIRES(family->registry->lock)
+static Child *child_locked(Registry *registry, Family *family, const Str *values)
+    REQUIRES(registry->lock)
 {
+    ASSERT(family->registry == registry);
     CLEANUP(buf_deinit) Buf key = {0};
     key_write(family, values, &key);
     Child *child = map_get(&family->children, buf_str(&key));
@@ -184,9 +186,10 @@ static Child *child_locked(Family *family, const Str *values) REQUIRES(family->r
 
 static Child *child_of(Family *family, const Str *values)
 {
-    lock_take(&family->registry->lock);
-    Child *child = child_locked(family, values);
-    lock_give(&family->registry->lock);
+    Registry *registry = family->registry;
+    lock_take(&registry->lock);
+    Child *child = child_locked(registry, family, values);
+    lock_give(&registry->lock);
     return child;
 }
 
@@ -209,7 +212,7 @@ static Family *family_register(Registry *registry, const char *name, const char 
     }
     // A family without labels shows its one child from the start.
     if (family->label_count == 0)
-        (void)child_locked(family, NULL);
+        (void)child_locked(registry, family, NULL);
     lock_give(&registry->lock);
     return family;
 }
