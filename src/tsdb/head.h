@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// head.h: the newest samples, in memory, with their log.
+//
+//     appender --> queue --> leader --> wal (one write for all that wait) --> series --> epoch is published
+//                                                                              |
+//     querier: epoch at opening, reads what was there then  <------------------+--> chunks_head (full chunks)
+//
+// Series     A record of 64 bytes (head_series.h) in a slab, found by its ref through a radix table. A ref is a rising number, the same
+//            as in the log; it is never given to another series.
+// Isolation  Commits are applied one after the other by whoever leads the queue, and get rising epochs. In-order samples of a series
+//            rise in time, so what a Querier may see of it is told by one time: the newest at the Querier's epoch. When a commit is the
+//            first to touch a series since the newest open Querier began, it leaves that time in the undo ring; the ring is emptied
+//            when the Queriers are gone. Readers copy a series' open chunk under the lock of its stripe, which appenders hold
+//            for a run of neighbours: neither waits long for the other. Out-of-order samples carry their epoch while they are in their buffer.
+// Durability A commit first reaches the kernel (and the disk, if so configured), then memory. If the log refuses it, the commit
+//            fails, nothing of it is seen, the log is cut back to its last good record, and the next commit tries again.
+//
+// Locks, in rising rank: index (labels, postings, table of series) < readers < apply (the leader) < stripe (64; records) < undo < log.
+// Thread: any, except where a function says otherwise.
+#pragma once
+
+#include "tsdb/block_writer.h"
+#include "tsdb/head_chunks.h"
+#include "tsdb/tsdb.h"
+
+typedef struct Head Head;
+
+typedef struct HeadOptions {
+    Str dir; // of wal/, wbl/ and chunks_head/
+    Fs *fs;
+    Clock *clock;
+    int64_t min_block_ms;
+    int64_t out_of_order_window_ms;
+    int64_t min_valid_t_ms; // end of the newest block of in-order samples: older ones are not taken (INT64_MIN: no block)
+    uint64_t wal_segment_bytes;
+    TsdbCompression wal_compression;
+    TsdbSync wal_sync;
+    int samples_per_chunk;
+    uint64_t max_exemplars;
+} HeadOptions;
+
+// Replays the log. What it had to repair or to skip is logged, never silent.
+bool head_open(const HeadOptions *options, Head **ret_head, Error *err) MUST_CHECK;
+// Flushes; Queriers and Appenders must be gone. Accepts NULL.
+void head_close(Head *head);
+
+Sink *head_sink(Head *head);
+// Its Queriers cover in-order and out-of-order samples, less what was deleted. Whoever merges it with blocks opens this Querier first and
+// takes the list of blocks after that: then nothing falls between the two while the head is truncated.
+Source *head_source(Head *head);
+
+void head_reconfigure(Head *head, int64_t out_of_order_window_ms);
+// fdatasync of the logs: what the maintenance thread does at each interval.
+bool head_sync(Head *head, Error *err) MUST_CHECK;
+
+// Oldest and newest in-order sample; false if there is none.
+bool head_time_range(Head *head, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms);
+// The same with the out-of-order ones.
+bool head_time_range_all(Head *head, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms);
+
+// True if the head spans more than 1.5 blocks: [min, max) is the oldest one, aligned.
+bool head_compactable(Head *head, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms);
+// Streams what the head holds of [min, max) into the writer: symbols, then series. The caller opens and finishes the writer.
+bool head_write_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer, Error *err) MUST_CHECK;
+// Drops what is older than min_t_ms once no Querier can see it any more (waits for them), writes a checkpoint, deletes the covered
+// segments and chunk files, gives memory back. From the call on older in-order samples are not taken.
+bool head_truncate(Head *head, int64_t min_t_ms, Error *err) MUST_CHECK;
+
+// Out-of-order samples become blocks in three steps: begin freezes what is there (false in *ret_any if nothing) and tells its range,
+// write streams one aligned range of it, finish drops it from memory and log. Between begin and finish new ones gather beside it.
+bool head_out_of_order_begin(Head *head, bool *ret_any, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms, Error *err) MUST_CHECK;
+bool head_write_out_of_order_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer, Error *err) MUST_CHECK;
+// `done`: the blocks are readable, drop what they hold. Else all stays.
+bool head_out_of_order_finish(Head *head, bool done, Error *err) MUST_CHECK;
+
+// Deletes the samples of the matching series between both times, inclusive; logged.
+bool head_delete(Head *head, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Error *err) MUST_CHECK;
+
+void head_stats(Head *head, size_t limit, Arena *arena, TsdbStats *ret_stats);
+bool head_metadata(Head *head, Str metric_name, Arena *arena, Metadata *ret_metadata);
+bool head_exemplars(Head *head, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
+                    TsdbExemplars *ret_exemplars, Error *err) MUST_CHECK;
+
+// Since the start, and as it stands; for prometheus_tsdb_* metrics.
+typedef struct HeadCounters {
+    uint64_t series, series_created, series_removed, series_not_found;
+    uint64_t chunks, chunks_created, chunks_removed;
+    uint64_t float_samples_appended, histogram_samples_appended;
+    uint64_t out_of_order_appended, out_of_order_refused, out_of_bounds, too_old, duplicates;
+    uint64_t exemplars_appended, exemplars_out_of_order, exemplars_in_storage, exemplars_series;
+    uint64_t active_appenders, open_queriers;
+    uint64_t truncations, truncations_failed, checkpoints, checkpoints_failed;
+    uint64_t wal_corruptions, wal_truncations, wal_truncations_failed, wal_writes_failed, wal_page_flushes, wal_completed_pages;
+    uint64_t wal_fsyncs;
+    double wal_fsync_seconds;
+    uint64_t wal_segment; // current
+    uint64_t wal_bytes, wbl_bytes, chunks_head_bytes; // on disk
+    uint64_t mmap_chunk_corruptions, chunk_writes_failed;
+    int64_t replay_ms;
+    uint64_t held_bytes; // memory of series, labels, postings and open chunks
+} HeadCounters;
+void head_counters(Head *head, HeadCounters *ret_counters);
+
+// Walks everything and asserts what must hold; for tests.
+void head_check(Head *head);
