@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type ComponentType, lazy, type LazyExoticComponent, Suspense } from 'react';
+import { navigate, usePath } from './lib/router';
+import { ErrorBoundary, Busy } from './shell/notice';
+import { Header } from './shell/header';
+import { Link } from './shell/link';
+import { Page } from './shell/parts';
+
+// To add a page: one folder, one row here, one in the header.
+const PAGES: Record<string, LazyExoticComponent<ComponentType>> = {
+  '/query': lazy(() => import('./pages/query/query-page')),
+  '/targets': lazy(() => import('./pages/targets/targets-page')),
+  '/service-discovery': lazy(() => import('./pages/targets/discovery-page')),
+  '/status': lazy(() => import('./pages/status/status-page')),
+  '/tsdb-status': lazy(() => import('./pages/status/tsdb-page')),
+  '/flags': lazy(() => import('./pages/status/flags-page')),
+  '/config': lazy(() => import('./pages/status/config-page')),
+};
+
+export function App() {
+  const path = usePath();
+  // The server redirects these; a link within the UI can still lead here.
+  if (path === '/' || path === '/graph') {
+    queueMicrotask(() => navigate('/query' + window.location.search, 'replace'));
+    return null;
+  }
+  const Current = PAGES[path];
+  return (
+    <>
+      <Header />
+      <ErrorBoundary resetKey={path}>
+        <Suspense fallback={<Busy />}>{Current ? <Current /> : <NoSuchPage path={path} />}</Suspense>
+      </ErrorBoundary>
+    </>
+  );
+}
+
+function NoSuchPage({ path }: { path: string }) {
+  return (
+    <Page title="No such page">
+      <p>
+        There is nothing at <code>{path}</code>. Go to <Link to="/query">Query</Link> or <Link to="/targets">Targets</Link>.
+      </p>
+    </Page>
+  );
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// The HTTP API, version 1: its types and one way to call it.
+import { basePath } from './base-path';
+import type { Labels } from './labels';
+
+export type Point = [number, string];
+export type Bucket = [rule: number, lower: string, upper: string, count: string];
+export interface Histogram {
+  count: string;
+  sum: string;
+  buckets?: Bucket[];
+}
+export interface VectorItem {
+  metric: Labels;
+  value?: Point;
+  histogram?: [number, Histogram];
+}
+export interface MatrixItem {
+  metric: Labels;
+  values?: Point[];
+  histograms?: [number, Histogram][];
+}
+export type QueryData =
+  | { resultType: 'vector'; result: VectorItem[] }
+  | { resultType: 'matrix'; result: MatrixItem[] }
+  | { resultType: 'scalar'; result: Point }
+  | { resultType: 'string'; result: Point };
+
+export type Health = 'up' | 'down' | 'unknown';
+export interface Target {
+  discoveredLabels: Labels;
+  labels: Labels;
+  scrapePool: string;
+  scrapeUrl: string;
+  globalUrl: string;
+  lastError: string;
+  lastScrape: string;
+  lastScrapeDuration: number;
+  health: Health;
+  scrapeInterval?: string;
+  scrapeTimeout?: string;
+}
+export interface TargetsData {
+  activeTargets: Target[];
+  droppedTargets: { discoveredLabels: Labels; scrapePool?: string }[];
+  droppedTargetCounts?: Record<string, number>;
+}
+export interface NameValue {
+  name: string;
+  value: number;
+}
+export interface TsdbStatus {
+  headStats: { numSeries: number; numLabelPairs: number; chunkCount: number; minTime: number; maxTime: number };
+  seriesCountByMetricName: NameValue[];
+  labelValueCountByLabelName: NameValue[];
+  memoryInBytesByLabelName: NameValue[];
+  seriesCountByLabelValuePair: NameValue[];
+}
+
+export interface Answer<T> {
+  data: T;
+  warnings: string[];
+  infos: string[];
+  tookMs: number;
+}
+
+export class ApiError extends Error {
+  override name = 'ApiError';
+  constructor(
+    readonly type: string,
+    message: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
+interface Envelope<T> {
+  status: 'success' | 'error';
+  data?: T;
+  errorType?: string;
+  error?: string;
+  warnings?: string[];
+  infos?: string[];
+}
+
+export type Params = Record<string, string | number | undefined>;
+
+function encode(params: Params): string {
+  const form = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) if (value !== undefined) form.set(name, String(value));
+  return form.toString();
+}
+
+// `path` is below /api/v1. Throws ApiError, or what fetch throws (AbortError, TypeError).
+export async function apiGet<T>(path: string, params: Params, signal: AbortSignal): Promise<Answer<T>> {
+  const query = encode(params);
+  return call<T>(`${basePath}/api/v1/${path}${query ? '?' + query : ''}`, { signal });
+}
+
+// For expressions, which can be longer than a URL may be.
+export async function apiPost<T>(path: string, params: Params, signal: AbortSignal): Promise<Answer<T>> {
+  return call<T>(`${basePath}/api/v1/${path}`, { method: 'POST', body: new URLSearchParams(encode(params)), signal });
+}
+
+async function call<T>(url: string, init: RequestInit): Promise<Answer<T>> {
+  const start = performance.now();
+  const response = await fetch(url, { ...init, credentials: 'same-origin', cache: 'no-store' });
+  const text = await response.text();
+  const tookMs = performance.now() - start;
+  const envelope = parseEnvelope<T>(text);
+  if (!envelope) throw foreignAnswer(response, text);
+  if (envelope.status !== 'success') {
+    const fallback = `${response.status} ${response.statusText}`;
+    throw new ApiError(envelope.errorType ?? 'error', envelope.error ?? fallback, response.status);
+  }
+  return { data: envelope.data as T, warnings: envelope.warnings ?? [], infos: envelope.infos ?? [], tookMs };
+}
+
+function parseEnvelope<T>(text: string): Envelope<T> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && 'status' in value ? (value as Envelope<T>) : null;
+  } catch {
+    return null;
+  }
+}
+
+function foreignAnswer(response: Response, text: string): ApiError {
+  if (response.status === 503)
+    return new ApiError('unavailable', 'The server is starting or stopping and does not answer queries yet.', 503);
+  if (response.status === 404) return new ApiError('not_found', 'This server does not offer what the page asks for.', 404);
+  const start = text.trim().slice(0, 200);
+  return new ApiError('bad_response', `${response.status} ${response.statusText}: ${start || 'empty answer'}`, response.status);
+}
+
+// A sentence for a person.
+export function describeError(error: unknown): { title: string; text: string } {
+  if (error instanceof ApiError) return { title: TITLES[error.type] ?? error.type, text: error.message };
+  if (error instanceof TypeError) return { title: 'No connection', text: 'The server cannot be reached.' };
+  return { title: 'Error', text: error instanceof Error ? error.message : String(error) };
+}
+
+const TITLES: Record<string, string> = {
+  bad_data: 'Invalid query',
+  execution: 'Query failed',
+  timeout: 'Query timed out',
+  canceled: 'Query canceled',
+  internal: 'Server error',
+  unavailable: 'Not ready',
+  not_found: 'Not found',
+  bad_response: 'Unexpected answer',
+};

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The box beside the cursor: time, value and name of the series nearest to it. It is plain DOM, because it
+// changes with each move of the mouse.
+import type uPlot from 'uplot';
+import { formatTime } from '../../lib/time';
+import type { Column } from './align';
+import { seriesColor } from './colors';
+
+const GAP_PX = 14;
+
+export class ChartTip {
+  private readonly box = document.createElement('div');
+  private readonly time = document.createElement('div');
+  private readonly value = document.createElement('div');
+  private readonly name = document.createElement('div');
+  private focused: number | null = null;
+
+  constructor(
+    private readonly host: HTMLElement,
+    private readonly columns: readonly Column[],
+    private readonly names: readonly string[],
+    private readonly local: boolean,
+  ) {
+    this.box.className = 'chart-tip';
+    this.time.className = 'chart-tip-time';
+    this.value.className = 'chart-tip-value';
+    this.name.className = 'chart-tip-name';
+    this.box.append(this.time, this.value, this.name);
+    this.box.hidden = true;
+    host.append(this.box);
+  }
+
+  remove(): void {
+    this.box.remove();
+  }
+
+  // `index` counts the time axis as 0.
+  focus(u: uPlot, index: number | null): void {
+    this.focused = index === null || index === 0 ? null : index - 1;
+    this.move(u);
+  }
+
+  move(u: uPlot): void {
+    const { left, top, idx } = u.cursor;
+    // A lone series is always meant.
+    const index = this.focused ?? (this.names.length === 1 ? 0 : null);
+    const value = index !== null && idx != null ? this.columns[index]?.[idx] : null;
+    if (left === undefined || left < 0 || top === undefined || index === null || idx == null || value == null) {
+      this.box.hidden = true;
+      return;
+    }
+    this.time.textContent = formatTime(Math.round((u.data[0][idx] ?? 0) * 1000), this.local) + (this.local ? '' : ' UTC');
+    this.value.textContent = String(value);
+    this.value.style.setProperty('--swatch', seriesColor(index));
+    this.name.textContent = this.names[index] ?? '';
+    this.box.hidden = false;
+    this.place(u.over.offsetLeft + left, u.over.offsetTop + top);
+  }
+
+  private place(x: number, y: number): void {
+    const { offsetWidth: width, offsetHeight: height } = this.box;
+    const toLeft = x + GAP_PX + width > this.host.clientWidth;
+    const placeX = Math.max(0, toLeft ? x - GAP_PX - width : x + GAP_PX);
+    const placeY = Math.max(0, Math.min(y + GAP_PX, this.host.clientHeight - height));
+    this.box.style.transform = `translate(${placeX}px, ${placeY}px)`;
+  }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Button, NativeSelect, SegmentedControl, Switch } from '@mantine/core';
+import { useMemo, useRef, useState } from 'react';
+import { type Answer, apiPost, type QueryData } from '../../lib/api';
+import { formatDuration, parseDuration } from '../../lib/duration';
+import { seriesText } from '../../lib/labels';
+import { formatCount, plural } from '../../lib/number';
+import { useLoad } from '../../lib/use-api';
+import { Busy, Notice } from '../../shell/notice';
+import { align, type Aligned } from './align';
+import { Chart, type ChartHandle } from './chart';
+import { seriesColor } from './colors';
+import { DurationInput, RangeControl, TimeControl } from './controls';
+import { Annotations, QueryError, Took } from './outcome';
+import type { ChangePanel } from './panel';
+import { type PanelState, type Resolution, stepMs, tooManyPoints } from './panel-state';
+
+const SERIES_FIRST = 200;
+const SERIES_MAX = 2000;
+
+interface GraphTabProps {
+  state: PanelState;
+  run: number;
+  onChange: ChangePanel;
+}
+
+export default function GraphTab({ state, run, onChange }: GraphTabProps) {
+  const { expr, endMs, rangeMs } = state;
+  const step = stepMs(state);
+  const tooMany = tooManyPoints(state);
+  const load = async (signal: AbortSignal): Promise<Answer<Aligned>> => {
+    const endS = (endMs ?? Date.now()) / 1000;
+    const startS = endS - rangeMs / 1000;
+    const params = { query: expr, start: startS, end: endS, step: step / 1000, limit: SERIES_MAX };
+    const answer = await apiPost<QueryData>('query_range', params, signal);
+    const result = answer.data.resultType === 'matrix' ? answer.data.result : [];
+    return { ...answer, data: align(result, startS, endS, step / 1000) };
+  };
+  const wanted = expr.trim() !== '' && !tooMany;
+  const { answer, error, loading } = useLoad(JSON.stringify([expr, endMs, rangeMs, step, run]), wanted ? load : null);
+  const aligned = answer?.data;
+  const parts = aligned ? [plural(aligned.items.length, 'series', 'series'), `step ${formatDuration(step)}`] : [];
+
+  return (
+    <>
+      <div className="controls">
+        <RangeControl ms={rangeMs} onChange={(ms) => onChange({ rangeMs: ms }, 'replace')} />
+        <TimeControl label="End time" ms={endMs} stepMs={rangeMs / 2} onChange={(ms) => onChange({ endMs: ms }, 'replace')} />
+        <ResolutionControl resolution={state.resolution} currentMs={step} onChange={(resolution) => onChange({ resolution }, 'replace')} />
+        <SegmentedControl
+          size="xs" aria-label="Display" value={state.display}
+          onChange={(value) => onChange({ display: value === 'stacked' ? 'stacked' : 'lines' }, 'replace')}
+          data={[
+            { value: 'lines', label: 'Lines' },
+            { value: 'stacked', label: 'Stacked' },
+          ]}
+        />
+        <Switch
+          size="xs" label="From zero" checked={state.yMin === 0}
+          onChange={(event) => onChange({ yMin: event.currentTarget.checked ? 0 : null }, 'replace')}
+        />
+        <Took answer={error === null ? answer : null} loading={loading} parts={parts} />
+      </div>
+      {expr.trim() === '' && <div className="empty">Enter an expression and execute it.</div>}
+      {tooMany && <Notice kind="error">The range has more than 11,000 steps of {formatDuration(step)}; take a longer step or a shorter range.</Notice>}
+      {error !== null && <QueryError error={error} expr={expr} />}
+      {error === null && answer && <Annotations answer={answer} />}
+      {error === null && wanted && aligned && (
+        <Drawing
+          aligned={aligned} stacked={state.display === 'stacked'} yMin={state.yMin}
+          onZoom={(fromMs, toMs) => onChange({ endMs: toMs, rangeMs: toMs - fromMs }, 'push')}
+        />
+      )}
+      {!answer && error === null && loading && <Busy text="Querying" />}
+    </>
+  );
+}
+
+const STEPS = ['1s', '10s', '30s', '1m', '5m', '15m', '1h', '6h', '1d'];
+
+function ResolutionControl({ resolution, currentMs, onChange }: { resolution: Resolution; currentMs: number; onChange: (resolution: Resolution) => void }) {
+  const value = resolution.type === 'auto' ? resolution.density : resolution.type === 'fixed' ? formatDuration(resolution.stepMs) : 'custom';
+  const choose = (choice: string) => {
+    if (choice === 'low' || choice === 'medium' || choice === 'high') onChange({ type: 'auto', density: choice });
+    else if (choice === 'custom') onChange({ type: 'custom', stepMs: currentMs });
+    else onChange({ type: 'fixed', stepMs: parseDuration(choice) ?? currentMs });
+  };
+  const steps = value !== 'custom' && resolution.type === 'fixed' && !STEPS.includes(value) ? [value, ...STEPS] : STEPS;
+  return (
+    <div className="control">
+      <NativeSelect
+        size="xs" w={148} aria-label="Resolution" value={value} onChange={(event) => choose(event.currentTarget.value)}
+        data={[
+          { group: 'By the range', items: [
+            { value: 'low', label: 'Low resolution' },
+            { value: 'medium', label: 'Medium resolution' },
+            { value: 'high', label: 'High resolution' },
+          ] },
+          { group: 'Fixed', items: steps.map((text) => ({ value: text, label: `Step ${text}` })) },
+          { group: 'Other', items: [{ value: 'custom', label: 'Own step' }] },
+        ]}
+      />
+      {resolution.type === 'custom' && (
+        <DurationInput label="Step" width={70} ms={resolution.stepMs} onChange={(ms) => onChange({ type: 'custom', stepMs: ms })} />
+      )}
+    </div>
+  );
+}
+
+interface DrawingProps {
+  aligned: Aligned;
+  stacked: boolean;
+  yMin: number | null;
+  onZoom: (fromMs: number, toMs: number) => void;
+}
+
+function Drawing({ aligned, stacked, yMin, onZoom }: DrawingProps) {
+  const [all, setAll] = useState(false);
+  // What is hidden belongs to the result it was hidden in.
+  const [hidden, setHidden] = useState<{ of: Aligned; set: ReadonlySet<number> }>({ of: aligned, set: NONE });
+  const hiddenSet = hidden.of === aligned ? hidden.set : NONE;
+  const chart = useRef<ChartHandle>(null);
+  const total = aligned.items.length;
+  const count = Math.min(total, all ? SERIES_MAX : SERIES_FIRST);
+  const names = useMemo(() => aligned.items.slice(0, count).map((item) => seriesText(item.metric)), [aligned, count]);
+  const shown = useMemo(() => names.map((_, i) => !hiddenSet.has(i)), [names, hiddenSet]);
+
+  const click = (index: number, toggle: boolean) => {
+    const set = new Set(hiddenSet);
+    if (toggle) {
+      if (!set.delete(index)) set.add(index);
+    } else if (!set.has(index) && set.size === count - 1) {
+      set.clear();
+    } else {
+      for (let i = 0; i < count; i++) set.add(i);
+      set.delete(index);
+    }
+    setHidden({ of: aligned, set });
+  };
+
+  return (
+    <>
+      {aligned.histogramOnly > 0 && (
+        <Notice kind="info">
+          {plural(aligned.histogramOnly, 'series', 'series')} of native histograms cannot be drawn as lines. Try histogram_quantile() or
+          histogram_avg(), or look at the table.
+        </Notice>
+      )}
+      {count < total && (
+        <div className="more">
+          <span>
+            The first {formatCount(count)} of {formatCount(total)} series are drawn.
+          </span>
+          {!all && (
+            <Button size="compact-xs" variant="default" onClick={() => setAll(true)}>
+              Draw all
+            </Button>
+          )}
+        </div>
+      )}
+      {total === 0 && aligned.histogramOnly === 0 && <div className="empty">No series matches in this range.</div>}
+      {total > 0 && (
+        <>
+          <Chart handle={chart} aligned={aligned} names={names} shown={shown} stacked={stacked} yMin={yMin} onZoom={onZoom} />
+          <Legend names={names} shown={shown} onHover={(index) => chart.current?.focus(index)} onClick={click} />
+        </>
+      )}
+    </>
+  );
+}
+
+const NONE: ReadonlySet<number> = new Set();
+
+interface LegendProps {
+  names: readonly string[];
+  shown: readonly boolean[];
+  onHover: (index: number | null) => void;
+  onClick: (index: number, toggle: boolean) => void;
+}
+
+function Legend({ names, shown, onHover, onClick }: LegendProps) {
+  return (
+    <div className="legend" onMouseLeave={() => onHover(null)}>
+      {names.map((name, i) => (
+        <button
+          key={i} type="button" className={shown[i] ? 'legend-row' : 'legend-row legend-off'} aria-pressed={shown[i] ?? true}
+          onMouseEnter={() => onHover(i)} onFocus={() => onHover(i)} onBlur={() => onHover(null)}
+          onClick={(event) => onClick(i, event.ctrlKey || event.metaKey)}
+        >
+          <span className="swatch" style={{ background: seriesColor(i) }} />
+          <span className="mono break">{name}</span>
+        </button>
+      ))}
+      {names.length > 1 && <div className="legend-hint">Click: only this series. {'Ctrl'}+click: hide or show it. Drag in the graph: zoom.</div>}
+    </div>
+  );
+}

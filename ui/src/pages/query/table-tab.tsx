@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import { memo } from 'react';
+import { apiPost, type Histogram, type MatrixItem, type Point, type QueryData } from '../../lib/api';
+import { bucketText, histogramSummary } from '../../lib/histogram';
+import { type Labels, labelName, quote, seriesText } from '../../lib/labels';
+import { plural } from '../../lib/number';
+import { useSettings } from '../../lib/settings';
+import { formatTime } from '../../lib/time';
+import { useLoad } from '../../lib/use-api';
+import { Busy, Notice } from '../../shell/notice';
+import { useLimit } from '../../shell/parts';
+import { TimeControl } from './controls';
+import { Annotations, QueryError, Took } from './outcome';
+import type { ChangePanel } from './panel';
+import type { PanelState } from './panel-state';
+
+const ROWS_FIRST = 500;
+const ROWS_MAX = 20_000;
+// Above this many rows a series is plain text: colours cost an element per label.
+const COLOR_ROWS_MAX = 1000;
+const SAMPLES_FIRST = 100;
+const SAMPLES_MAX = 11_000;
+const TIME_STEP_MS = 600_000;
+
+interface TabProps {
+  state: PanelState;
+  run: number;
+  onChange: ChangePanel;
+}
+
+export function TableTab({ state, run, onChange }: TabProps) {
+  const { expr, endMs } = state;
+  const load = (signal: AbortSignal) =>
+    apiPost<QueryData>('query', { query: expr, time: (endMs ?? Date.now()) / 1000, limit: ROWS_MAX }, signal);
+  const { answer, error, loading } = useLoad(JSON.stringify([expr, endMs, run]), expr.trim() === '' ? null : load);
+  const data = answer?.data;
+  const isSeries = data?.resultType === 'vector' || data?.resultType === 'matrix';
+  const size = isSeries ? [plural(data.result.length, 'series', 'series')] : [];
+  return (
+    <>
+      <div className="controls">
+        <TimeControl label="Evaluation time" ms={endMs} stepMs={TIME_STEP_MS} onChange={(ms) => onChange({ endMs: ms }, 'replace')} />
+        <Took answer={error === null ? answer : null} loading={loading} parts={size} />
+      </div>
+      {expr.trim() === '' && <div className="empty">Enter an expression and execute it.</div>}
+      {error !== null && <QueryError error={error} expr={expr} />}
+      {error === null && answer && <Annotations answer={answer} />}
+      {error === null && data && <Result key={run} data={data} />}
+      {!answer && error === null && loading && <Busy text="Querying" />}
+    </>
+  );
+}
+
+function Result({ data }: { data: QueryData }) {
+  if (data.resultType === 'scalar' || data.resultType === 'string') return <SingleValue kind={data.resultType} point={data.result} />;
+  if (data.result.length === 0) return <div className="empty">No series matches.</div>;
+  return <Series data={data} />;
+}
+
+function SingleValue({ kind, point }: { kind: string; point: Point }) {
+  return (
+    <table className="grid results">
+      <tbody>
+        <tr className="result-row">
+          <td className="dim">{kind}</td>
+          <td className="value">{point[1]}</td>
+        </tr>
+      </tbody>
+    </table>
+  );
+}
+
+function Series({ data }: { data: Extract<QueryData, { resultType: 'vector' | 'matrix' }> }) {
+  const total = data.result.length;
+  const { shown, more } = useLimit(total, ROWS_FIRST, ROWS_MAX);
+  const colored = shown <= COLOR_ROWS_MAX;
+  return (
+    <>
+      {more}
+      <table className="grid results">
+        <tbody>
+          {data.resultType === 'vector'
+            ? data.result.slice(0, shown).map((item, i) => (
+                <tr key={i} className="result-row">
+                  <td className="mono break">
+                    <SeriesName labels={item.metric} colored={colored} />
+                  </td>
+                  <td className="value">{item.histogram ? <HistogramText histogram={item.histogram[1]} /> : item.value?.[1]}</td>
+                </tr>
+              ))
+            : data.result.slice(0, shown).map((item, i) => (
+                <tr key={i} className="result-row">
+                  <td className="mono break">
+                    <SeriesName labels={item.metric} colored={colored} />
+                  </td>
+                  <td className="value">
+                    <Samples item={item} />
+                  </td>
+                </tr>
+              ))}
+        </tbody>
+      </table>
+      {shown > 50 && more}
+    </>
+  );
+}
+
+const SeriesName = memo(function SeriesName({ labels, colored }: { labels: Labels; colored: boolean }) {
+  const { __name__: metric, ...rest } = labels;
+  const pairs = Object.entries(rest);
+  if (!colored || (metric !== undefined && !/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(metric))) return <>{seriesText(labels)}</>;
+  return (
+    <>
+      {metric !== undefined && <span className="metric">{metric}</span>}
+      {(pairs.length > 0 || metric === undefined) && <span className="dim">{'{'}</span>}
+      {pairs.map(([name, value], i) => (
+        <span key={name}>
+          {i > 0 && <span className="dim">, </span>}
+          <span className="label-name">{labelName(name)}</span>
+          <span className="dim">=</span>
+          <span className="label-value">{quote(value)}</span>
+        </span>
+      ))}
+      {(pairs.length > 0 || metric === undefined) && <span className="dim">{'}'}</span>}
+    </>
+  );
+});
+
+function Samples({ item }: { item: MatrixItem }) {
+  const { useLocalTime } = useSettings();
+  const values = item.values ?? [];
+  const histograms = item.histograms ?? [];
+  const { shown, more } = useLimit(values.length + histograms.length, SAMPLES_FIRST, SAMPLES_MAX);
+  const lines = [
+    ...values.slice(0, shown).map(([time, value]) => [time, value] as const),
+    ...histograms.slice(0, Math.max(0, shown - values.length)).map(([time, h]) => [time, histogramSummary(h)] as const),
+  ];
+  return (
+    <>
+      <div className="samples">
+        {lines.map(([time, text], i) => (
+          <div key={i}>
+            {text} <span className="dim">@ {formatTime(Math.round(time * 1000), useLocalTime)}</span>
+          </div>
+        ))}
+      </div>
+      {more}
+    </>
+  );
+}
+
+function HistogramText({ histogram }: { histogram: Histogram }) {
+  return (
+    <details className="histogram">
+      <summary>{histogramSummary(histogram)}</summary>
+      {(histogram.buckets ?? []).map((bucket, i) => (
+        <div key={i}>
+          <span className="dim">{bucketText(bucket)}</span> {bucket[3]}
+        </div>
+      ))}
+      {(histogram.buckets ?? []).length === 0 && <Notice kind="info">All buckets are empty.</Notice>}
+    </details>
+  );
+}

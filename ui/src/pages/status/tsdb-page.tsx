@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { NameValue, TsdbStatus } from '../../lib/api';
+import { formatBytes, formatCount } from '../../lib/number';
+import { useApi } from '../../lib/use-api';
+import { useSettings } from '../../lib/settings';
+import { formatTime } from '../../lib/time';
+import { Busy, ErrorNotice } from '../../shell/notice';
+import { KeyValueTable, Page, ReloadButton } from '../../shell/parts';
+
+const TOP: readonly [keyof TsdbStatus, string, string, (value: number) => string][] = [
+  ['seriesCountByMetricName', 'Metrics with the most series', 'Metric', formatCount],
+  ['labelValueCountByLabelName', 'Labels with the most values', 'Label', formatCount],
+  ['seriesCountByLabelValuePair', 'Label pairs with the most series', 'Label pair', formatCount],
+  ['memoryInBytesByLabelName', 'Labels with the most bytes', 'Label', formatBytes],
+];
+
+export default function TsdbPage() {
+  const { answer, error, loading, reload } = useApi<TsdbStatus>('status/tsdb');
+  const { useLocalTime } = useSettings();
+  const head = answer?.data.headStats;
+  // An empty head has the largest and smallest integer as its times.
+  const time = (ms: number) =>
+    Math.abs(ms) > 8e15 ? 'no samples' : `${formatTime(ms, useLocalTime)}${useLocalTime ? '' : ' UTC'} (${ms})`;
+  return (
+    <Page title="TSDB status" tools={<ReloadButton onClick={reload} loading={loading} />}>
+      {error !== null && <ErrorNotice error={error} retry={reload} />}
+      {!answer && error === null && <Busy />}
+      {head && (
+        <section className="block">
+          <h2>Head</h2>
+          <KeyValueTable
+            rows={[
+              ['Series', formatCount(head.numSeries)],
+              ['Chunks', formatCount(head.chunkCount)],
+              ['Label pairs', formatCount(head.numLabelPairs)],
+              ['Oldest sample', time(head.minTime)],
+              ['Newest sample', time(head.maxTime)],
+            ]}
+          />
+        </section>
+      )}
+      {answer && (
+        <div className="columns">
+          {TOP.map(([key, title, nameTitle, format]) => (
+            <TopTable key={key} title={title} nameTitle={nameTitle} format={format} rows={answer.data[key] as NameValue[] | null} />
+          ))}
+        </div>
+      )}
+    </Page>
+  );
+}
+
+interface TopTableProps {
+  title: string;
+  nameTitle: string;
+  format: (value: number) => string;
+  rows: NameValue[] | null;
+}
+
+function TopTable({ title, nameTitle, format, rows }: TopTableProps) {
+  const largest = Math.max(1, ...(rows ?? []).map((row) => row.value));
+  return (
+    <section className="block">
+      <h2>{title}</h2>
+      <table className="grid">
+        <thead>
+          <tr>
+            <th>{nameTitle}</th>
+            <th className="right">Value</th>
+            <th className="bar-cell" aria-hidden="true" />
+          </tr>
+        </thead>
+        <tbody>
+          {(rows ?? []).map((row) => (
+            <tr key={row.name}>
+              <td className="mono break">{row.name}</td>
+              <td className="right number">{format(row.value)}</td>
+              <td className="bar-cell" aria-hidden="true">
+                <div className="bar" style={{ width: `${(100 * row.value) / largest}%` }} />
+              </td>
+            </tr>
+          ))}
+          {(rows ?? []).length === 0 && (
+            <tr>
+              <td colSpan={3} className="dim">
+                Nothing yet
+              </td>
+            </tr>
+          )}
+        </tbody>
+      </table>
+    </section>
+  );
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ActionIcon, Menu, Popover, SegmentedControl, Switch, Tooltip, useMantineColorScheme } from '@mantine/core';
+import { href, navigate, usePath } from '../lib/router';
+import { type Settings, setSetting, useSettings } from '../lib/settings';
+import { Icon, Logo } from './icon';
+import { Link } from './link';
+
+const MAIN = [
+  { path: '/query', label: 'Query' },
+  { path: '/targets', label: 'Targets' },
+  { path: '/service-discovery', label: 'Service discovery' },
+];
+const STATUS = [
+  { path: '/status', label: 'Runtime & build information' },
+  { path: '/tsdb-status', label: 'TSDB status' },
+  { path: '/flags', label: 'Command-line flags' },
+  { path: '/config', label: 'Configuration' },
+];
+
+export function Header() {
+  const path = usePath();
+  const status = STATUS.find((page) => page.path === path);
+  return (
+    <header className="header">
+      <Link to="/query" className="brand">
+        <Logo />
+        <span>narthex</span>
+      </Link>
+      <nav className="nav" aria-label="Pages">
+        {MAIN.map((page) => (
+          <Link key={page.path} to={page.path} className="nav-link" current={page.path === path}>
+            {page.label}
+          </Link>
+        ))}
+        <Menu position="bottom-start" shadow="md" withinPortal>
+          <Menu.Target>
+            <button type="button" className="nav-link" aria-current={status ? 'page' : undefined}>
+              {status ? `Status: ${status.label}` : 'Status'} <Icon name="down" size={13} />
+            </button>
+          </Menu.Target>
+          <Menu.Dropdown>
+            {STATUS.map((page) => (
+              <Menu.Item
+                key={page.path} component="a" href={href(page.path)}
+                onClick={(event) => {
+                  if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+                  event.preventDefault();
+                  navigate(page.path);
+                }}
+              >
+                {page.label}
+              </Menu.Item>
+            ))}
+          </Menu.Dropdown>
+        </Menu>
+      </nav>
+      <div className="header-tools">
+        <ThemeSwitch />
+        <SettingsMenu />
+      </div>
+    </header>
+  );
+}
+
+function ThemeSwitch() {
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const choice = (name: 'sun' | 'moon' | 'system', label: string) => (
+    <Tooltip label={label} openDelay={400}>
+      <span className="theme-choice" aria-label={label}>
+        <Icon name={name} size={14} />
+      </span>
+    </Tooltip>
+  );
+  return (
+    <SegmentedControl
+      size="xs" value={colorScheme} aria-label="Colour scheme"
+      onChange={(value) => setColorScheme(value as 'light' | 'dark' | 'auto')}
+      data={[
+        { value: 'light', label: choice('sun', 'Light') },
+        { value: 'auto', label: choice('system', 'As the system') },
+        { value: 'dark', label: choice('moon', 'Dark') },
+      ]}
+    />
+  );
+}
+
+const SWITCHES: readonly [keyof Settings, string][] = [
+  ['useLocalTime', 'Local time instead of UTC'],
+  ['enableQueryHistory', 'Remember queries in this browser'],
+  ['enableAutocomplete', 'Completion in the editor'],
+  ['enableSyntaxHighlighting', 'Syntax colours in the editor'],
+  ['enableLinter', 'Mark mistakes in the editor'],
+  ['showQueryWarnings', 'Show query warnings'],
+  ['showQueryInfoNotices', 'Show query notices'],
+];
+
+function SettingsMenu() {
+  const settings = useSettings();
+  return (
+    <Popover position="bottom-end" shadow="md" withinPortal trapFocus>
+      <Popover.Target>
+        <ActionIcon variant="default" size={28} aria-label="Settings">
+          <Icon name="settings" />
+        </ActionIcon>
+      </Popover.Target>
+      <Popover.Dropdown className="settings">
+        {SWITCHES.map(([name, label]) => (
+          <Switch
+            key={name} size="xs" label={label} checked={settings[name]}
+            onChange={(event) => setSetting(name, event.currentTarget.checked)}
+          />
+        ))}
+      </Popover.Dropdown>
+    </Popover>
+  );
+}

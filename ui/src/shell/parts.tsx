@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small parts that several pages share.
+import { ActionIcon, Button, TextInput, Tooltip } from '@mantine/core';
+import { type ReactNode, useState } from 'react';
+import { labelName, type Labels, quote } from '../lib/labels';
+import { formatCount } from '../lib/number';
+import { Icon } from './icon';
+
+export function Page({ title, tools, children }: { title: string; tools?: ReactNode; children: ReactNode }) {
+  return (
+    <main className="page">
+      <div className="page-head">
+        <h1>{title}</h1>
+        {tools && <div className="page-tools">{tools}</div>}
+      </div>
+      {children}
+    </main>
+  );
+}
+
+export function SearchInput({ value, onChange, placeholder }: { value: string; onChange: (value: string) => void; placeholder: string }) {
+  return (
+    <TextInput
+      size="xs" className="search" value={value} placeholder={placeholder} aria-label={placeholder}
+      leftSection={<Icon name="search" size={14} />} onChange={(event) => onChange(event.currentTarget.value)}
+      rightSection={
+        value !== '' && (
+          <ActionIcon variant="transparent" color="gray" size="xs" aria-label="Clear" onClick={() => onChange('')}>
+            <Icon name="close" size={12} />
+          </ActionIcon>
+        )
+      }
+    />
+  );
+}
+
+export function ReloadButton({ onClick, loading }: { onClick: () => void; loading: boolean }) {
+  return (
+    <Tooltip label="Reload" openDelay={400}>
+      <ActionIcon variant="default" size={30} aria-label="Reload" loading={loading} onClick={onClick}>
+        <Icon name="reload" />
+      </ActionIcon>
+    </Tooltip>
+  );
+}
+
+export function LabelPairs({ labels, skip = [] }: { labels: Labels; skip?: readonly string[] }) {
+  const pairs = Object.entries(labels).filter(([name]) => !skip.includes(name));
+  return (
+    <span className="label-pairs">
+      {pairs.map(([name, value]) => (
+        <span key={name} className="label-pair">
+          <span className="label-name">{labelName(name)}</span>=<span className="label-value">{quote(value)}</span>
+        </span>
+      ))}
+    </span>
+  );
+}
+
+// The first `first` of the items; a button brings the rest, up to `most`.
+export function useLimit(total: number, first: number, most: number) {
+  const [all, setAll] = useState(false);
+  const shown = Math.min(total, all ? most : first);
+  const more =
+    shown < total ? (
+      <div className="more">
+        <span>
+          {formatCount(shown)} of {formatCount(total)} shown.
+        </span>
+        {!all && (
+          <Button size="compact-xs" variant="default" onClick={() => setAll(true)}>
+            {total <= most ? 'Show all' : `Show ${formatCount(most)}`}
+          </Button>
+        )}
+      </div>
+    ) : null;
+  return { shown, more };
+}
+
+export function KeyValueTable({ rows }: { rows: readonly (readonly [string, ReactNode])[] }) {
+  return (
+    <table className="grid key-value">
+      <tbody>
+        {rows.map(([name, value]) => (
+          <tr key={name}>
+            <th scope="row">{name}</th>
+            <td>{value}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+// A head that folds what is below it.
+export function Fold({ head, open, onToggle, children }: { head: ReactNode; open: boolean; onToggle: () => void; children: ReactNode }) {
+  return (
+    <section className="fold">
+      <button type="button" className="fold-head" aria-expanded={open} onClick={onToggle}>
+        <span className={open ? 'turn turned' : 'turn'}>
+          <Icon name="right" size={14} />
+        </span>
+        {head}
+      </button>
+      {open && <div className="fold-body">{children}</div>}
+    </section>
+  );
+}

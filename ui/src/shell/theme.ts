@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createTheme, localStorageColorSchemeManager, type MantineColorsTuple } from '@mantine/core';
+
+// The colour of the fire that the stalk carried.
+const ember: MantineColorsTuple = [
+  '#fff1ea', '#fbdfd3', '#f3bca5', '#eb9774', '#e4774b', '#e06331', '#cf5322', '#b4431f', '#963619', '#7a2b13',
+];
+
+const SCHEME_KEY = 'narthex-color-scheme';
+
+export const colorSchemeManager = localStorageColorSchemeManager({ key: SCHEME_KEY });
+
+export const theme = createTheme({
+  primaryColor: 'ember',
+  primaryShade: { light: 7, dark: 6 },
+  colors: { ember },
+  fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Ubuntu, "Helvetica Neue", Arial, sans-serif',
+  fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace',
+  fontSizes: { xs: '0.72rem', sm: '0.8125rem', md: '0.875rem', lg: '1rem', xl: '1.125rem' },
+  defaultRadius: 'sm',
+  cursorType: 'pointer',
+});
+
+export function applyStoredColorScheme(): void {
+  const stored = colorSchemeManager.get('auto');
+  const dark = stored === 'dark' || (stored === 'auto' && window.matchMedia('(prefers-color-scheme: dark)').matches);
+  document.documentElement.setAttribute('data-mantine-color-scheme', dark ? 'dark' : 'light');
+}
