@@ -1,0 +1,41 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""serve.py COMMAND...: runs a command against a fresh server, whose address is in NARTHEX_URL.
+
+The server scrapes itself and a page of ours every second; the command starts when both targets are
+up and a graph has some points. Ends with the command's exit status.
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import harness
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    with tempfile.TemporaryDirectory(prefix="narthex-serve-") as directory:
+        world = harness.World(directory)
+        try:
+            page = world.target("# TYPE fire_carried_total counter\nfire_carried_total 42\n")
+            server = world.server("", "--web.enable-lifecycle")
+            pathlib.Path(directory, f"{server.name}.yml").write_text(harness.scrape_config(
+                ("narthex", [f"127.0.0.1:{server.port}"]), ("page", [page.address])))
+            server.start()
+            harness.wait_until(
+                "both targets to be up for some scrapes",
+                lambda: len(server.query("up == 1 and count_over_time(up[1m]) >= 5")) == 2)
+            environment = dict(os.environ, NARTHEX_URL=server.url)
+            code = subprocess.run(sys.argv[1:], env=environment, check=False).returncode
+            if code != 0:
+                print(server.log_tail(), file=sys.stderr)
+            return code
+        finally:
+            world.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scraping: what is asked of a target, how it is trusted, and what is said when it goes away."""
+import base64
+import json
+import subprocess
+import time
+
+import pytest
+
+import harness
+
+PAGE = "# TYPE answer gauge\nanswer 42\n"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """An authority, a server certificate for 127.0.0.1 and a client certificate, made by openssl."""
+    home = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*words):
+        subprocess.run([harness.original("openssl"), *words], cwd=home, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *key, "-days", "2", "-subj", "/CN=authority", "-keyout", "ca.key",
+            "-out", "ca.crt")
+    (home / "san").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    for name in ("server", "client"):
+        openssl("req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl("x509", "-req", "-days", "2", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
+                "-CAcreateserial", "-extfile", "san", "-out", f"{name}.crt")
+    return home
+
+
+def health(server):
+    """The only target: (health, last error)."""
+    targets = server.targets()
+    assert len(targets) == 1
+    return targets[0]["health"], targets[0]["lastError"]
+
+
+def wait_up(server):
+    harness.wait_until("the target to be up", lambda: health(server)[0] == "up")
+
+
+def wait_down(server):
+    harness.wait_until("the target to be down", lambda: health(server)[0] == "down")
+    return health(server)[1]
+
+
+def serving(world, target, lines="", interval="500ms", **options):
+    job = ("page", [target.address]) + ((lines,) if lines else ())
+    return world.server(harness.scrape_config(job, interval=interval), **options).start()
+
+
+def test_request_is_that_of_the_original(world):
+    target = world.target(PAGE)
+
+    wait_up(serving(world, target, "params:\n  module: [a, b]\nmetrics_path: /probe"))
+
+    path, headers = target.requests[0]
+    headers = {name.lower(): value for name, value in headers.items()}
+    assert path == "/probe?module=a&module=b"
+    assert "text/plain" in headers["accept"] and "application/openmetrics-text" in headers["accept"]
+    assert headers["accept-encoding"] == "gzip"
+    assert headers["x-prometheus-scrape-timeout-seconds"] == "0.5"
+    assert headers["user-agent"]
+
+
+def test_compressed_page_is_read(world):
+    server = serving(world, world.target(PAGE, compressed=True))
+
+    wait_up(server)
+
+    assert list(server.query("answer").values()) == ["42"]
+
+
+def test_openmetrics_is_read(world):
+    page = '# TYPE hits counter\nhits_total{a="b"} 7 # {trace_id="x"} 1\n# EOF\n'
+    server = serving(world, world.target(
+        page, content_type="application/openmetrics-text; version=1.0.0; charset=utf-8"))
+
+    wait_up(server)
+
+    assert list(server.query("hits_total").values()) == ["7"]
+
+
+@pytest.mark.parametrize("lines, right", [
+    ("basic_auth:\n  username: ada\n  password: byron", "up"),
+    ("basic_auth:\n  username: ada\n  password_file: password", "up"),
+    ("basic_auth:\n  username: ada\n  password: wrong", "down"),
+    ("", "down"),
+])
+def test_basic_auth_decides(world, lines, right):
+    world.write_file("password", "byron\n")
+    wanted = "Basic " + base64.b64encode(b"ada:byron").decode()
+    server = serving(world, world.target(PAGE, authorization=wanted), lines)
+
+    if right == "up":
+        wait_up(server)
+    else:
+        assert "401" in wait_down(server)
+
+
+def test_bearer_token_is_sent(world):
+    server = serving(world, world.target(PAGE, authorization="Bearer sesame"),
+                     "authorization:\n  credentials: sesame")
+
+    wait_up(server)
+
+
+def tls_of(certificates, **more):
+    return {"cert": certificates / "server.crt", "key": certificates / "server.key", **more}
+
+
+def test_tls_with_the_right_authority(world, certificates):
+    server = serving(world, world.target(PAGE, tls=tls_of(certificates)),
+                     f"scheme: https\ntls_config:\n  ca_file: {certificates}/ca.crt")
+
+    wait_up(server)
+
+
+def test_tls_without_the_authority_is_refused(world, certificates):
+    server = serving(world, world.target(PAGE, tls=tls_of(certificates)), "scheme: https")
+
+    problem = wait_down(server)
+
+    assert "certificate" in problem or "x509" in problem
+    assert list(server.query("up").values()) == ["0"]
+
+
+def test_tls_unchecked_on_request(world, certificates):
+    server = serving(world, world.target(PAGE, tls=tls_of(certificates)),
+                     "scheme: https\ntls_config:\n  insecure_skip_verify: true")
+
+    wait_up(server)
+
+
+def test_client_certificate_is_shown(world, certificates):
+    target = world.target(PAGE, tls=tls_of(certificates, client_ca=certificates / "ca.crt"))
+    server = serving(world, target, f"scheme: https\ntls_config:\n  ca_file: {certificates}/ca.crt\n"
+                     f"  cert_file: {certificates}/client.crt\n  key_file: {certificates}/client.key")
+
+    wait_up(server)
+
+
+def test_gone_target_is_stale_at_once(world):
+    target = world.target(PAGE)
+    server = serving(world, target)
+    harness.wait_until("a sample", lambda: server.query("answer"))
+
+    target.close()
+
+    harness.wait_until("up to be 0", lambda: list(server.query("up").values()) == ["0"])
+    # Long before the five minutes for which an unmarked sample would still be shown.
+    assert not server.query("answer")
+
+
+def test_series_that_left_the_page_is_stale_at_once(world):
+    target = world.target("stays 1\nleaves 1\n")
+    server = serving(world, target)
+    harness.wait_until("both", lambda: server.query("stays") and server.query("leaves"))
+
+    target.page = "stays 1\n"
+
+    harness.wait_until("one to leave", lambda: not server.query("leaves"))
+    assert server.query("stays")
+
+
+def test_broken_page_is_a_failed_scrape(world):
+    target = world.target("good 1\nbad{ 2\n")
+    server = serving(world, target)
+
+    problem = wait_down(server)
+
+    assert problem
+    assert not server.query("good")
+
+
+def test_sample_limit_fails_the_scrape(world):
+    target = world.target("".join(f"m{i} 1\n" for i in range(11)))
+    server = serving(world, target, "sample_limit: 10")
+
+    problem = wait_down(server)
+
+    assert "sample limit" in problem
+    assert not server.query("m1")
+
+
+def test_slow_target_is_a_timeout(world):
+    def slow():
+        time.sleep(3)
+        return PAGE
+    server = serving(world, world.target(slow), interval="1s")
+
+    problem = wait_down(server)
+
+    assert "deadline" in problem or "timeout" in problem or "timed out" in problem
+
+
+def test_relabelling_of_targets_and_samples(world):
+    target = world.target('kept{secret="s",code="200"} 1\ndropped 2\n')
+    server = serving(world, target, """\
+relabel_configs:
+  - source_labels: [__address__]
+    regex: "127.0.0.1:(.*)"
+    replacement: "port-$1"
+    target_label: instance
+metric_relabel_configs:
+  - source_labels: [__name__]
+    regex: dropped
+    action: drop
+  - regex: secret
+    action: labeldrop""")
+    harness.wait_until("a sample", lambda: server.query("kept"))
+
+    found = server.query("kept")
+
+    assert list(found) == [f'kept{{code="200",instance="port-{target.port}",job="page"}}']
+    assert not server.query("dropped")
+    assert list(server.query("scrape_samples_scraped").values()) == ["2"]
+    assert list(server.query("scrape_samples_post_metric_relabeling").values()) == ["1"]
+
+
+@pytest.mark.parametrize("honor, wanted", [
+    ("false", 'm{exported_job="mine",instance="ADDRESS",job="page"}'),
+    ("true", 'm{instance="ADDRESS",job="mine"}'),
+])
+def test_labels_in_conflict(world, honor, wanted):
+    target = world.target('m{job="mine"} 1\n')
+    server = serving(world, target, f"honor_labels: {honor}")
+    harness.wait_until("a sample", lambda: server.query("m"))
+
+    assert list(server.query("m")) == [wanted.replace("ADDRESS", target.address)]
+
+
+def test_file_sd_is_watched(world):
+    first, second = world.target("which 1\n"), world.target("which 2\n")
+    found = world.write_file("targets.json", json.dumps(
+        [{"targets": [first.address], "labels": {"origin": "file"}}]))
+    config = ("global: {scrape_interval: 500ms, scrape_timeout: 500ms}\n"
+              "scrape_configs:\n  - job_name: files\n    file_sd_configs:\n"
+              f"      - files: ['{found}']\n        refresh_interval: 1s\n")
+    server = world.server(config).start()
+    harness.wait_until("the first", lambda: server.query('which{origin="file"} == 1'))
+
+    world.write_file("targets.json", json.dumps([{"targets": [second.address]}]))
+
+    harness.wait_until("the second", lambda: server.query("which == 2"))
+    harness.wait_until("the first to go", lambda: not server.query("which == 1"))
+
+
+def test_metadata_is_kept(world):
+    server = serving(world, world.target("# HELP answer The answer.\n# TYPE answer gauge\nanswer 42\n"))
+    wait_up(server)
+
+    metadata = harness.wait_until("metadata", lambda: server.api("metadata", metric="answer"))
+
+    assert metadata["answer"] == [{"type": "gauge", "help": "The answer.", "unit": ""}]
