@@ -61,3 +61,17 @@ export function formatAgo(text: string, nowMs: number): string {
   // The clocks of server and browser differ a little.
   return `${humanDuration(Math.max(0, nowMs - ms))} ago`;
 }
+
+// Labels of a time axis whose ticks, in seconds, are `stepS` apart: the time, no finer than needed, and below it
+// the date where the day changes.
+export function formatTimeTicks(ticksS: readonly number[], stepS: number, local: boolean): string[] {
+  let day = '';
+  return ticksS.map((tick) => {
+    const [date = '', time = ''] = formatTime(Math.round(tick * 1000), local).split(' ');
+    if (stepS >= 86_400) return date;
+    const short = stepS >= 60 ? time.slice(0, 5) : time;
+    if (date === day) return short;
+    day = date;
+    return `${short}\n${date}`;
+  });
+}

@@ -6,6 +6,11 @@ const ember: MantineColorsTuple = [
   '#fff1ea', '#fbdfd3', '#f3bca5', '#eb9774', '#e4774b', '#e06331', '#cf5322', '#b4431f', '#963619', '#7a2b13',
 ];
 
+// The greys of a dark page, from text to the deepest ground; app.css has the same ones.
+const dark: MantineColorsTuple = [
+  '#dfe2e6', '#b8bdc4', '#949aa3', '#6d737c', '#3f454d', '#31363c', '#1d2024', '#1a1d20', '#16181b', '#121416',
+];
+
 const SCHEME_KEY = 'narthex-color-scheme';
 
 export const colorSchemeManager = localStorageColorSchemeManager({ key: SCHEME_KEY });
@@ -13,7 +18,7 @@ export const colorSchemeManager = localStorageColorSchemeManager({ key: SCHEME_K
 export const theme = createTheme({
   primaryColor: 'ember',
   primaryShade: { light: 7, dark: 6 },
-  colors: { ember },
+  colors: { ember, dark },
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Ubuntu, "Helvetica Neue", Arial, sans-serif',
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace',
   fontSizes: { xs: '0.72rem', sm: '0.8125rem', md: '0.875rem', lg: '1rem', xl: '1.125rem' },

@@ -6,6 +6,7 @@ import { type Ref, useEffect, useImperativeHandle, useRef } from 'react';
 import uPlot from 'uplot';
 import { useSettings } from '../../lib/settings';
 import { formatTicks } from '../../lib/number';
+import { formatTimeTicks } from '../../lib/time';
 import { type Aligned, type Column, lonelyRows, stack } from './align';
 import { ChartTip } from './chart-tip';
 import { seriesColor } from './colors';
@@ -57,7 +58,7 @@ export function Chart({ handle, aligned, names, shown, stacked, yMin, onZoom }: 
           x: { range: () => [aligned.times[0] ?? 0, aligned.times.at(-1) ?? 1] },
           y: { range: (_, low, high) => yRange(low, high, stacked ? 0 : yMin) },
         },
-        axes: [xAxis(dark), yAxis(dark)],
+        axes: [xAxis(dark, useLocalTime), yAxis(dark)],
         series: [{}, ...columns.map((_, i) => line(i, shown[i] ?? true, stacked))],
         bands: stacked ? bandsBetween(shown) : [],
         hooks: {
@@ -121,9 +122,22 @@ function yRange(low: number | null, high: number | null, floor: number | null): 
   return [from ?? 0, to ?? 1];
 }
 
-function xAxis(dark: boolean): uPlot.Axis {
-  return { ...axisColors(dark), size: 34, font: FONT, ticks: { ...axisColors(dark).ticks, size: 5 } };
+function xAxis(dark: boolean, local: boolean): uPlot.Axis {
+  return {
+    ...axisColors(dark),
+    size: 42,
+    space: 70,
+    font: FONT,
+    incrs: TIME_STEPS_S,
+    values: (_, ticks, __, ___, step) => formatTimeTicks(ticks, step, local),
+  };
 }
+
+const DAY_S = 86_400;
+const TIME_STEPS_S = [
+  0.001, 0.01, 0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200,
+  DAY_S, 2 * DAY_S, 7 * DAY_S, 14 * DAY_S, 28 * DAY_S, 56 * DAY_S, 112 * DAY_S, 364 * DAY_S, 3640 * DAY_S,
+];
 
 function yAxis(dark: boolean): uPlot.Axis {
   return {

@@ -45,7 +45,11 @@ export function TableTab({ state, run, onChange }: TabProps) {
       {expr.trim() === '' && <div className="empty">Enter an expression and execute it.</div>}
       {error !== null && <QueryError error={error} expr={expr} />}
       {error === null && answer && <Annotations answer={answer} />}
-      {error === null && data && <Result key={run} data={data} />}
+      {error === null && data && (
+        <div className={loading ? 'stale' : undefined}>
+          <Result key={run} data={data} />
+        </div>
+      )}
       {!answer && error === null && loading && <Busy text="Querying" />}
     </>
   );
