@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// json_reader.h: JSON into a tree in an arena (on jansson). For the control plane only: file_sd files, requests.
+// json_reader.h: JSON into a tree in an arena. For the control plane only: file_sd files, requests.
 #pragma once
 
 #include "base/arena.h"

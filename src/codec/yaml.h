@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 
 #define YAML_BYTES_MAX (64u << 20)
@@ -34,11 +35,5 @@ bool yaml_bool(const YamlNode *node, bool *ret_value);
 bool yaml_i64(const YamlNode *node, int64_t *ret_value);
 bool yaml_double(const YamlNode *node, double *ret_value);
 
-// Writes YAML text in block style (for /api/v1/status/config): two-space indentation, plain scalars where that reads back the same, else
-// quoted.
-typedef struct YamlWriter {
-    struct Buf *buf;
-    int depth;
-    bool in_item; // the next key stands behind "- "
-} YamlWriter;
-void yaml_write_scalar(struct Buf *buf, Str value);
+// Writes one scalar so that it reads back the same string: plain where that is allowed, else quoted, choosing as yaml.v2 does.
+void yaml_write_scalar(Buf *buf, Str value);

@@ -1,0 +1,653 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tree is built from libfyaml's events. An alias points at its anchor's node, so it costs nothing here; what
+// whoever walks the tree would see is counted, and limited.
+#include "codec/yaml.h"
+
+#include <libfyaml.h>
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "base/number.h"
+
+#define KEYS_COMPARED_MAX 16 // more in one mapping are looked up in a map instead
+
+typedef struct Parser {
+    struct fy_parser *fy;
+    Str file_name;
+    Arena *arena;
+    Error *err;
+    Map anchors;     // Str to Anchor
+    Buf nodes;       // YamlNode *: children of the collections still open
+    size_t expanded; // nodes, aliases counted with all they stand for
+} Parser;
+
+typedef struct Anchor {
+    YamlNode *node;
+    size_t weight; // nodes below and including it, expanded
+    size_t depth;  // levels of nesting inside
+    bool complete;
+} Anchor;
+
+static bool fail_at(const Parser *p, int line, int column, ErrorCode code, const char *what)
+{
+    return error_set(p->err, code, STR_FMT ":%d:%d: %s", STR_ARG(p->file_name), line, column, what);
+}
+
+static bool fail_node(const Parser *p, const YamlNode *node, const char *what)
+{
+    return fail_at(p, node->line, node->column, ERR_INVALID, what);
+}
+
+// What libfyaml had to say; it collects its messages instead of printing them.
+static bool fail_parse(const Parser *p)
+{
+    void *previous = NULL;
+    struct fy_diag_error *fault = fy_diag_errors_iterate(fy_parser_get_diag(p->fy), &previous);
+    if (!fault)
+        return error_set(p->err, ERR_INVALID, STR_FMT ": malformed YAML", STR_ARG(p->file_name));
+    return fail_at(p, MAX(fault->line, 1), MAX(fault->column, 1), ERR_INVALID, fault->msg);
+}
+
+static YamlNode *node_new(Parser *p, YamlKind kind, struct fy_event *event)
+{
+    YamlNode *node = ARENA_NEW(p->arena, YamlNode);
+    const struct fy_mark *mark = fy_event_start_mark(event);
+    node->kind = kind;
+    node->line = mark ? mark->line + 1 : 1;
+    node->column = mark ? mark->column + 1 : 1;
+    return node;
+}
+
+static Str token_text(struct fy_token *token)
+{
+    size_t len = 0;
+    const char *text = token ? fy_token_get_text(token, &len) : NULL;
+    return text ? str_make(text, len) : STR_NONE;
+}
+
+static bool is_null_word(Str s)
+{
+    return s.len == 0 || str_is(s, "~") || str_is(s, "null") || str_is(s, "Null") ||
+           str_is(s, "NULL");
+}
+
+static YamlNode *scalar_new(Parser *p, struct fy_event *event)
+{
+    YamlNode *node = node_new(p, YAML_SCALAR, event);
+    struct fy_token *value = event->scalar.value;
+    node->scalar = arena_str(p->arena, token_text(value));
+    // An empty value has no token.
+    node->quoted = value && fy_token_scalar_style(value) != FYSS_PLAIN;
+    if (!node->quoted && is_null_word(node->scalar))
+        node->kind = YAML_NULL;
+    return node;
+}
+
+// Tags of the core schema say what we would have read anyway, save that !!str keeps a word a string.
+static bool apply_tag(const Parser *p, struct fy_event *event, YamlNode *node)
+{
+    static const char *const known[] = {"str", "int", "float", "bool", "null", "map", "seq"};
+    struct fy_token *token = fy_event_get_tag_token(event);
+    if (!token)
+        return true;
+    Str tag = token_text(token);
+    Str prefix = S("tag:yaml.org,2002:");
+    if (str_is(tag, "!")) {
+        node->quoted = true;
+        node->kind = node->kind == YAML_NULL ? YAML_SCALAR : node->kind;
+        return true;
+    }
+    for (size_t i = 0; i < COUNT_OF(known) && str_starts_with(tag, prefix); i++)
+        if (str_is(str_skip(tag, prefix.len), known[i])) {
+            if (i == 0 && (node->kind == YAML_NULL || node->kind == YAML_SCALAR)) {
+                node->kind = YAML_SCALAR;
+                node->quoted = true;
+            }
+            return true;
+        }
+    return fail_node(p, node, "this tag is not supported");
+}
+
+static bool count_nodes(Parser *p, const YamlNode *node, size_t weight)
+{
+    p->expanded += weight;
+    if (p->expanded <= YAML_NODES_MAX)
+        return true;
+    return fail_at(p, node->line, node->column, ERR_LIMIT, "too many nodes, aliases expanded");
+}
+
+static Anchor *anchor_put(Parser *p, struct fy_event *event, YamlNode *node)
+{
+    struct fy_token *token = fy_event_get_anchor_token(event);
+    if (!token)
+        return NULL;
+    Anchor *anchor = ARENA_NEW(p->arena, Anchor);
+    anchor->node = node;
+    map_put(&p->anchors, arena_str(p->arena, token_text(token)), anchor);
+    return anchor;
+}
+
+static bool read_node(Parser *p, struct fy_event *event, size_t depth, YamlNode **ret_node,
+                      size_t *ret_depth);
+
+static bool read_alias(Parser *p, struct fy_event *event, size_t depth, YamlNode **ret_node,
+                       size_t *ret_depth)
+{
+    YamlNode *place = node_new(p, YAML_NULL, event);
+    const Anchor *anchor = map_get(&p->anchors, token_text(event->alias.anchor));
+    if (!anchor)
+        return fail_node(p, place, "alias without an anchor");
+    if (!anchor->complete)
+        return fail_node(p, place, "alias inside its own anchor");
+    if (depth + anchor->depth > YAML_DEPTH_MAX)
+        return fail_at(p, place->line, place->column, ERR_LIMIT, "nested too deep");
+    if (!count_nodes(p, place, anchor->weight))
+        return false;
+    *ret_node = anchor->node;
+    *ret_depth = anchor->depth;
+    return true;
+}
+
+// Reads children until `end`; they wait in p->nodes from `begin` on.
+static bool read_children(Parser *p, enum fy_event_type end, const YamlNode *parent, size_t depth,
+                          size_t *ret_depth)
+{
+    if (depth >= YAML_DEPTH_MAX)
+        return fail_at(p, parent->line, parent->column, ERR_LIMIT, "nested too deep");
+    size_t deepest = 0;
+    for (;;) {
+        struct fy_event *event = fy_parser_parse(p->fy);
+        if (!event)
+            return fail_parse(p);
+        if (event->type == end) {
+            fy_parser_event_free(p->fy, event);
+            *ret_depth = deepest + 1;
+            return true;
+        }
+        YamlNode *child = NULL;
+        size_t child_depth = 0;
+        bool ok = read_node(p, event, depth + 1, &child, &child_depth);
+        fy_parser_event_free(p->fy, event);
+        if (!ok)
+            return false;
+        deepest = MAX(deepest, child_depth);
+        buf_add(&p->nodes, &child, sizeof child);
+    }
+}
+
+static void take_sequence(Parser *p, size_t begin, YamlNode *node)
+{
+    node->count = (p->nodes.len - begin) / sizeof(YamlNode *);
+    node->items = ARENA_ARRAY(p->arena, YamlNode *, node->count);
+    if (node->count)
+        memcpy(node->items, p->nodes.ptr + begin, node->count * sizeof(YamlNode *));
+}
+
+static bool is_merge_key(const YamlNode *key)
+{
+    return key->kind == YAML_SCALAR && !key->quoted && str_is(key->scalar, "<<");
+}
+
+static YamlNode *find_key(const YamlNode *mapping, Str key)
+{
+    for (size_t i = 0; i < mapping->count; i++)
+        if (str_equal(mapping->keys[i]->scalar, key))
+            return mapping->items[i];
+    return NULL;
+}
+
+// The keys of a mapping while it is filled; looked up by hash only where there are many.
+typedef struct KeySet {
+    Map map;
+    bool hashed;
+} KeySet;
+
+// The same key that stood earlier in `node`, or NULL.
+static const YamlNode *key_before(const KeySet *seen, const YamlNode *node, Str key)
+{
+    if (seen->hashed)
+        return map_get(&seen->map, key);
+    for (size_t i = 0; i < node->count; i++)
+        if (str_equal(node->keys[i]->scalar, key))
+            return node->keys[i];
+    return NULL;
+}
+
+static void add_pair(KeySet *seen, YamlNode *node, YamlNode *key, YamlNode *item)
+{
+    if (seen->hashed)
+        map_put(&seen->map, key->scalar, key);
+    node->keys[node->count] = key;
+    node->items[node->count++] = item;
+}
+
+static bool fail_duplicate(const Parser *p, const YamlNode *key, const YamlNode *first)
+{
+    return error_set(
+        p->err, ERR_INVALID, STR_FMT ":%d:%d: key \"" STR_FMT "\" already set in map (line %d)",
+        STR_ARG(p->file_name), key->line, key->column, STR_ARG(key->scalar), first->line);
+}
+
+// Adds the pairs of `from` whose keys are not there yet ("<<", YAML 1.1 merge keys).
+static bool merge_from(Parser *p, KeySet *seen, YamlNode *node, const YamlNode *value,
+                       const YamlNode *from)
+{
+    if (from->kind != YAML_MAPPING)
+        return fail_node(p, value, "map merge requires map or sequence of maps as the value");
+    for (size_t i = 0; i < from->count; i++) {
+        if (key_before(seen, node, from->keys[i]->scalar))
+            continue;
+        add_pair(seen, node, from->keys[i], from->items[i]);
+    }
+    return true;
+}
+
+// How many pairs a mapping may have once its merges are done.
+static size_t merged_count(const YamlNode *value)
+{
+    size_t count = value->kind == YAML_MAPPING ? value->count : 0;
+    for (size_t i = 0; value->kind == YAML_SEQUENCE && i < value->count; i++)
+        count += value->items[i]->kind == YAML_MAPPING ? value->items[i]->count : 0;
+    return count;
+}
+
+static bool merge_value(Parser *p, KeySet *seen, YamlNode *node, const YamlNode *value)
+{
+    if (value->kind != YAML_SEQUENCE)
+        return merge_from(p, seen, node, value, value);
+    for (size_t i = 0; i < value->count; i++)
+        if (!merge_from(p, seen, node, value, value->items[i]))
+            return false;
+    return true;
+}
+
+static bool fill_mapping(Parser *p, KeySet *seen, YamlNode *const *flat, size_t pairs,
+                         YamlNode *node)
+{
+    for (size_t i = 0; i < pairs; i++) {
+        YamlNode *key = flat[2 * i];
+        if (key->kind != YAML_SCALAR && key->kind != YAML_NULL)
+            return fail_node(p, key, "a key must be a scalar");
+        if (is_merge_key(key))
+            continue;
+        const YamlNode *first = key_before(seen, node, key->scalar);
+        if (first)
+            return fail_duplicate(p, key, first);
+        add_pair(seen, node, key, flat[2 * i + 1]);
+    }
+    for (size_t i = 0; i < pairs; i++)
+        if (is_merge_key(flat[2 * i]) && !merge_value(p, seen, node, flat[2 * i + 1]))
+            return false;
+    return true;
+}
+
+static bool take_mapping(Parser *p, size_t begin, YamlNode *node)
+{
+    size_t pairs = (p->nodes.len - begin) / sizeof(YamlNode *) / 2;
+    YamlNode **flat = ARENA_ARRAY(p->arena, YamlNode *, pairs * 2);
+    if (pairs)
+        memcpy(flat, p->nodes.ptr + begin, pairs * 2 * sizeof *flat);
+    size_t room = pairs;
+    for (size_t i = 0; i < pairs; i++)
+        room += is_merge_key(flat[2 * i]) ? merged_count(flat[2 * i + 1]) : 0;
+    if (!count_nodes(p, node, room - pairs))
+        return false;
+    node->keys = ARENA_ARRAY(p->arena, YamlNode *, room);
+    node->items = ARENA_ARRAY(p->arena, YamlNode *, room);
+
+    KeySet seen = {.hashed = room > KEYS_COMPARED_MAX};
+    bool ok = fill_mapping(p, &seen, flat, pairs, node);
+    map_deinit(&seen.map);
+    return ok;
+}
+
+static bool read_collection(Parser *p, size_t depth, YamlNode *node, size_t *ret_depth)
+{
+    size_t begin = p->nodes.len;
+    bool is_mapping = node->kind == YAML_MAPPING;
+    if (!read_children(p, is_mapping ? FYET_MAPPING_END : FYET_SEQUENCE_END, node, depth,
+                       ret_depth))
+        return false;
+    if (is_mapping && !take_mapping(p, begin, node))
+        return false;
+    if (!is_mapping)
+        take_sequence(p, begin, node);
+    p->nodes.len = begin;
+    return true;
+}
+
+static bool read_node(Parser *p, struct fy_event *event, size_t depth, YamlNode **ret_node,
+                      size_t *ret_depth)
+{
+    size_t before = p->expanded;
+    YamlNode *node;
+    switch (event->type) {
+    case FYET_ALIAS:
+        return read_alias(p, event, depth, ret_node, ret_depth);
+    case FYET_SCALAR:
+        node = scalar_new(p, event);
+        break;
+    case FYET_SEQUENCE_START:
+        node = node_new(p, YAML_SEQUENCE, event);
+        break;
+    case FYET_MAPPING_START:
+        node = node_new(p, YAML_MAPPING, event);
+        break;
+    default:
+        return error_set(p->err, ERR_INVALID, STR_FMT ": malformed YAML", STR_ARG(p->file_name));
+    }
+    if (!apply_tag(p, event, node) || !count_nodes(p, node, 1))
+        return false;
+    Anchor *anchor = anchor_put(p, event, node);
+    size_t inside = 0;
+    bool is_collection = node->kind == YAML_SEQUENCE || node->kind == YAML_MAPPING;
+    if (is_collection && !read_collection(p, depth, node, &inside))
+        return false;
+    if (anchor) {
+        anchor->weight = p->expanded - before;
+        anchor->depth = inside;
+        anchor->complete = true;
+    }
+    *ret_node = node;
+    *ret_depth = inside;
+    return true;
+}
+
+static bool read_stream(Parser *p, YamlNode **ret_root)
+{
+    YamlNode *root = NULL;
+    for (;;) {
+        struct fy_event *event = fy_parser_parse(p->fy);
+        if (!event)
+            return fail_parse(p);
+        enum fy_event_type type = event->type;
+        bool ok = true;
+        size_t depth;
+        if (type == FYET_DOCUMENT_START && root)
+            ok = fail_at(p, node_new(p, YAML_NULL, event)->line, 1, ERR_INVALID,
+                         "only one document is allowed");
+        else if (type != FYET_STREAM_START && type != FYET_STREAM_END &&
+                 type != FYET_DOCUMENT_START && type != FYET_DOCUMENT_END)
+            ok = read_node(p, event, 0, &root, &depth);
+        fy_parser_event_free(p->fy, event);
+        if (!ok)
+            return false;
+        if (type == FYET_STREAM_END)
+            break;
+    }
+    if (!root) {
+        root = ARENA_NEW(p->arena, YamlNode);
+        root->kind = YAML_NULL;
+        root->line = 1;
+        root->column = 1;
+    }
+    *ret_root = root;
+    return true;
+}
+
+bool yaml_parse(Str text, Str file_name, Arena *arena, YamlNode **ret_root, Error *err)
+{
+    if (text.len > YAML_BYTES_MAX)
+        return error_set(err, ERR_LIMIT, STR_FMT ": larger than %u bytes", STR_ARG(file_name),
+                         YAML_BYTES_MAX);
+    if (!str_is_utf8(text))
+        return error_set(err, ERR_INVALID, STR_FMT ": not valid UTF-8", STR_ARG(file_name));
+    struct fy_parse_cfg cfg = {.flags =
+                                   FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_DEFAULT_VERSION_AUTO};
+    Parser p = {.fy = fy_parser_create(&cfg), .file_name = file_name, .arena = arena, .err = err};
+    if (!p.fy)
+        out_of_memory(0);
+    fy_diag_set_collect_errors(fy_parser_get_diag(p.fy), true);
+
+    YamlNode *root = NULL;
+    bool ok =
+        (fy_parser_set_string(p.fy, text.len ? text.ptr : "", text.len) == 0 || fail_parse(&p)) &&
+        read_stream(&p, &root);
+
+    fy_parser_destroy(p.fy);
+    map_deinit(&p.anchors);
+    buf_deinit(&p.nodes);
+    if (ok)
+        *ret_root = root;
+    return ok;
+}
+
+YamlNode *yaml_get(const YamlNode *mapping, Str key)
+{
+    return mapping && mapping->kind == YAML_MAPPING ? find_key(mapping, key) : NULL;
+}
+
+static bool is_plain(const YamlNode *node)
+{
+    return node && node->kind == YAML_SCALAR && !node->quoted;
+}
+
+bool yaml_bool(const YamlNode *node, bool *ret_value)
+{
+    static const char *const yes[] = {"y",    "Y",    "yes", "Yes", "YES", "true",
+                                      "True", "TRUE", "on",  "On",  "ON"};
+    static const char *const no[] = {"n",     "N",     "no",  "No",  "NO", "false",
+                                     "False", "FALSE", "off", "Off", "OFF"};
+    if (!is_plain(node))
+        return false;
+    for (size_t i = 0; i < COUNT_OF(yes); i++)
+        if (str_is(node->scalar, yes[i]) || str_is(node->scalar, no[i])) {
+            *ret_value = str_is(node->scalar, yes[i]);
+            return true;
+        }
+    return false;
+}
+
+static bool digits_of(Str text, unsigned base, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    if (text.len == 0)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+                         : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
+                                                : 99;
+        if (digit >= base || __builtin_mul_overflow(value, base, &value) ||
+            __builtin_add_overflow(value, digit, &value))
+            return false;
+    }
+    *ret_value = value;
+    return true;
+}
+
+// Without the underscores that YAML 1.1 allows between digits; false if it is too long to be a number.
+static bool without_underscores(Str text, char out[64], Str *ret_text)
+{
+    size_t len = 0;
+    if (text.len == 0 || text.len > 63 || text.ptr[0] == '_')
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] != '_')
+            out[len++] = text.ptr[i];
+    *ret_text = str_make(out, len);
+    return true;
+}
+
+static bool parse_i64(Str scalar, int64_t *ret_value)
+{
+    char room[64];
+    Str text;
+    if (!without_underscores(scalar, room, &text))
+        return false;
+    bool negative = str_starts_with(text, S("-"));
+    if (negative || str_starts_with(text, S("+")))
+        text = str_skip(text, 1);
+    unsigned base = 10;
+    size_t prefix = 0;
+    if (str_starts_with(text, S("0x")) || str_starts_with(text, S("0X")))
+        base = 16, prefix = 2;
+    else if (str_starts_with(text, S("0b")) || str_starts_with(text, S("0B")))
+        base = 2, prefix = 2;
+    else if (str_starts_with(text, S("0o")) || str_starts_with(text, S("0O")))
+        base = 8, prefix = 2;
+    else if (text.len > 1 && text.ptr[0] == '0')
+        base = 8, prefix = 1;
+    uint64_t magnitude;
+    if (!digits_of(str_skip(text, prefix), base, &magnitude))
+        return false;
+    if (magnitude > (uint64_t)INT64_MAX + negative)
+        return false;
+    *ret_value = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
+    return true;
+}
+
+bool yaml_i64(const YamlNode *node, int64_t *ret_value)
+{
+    return is_plain(node) && parse_i64(node->scalar, ret_value);
+}
+
+static bool parse_double(Str scalar, double *ret_value)
+{
+    static const struct {
+        const char *word;
+        uint64_t bits;
+    } words[] = {
+        {".inf",  0x7FF0000000000000},
+        {".Inf",  0x7FF0000000000000},
+        {".INF",  0x7FF0000000000000},
+        {"+.inf", 0x7FF0000000000000},
+        {"+.Inf", 0x7FF0000000000000},
+        {"+.INF", 0x7FF0000000000000},
+        {"-.inf", 0xFFF0000000000000},
+        {"-.Inf", 0xFFF0000000000000},
+        {"-.INF", 0xFFF0000000000000},
+        {".nan",  NAN_NORMAL_BITS   },
+        {".NaN",  NAN_NORMAL_BITS   },
+        {".NAN",  NAN_NORMAL_BITS   },
+    };
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (str_is(scalar, words[i].word)) {
+            *ret_value = double_from_bits(words[i].bits);
+            return true;
+        }
+    int64_t integer;
+    if (parse_i64(scalar, &integer)) {
+        *ret_value = (double)integer;
+        return true;
+    }
+    char room[64];
+    Str text;
+    if (!without_underscores(scalar, room, &text))
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (!strchr("0123456789+-.eE", text.ptr[i]))
+            return false; // Go's words for infinity are strings in YAML
+    return number_parse_double(text, ret_value);
+}
+
+bool yaml_double(const YamlNode *node, double *ret_value)
+{
+    return is_plain(node) && parse_double(node->scalar, ret_value);
+}
+
+// True if the plain word would be read back as something other than a string.
+static bool resolves_to_other(Str value)
+{
+    YamlNode node = {.kind = YAML_SCALAR, .scalar = value};
+    bool boolean;
+    double number;
+    if (is_null_word(value) || yaml_bool(&node, &boolean) || parse_double(value, &number) ||
+        str_is(value, "<<") || str_is(value, "="))
+        return true;
+    // Base 60 numbers and dates of YAML 1.1: digits with ':' or '-' between.
+    bool only = value.len > 0 && value.ptr[0] >= '0' && value.ptr[0] <= '9';
+    bool mark = false;
+    for (size_t i = 0; i < value.len && only; i++) {
+        char c = value.ptr[i];
+        mark |= c == ':' || c == '-';
+        only = (c >= '0' && c <= '9') || c == ':' || c == '-' || c == '.' || c == '_';
+    }
+    return only && mark;
+}
+
+// The rules for plain scalars in block context, as the emitter of yaml.v2 has them.
+static bool plain_allowed(Str value)
+{
+    if (value.len == 0 || value.ptr[0] == ' ' || value.ptr[value.len - 1] == ' ')
+        return false;
+    if (str_starts_with(value, S("---")) || str_starts_with(value, S("...")))
+        return false;
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.ptr[i];
+        char next = i + 1 < value.len ? value.ptr[i + 1] : ' ';
+        bool next_blank = next == ' ' || next == '\t';
+        if ((unsigned char)c < 0x20 || c == 0x7f)
+            return false;
+        if (i == 0 && (strchr("#,[]{}&*!|>'\"%@`", c) || (strchr("-?:", c) && next_blank)))
+            return false;
+        if (c == ':' && next_blank)
+            return false;
+        if (c == '#' && i > 0 && value.ptr[i - 1] == ' ')
+            return false;
+    }
+    return true;
+}
+
+static bool needs_escapes(Str value)
+{
+    if (!str_is_utf8(value))
+        return true;
+    for (Str rest = value; rest.len;) {
+        uint32_t rune;
+        size_t len = str_rune(rest, &rune);
+        if (rune < 0x20 || (rune >= 0x7f && rune < 0xa0) || rune == 0xfeff || rune == 0x2028 ||
+            rune == 0x2029)
+            return true;
+        rest = str_skip(rest, len);
+    }
+    return false;
+}
+
+static void write_double_quoted(Buf *buf, Str value)
+{
+    buf_add_char(buf, '"');
+    for (Str rest = value; rest.len;) {
+        uint32_t rune;
+        size_t len = str_rune(rest, &rune);
+        bool invalid = rune == 0xFFFD && len == 1;
+        if (rune == '"' || rune == '\\')
+            buf_printf(buf, "\\%c", (int)rune);
+        else if (rune == '\n')
+            buf_add_c(buf, "\\n");
+        else if (rune == '\t')
+            buf_add_c(buf, "\\t");
+        else if (rune == '\r')
+            buf_add_c(buf, "\\r");
+        else if (rune < 0x20 || (rune >= 0x7f && rune < 0xa0))
+            buf_printf(buf, "\\x%02X", (unsigned)rune);
+        else if (invalid || rune == 0xfeff || rune == 0x2028 || rune == 0x2029)
+            buf_printf(buf, "\\u%04X", (unsigned)rune);
+        else
+            buf_add(buf, rest.ptr, len);
+        rest = str_skip(rest, len);
+    }
+    buf_add_char(buf, '"');
+}
+
+static void write_single_quoted(Buf *buf, Str value)
+{
+    buf_add_char(buf, '\'');
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] == '\'')
+            buf_add_char(buf, '\'');
+        buf_add_char(buf, value.ptr[i]);
+    }
+    buf_add_char(buf, '\'');
+}
+
+void yaml_write_scalar(Buf *buf, Str value)
+{
+    if (needs_escapes(value) || resolves_to_other(value))
+        write_double_quoted(buf, value);
+    else if (plain_allowed(value))
+        buf_add_str(buf, value);
+    else
+        write_single_quoted(buf, value);
+}
