@@ -201,17 +201,20 @@ size_t number_format_e(double v, char *out)
     return layout_e(&d, out);
 }
 
+// The exponent from which 'g' goes over to 'e' where as many digits are shown as are needed: strconv/ftoa.go.
+#define G_EXPONENT_MAX 6
+
 size_t number_format_g(double v, char *out)
 {
     size_t len = format_special(v, out);
-    if (len == 0)
+    if (len == 0 && fabs(v) < 1e6)
         len = format_small_integer(v, out);
     if (len)
         return len;
     Decimal d;
     decimal_of(v, &d);
     int exponent = d.point - 1;
-    return exponent < -4 || exponent >= 21 ? layout_e(&d, out) : layout_f(&d, out);
+    return exponent < -4 || exponent >= G_EXPONENT_MAX ? layout_e(&d, out) : layout_f(&d, out);
 }
 
 size_t number_format_json(double v, char *out)

@@ -41,7 +41,7 @@ bool number_parse_u64(Str text, uint64_t *ret_value);
 // NUMBER_BYTES_MAX; returns the length. NaN, +Inf, -Inf.
 size_t number_format_f(double v, char *out); // 'f': never an exponent
 size_t number_format_e(double v, char *out); // 'e': d.dde+XX, at least two digits in the exponent
-size_t number_format_g(double v, char *out); // 'g': exponent when < -4 or >= 21 (Go's %v)
+size_t number_format_g(double v, char *out); // 'g': exponent when < -4 or >= 6 (Go's %g and %v)
 // Prometheus' JSON sample value: 'f', but 'e' when 0 < |v| < 1e-6 or |v| >= 1e21, as jsonutil.MarshalFloat.
 size_t number_format_json(double v, char *out);
 
