@@ -40,6 +40,6 @@ const Histogram *chunk_histogram_last(const ChunkHistogram *chunk);
 // On the heap, for accounting.
 size_t chunk_histogram_held_bytes(const ChunkHistogram *chunk);
 
-// Appends the samples in the time range. The first sample's hint comes from the header, the others' are HINT_NO_RESET (gauges: HINT_GAUGE).
+// Appends the samples in the time range. The first sample's hint is HINT_UNKNOWN, the others' are HINT_NO_RESET (gauges: HINT_GAUGE).
 bool chunk_histogram_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns,
                             Error *err) MUST_CHECK;

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tsdb/chunk.h"
+
+#include "tsdb/chunk_histogram.h"
+#include "tsdb/chunk_xor.h"
+#include "tsdb/chunk_xor2.h"
+
+#include <stdlib.h>
+
+size_t chunk_sample_count(ChunkEncoding encoding, Str chunk)
+{
+    size_t count = chunk_xor_count(chunk);
+    bool has_flags = encoding == CHUNK_HISTOGRAM_ST || encoding == CHUNK_FLOAT_HISTOGRAM_ST;
+
+    return has_flags ? count & 0x3fff : count;
+}
+
+void chunk_columns_reserve(ChunkColumns *columns, size_t more, bool with_histograms)
+{
+    SampleColumns *c = &columns->columns;
+    size_t old_cap = columns->cap;
+
+    if (c->count + more > columns->cap) {
+        size_t cap = MAX(c->count + more, 2 * columns->cap);
+        int64_t *t_ms = ARENA_ARRAY(columns->arena, int64_t, cap);
+        double *value = ARENA_ARRAY(columns->arena, double, cap);
+        if (c->count) {
+            memcpy(t_ms, c->t_ms, c->count * sizeof *t_ms);
+            memcpy(value, c->value, c->count * sizeof *value);
+        }
+        c->t_ms = t_ms;
+        c->value = value;
+        columns->cap = cap;
+    }
+    if ((c->histograms || with_histograms) && (!c->histograms || columns->cap != old_cap)) {
+        const Histogram **histograms = ARENA_ARRAY(columns->arena, const Histogram *, columns->cap);
+        memset(histograms, 0, columns->cap * sizeof *histograms);
+        if (c->histograms)
+            memcpy(histograms, c->histograms, c->count * sizeof *histograms);
+        c->histograms = histograms;
+    }
+}
+
+// Keeps of the `count` samples behind columns.count those in the time range.
+static void clip(ChunkColumns *columns, size_t count, int64_t min_t_ms, int64_t max_t_ms)
+{
+    SampleColumns *c = &columns->columns;
+    size_t from = c->count, to = c->count + count;
+
+    while (to > from && c->t_ms[to - 1] > max_t_ms)
+        to--;
+    while (from < to && c->t_ms[from] < min_t_ms)
+        from++;
+    if (from > c->count) {
+        memmove(c->t_ms + c->count, c->t_ms + from, (to - from) * sizeof *c->t_ms);
+        memmove(c->value + c->count, c->value + from, (to - from) * sizeof *c->value);
+    }
+    if (c->histograms)
+        memset(c->histograms + c->count, 0, (to - from) * sizeof *c->histograms);
+    c->count += to - from;
+}
+
+bool chunk_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
+{
+    size_t count = chunk_sample_count(encoding, chunk), got;
+
+    if (chunk_has_histograms(encoding))
+        return chunk_histogram_decode(encoding, chunk, min_t_ms, max_t_ms, columns, err);
+    if (encoding != CHUNK_XOR && encoding != CHUNK_XOR2)
+        return error_set(err, ERR_CORRUPT, "unknown chunk encoding %d", (int)encoding);
+    // Two bits are the least that a sample takes: a count beyond cannot be.
+    if (count > chunk.len * 8)
+        return error_set(err, ERR_CORRUPT, "a float chunk of %zu bytes claims %zu samples", chunk.len, count);
+
+    chunk_columns_reserve(columns, count, false);
+    int64_t *t_ms = columns->columns.t_ms + columns->columns.count;
+    double *value = columns->columns.value + columns->columns.count;
+    got = encoding == CHUNK_XOR ? chunk_xor_decode(chunk, t_ms, value, count) : chunk_xor2_decode(chunk, t_ms, value, count);
+    if (got < count)
+        return error_set(err, ERR_CORRUPT, "a float chunk of %zu bytes ends after %zu of %zu samples", chunk.len, got, count);
+    clip(columns, count, min_t_ms, max_t_ms);
+    return true;
+}
+
+typedef struct Place {
+    int64_t t_ms;
+    size_t index;
+} Place;
+
+static int compare_places(const void *a, const void *b)
+{
+    const Place *x = (const Place *)a, *y = (const Place *)b;
+
+    if (x->t_ms != y->t_ms)
+        return x->t_ms < y->t_ms ? -1 : 1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+void chunk_columns_merge(ChunkColumns *columns)
+{
+    SampleColumns from = columns->columns;
+    size_t i = 1, kept = 0;
+
+    while (i < from.count && from.t_ms[i - 1] < from.t_ms[i])
+        i++;
+    if (i >= from.count)
+        return;
+
+    Place *places = (Place *)x_malloc(from.count * sizeof *places);
+    for (i = 0; i < from.count; i++)
+        places[i] = (Place){from.t_ms[i], i};
+    qsort(places, from.count, sizeof *places, compare_places);
+
+    *columns = (ChunkColumns){columns->arena, {NULL, NULL, NULL, 0}, 0};
+    chunk_columns_reserve(columns, from.count, from.histograms != NULL);
+    for (i = 0; i < from.count; i++) {
+        if (kept && columns->columns.t_ms[kept - 1] == places[i].t_ms)
+            continue;
+        columns->columns.t_ms[kept] = places[i].t_ms;
+        columns->columns.value[kept] = from.value[places[i].index];
+        if (from.histograms)
+            columns->columns.histograms[kept] = from.histograms[places[i].index];
+        kept++;
+    }
+    columns->columns.count = kept;
+    free(places);
+}

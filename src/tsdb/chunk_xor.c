@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tsdb/chunk_xor.h"
+
+#include <stdlib.h>
+
+// One sample's code before it goes to the chunk.
+typedef struct Code {
+    uint8_t bytes[32];
+    size_t bits;
+} Code;
+
+static void code_put(Code *code, uint64_t value, unsigned count)
+{
+    bitstream_put(code->bytes, sizeof code->bytes, code->bits, value, count);
+    code->bits += count;
+}
+
+static void code_uvarint(Code *code, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        code_put(code, (value & 0x7f) | 0x80, 8);
+    code_put(code, value, 8);
+}
+
+static void code_time(Code *code, int64_t dod)
+{
+    if (dod == 0) {
+        code_put(code, 0, 1);
+    } else if (bitstream_fits(dod, 14)) {
+        code_put(code, 2, 2);
+        code_put(code, (uint64_t)dod, 14);
+    } else if (bitstream_fits(dod, 17)) {
+        code_put(code, 6, 3);
+        code_put(code, (uint64_t)dod, 17);
+    } else if (bitstream_fits(dod, 20)) {
+        code_put(code, 14, 4);
+        code_put(code, (uint64_t)dod, 20);
+    } else {
+        code_put(code, 15, 4);
+        code_put(code, (uint64_t)dod, 64);
+    }
+}
+
+static void code_value(Code *code, uint64_t xor_bits, uint8_t *leading, uint8_t *trailing)
+{
+    if (xor_bits == 0) {
+        code_put(code, 0, 1);
+        return;
+    }
+    unsigned lead = MIN((unsigned)__builtin_clzll(xor_bits), 31u);
+    unsigned trail = (unsigned)__builtin_ctzll(xor_bits);
+    if (*leading == CHUNK_XOR_NO_WINDOW || lead < *leading || trail < *trailing) {
+        *leading = (uint8_t)lead;
+        *trailing = (uint8_t)trail;
+        code_put(code, 3, 2);
+        code_put(code, lead, 5);
+        code_put(code, (64 - lead - trail) & 63, 6);
+    } else {
+        code_put(code, 2, 2);
+    }
+    code_put(code, xor_bits >> *trailing, 64u - *leading - *trailing);
+}
+
+static void append_bits(uint8_t *bytes, size_t cap, uint32_t at, const Code *code)
+{
+    for (size_t from = 0; from < code->bits; from += 32) {
+        unsigned count = (unsigned)MIN(code->bits - from, 32);
+        uint64_t piece = bitstream_window(code->bytes, from) >> (64 - count);
+        bitstream_put(bytes, cap, at + from, piece, count);
+    }
+}
+
+bool chunk_xor_append_slow(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t t_ms, double value)
+{
+    Code code = {.bits = 0};
+    uint64_t bits = chunk_xor_to_bits(value);
+    uint64_t delta = chunk->count ? (uint64_t)t_ms - (uint64_t)chunk->t_ms : 0;
+    uint8_t leading = chunk->leading, trailing = chunk->trailing;
+
+    ASSERT(chunk->count < UINT16_MAX);
+    if (chunk->count == 0) {
+        code_uvarint(&code, (uint64_t)t_ms << 1 ^ (uint64_t)(t_ms >> 63));
+        code_put(&code, bits, 64);
+    } else {
+        if (chunk->count == 1)
+            code_uvarint(&code, delta);
+        else
+            code_time(&code, (int64_t)(delta - chunk->delta));
+        code_value(&code, bits ^ chunk->value, &leading, &trailing);
+    }
+    if ((chunk->bits + code.bits + 7) / 8 > cap)
+        return false;
+    append_bits(bytes, cap, chunk->bits, &code);
+    chunk->leading = leading;
+    chunk->trailing = trailing;
+    chunk_xor_note(chunk, bytes, t_ms, delta, bits, chunk->bits + (uint32_t)code.bits);
+    return true;
+}
+
+// What decoding carries from sample to sample.
+typedef struct Decoder {
+    const uint8_t *bytes;
+    size_t bit;
+    uint64_t t;
+    uint64_t delta;
+    uint64_t value;
+    unsigned leading;
+    unsigned trailing;
+} Decoder;
+
+#define DECODE_BYTES_MAX 20 // one sample touches no more, the width of the last load included
+
+// Decodes delta of deltas until `max` samples are there or the position is behind stop_bit. A sample reads at most DECODE_BYTES_MAX
+// bytes from where it starts. False on a window that cannot be.
+static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double *value, size_t max, size_t *done)
+{
+    static const uint8_t dod_bits[5] = {0, 14, 17, 20, 64};
+    size_t bit = d->bit, i = *done;
+    uint64_t t = d->t, delta = d->delta, v = d->value;
+    unsigned leading = d->leading, wide = 64 - d->leading - d->trailing, trailing = d->trailing;
+    bool ok = true;
+
+    while (i < max && bit <= stop_bit) {
+        uint64_t w = bitstream_window(d->bytes, bit);
+        if (w >> 63 == 0) {
+            bit++;
+            w <<= 1;
+        } else {
+            unsigned ones = (unsigned)__builtin_clzll(~w | (uint64_t)1 << 59); // 1 to 4
+            unsigned prefix = ones + (ones < 4);
+            unsigned n = dod_bits[ones];
+            if (LIKELY(n < 64)) {
+                delta += (uint64_t)bitstream_widen(w << prefix >> (64 - n), n);
+                bit += prefix + n;
+                w <<= prefix + n;
+            } else {
+                delta += bitstream_get(d->bytes, bit + prefix, 64);
+                bit += prefix + 64;
+                w = bitstream_window(d->bytes, bit);
+            }
+        }
+        t += delta;
+        if (w >> 63 == 0) {
+            bit++;
+        } else if (w >> 62 == 2) {
+            if (UNLIKELY(leading == CHUNK_XOR_NO_WINDOW)) {
+                ok = false;
+                break;
+            }
+            v ^= bitstream_get(d->bytes, bit + 2, wide) << trailing;
+            bit += 2 + wide;
+        } else {
+            leading = (unsigned)(w >> 57) & 31;
+            wide = (unsigned)(w >> 51) & 63;
+            if (wide == 0)
+                wide = 64;
+            if (UNLIKELY(leading + wide > 64)) {
+                ok = false;
+                break;
+            }
+            trailing = 64 - leading - wide;
+            v ^= bitstream_get(d->bytes, bit + 13, wide) << trailing;
+            bit += 13 + wide;
+        }
+        t_ms[i] = (int64_t)t;
+        value[i] = chunk_xor_from_bits(v);
+        i++;
+    }
+    *d = (Decoder){d->bytes, bit, t, delta, v, leading, trailing};
+    *done = i;
+    return ok;
+}
+
+// The last bytes, too near the end for wide loads: from a padded copy.
+static void decode_tail(Decoder *d, Str chunk, int64_t *t_ms, double *value, size_t max, size_t *done)
+{
+    uint8_t padded[3 * DECODE_BYTES_MAX] = {0};
+    size_t from = d->bit >> 3, len = chunk.len - from;
+    size_t limit = len * 8;
+    const uint8_t *bytes = d->bytes;
+
+    ASSERT(len <= 2 * DECODE_BYTES_MAX);
+    if (len == 0)
+        return;
+    memcpy(padded, chunk.ptr + from, len);
+    d->bytes = padded;
+    d->bit &= 7;
+    (void)decode_run(d, limit - 1, t_ms, value, max, done); // `done` tells
+    if (d->bit > limit) // the last one read padding
+        (*done)--;
+    d->bit += from * 8;
+    d->bytes = bytes;
+}
+
+// The first two samples have forms of their own. Leaves d behind them.
+static size_t decode_first(Str chunk, Decoder *d, int64_t *t_ms, double *value, size_t max)
+{
+    BitReader r = bit_reader_from(chunk);
+
+    r.bit = CHUNK_XOR_HEADER_BYTES * 8;
+    d->t = (uint64_t)bit_reader_varint(&r);
+    d->value = bit_reader_get(&r, 64);
+    if (r.failed)
+        return 0;
+    t_ms[0] = (int64_t)d->t;
+    value[0] = chunk_xor_from_bits(d->value);
+    d->bit = r.bit;
+    if (max == 1)
+        return 1;
+
+    d->delta = bit_reader_uvarint(&r);
+    if (bit_reader_get(&r, 1)) {
+        if (!bit_reader_get(&r, 1)) // no window to use again yet
+            return 1;
+        d->leading = (unsigned)bit_reader_get(&r, 5);
+        unsigned wide = (unsigned)bit_reader_get(&r, 6);
+        wide = wide ? wide : 64;
+        if (d->leading + wide > 64)
+            return 1;
+        d->trailing = 64 - d->leading - wide;
+        d->value ^= bit_reader_get(&r, wide) << d->trailing;
+    }
+    if (r.failed)
+        return 1;
+    d->t += d->delta;
+    d->bit = r.bit;
+    t_ms[1] = (int64_t)d->t;
+    value[1] = chunk_xor_from_bits(d->value);
+    return 2;
+}
+
+static size_t decode(Str chunk, Decoder *d, int64_t *t_ms, double *value, size_t max)
+{
+    size_t count = chunk_xor_count(chunk), done;
+
+    max = MIN(max, count);
+    if (max == 0)
+        return 0;
+    *d = (Decoder){.bytes = (const uint8_t *)chunk.ptr, .leading = CHUNK_XOR_NO_WINDOW};
+    done = decode_first(chunk, d, t_ms, value, max);
+    if (done < MIN(max, 2) || done == max)
+        return done;
+    if (chunk.len > 2 * DECODE_BYTES_MAX &&
+        !decode_run(d, (chunk.len - DECODE_BYTES_MAX) * 8, t_ms, value, max, &done))
+        return done;
+    if (done < max)
+        decode_tail(d, chunk, t_ms, value, max, &done);
+    return done;
+}
+
+size_t chunk_xor_decode(Str chunk, int64_t *t_ms, double *value, size_t max)
+{
+    Decoder d;
+
+    return decode(chunk, &d, t_ms, value, max);
+}
+
+bool chunk_xor_resume(Str chunk, ChunkXor *ret_chunk)
+{
+    size_t count = chunk_xor_count(chunk), done;
+    Decoder d;
+
+    if (count == 0)
+        return false;
+    double *value = (double *)x_malloc(count * sizeof *value);
+    int64_t *t_ms = (int64_t *)x_malloc(count * sizeof *t_ms);
+    done = decode(chunk, &d, t_ms, value, count);
+    free(value);
+    free(t_ms);
+    if (done < count || d.bit > UINT32_MAX)
+        return false;
+    *ret_chunk = (ChunkXor){
+        .t_ms = (int64_t)d.t,
+        .delta = d.delta,
+        .value = d.value,
+        .bits = (uint32_t)d.bit,
+        .count = (uint16_t)count,
+        .leading = (uint8_t)d.leading,
+        .trailing = (uint8_t)d.trailing,
+    };
+    return true;
+}
