@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "promql/eval.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define EVAL_DEPTH_MAX 1000
+
+const Expr *expr_without_parens(const Expr *expr)
+{
+    while (expr->kind == EXPR_PAREN)
+        expr = expr->paren;
+    return expr;
+}
+
+void vector_series_init(Arena *arena, size_t steps, Labels labels, VectorSeries *ret_series)
+{
+    *ret_series = (VectorSeries){
+        .labels = labels,
+        .value = ARENA_ARRAY(arena, double, steps),
+        .kind = arena_zalloc(arena, steps),
+    };
+}
+
+void vector_series_set_histogram(Arena *arena, size_t steps, VectorSeries *series, size_t step, const Histogram *histogram)
+{
+    if (!series->histogram) {
+        series->histogram = ARENA_ARRAY(arena, const Histogram *, steps);
+        memset(series->histogram, 0, steps * sizeof(const Histogram *));
+    }
+    series->histogram[step] = histogram;
+    series->kind[step] = POINT_HISTOGRAM;
+}
+
+void eval_drop_name(EvalContext *context, Arena *arena, VectorSeries *series)
+{
+    static const Str reserved[] = {STR("__name__"), STR("__type__"), STR("__unit__")};
+    if (context->features.delayed_name_removal)
+        series->drop_name = true;
+    else
+        series->labels = labels_drop(arena, series->labels, reserved, COUNT_OF(reserved));
+}
+
+void eval_remove_empty(Value *vector, size_t steps)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < vector->count; i++)
+        if (memchr(vector->series[i].kind, POINT_FLOAT, steps) || memchr(vector->series[i].kind, POINT_HISTOGRAM, steps))
+            vector->series[kept++] = vector->series[i];
+    vector->count = kept;
+}
+
+Arena *eval_arena_new(EvalContext *context)
+{
+    EvalArena *node = X_NEW(EvalArena);
+    lock_take(&context->lock);
+    node->next = context->arenas;
+    context->arenas = node;
+    lock_give(&context->lock);
+    return &node->arena;
+}
+
+bool eval_go_on(EvalContext *context, Error *err)
+{
+    const QueryRequest *request = context->request;
+    if (request->is_canceled && request->is_canceled(request->arg))
+        return error_set(err, ERR_CANCELED, "query was canceled in query execution");
+    if (clock_mono_ns(context->options->clock) > context->deadline_ns)
+        return error_set(err, ERR_TIMEOUT, "query timed out in query execution");
+    if (context->options->memory_bytes_max) {
+        uint64_t held = 0;
+        lock_take(&context->lock);
+        for (EvalArena *a = context->arenas; a; a = a->next)
+            held += __atomic_load_n(&a->arena.held_bytes, __ATOMIC_RELAXED);
+        lock_give(&context->lock);
+        if (held > context->options->memory_bytes_max)
+            return error_set(err, ERR_LIMIT, "query holds more than %llu bytes of memory in query execution",
+                             (unsigned long long)context->options->memory_bytes_max);
+    }
+    return true;
+}
+
+bool eval_hold_samples(EvalContext *context, uint64_t count, Error *err)
+{
+    uint64_t now = __atomic_add_fetch(&context->samples, count, __ATOMIC_RELAXED);
+    uint64_t peak = __atomic_load_n(&context->samples_peak, __ATOMIC_RELAXED);
+    while (now > peak && !__atomic_compare_exchange_n(&context->samples_peak, &peak, now, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+    if (now > context->options->samples_max)
+        return error_set(err, ERR_LIMIT, "query processing would load too many samples into memory in query execution");
+    return true;
+}
+
+void eval_drop_samples(EvalContext *context, uint64_t count)
+{
+    __atomic_sub_fetch(&context->samples, count, __ATOMIC_RELAXED);
+}
+
+void eval_count_read(EvalContext *context, size_t step, uint64_t count)
+{
+    __atomic_add_fetch(&context->samples_total, count, __ATOMIC_RELAXED);
+    if (context->samples_per_step && step < context->step_count)
+        __atomic_add_fetch(&context->samples_per_step[step], count, __ATOMIC_RELAXED);
+}
+
+// Annotations --------------------------------------------------------------------------------------------------------------------
+
+static void annotate(EvalContext *context, int level, const Expr *at, const char *fmt, va_list args)
+{
+    char text[1000];
+    int len = snprintf(text, sizeof text, "PromQL %s: ", level == ANNOTATION_WARNING ? "warning" : "info");
+    vsnprintf(text + len, sizeof text - (size_t)len, fmt, args);
+    char place[48] = "";
+    if (at) {
+        int line;
+        int column;
+        query_position(context->request->query, at->start, &line, &column);
+        snprintf(place, sizeof place, " (%d:%d)", line, column);
+    }
+
+    lock_take(&context->lock);
+    size_t count = context->annotation_count[level];
+    Str *list = context->annotations[level];
+    size_t text_len = strlen(text);
+    size_t place_len = strlen(place);
+    for (size_t i = 0; i < count; i++)
+        if (list[i].len == text_len + place_len && memcmp(list[i].ptr, text, text_len) == 0 &&
+            memcmp(list[i].ptr + text_len, place, place_len) == 0) {
+            lock_give(&context->lock);
+            return;
+        }
+    if (count == context->annotation_cap[level]) {
+        context->annotation_cap[level] = count ? count * 2 : 8;
+        list = x_realloc(list, context->annotation_cap[level] * sizeof *list);
+        context->annotations[level] = list;
+    }
+    char *copy = x_malloc(text_len + place_len + 1);
+    memcpy(copy, text, text_len);
+    memcpy(copy + text_len, place, place_len + 1);
+    list[count] = str_make(copy, text_len + place_len);
+    context->annotation_count[level] = count + 1;
+    lock_give(&context->lock);
+}
+
+void annotate_warning(EvalContext *context, const Expr *at, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    annotate(context, ANNOTATION_WARNING, at, fmt, args);
+    va_end(args);
+}
+
+void annotate_info(EvalContext *context, const Expr *at, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    annotate(context, ANNOTATION_INFO, at, fmt, args);
+    va_end(args);
+}
+
+// The same at every step ---------------------------------------------------------------------------------------------------------
+
+static bool is_invariant(const Expr *expr)
+{
+    switch (expr->kind) {
+    case EXPR_NUMBER:
+    case EXPR_STRING:
+    case EXPR_DURATION:
+        return true;
+    case EXPR_SELECTOR:
+        return expr->selector.shift.at != AT_NONE;
+    case EXPR_SUBQUERY:
+        return expr->subquery.shift.at != AT_NONE;
+    case EXPR_CALL:
+        if (expr->call.function->time_dependent)
+            return false;
+        for (size_t i = 0; i < expr->call.count; i++)
+            if (!is_invariant(expr->call.args[i]))
+                return false;
+        // date functions and the like without an argument look at the time
+        return expr->call.count > 0 || expr->call.function->arg_count == 0;
+    case EXPR_AGGREGATE:
+        return is_invariant(expr->aggregate.expr) && (!expr->aggregate.param || is_invariant(expr->aggregate.param));
+    case EXPR_BINARY:
+        return is_invariant(expr->binary.left) && is_invariant(expr->binary.right);
+    case EXPR_UNARY:
+        return is_invariant(expr->unary.expr);
+    case EXPR_PAREN:
+        return is_invariant(expr->paren);
+    }
+    return false;
+}
+
+// One step's value copied to all steps.
+static void spread(Arena *arena, const Steps *steps, Value *value)
+{
+    size_t n = steps->count;
+    if (value->type == TYPE_SCALAR) {
+        double v = value->scalar[0];
+        value->scalar = ARENA_ARRAY(arena, double, n);
+        for (size_t i = 0; i < n; i++)
+            value->scalar[i] = v;
+        return;
+    }
+    for (size_t s = 0; s < value->count; s++) {
+        VectorSeries *one = &value->series[s];
+        VectorSeries all;
+        vector_series_init(arena, n, one->labels, &all);
+        all.drop_name = one->drop_name;
+        for (size_t i = 0; i < n; i++) {
+            all.value[i] = one->value[0];
+            all.kind[i] = one->kind[0];
+            if (one->kind[0] == POINT_HISTOGRAM)
+                vector_series_set_histogram(arena, n, &all, i, one->histogram[0]);
+        }
+        *one = all;
+    }
+}
+
+// Kinds --------------------------------------------------------------------------------------------------------------------------
+
+static bool eval_number(const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value)
+{
+    *ret_value = (Value){.type = TYPE_SCALAR, .scalar = ARENA_ARRAY(arena, double, steps->count)};
+    for (size_t i = 0; i < steps->count; i++)
+        ret_value->scalar[i] = expr->number.value;
+    return true;
+}
+
+static bool eval_unary(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+{
+    if (!eval(context, expr->unary.expr, steps, arena, ret_value, err))
+        return false;
+    if (!expr->unary.negative)
+        return true;
+    if (ret_value->type == TYPE_SCALAR) {
+        for (size_t i = 0; i < steps->count; i++)
+            ret_value->scalar[i] = -ret_value->scalar[i];
+        return true;
+    }
+    for (size_t s = 0; s < ret_value->count; s++) {
+        VectorSeries *series = &ret_value->series[s];
+        for (size_t i = 0; i < steps->count; i++) {
+            series->value[i] = -series->value[i];
+            if (series->kind[i] == POINT_HISTOGRAM)
+                series->histogram[i] = histogram_scale(arena, series->histogram[i], -1);
+        }
+        eval_drop_name(context, arena, series);
+    }
+    return context->features.delayed_name_removal || vector_merge_equal(arena, steps, ret_value, err);
+}
+
+static void apply_math(EvalContext *context, const FunctionInfo *function, size_t steps, Arena *arena, Value *vector)
+{
+    for (size_t s = 0; s < vector->count; s++) {
+        VectorSeries *series = &vector->series[s];
+        for (size_t i = 0; i < steps; i++) {
+            if (series->kind[i] == POINT_FLOAT)
+                series->value[i] = function->math(series->value[i]);
+            else
+                series->kind[i] = POINT_NONE;
+        }
+        series->histogram = NULL;
+        if (!function->keeps_name)
+            eval_drop_name(context, arena, series);
+    }
+    eval_remove_empty(vector, steps);
+}
+
+static size_t matrix_argument(const Expr *expr)
+{
+    for (size_t i = 0; i < expr->call.count; i++)
+        if (expr->call.args[i]->type == TYPE_MATRIX)
+            return i;
+    return SIZE_MAX;
+}
+
+static bool eval_call(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+{
+    const FunctionInfo *function = expr->call.function;
+    if (function->special)
+        return eval_special(context, expr, steps, arena, ret_value, err);
+
+    FunctionCall call = {
+        .context = context,
+        .arena = arena,
+        .steps = steps,
+        .expr = expr,
+        .args = ARENA_ARRAY(arena, Value, expr->call.count + 1),
+        .count = expr->call.count,
+        .delayed_name_removal = context->features.delayed_name_removal,
+        .start_timestamps = context->features.start_timestamps,
+        .query = context->request->query,
+    };
+    size_t matrix_arg = function->range ? matrix_argument(expr) : SIZE_MAX;
+    for (size_t i = 0; i < call.count; i++) {
+        call.args[i] = (Value){.type = TYPE_MATRIX};
+        if (i != matrix_arg && !eval(context, expr->call.args[i], steps, arena, &call.args[i], err))
+            return false;
+    }
+
+    if (function->range) {
+        if (!eval_range_call(context, &call, matrix_arg, ret_value, err))
+            return false;
+    } else if (function->math) {
+        *ret_value = call.args[0];
+        apply_math(context, function, steps->count, arena, ret_value);
+    } else if (!function->general(&call, ret_value, err)) {
+        return false;
+    }
+    if (ret_value->type != TYPE_VECTOR || context->features.delayed_name_removal || function->general)
+        return true;
+    return vector_merge_equal(arena, steps, ret_value, err);
+}
+
+static bool eval_kind(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+{
+    switch (expr->kind) {
+    case EXPR_NUMBER:
+        return eval_number(expr, steps, arena, ret_value);
+    case EXPR_STRING:
+        *ret_value = (Value){.type = TYPE_STRING, .string = expr->string};
+        return true;
+    case EXPR_SELECTOR:
+        if (expr->selector.has_range)
+            return eval_matrix(context, expr, steps, arena, ret_value, err);
+        return eval_vector_selector(context, expr, steps, false, arena, ret_value, err);
+    case EXPR_SUBQUERY:
+        return eval_matrix(context, expr, steps, arena, ret_value, err);
+    case EXPR_CALL:
+        return eval_call(context, expr, steps, arena, ret_value, err);
+    case EXPR_AGGREGATE:
+        return eval_aggregate(context, expr, steps, arena, ret_value, err);
+    case EXPR_BINARY:
+        return eval_binary(context, expr, steps, arena, ret_value, err);
+    case EXPR_UNARY:
+        return eval_unary(context, expr, steps, arena, ret_value, err);
+    case EXPR_PAREN:
+        return eval(context, expr->paren, steps, arena, ret_value, err);
+    case EXPR_DURATION:
+        break;
+    }
+    return error_set(err, ERR_INVALID, "unexpected expression");
+}
+
+bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+{
+    if (!eval_go_on(context, err))
+        return false;
+    if (++context->depth > EVAL_DEPTH_MAX)
+        return error_set(err, ERR_LIMIT, "expression is nested more than %d deep", EVAL_DEPTH_MAX);
+
+    bool hoist = steps->count > 1 && expr->kind != EXPR_NUMBER && expr->kind != EXPR_STRING && expr->type != TYPE_MATRIX &&
+                 is_invariant(expr);
+    bool ok;
+    if (hoist) {
+        Steps first = {steps->start_ms, steps->step_ms, 1};
+        ok = eval_kind(context, expr, &first, arena, ret_value, err);
+        if (ok && ret_value->type != TYPE_STRING)
+            spread(arena, steps, ret_value);
+    } else {
+        ok = eval_kind(context, expr, steps, arena, ret_value, err);
+    }
+    context->depth--;
+    return ok;
+}

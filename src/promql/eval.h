@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// eval.h: evaluation of one query. Private to the room.
+//
+//     engine_query
+//       parse -> durations and @ resolved -> one Querier over all times needed
+//       eval(expr, steps): series at a time over the step vector; range functions read one series, slide, and forget its samples
+//
+// (1) Work over series is cut into slices that run on the pool; a slice has arenas of its own.
+// (2) Subtrees that are the same at every step (@) are evaluated once and copied.
+#pragma once
+
+#include "base/lock.h"
+#include "promql/functions.h"
+
+typedef struct EvalArena EvalArena;
+struct EvalArena {
+    Arena arena;
+    EvalArena *next;
+};
+
+struct EvalContext {
+    const EngineOptions *options;
+    const QueryRequest *request;
+    PromqlFeatures features;
+    Querier *querier;
+    Arena *arena;      // of the calling thread; results of the query
+    int64_t start_ms;  // of the whole query
+    int64_t end_ms;
+    int64_t step_ms;
+    int64_t lookback_ms;
+    int64_t default_step_ms;
+    int64_t deadline_ns; // monotonic
+    int depth;
+
+    uint64_t samples;      // held now, atomic
+    uint64_t samples_peak; // atomic
+    uint64_t samples_total;
+    uint64_t samples_read;
+    uint64_t *samples_per_step; // NULL: not asked for
+    size_t step_count;
+
+    Lock lock;                           // rank 800; guards all below
+    EvalArena *arenas GUARDED_BY(lock);  // of slices
+    Str *annotations[2] GUARDED_BY(lock); // warnings, infos
+    size_t annotation_count[2] GUARDED_BY(lock);
+    size_t annotation_cap[2] GUARDED_BY(lock);
+};
+
+enum { ANNOTATION_WARNING, ANNOTATION_INFO };
+
+// The value of `expr` at every step, in the arena. Calls itself.
+bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err) MUST_CHECK;
+bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *steps, bool want_timestamps, Arena *arena,
+                          Value *ret_value, Error *err) MUST_CHECK;
+// A matrix with samples and windows, for functions that need all of it at once and for results.
+bool eval_matrix(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err) MUST_CHECK;
+// A range function over its matrix argument, series by series; reads and forgets.
+bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg, Value *ret_value, Error *err) MUST_CHECK;
+bool eval_binary(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err) MUST_CHECK;
+bool eval_aggregate(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+    MUST_CHECK;
+// absent, absent_over_time, timestamp, info.
+bool eval_special(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err) MUST_CHECK;
+
+// An arena that lives until the query ends. Thread: any.
+Arena *eval_arena_new(EvalContext *context);
+// False (and err) when the query ran out of time, was canceled or holds too much. Thread: any.
+bool eval_go_on(EvalContext *context, Error *err) MUST_CHECK;
+// Counts samples that are held in memory from now on / no longer. False (and err) over the limit. Thread: any.
+bool eval_hold_samples(EvalContext *context, uint64_t count, Error *err) MUST_CHECK;
+void eval_drop_samples(EvalContext *context, uint64_t count);
+void eval_count_read(EvalContext *context, size_t step, uint64_t count);
+
+const Expr *expr_without_parens(const Expr *expr);
+// Runs job(arg, slice) for slices that cover [0, count); see eval_selector.c for the shape of arg.
+size_t eval_slice_count(const EvalContext *context, size_t count);
+
+// Labels without __name__, __type__ and __unit__, or the mark for delayed removal.
+void eval_drop_name(EvalContext *context, Arena *arena, VectorSeries *series);
+// Leaves out series without any point.
+void eval_remove_empty(Value *vector, size_t steps);

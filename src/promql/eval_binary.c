@@ -1,0 +1,695 @@
+// SPDX-License-Identifier: Apache-2.0
+// Binary operators. Vector with vector: series are put into groups by their matching labels once; inside a group the steps are walked.
+#include "promql/eval.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static bool is_comparison(BinaryOp op)
+{
+    return op >= OP_EQ && op <= OP_GE;
+}
+
+static bool is_set_operator(BinaryOp op)
+{
+    return op == OP_AND || op == OP_OR || op == OP_UNLESS;
+}
+
+// Filters keep the name; everything that computes drops it.
+static bool drops_name(BinaryOp op)
+{
+    return !is_comparison(op) && !is_set_operator(op) && op != OP_TRIM_UPPER && op != OP_TRIM_LOWER;
+}
+
+static double float_op(BinaryOp op, double l, double r)
+{
+    switch (op) {
+    case OP_ADD:
+        return l + r;
+    case OP_SUB:
+        return l - r;
+    case OP_MUL:
+        return l * r;
+    case OP_DIV:
+        return l / r;
+    case OP_MOD:
+        return fmod(l, r);
+    case OP_POW:
+        return pow(l, r);
+    case OP_ATAN2:
+        return atan2(l, r);
+    default:
+        ASSERT(false);
+        return 0;
+    }
+}
+
+static bool float_compare(BinaryOp op, double l, double r)
+{
+    switch (op) {
+    case OP_EQ:
+        return l == r;
+    case OP_NE:
+        return l != r;
+    case OP_LT:
+        return l < r;
+    case OP_LE:
+        return l <= r;
+    case OP_GT:
+        return l > r;
+    case OP_GE:
+        return l >= r;
+    default:
+        ASSERT(false);
+        return false;
+    }
+}
+
+// A point of either kind.
+typedef struct Point {
+    double value;
+    const Histogram *histogram; // NULL: a float
+} Point;
+
+static Point point_at(const VectorSeries *series, size_t step)
+{
+    return (Point){series->value[step], series->kind[step] == POINT_HISTOGRAM ? series->histogram[step] : NULL};
+}
+
+static void set_point(Arena *arena, size_t steps, VectorSeries *series, size_t step, Point point)
+{
+    if (point.histogram) {
+        vector_series_set_histogram(arena, steps, series, step, point.histogram);
+    } else {
+        series->value[step] = point.value;
+        series->kind[step] = POINT_FLOAT;
+    }
+}
+
+typedef struct BinaryRun {
+    EvalContext *context;
+    const Expr *expr;
+    const Steps *steps;
+    Arena *arena;
+} BinaryRun;
+
+typedef enum PointFate { FATE_DROP, FATE_KEEP, FATE_FALSE } PointFate; // FATE_FALSE: a comparison that does not hold
+
+static PointFate incompatible(const BinaryRun *run, const char *left, const char *right)
+{
+    const char *op = binary_op_text(run->expr->binary.op);
+    annotate_info(run->context, run->expr, "incompatible sample types encountered for binary operator \"%s\": %s %s %s", op, left,
+                  op, right);
+    return FATE_DROP;
+}
+
+static PointFate add_histograms(const BinaryRun *run, const Histogram *l, const Histogram *r, Point *ret_point)
+{
+    bool is_add = run->expr->binary.op == OP_ADD;
+    Histogram *result;
+    bool mismatch = false;
+    bool ok = is_add ? histogram_add(run->arena, l, r, &result, &mismatch) : histogram_sub(run->arena, l, r, &result, &mismatch);
+    if (!ok) {
+        annotate_warning(run->context, run->expr, "incompatible bucket layout encountered for binary operator %s",
+                         binary_op_text(run->expr->binary.op));
+        return FATE_DROP;
+    }
+    const char *operation = is_add ? "addition" : "subtraction";
+    if ((l->hint == HINT_RESET && r->hint == HINT_NO_RESET) || (l->hint == HINT_NO_RESET && r->hint == HINT_RESET))
+        annotate_warning(run->context, run->expr, "conflicting counter resets during histogram %s", operation);
+    if (mismatch)
+        annotate_info(run->context, run->expr, "mismatched custom buckets were reconciled during %s", operation);
+    *ret_point = (Point){0, histogram_compact(run->arena, result, 0)};
+    return FATE_KEEP;
+}
+
+static PointFate histogram_op(const BinaryRun *run, const Histogram *l, const Histogram *r, Point *ret_point)
+{
+    BinaryOp op = run->expr->binary.op;
+    if (op == OP_ADD || op == OP_SUB)
+        return add_histograms(run, l, r, ret_point);
+    if (op == OP_EQ || op == OP_NE) {
+        *ret_point = (Point){0, l};
+        return histogram_equal(l, r) == (op == OP_EQ) ? FATE_KEEP : FATE_FALSE;
+    }
+    return incompatible(run, "histogram", "histogram");
+}
+
+// One pair of points.
+static PointFate point_op(const BinaryRun *run, Point l, Point r, Point *ret_point)
+{
+    BinaryOp op = run->expr->binary.op;
+    if (l.histogram && r.histogram)
+        return histogram_op(run, l.histogram, r.histogram, ret_point);
+    if (l.histogram) {
+        if (op == OP_MUL || op == OP_DIV) {
+            Histogram *result = op == OP_MUL ? histogram_scale(run->arena, l.histogram, r.value)
+                                             : histogram_div(run->arena, l.histogram, r.value);
+            *ret_point = (Point){0, result};
+            return FATE_KEEP;
+        }
+        if (op == OP_TRIM_UPPER || op == OP_TRIM_LOWER) {
+            *ret_point = (Point){0, histogram_trim(run->arena, l.histogram, r.value, op == OP_TRIM_UPPER)};
+            return FATE_KEEP;
+        }
+        return incompatible(run, "histogram", "float");
+    }
+    if (r.histogram) {
+        if (op == OP_MUL) {
+            *ret_point = (Point){0, histogram_scale(run->arena, r.histogram, l.value)};
+            return FATE_KEEP;
+        }
+        return incompatible(run, "float", "histogram");
+    }
+    if (op == OP_TRIM_UPPER || op == OP_TRIM_LOWER)
+        return incompatible(run, "float", "float");
+    if (is_comparison(op)) {
+        *ret_point = l;
+        return float_compare(op, l.value, r.value) ? FATE_KEEP : FATE_FALSE;
+    }
+    *ret_point = (Point){float_op(op, l.value, r.value), NULL};
+    return FATE_KEEP;
+}
+
+// `bool` turns the outcome of a comparison into 1 or 0; else what does not hold is dropped.
+static bool finish_point(const BinaryRun *run, PointFate fate, Point *point)
+{
+    if (fate == FATE_DROP)
+        return false;
+    if (run->expr->binary.return_bool) {
+        *point = (Point){fate == FATE_KEEP, NULL};
+        return true;
+    }
+    return fate == FATE_KEEP;
+}
+
+// Scalars ------------------------------------------------------------------------------------------------------------------------
+
+static void scalar_scalar(const BinaryRun *run, const Value *l, const Value *r, Value *ret_value)
+{
+    BinaryOp op = run->expr->binary.op;
+    size_t n = run->steps->count;
+    double *out = ARENA_ARRAY(run->arena, double, n);
+    for (size_t i = 0; i < n; i++)
+        out[i] = is_comparison(op) ? (double)float_compare(op, l->scalar[i], r->scalar[i])
+                                   : float_op(op, l->scalar[i], r->scalar[i]);
+    *ret_value = (Value){.type = TYPE_SCALAR, .scalar = out};
+}
+
+// Arithmetic on floats alone: the compiler unrolls what stays in the loop.
+static bool scalar_columns(BinaryOp op, double *v, const uint8_t *kind, const double *s, bool scalar_left, size_t n)
+{
+    if (memchr(kind, POINT_HISTOGRAM, n))
+        return false;
+    switch (op) {
+    case OP_ADD:
+        for (size_t i = 0; i < n; i++)
+            v[i] += s[i];
+        return true;
+    case OP_SUB:
+        for (size_t i = 0; i < n; i++)
+            v[i] = scalar_left ? s[i] - v[i] : v[i] - s[i];
+        return true;
+    case OP_MUL:
+        for (size_t i = 0; i < n; i++)
+            v[i] *= s[i];
+        return true;
+    case OP_DIV:
+        for (size_t i = 0; i < n; i++)
+            v[i] = scalar_left ? s[i] / v[i] : v[i] / s[i];
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool vector_scalar(const BinaryRun *run, Value *vector, const Value *scalar, bool scalar_left, Value *ret_value, Error *err)
+{
+    BinaryOp op = run->expr->binary.op;
+    size_t n = run->steps->count;
+    for (size_t s = 0; s < vector->count; s++) {
+        VectorSeries *series = &vector->series[s];
+        if (!scalar_columns(op, series->value, series->kind, scalar->scalar, scalar_left, n)) {
+            for (size_t i = 0; i < n; i++) {
+                if (series->kind[i] == POINT_NONE)
+                    continue;
+                Point own = point_at(series, i);
+                Point number = {scalar->scalar[i], NULL};
+                Point result = own;
+                PointFate fate = scalar_left ? point_op(run, number, own, &result) : point_op(run, own, number, &result);
+                // A filter always keeps the vector's element, also from the right-hand side.
+                if (is_comparison(op))
+                    result = own;
+                if (finish_point(run, fate, &result))
+                    set_point(run->arena, n, series, i, result);
+                else
+                    series->kind[i] = POINT_NONE;
+            }
+        }
+        if (drops_name(op) || run->expr->binary.return_bool)
+            eval_drop_name(run->context, run->arena, series);
+    }
+    *ret_value = *vector;
+    eval_remove_empty(ret_value, n);
+    return run->context->features.delayed_name_removal || vector_merge_equal(run->arena, run->steps, ret_value, err);
+}
+
+// Groups -------------------------------------------------------------------------------------------------------------------------
+
+static int compare_strs(const void *a, const void *b)
+{
+    return str_compare(*(const Str *)a, *(const Str *)b);
+}
+
+// The matching labels of the operator as a sorted list; for `ignoring` the name is always among them.
+typedef struct Matching {
+    bool on;
+    Str *names;
+    size_t count;
+} Matching;
+
+static Matching matching_of(const Expr *expr, Arena *arena)
+{
+    size_t count = expr->binary.label_count;
+    Matching matching = {expr->binary.on, ARENA_ARRAY(arena, Str, count + 1), count};
+    if (count)
+        memcpy(matching.names, expr->binary.labels, count * sizeof(Str));
+    if (!matching.on)
+        matching.names[matching.count++] = LABEL_METRIC_NAME;
+    qsort(matching.names, matching.count, sizeof(Str), compare_strs);
+    return matching;
+}
+
+static Labels matched_labels(const Matching *matching, Arena *arena, Labels labels)
+{
+    return matching->on ? labels_keep(arena, labels, matching->names, matching->count)
+                        : labels_drop(arena, labels, matching->names, matching->count);
+}
+
+static bool name_matters(const Matching *matching, Str name)
+{
+    return (bsearch(&name, matching->names, matching->count, sizeof(Str), compare_strs) != NULL) == matching->on;
+}
+
+static bool equal_by_matching(const Matching *matching, Labels a, Labels b)
+{
+    size_t i = 0;
+    size_t j = 0;
+    for (;;) {
+        while (i < a.count && !name_matters(matching, a.pairs[i].name))
+            i++;
+        while (j < b.count && !name_matters(matching, b.pairs[j].name))
+            j++;
+        if (i == a.count || j == b.count)
+            return i == a.count && j == b.count;
+        if (!str_equal(a.pairs[i].name, b.pairs[j].name) || !str_equal(a.pairs[i].value, b.pairs[j].value))
+            return false;
+        i++;
+        j++;
+    }
+}
+
+#define NO_SERIES UINT32_MAX
+
+typedef struct Group {
+    uint64_t hash;
+    Labels example;     // of any member
+    uint32_t one_count; // members on the "one" side
+    uint32_t one_first;
+    uint32_t many_count;
+    uint32_t *one_at;   // per step: index of the series present, if one_count > 1
+    uint8_t *taken;     // per step: the one side was matched (one to one), or set operators: a member is present
+} Group;
+
+typedef struct Groups {
+    Group *groups;
+    size_t count;
+    uint32_t *table; // hash slots: index + 1
+    size_t slots;
+} Groups;
+
+static void groups_init(Groups *groups, Arena *arena, size_t most)
+{
+    size_t slots = 16;
+    while (slots < most * 2)
+        slots *= 2;
+    *groups = (Groups){ARENA_ARRAY(arena, Group, most + 1), 0, arena_zalloc(arena, slots * sizeof(uint32_t)), slots};
+}
+
+// The group of these labels: made if `create`, else NULL if there is none.
+static Group *group_of(Groups *groups, const Matching *matching, Labels labels, bool create)
+{
+    uint64_t hash = matching->on ? labels_hash_only(labels, matching->names, matching->count)
+                                 : labels_hash_without(labels, matching->names, matching->count);
+    size_t slot = hash & (groups->slots - 1);
+    for (; groups->table[slot]; slot = (slot + 1) & (groups->slots - 1)) {
+        Group *group = &groups->groups[groups->table[slot] - 1];
+        if (group->hash == hash && equal_by_matching(matching, group->example, labels))
+            return group;
+    }
+    if (!create)
+        return NULL;
+    Group *group = &groups->groups[groups->count++];
+    *group = (Group){.hash = hash, .example = labels, .one_first = NO_SERIES};
+    groups->table[slot] = (uint32_t)groups->count;
+    return group;
+}
+
+// Set operators ------------------------------------------------------------------------------------------------------------------
+
+static void mark_presence(const BinaryRun *run, const Value *vector, Groups *groups, const Matching *matching)
+{
+    for (size_t s = 0; s < vector->count; s++) {
+        Group *group = group_of(groups, matching, vector->series[s].labels, true);
+        if (!group->taken)
+            group->taken = arena_zalloc(run->arena, run->steps->count);
+        for (size_t i = 0; i < run->steps->count; i++)
+            group->taken[i] |= vector->series[s].kind[i] != POINT_NONE;
+    }
+}
+
+// Keeps points of `vector` where the group's presence is `wanted`.
+static void filter_by_presence(const BinaryRun *run, Value *vector, Groups *groups, const Matching *matching, bool wanted)
+{
+    for (size_t s = 0; s < vector->count; s++) {
+        const Group *group = group_of(groups, matching, vector->series[s].labels, false);
+        for (size_t i = 0; i < run->steps->count; i++)
+            if ((group && group->taken[i]) != wanted)
+                vector->series[s].kind[i] = POINT_NONE;
+    }
+    eval_remove_empty(vector, run->steps->count);
+}
+
+static bool set_operation(const BinaryRun *run, Value *l, Value *r, Value *ret_value, Error *err)
+{
+    BinaryOp op = run->expr->binary.op;
+    Matching matching = matching_of(run->expr, run->arena);
+    Value *marked = op == OP_OR ? l : r;
+    Value *filtered = op == OP_OR ? r : l;
+    Groups groups;
+    groups_init(&groups, run->arena, marked->count);
+    mark_presence(run, marked, &groups, &matching);
+    filter_by_presence(run, filtered, &groups, &matching, op == OP_AND);
+    if (op != OP_OR) {
+        *ret_value = *l;
+        return true;
+    }
+
+    VectorSeries *both = ARENA_ARRAY(run->arena, VectorSeries, l->count + r->count);
+    if (l->count)
+        memcpy(both, l->series, l->count * sizeof *both);
+    if (r->count)
+        memcpy(both + l->count, r->series, r->count * sizeof *both);
+    *ret_value = (Value){.type = TYPE_VECTOR, .series = both, .count = l->count + r->count};
+    return vector_merge_equal(run->arena, run->steps, ret_value, err);
+}
+
+// Arithmetic and comparison between vectors --------------------------------------------------------------------------------------
+
+typedef struct MatchRun {
+    BinaryRun base;
+    Matching matching;
+    Groups groups;
+    const Value *many; // the left side, or the right side of group_right
+    const Value *one;
+    bool swapped;      // many is the right-hand side of the operator
+    bool has_fill_one, has_fill_many;
+    double fill_one, fill_many;
+    // Results by label set.
+    VectorSeries *out;
+    size_t out_count, out_cap;
+    uint32_t *table;
+    size_t slots;
+    uint32_t *out_group; // group that filled an output series, for the message
+} MatchRun;
+
+static bool fail_duplicate(const MatchRun *run, const Group *group, uint32_t a, uint32_t b, Error *err)
+{
+    Buf text = {0};
+    Arena *arena = run->base.arena;
+    buf_add_c(&text, "found duplicate series for the match group ");
+    labels_print(&text, matched_labels(&run->matching, arena, group->example));
+    buf_printf(&text, " on the %s hand-side of the operation: [", run->swapped ? "left" : "right");
+    Labels first = run->one->series[a].labels;
+    Labels second = run->one->series[b].labels;
+    bool ordered = labels_compare(first, second) <= 0;
+    labels_print(&text, ordered ? first : second);
+    buf_add_c(&text, ", ");
+    labels_print(&text, ordered ? second : first);
+    buf_add_c(&text, "];many-to-many matching not allowed: matching labels must be unique on one side");
+    error_set(err, ERR_LIMIT, STR_FMT, STR_ARG(buf_str(&text)));
+    buf_deinit(&text);
+    return false;
+}
+
+// Puts the series of the one side into groups; two of a group at the same step are an error.
+static bool group_one_side(MatchRun *run, Error *err)
+{
+    size_t n = run->base.steps->count;
+    for (size_t s = 0; s < run->one->count; s++) {
+        const VectorSeries *series = &run->one->series[s];
+        Group *group = group_of(&run->groups, &run->matching, series->labels, true);
+        if (group->one_count++ == 0) {
+            group->one_first = (uint32_t)s;
+            continue;
+        }
+        if (!group->one_at) {
+            group->one_at = ARENA_ARRAY(run->base.arena, uint32_t, n);
+            const VectorSeries *first = &run->one->series[group->one_first];
+            for (size_t i = 0; i < n; i++)
+                group->one_at[i] = first->kind[i] ? group->one_first : NO_SERIES;
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (series->kind[i] == POINT_NONE)
+                continue;
+            if (group->one_at[i] != NO_SERIES)
+                return fail_duplicate(run, group, group->one_at[i], (uint32_t)s, err);
+            group->one_at[i] = (uint32_t)s;
+        }
+    }
+    return true;
+}
+
+static uint32_t one_at_step(const MatchRun *run, const Group *group, size_t step)
+{
+    if (group->one_at)
+        return group->one_at[step];
+    if (group->one_first == NO_SERIES || run->one->series[group->one_first].kind[step] == POINT_NONE)
+        return NO_SERIES;
+    return group->one_first;
+}
+
+// Labels of the result of a pair.
+static Labels result_labels(const MatchRun *run, Labels many, Labels one)
+{
+    const Expr *expr = run->base.expr;
+    LabelsBuilder builder;
+    labels_builder_init(&builder, run->base.arena, many);
+    bool drop = drops_name(expr->binary.op) || expr->binary.return_bool;
+    if (drop && !run->base.context->features.delayed_name_removal) {
+        labels_builder_set(&builder, S("__name__"), STR_NONE);
+        labels_builder_set(&builder, S("__type__"), STR_NONE);
+        labels_builder_set(&builder, S("__unit__"), STR_NONE);
+    }
+    Labels labels = labels_builder_finish(&builder);
+    if (expr->binary.card == CARD_ONE_TO_ONE)
+        labels = run->matching.on ? labels_keep(run->base.arena, labels, expr->binary.labels, expr->binary.label_count)
+                                  : labels_drop(run->base.arena, labels, expr->binary.labels, expr->binary.label_count);
+    for (size_t i = 0; i < expr->binary.include_count; i++) {
+        Str name = expr->binary.include[i];
+        labels = labels_set(run->base.arena, labels, name, labels_get(one, name));
+    }
+    return labels;
+}
+
+static void out_rehash(MatchRun *run)
+{
+    size_t slots = run->slots ? run->slots * 2 : 64;
+    run->table = arena_zalloc(run->base.arena, slots * sizeof(uint32_t));
+    run->slots = slots;
+    for (size_t i = 0; i < run->out_count; i++) {
+        size_t slot = labels_hash(run->out[i].labels) & (slots - 1);
+        while (run->table[slot])
+            slot = (slot + 1) & (slots - 1);
+        run->table[slot] = (uint32_t)i + 1;
+    }
+}
+
+static uint32_t out_series(MatchRun *run, Labels labels)
+{
+    if ((run->out_count + 1) * 2 > run->slots)
+        out_rehash(run);
+    size_t slot = labels_hash(labels) & (run->slots - 1);
+    for (; run->table[slot]; slot = (slot + 1) & (run->slots - 1))
+        if (labels_equal(run->out[run->table[slot] - 1].labels, labels))
+            return run->table[slot] - 1;
+    if (run->out_count == run->out_cap) {
+        size_t cap = run->out_cap ? run->out_cap * 2 : 32;
+        run->out = arena_grow(run->base.arena, run->out, run->out_cap * sizeof *run->out, cap * sizeof *run->out);
+        run->out_group =
+            arena_grow(run->base.arena, run->out_group, run->out_cap * sizeof(uint32_t), cap * sizeof(uint32_t));
+        run->out_cap = cap;
+    }
+    VectorSeries *series = &run->out[run->out_count];
+    vector_series_init(run->base.arena, run->base.steps->count, labels, series);
+    const Expr *expr = run->base.expr;
+    series->drop_name =
+        run->base.context->features.delayed_name_removal && (drops_name(expr->binary.op) || expr->binary.return_bool);
+    run->table[slot] = (uint32_t)++run->out_count;
+    return run->table[slot] - 1;
+}
+
+// Which output series the last pair of (many, one) went to: pairs repeat from step to step.
+typedef struct PairMemo {
+    uint32_t one;
+    uint32_t out;
+} PairMemo;
+
+// One pair at one step. `many_labels` are given, as a filled side has no series.
+static bool match_pair(MatchRun *run, Group *group, Labels many_labels, Point many, uint32_t one_index, Labels one_labels, Point one,
+                       size_t step, PairMemo *memo, Error *err)
+{
+    Point result;
+    PointFate fate = run->swapped ? point_op(&run->base, one, many, &result) : point_op(&run->base, many, one, &result);
+    if (is_comparison(run->base.expr->binary.op))
+        result = run->swapped ? one : many;
+    if (!finish_point(&run->base, fate, &result))
+        return true;
+
+    if (memo->out == NO_SERIES || memo->one != one_index) {
+        memo->one = one_index;
+        memo->out = out_series(run, result_labels(run, many_labels, one_labels));
+        run->out_group[memo->out] = (uint32_t)(group - run->groups.groups);
+    }
+    if (run->base.expr->binary.card == CARD_ONE_TO_ONE) {
+        if (!group->taken)
+            group->taken = arena_zalloc(run->base.arena, run->base.steps->count);
+        if (group->taken[step])
+            return error_set(err, ERR_LIMIT,
+                             "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+        group->taken[step] = 1;
+    }
+    VectorSeries *out = &run->out[memo->out];
+    if (out->kind[step] != POINT_NONE) {
+        if (run->out_group[memo->out] == (uint32_t)(group - run->groups.groups))
+            return error_set(err, ERR_LIMIT, "multiple matches for labels: grouping labels must ensure unique matches");
+        return error_set(err, ERR_LIMIT, "vector cannot contain metrics with the same labelset");
+    }
+    set_point(run->base.arena, run->base.steps->count, out, step, result);
+    return true;
+}
+
+// A value that stands in for a missing counterpart has the matching labels of the one that is there.
+static bool match_many_series(MatchRun *run, size_t s, Error *err)
+{
+    const VectorSeries *many = &run->many->series[s];
+    Group *group = group_of(&run->groups, &run->matching, many->labels, run->has_fill_one);
+    if (!group)
+        return true;
+    PairMemo memo = {NO_SERIES, NO_SERIES};
+    PairMemo fill_memo = {NO_SERIES, NO_SERIES};
+    Labels filled = run->has_fill_one ? matched_labels(&run->matching, run->base.arena, many->labels) : LABELS_NONE;
+    for (size_t i = 0; i < run->base.steps->count; i++) {
+        if (many->kind[i] == POINT_NONE)
+            continue;
+        uint32_t one = one_at_step(run, group, i);
+        bool ok = true;
+        if (one != NO_SERIES)
+            ok = match_pair(run, group, many->labels, point_at(many, i), one, run->one->series[one].labels,
+                            point_at(&run->one->series[one], i), i, &memo, err);
+        else if (run->has_fill_one)
+            ok = match_pair(run, group, many->labels, point_at(many, i), NO_SERIES - 1, filled, (Point){run->fill_one, NULL}, i,
+                            &fill_memo, err);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+// Members of the one side that met nobody at a step.
+static bool fill_many_side(MatchRun *run, Error *err)
+{
+    size_t n = run->base.steps->count;
+    for (size_t s = 0; s < run->many->count; s++) {
+        const VectorSeries *many = &run->many->series[s];
+        Group *group = group_of(&run->groups, &run->matching, many->labels, false);
+        if (!group)
+            continue;
+        if (!group->taken)
+            group->taken = arena_zalloc(run->base.arena, n);
+        // Bit 1 tells that the many side was there; bit 0 is the match of one to one.
+        for (size_t i = 0; i < n; i++)
+            if (many->kind[i] != POINT_NONE)
+                group->taken[i] |= 2;
+    }
+    for (size_t s = 0; s < run->one->count; s++) {
+        const VectorSeries *one = &run->one->series[s];
+        Group *group = group_of(&run->groups, &run->matching, one->labels, false);
+        Labels filled = matched_labels(&run->matching, run->base.arena, one->labels);
+        PairMemo memo = {NO_SERIES, NO_SERIES};
+        for (size_t i = 0; i < n; i++) {
+            if (one->kind[i] == POINT_NONE || (group->taken && (group->taken[i] & 2)))
+                continue;
+            if (!match_pair(run, group, filled, (Point){run->fill_many, NULL}, (uint32_t)s, one->labels, point_at(one, i), i, &memo,
+                            err))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool vector_vector(const BinaryRun *base, const Value *l, const Value *r, Value *ret_value, Error *err)
+{
+    const Expr *expr = base->expr;
+    bool swapped = expr->binary.card == CARD_ONE_TO_MANY;
+    MatchRun run = {
+        .base = *base,
+        .matching = matching_of(expr, base->arena),
+        .many = swapped ? r : l,
+        .one = swapped ? l : r,
+        .swapped = swapped,
+        .has_fill_one = swapped ? expr->binary.has_fill_left : expr->binary.has_fill_right,
+        .has_fill_many = swapped ? expr->binary.has_fill_right : expr->binary.has_fill_left,
+        .fill_one = swapped ? expr->binary.fill_left : expr->binary.fill_right,
+        .fill_many = swapped ? expr->binary.fill_right : expr->binary.fill_left,
+    };
+    *ret_value = (Value){.type = TYPE_VECTOR};
+    // Without one side nothing matches, and duplicates on the other are nobody's concern.
+    if ((run.many->count == 0 && !run.has_fill_many) || (run.one->count == 0 && !run.has_fill_one)) {
+        if (run.many->count == 0 && run.one->count == 0)
+            return true;
+    }
+    groups_init(&run.groups, base->arena, run.one->count + (run.has_fill_one ? run.many->count : 0));
+    if (!group_one_side(&run, err))
+        return false;
+    for (size_t s = 0; s < run.many->count; s++)
+        if (!match_many_series(&run, s, err))
+            return false;
+    if (run.has_fill_many && !fill_many_side(&run, err))
+        return false;
+    ret_value->series = run.out;
+    ret_value->count = run.out_count;
+    eval_remove_empty(ret_value, base->steps->count);
+    return true;
+}
+
+bool eval_binary(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+{
+    Value l;
+    Value r;
+    if (!eval(context, expr->binary.left, steps, arena, &l, err) || !eval(context, expr->binary.right, steps, arena, &r, err))
+        return false;
+
+    BinaryRun run = {context, expr, steps, arena};
+    if (l.type == TYPE_SCALAR && r.type == TYPE_SCALAR) {
+        scalar_scalar(&run, &l, &r, ret_value);
+        return true;
+    }
+    if (l.type == TYPE_SCALAR)
+        return vector_scalar(&run, &r, &l, true, ret_value, err);
+    if (r.type == TYPE_SCALAR)
+        return vector_scalar(&run, &l, &r, false, ret_value, err);
+    if (is_set_operator(expr->binary.op))
+        return set_operation(&run, &l, &r, ret_value, err);
+    return vector_vector(&run, &l, &r, ret_value, err);
+}
