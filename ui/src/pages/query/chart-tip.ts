@@ -20,6 +20,8 @@ export class ChartTip {
     private readonly columns: readonly Column[],
     private readonly names: readonly string[],
     private readonly local: boolean,
+    // The stacked columns, bottom first, null for those that are not shown; null if the chart is not stacked.
+    private readonly layers: readonly (Column | null)[] | null,
   ) {
     this.box.className = 'chart-tip';
     this.time.className = 'chart-tip-time';
@@ -42,8 +44,7 @@ export class ChartTip {
 
   move(u: uPlot): void {
     const { left, top, idx } = u.cursor;
-    // A lone series is always meant.
-    const index = this.focused ?? (this.names.length === 1 ? 0 : null);
+    const index = this.pick(u);
     const value = index !== null && idx != null ? this.columns[index]?.[idx] : null;
     if (left === undefined || left < 0 || top === undefined || index === null || idx == null || value == null) {
       this.box.hidden = true;
@@ -55,6 +56,15 @@ export class ChartTip {
     this.name.textContent = this.names[index] ?? '';
     this.box.hidden = false;
     this.place(u.over.offsetLeft + left, u.over.offsetTop + top);
+  }
+
+  // Between lines the nearest is meant, in a stack the layer that the cursor is in, and a lone series always.
+  private pick(u: uPlot): number | null {
+    const { top, idx } = u.cursor;
+    if (!this.layers || top === undefined || idx == null) return this.focused ?? (this.names.length === 1 ? 0 : null);
+    const height = u.posToVal(top, 'y');
+    const index = this.layers.findIndex((layer) => layer !== null && (layer[idx] ?? 0) >= height);
+    return index === -1 || height < 0 ? null : index;
   }
 
   private place(x: number, y: number): void {

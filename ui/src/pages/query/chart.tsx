@@ -41,7 +41,8 @@ export function Chart({ handle, aligned, names, shown, stacked, yMin, onZoom }: 
     const element = host.current as HTMLDivElement;
     const raw = aligned.columns.slice(0, names.length);
     const columns = stacked ? stack(raw, shown) : raw;
-    const tip = new ChartTip(element, raw, names, useLocalTime);
+    const layers = stacked ? columns.map((column, i) => (shown[i] ? column : null)) : null;
+    const tip = new ChartTip(element, raw, names, useLocalTime, layers);
     const drawn = new uPlot(
       {
         width: Math.max(200, element.clientWidth),
@@ -50,7 +51,8 @@ export function Chart({ handle, aligned, names, shown, stacked, yMin, onZoom }: 
         focus: { alpha: 0.25 },
         tzDate: (seconds) => (useLocalTime ? new Date(seconds * 1000) : uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC')),
         cursor: {
-          focus: { prox: FOCUS_PX },
+          // In a stack the tip tells the layer; dimming the others would hide it.
+          ...(stacked ? {} : { focus: { prox: FOCUS_PX } }),
           drag: { x: true, y: false, setScale: false },
           points: { size: 7 },
         },

@@ -56,7 +56,7 @@ export default function GraphTab({ state, run, onChange }: GraphTabProps) {
           ]}
         />
         <Switch
-          size="xs" label="From zero" checked={state.yMin === 0}
+          size="xs" label="From zero" checked={state.yMin === 0 || state.display === 'stacked'} disabled={state.display === 'stacked'}
           onChange={(event) => onChange({ yMin: event.currentTarget.checked ? 0 : null }, 'replace')}
         />
         <Took answer={error === null ? answer : null} loading={loading} parts={parts} />

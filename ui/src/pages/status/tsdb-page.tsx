@@ -22,7 +22,7 @@ export default function TsdbPage() {
   const time = (ms: number) =>
     Math.abs(ms) > 8e15 ? 'no samples' : `${formatTime(ms, useLocalTime)}${useLocalTime ? '' : ' UTC'} (${ms})`;
   return (
-    <Page title="TSDB status" tools={<ReloadButton onClick={reload} loading={loading} />}>
+    <Page title="TSDB status" tools={<ReloadButton onClick={reload} loading={loading && answer !== null} />}>
       {error !== null && <ErrorNotice error={error} retry={reload} />}
       {!answer && error === null && <Busy />}
       {head && (
