@@ -25,9 +25,9 @@ class Acknowledged:
         with self.lock:
             self.samples.setdefault(series, {})[time_s] = value
 
-    def count(self):
+    def count(self, name=""):
         with self.lock:
-            return sum(len(times) for times in self.samples.values())
+            return sum(len(times) for series, times in self.samples.items() if series.startswith(name))
 
 
 def write_load(server, acknowledged, writer, stopping, clock):
@@ -95,7 +95,7 @@ def test_twenty_kills_under_load_lose_nothing(world):
         server.start()
         lost = missing(server, acknowledged)
         assert not lost, f"round {round_number}: {len(lost)} of {acknowledged.count()} lost: {lost[:5]}"
-        before = acknowledged.count()
+        before = {name: acknowledged.count(name) for name in ("posted", "scraped_total")}
         stopping = threading.Event()
         threads = [threading.Thread(target=write_load, args=(server, acknowledged, i, stopping, clocks[i]))
                    for i in range(WRITERS)]
@@ -103,7 +103,8 @@ def test_twenty_kills_under_load_lose_nothing(world):
         for thread in threads:
             thread.start()
         try:
-            harness.wait_until("load to be acknowledged", lambda: acknowledged.count() > before + 500)
+            harness.wait_until("load of both kinds to be acknowledged", lambda: all(
+                acknowledged.count(name) >= count + TARGET_SERIES for name, count in before.items()))
             time.sleep(chance.uniform(0, 1.0))  # the moment of the crash is random on purpose
             server.kill()
         finally:

@@ -155,6 +155,20 @@ def test_gone_target_is_stale_at_once(world):
     assert not server.query("answer")
 
 
+def test_target_that_left_the_list_is_stale_soon(world):
+    first, second = world.target("which 1\n"), world.target("which 2\n")
+    server = world.server(harness.scrape_config(("page", [first.address, second.address])),
+                          "--web.enable-lifecycle").start()
+    harness.wait_until("both", lambda: len(server.query("which")) == 2)
+
+    world.write_file(f"{server.name}.yml", harness.scrape_config(("page", [second.address])))
+    assert server.reload().status == 200
+
+    # The original waits two intervals for a target that may come back, then writes the markers.
+    harness.wait_until("one to go", lambda: list(server.query("which").values()) == ["2"])
+    assert len(server.query("up")) == 1
+
+
 def test_series_that_left_the_page_is_stale_at_once(world):
     target = world.target("stays 1\nleaves 1\n")
     server = serving(world, target)
