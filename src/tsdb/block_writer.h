@@ -13,16 +13,10 @@
 #pragma once
 
 #include "base/fs.h"
+#include "tsdb/block_meta.h"
 #include "tsdb/chunk.h"
-#include "tsdb/ulid.h"
 
 typedef struct BlockWriter BlockWriter;
-
-typedef struct BlockParent {
-    Ulid ulid;
-    int64_t min_t_ms;
-    int64_t max_t_ms;
-} BlockParent;
 
 typedef struct BlockWriterOptions {
     Fs *fs;

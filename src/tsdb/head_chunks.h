@@ -12,6 +12,8 @@
 #include "base/fs.h"
 #include "tsdb/chunk.h"
 
+#define HEAD_CHUNKS_RANK 90 // its lock is taken last and held for a memory copy or one write
+
 typedef struct HeadChunks HeadChunks;
 typedef struct HeadChunksFile HeadChunksFile;
 typedef uint64_t HeadChunkRef; // 0 is none
@@ -38,8 +40,9 @@ typedef struct HeadChunksRepair {
     char reason[160];
 } HeadChunksRepair;
 
-// Opens (and makes) the folder and walks through all chunks. A file that is not whole is cut at its last good chunk, later files are
-// moved aside to <file>.corrupt: their samples are still in the log or told as lost in ret_repair (may be NULL), which the caller logs.
+// Opens (and makes) the folder and walks through all chunks. A file that is not whole keeps what stands before its first bad chunk; it and
+// all later ones are kept aside as <file>.corrupt, for a later chunk of a series must not hide a hole before it. The log still has
+// their samples. The caller logs ret_repair (may be NULL).
 bool head_chunks_open(Fs *fs, Str dir, HeadChunkFn each, void *arg, HeadChunks **ret_chunks, HeadChunksRepair *ret_repair,
                       Error *err) MUST_CHECK;
 // Flushes; accepts NULL.

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// tombstones.h: which spans of which series of a block were deleted, and the block's file `tombstones` (prometheus.md 6.3).
+//
+//     | magic 0x0130BA30 | version 1 | ref uvarint, mint varint, maxt varint | ... | CRC-32C over the entries |
+#pragma once
+
+#include "base/fs.h"
+#include "tsdb/intervals.h"
+
+typedef struct TombstonesEntry {
+    uint64_t ref; // of the series
+    Intervals intervals;
+} TombstonesEntry;
+
+typedef struct Tombstones {
+    TombstonesEntry *entries; // rising refs; on the heap
+    size_t count;
+    size_t cap;
+} Tombstones;
+
+// A zeroed one is empty.
+void tombstones_deinit(Tombstones *tombstones);
+void tombstones_add(Tombstones *tombstones, uint64_t ref, Interval interval);
+void tombstones_copy(const Tombstones *from, Tombstones *ret_copy);
+// NULL if nothing of the series was deleted.
+const Intervals *tombstones_get(const Tombstones *tombstones, uint64_t ref);
+// Intervals in all.
+uint64_t tombstones_total(const Tombstones *tombstones);
+
+// Of the block in `dir`; a missing file is an empty one.
+bool tombstones_read(Fs *fs, Str dir, Tombstones *ret_tombstones, Error *err) MUST_CHECK;
+bool tombstones_write(Fs *fs, Str dir, const Tombstones *tombstones, Error *err) MUST_CHECK;
+// The bytes of such a file; for fuzzing. Fails ERR_CORRUPT.
+bool tombstones_parse(Str bytes, Tombstones *ret_tombstones, Error *err) MUST_CHECK;
