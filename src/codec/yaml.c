@@ -16,8 +16,10 @@ typedef struct Parser {
     Str file_name;
     Arena *arena;
     Error *err;
-    Map anchors;     // Str to Anchor
-    Buf nodes;       // YamlNode *: children of the collections still open
+    Map anchors; // Str to Anchor
+    Buf nodes;   // YamlNode *: children of the collections still open
+    int line;    // where the newest node stands
+    int column;
     size_t expanded; // nodes, aliases counted with all they stand for
 } Parser;
 
@@ -52,9 +54,14 @@ static YamlNode *node_new(Parser *p, YamlKind kind, struct fy_event *event)
 {
     YamlNode *node = ARENA_NEW(p->arena, YamlNode);
     const struct fy_mark *mark = fy_event_start_mark(event);
+    // A value that is not there has no place of its own: what stood before it has.
+    if (mark) {
+        p->line = mark->line + 1;
+        p->column = mark->column + 1;
+    }
     node->kind = kind;
-    node->line = mark ? mark->line + 1 : 1;
-    node->column = mark ? mark->column + 1 : 1;
+    node->line = p->line;
+    node->column = p->column;
     return node;
 }
 
@@ -394,7 +401,12 @@ bool yaml_parse(Str text, Str file_name, Arena *arena, YamlNode **ret_root, Erro
         return error_set(err, ERR_INVALID, STR_FMT ": not valid UTF-8", STR_ARG(file_name));
     struct fy_parse_cfg cfg = {.flags =
                                    FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_DEFAULT_VERSION_AUTO};
-    Parser p = {.fy = fy_parser_create(&cfg), .file_name = file_name, .arena = arena, .err = err};
+    Parser p = {.fy = fy_parser_create(&cfg),
+                .file_name = file_name,
+                .arena = arena,
+                .err = err,
+                .line = 1,
+                .column = 1};
     if (!p.fy)
         out_of_memory(0);
     fy_diag_set_collect_errors(fy_parser_get_diag(p.fy), true);
@@ -650,4 +662,15 @@ void yaml_write_scalar(Buf *buf, Str value)
         buf_add_str(buf, value);
     else
         write_single_quoted(buf, value);
+}
+
+void yaml_write_flow_scalar(Buf *buf, Str value)
+{
+    bool special = false;
+    for (size_t i = 0; i < value.len; i++)
+        special |= strchr(",?[]{}:", value.ptr[i]) != NULL;
+    if (special && !needs_escapes(value) && !resolves_to_other(value))
+        write_single_quoted(buf, value);
+    else
+        yaml_write_scalar(buf, value);
 }

@@ -37,3 +37,5 @@ bool yaml_double(const YamlNode *node, double *ret_value);
 
 // Writes one scalar so that it reads back the same string: plain where that is allowed, else quoted, choosing as yaml.v2 does.
 void yaml_write_scalar(Buf *buf, Str value);
+// The same inside [a, b], where more characters need quotes.
+void yaml_write_flow_scalar(Buf *buf, Str value);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // config.h: fills a struct from YAML by a field table. Decoding, defaults, checks, printing back and the reference page come from
-// the same table, so they agree. Any mistake is told as file:line:column with the key's name.
+// the same table, so they agree. Any mistake is told as file:line:column with the key's name. Strings that were decoded are views into
+// the YamlNode's, so both live in the reader's arena. A key without a value (null) makes its member empty, save that structs keep their
+// defaults; a custom decoder is called with the YAML_NULL node, and with a YAML_SCALAR one for its default_text.
 #pragma once
 
 #include "base/buf.h"
@@ -62,7 +64,8 @@ typedef struct ConfigField {
     const ConfigTable *table; // struct kinds
     int64_t min, max;         // numbers, durations (ms), sizes; both 0: no limit
     bool required;
-    bool always_print;        // printed even when it is the default
+    bool always_print;        // printed even when it is empty
+    bool flow;                // a list of strings is printed as [a, b]
     size_t present_offset;    // != 0: a bool member that tells that the key stood in the file
     // CONFIG_CUSTOM
     bool (*decode)(ConfigReader *reader, const YamlNode *node, void *member, Error *err);
@@ -103,8 +106,11 @@ bool config_error(const ConfigReader *reader, const YamlNode *node, Error *err, 
 void config_on_release(ConfigReader *reader, void (*release)(void *), void *object);
 void config_release(ConfigReader *reader);
 
-// YAML of the object: fields that differ from their default, in table order; secrets masked.
+// YAML of the object as Prometheus prints its own, in table order; secrets masked. Left out is what is empty (zero, "", no items),
+// as by Go's omitempty, unless the field says always_print or its default is another.
 void config_print(Buf *buf, int indent, const ConfigTable *table, const void *object);
+// The same as an item of a list: "- " in front of the first key, the rest below it.
+void config_print_item(Buf *buf, int indent, const ConfigTable *table, const void *object);
 // The reference page of one table in Markdown.
 void config_describe(Buf *buf, const ConfigTable *table);
 
