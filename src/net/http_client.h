@@ -24,6 +24,11 @@ typedef struct HttpAuthorization {
     Str type, credentials, credentials_file;
 } HttpAuthorization;
 
+typedef struct HttpHeaderConfig {
+    Str name;
+    ConfigStrList values, secrets, files; // each item becomes a header line of its own
+} HttpHeaderConfig;
+
 typedef struct HttpClientConfig {
     HttpBasicAuth *basic_auth;        // NULL: absent
     HttpAuthorization *authorization; // NULL: absent
@@ -38,11 +43,18 @@ typedef struct HttpClientConfig {
 } HttpClientConfig;
 
 extern const ConfigTable http_client_config_table;
+extern const ConfigTable http_tls_config_table;
+
+// What the table's defaults are: redirects are followed, HTTP/2 is offered.
+void http_client_config_default(HttpClientConfig *ret_config);
 
 typedef struct HttpClient HttpClient;
 
 // One per configuration block (it keeps connections, certificates and credentials files; files are read anew when they change).
-// `config` must outlive the client. All requests run on `loop`'s thread.
+// `config` must outlive the client (NULL: the defaults). All requests run on `loop`'s thread.
+//
+// Credentials and http_headers go to the host that was asked for alone: a redirect to another host, port or from https to http
+// is followed without them.
 bool http_client_new(Loop *loop, const HttpClientConfig *config, HttpClient **ret_client, Error *err) MUST_CHECK;
 // On the loop's thread. Cancels what runs (their done is called with ERR_CANCELED). Accepts NULL.
 void http_client_free(HttpClient *client);
@@ -53,10 +65,14 @@ typedef struct HttpResponse {
     int status;         // 0 if there was no answer
     Str body;           // decompressed (gzip, deflate, zstd if asked for); a view, good until done returns
     Str content_type;
-    size_t wire_bytes;  // as received, before decompression
+    Str headers;        // as received: "Name: value" CRLF ...; see http_response_header
+    size_t wire_bytes;  // of the body as received, before decompression
     int64_t took_ns;
     const Error *err;   // NULL: an answer came (any status)
 } HttpResponse;
+
+// The first header of that name (without regard to case), or the empty Str.
+Str http_response_header(const HttpResponse *response, Str name);
 
 typedef struct HttpCallOptions {
     Str method;        // empty: GET
@@ -66,14 +82,15 @@ typedef struct HttpCallOptions {
     Str body;
     int64_t timeout_ms;
     size_t body_bytes_max; // of the answer after decompression; 0: 1 GiB. Above: ERR_LIMIT
-    bool accept_gzip;
-    Buf *body_buf;     // gathers the answer; the caller keeps it for reuse from call to call
+    bool accept_gzip;  // asks for it and undoes it
+    Buf *body_buf;     // gathers the answer; the caller keeps it for reuse from call to call. NULL: one of the client's
     void (*done)(void *arg, const HttpResponse *response); // on the loop's thread
     void *arg;
 } HttpCallOptions;
 
-// Loop thread only. Strings are copied. `done` is called exactly once, never from inside http_call.
+// Loop thread only. Strings are copied. `done` is called exactly once, never from inside http_call. The HttpCall is good until then.
 HttpCall *http_call(HttpClient *client, const HttpCallOptions *options);
+// `done` is called with ERR_CANCELED before this returns.
 void http_call_cancel(HttpCall *call);
 
 // A blocking call for tools and tests: own loop, own thread. The body lives in the arena.

@@ -2,28 +2,28 @@
 // http_server.h: an HTTP/1.1 server behind which libmicrohttpd does the talking. Handlers run on the server's worker threads and may
 // block; the body has been read (within the limit) before the handler is called.
 //
+//     poll thread                                worker threads
+//     reads head and body ---- suspends, queues ---> handle(arg, request)
+//     sends <---- resumes ---- http_reply / http_stream_* (bounded buffer)
+//
 // Routing is the caller's: one handler gets every request.
 #pragma once
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
-#include "client/registry.h"
+#include "net/url.h"
 
 typedef struct HttpServer HttpServer;
 typedef struct HttpRequest HttpRequest;
-
-typedef struct HttpPair {
-    Str name;
-    Str value;
-} HttpPair;
 
 struct HttpRequest {
     Str method;  // "GET"
     Str path;    // percent-decoded, without the query: "/api/v1/query"
     Str target;  // as sent: "/api/v1/query?query=up"
-    HttpPair *params; // of the URL and then of a urlencoded body, in order, decoded; may repeat
+    HttpPair *params; // of a urlencoded body and then of the URL (as Go's Request.Form), in order, decoded; may repeat
     size_t param_count;
+    bool has_bad_params; // some pair had a bad escape and was left out
     HttpPair *headers;
     size_t header_count;
     Str body;    // the raw bytes, also of a form
@@ -37,7 +37,7 @@ struct HttpRequest {
 Str http_param(const HttpRequest *request, Str name);
 bool http_has_param(const HttpRequest *request, Str name);
 Str http_header(const HttpRequest *request, Str name); // name without regard to case
-// True once the client has gone: a long query should stop.
+// True once the client has gone (or the server must end): a long query should stop.
 bool http_client_gone(const HttpRequest *request);
 
 // The answer is built by these, in this order: status and headers, then the body in one piece or in many.
@@ -47,18 +47,33 @@ void http_reply(HttpRequest *request, int status, Str content_type, Str body);
 // The body outlives the server (embedded assets).
 void http_reply_static(HttpRequest *request, int status, Str content_type, Str body);
 // A body in pieces: chunked transfer. http_stream_write blocks while the client is slow (bounded buffer) and returns false when it
-// is gone.
+// is gone. A stream that the handler leaves without http_stream_end is cut off, so that the client sees that it is not whole.
 bool http_stream_begin(HttpRequest *request, int status, Str content_type) MUST_CHECK;
 bool http_stream_write(HttpRequest *request, Str bytes) MUST_CHECK;
+// Sends on what a compressed stream still holds back; for event streams.
+bool http_stream_flush(HttpRequest *request) MUST_CHECK;
 void http_stream_end(HttpRequest *request);
 // gzip or deflate the answer if the client's Accept-Encoding has it (first of them wins, q ignored); sets Vary. Call before reply / begin.
 void http_reply_compress(HttpRequest *request);
+
+// For tests of handlers: a request that no server stands behind. The answer gathers in `reply`; streams too.
+typedef struct HttpFakeReply {
+    int status; // 0: none yet
+    Str content_type;
+    Buf body;
+    UrlParams headers;
+    bool ended;
+    bool client_gone; // what http_client_gone tells; writes fail then
+} HttpFakeReply;
+// `target` as on the wire ("/a?b=c"), `form` the urlencoded body (may be empty). Everything lives in the arena, but for
+// reply->body: buf_deinit it.
+void http_fake_request(HttpRequest *ret_request, HttpFakeReply *reply, Arena *arena, Str method, Str target, Str form);
 
 typedef struct HttpServerOptions {
     Str listen_address;       // "0.0.0.0:9090", ":9090", "[::1]:9090"
     int workers;              // threads that run handlers
     size_t connections_max;   // 512
-    int64_t read_timeout_ms;  // 5 min
+    int64_t read_timeout_ms;  // 5 min; for a whole request, and for an idle connection
     size_t body_bytes_max;    // largest request body; 413 above
     size_t header_bytes_max;  // 64 KiB
     Str tls_cert_pem;         // contents; both empty: plain HTTP
@@ -71,5 +86,6 @@ typedef struct HttpServerOptions {
 void http_server_options_default(HttpServerOptions *ret_options);
 // Listens and serves. ret_port (may be NULL) tells the port for ":0".
 bool http_server_start(const HttpServerOptions *options, HttpServer **ret_server, int *ret_port, Error *err) MUST_CHECK;
-// Finishes running handlers, closes connections. Accepts NULL.
+// Listens no more, gives running handlers half a second before http_client_gone is true for them, waits for them, closes
+// connections. Accepts NULL.
 void http_server_stop(HttpServer *server);
