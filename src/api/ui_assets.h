@@ -47,8 +47,8 @@ typedef struct UiAsset {
 // "server" or "agent"
 #define UI_TOKEN_MODE "{{mode}}"
 
-// Paths below the prefix that index.html answers; "/" redirects to the first, "/graph" too, with its
-// query string.
+// Paths below the prefix that index.html answers. "/" redirects to the first (to "agent" in that mode),
+// "/graph" to "query" with its query string.
 #define UI_PAGES                                                                                   \
     "query", "alerts", "rules", "targets", "service-discovery", "alertmanager-discovery",         \
         "config", "flags", "status", "tsdb-status", "agent"

@@ -153,7 +153,7 @@ test('a broken query shows what is wrong and where', async (page) => {
   await picture(page, 'query-error');
 });
 
-test('the editor completes metric names from the server', async (page) => {
+test('the editor completes metric names from the server, and Enter executes', async (page) => {
   await page.goto(`${base}/query`);
   await page.locator('.cm-content').click();
 
@@ -162,6 +162,10 @@ test('the editor completes metric names from the server', async (page) => {
 
   await page.locator('.cm-tooltip-autocomplete li', { hasText: 'scrape_duration_seconds' }).first().waitFor();
   await picture(page, 'query-completion');
+  await page.keyboard.press('Enter');
+  await page.locator('.cm-tooltip-autocomplete').waitFor({ state: 'detached' });
+  await page.keyboard.press('Enter');
+  await page.locator('.result-row', { hasText: 'scrape_duration_seconds' }).first().waitFor();
 });
 
 test('the targets page shows each target and its health', async (page) => {
@@ -213,6 +217,19 @@ for (const [path, title, content] of SIMPLE_PAGES)
     await page.locator(content).first().waitFor();
     await picture(page, path);
   });
+
+test('an agent has no query page in its header', async (page) => {
+  await page.route('**/targets', async (route) => {
+    const response = await route.fetch();
+    const html = (await response.text()).replace('name="narthex-mode" content="server"', 'name="narthex-mode" content="agent"');
+    await route.fulfill({ response, body: html });
+  });
+  await page.goto(`${base}/targets`);
+
+  await page.getByRole('link', { name: 'Agent' }).click();
+  await page.getByRole('heading', { name: 'Agent' }).waitFor();
+  check((await page.getByRole('link', { name: 'Query' }).count()) === 0, 'there is a link to the query page');
+});
 
 test('the header leads from page to page without loading anew', async (page) => {
   await page.goto(`${base}/query`);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ComponentType, lazy, type LazyExoticComponent, Suspense } from 'react';
+import { HOME, isAgent } from './lib/mode';
 import { navigate, usePath } from './lib/router';
 import { ErrorBoundary, Busy } from './shell/notice';
 import { Header } from './shell/header';
@@ -8,6 +9,7 @@ import { Page } from './shell/parts';
 
 // To add a page: one folder, one row here, one in the header.
 const PAGES: Record<string, LazyExoticComponent<ComponentType>> = {
+  '/agent': lazy(() => import('./pages/status/agent-page')),
   '/query': lazy(() => import('./pages/query/query-page')),
   '/targets': lazy(() => import('./pages/targets/targets-page')),
   '/service-discovery': lazy(() => import('./pages/targets/discovery-page')),
@@ -21,7 +23,7 @@ export function App() {
   const path = usePath();
   // The server redirects these; a link within the UI can still lead here.
   if (path === '/' || path === '/graph') {
-    queueMicrotask(() => navigate('/query' + window.location.search, 'replace'));
+    queueMicrotask(() => navigate(HOME + window.location.search, 'replace'));
     return null;
   }
   const Current = PAGES[path];
@@ -39,7 +41,8 @@ function NoSuchPage({ path }: { path: string }) {
   return (
     <Page title="No such page">
       <p>
-        There is nothing at <code>{path}</code>. Go to <Link to="/query">Query</Link> or <Link to="/targets">Targets</Link>.
+        There is nothing at <code>{path}</code>. Go to <Link to={HOME}>{isAgent ? 'Agent' : 'Query'}</Link> or{' '}
+        <Link to="/targets">Targets</Link>.
       </p>
     </Page>
   );

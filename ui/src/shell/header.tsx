@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ActionIcon, Menu, Popover, SegmentedControl, Switch, Tooltip, useMantineColorScheme } from '@mantine/core';
+import { HOME, isAgent } from '../lib/mode';
 import { href, navigate, usePath } from '../lib/router';
 import { type Settings, setSetting, useSettings } from '../lib/settings';
 import { Icon, Logo } from './icon';
 import { Link } from './link';
 
 const MAIN = [
-  { path: '/query', label: 'Query' },
+  isAgent ? { path: '/agent', label: 'Agent' } : { path: '/query', label: 'Query' },
   { path: '/targets', label: 'Targets' },
   { path: '/service-discovery', label: 'Service discovery' },
 ];
 const STATUS = [
   { path: '/status', label: 'Runtime & build information' },
-  { path: '/tsdb-status', label: 'TSDB status' },
+  ...(isAgent ? [] : [{ path: '/tsdb-status', label: 'TSDB status' }]),
   { path: '/flags', label: 'Command-line flags' },
   { path: '/config', label: 'Configuration' },
 ];
@@ -22,7 +23,7 @@ export function Header() {
   const status = STATUS.find((page) => page.path === path);
   return (
     <header className="header">
-      <Link to="/query" className="brand">
+      <Link to={HOME} className="brand">
         <Logo />
         <span>narthex</span>
       </Link>
