@@ -61,7 +61,7 @@ void *arena_grow(Arena *arena, void *old, size_t old_bytes, size_t new_bytes);
 Str arena_str(Arena *arena, Str s);                // a copy (with a NUL behind it, not counted)
 char *str_to_c(Arena *arena, Str s);               // a C string copy
 Str arena_printf(Arena *arena, const char *fmt, ...) PRINTF(2, 3);
-Str arena_vprintf(Arena *arena, const char *fmt, va_list args);
+Str arena_vprintf(Arena *arena, const char *fmt, va_list args) PRINTF(2, 0);
 
 // Bytes handed out since the last reset.
 size_t arena_used_bytes(const Arena *arena);

@@ -70,7 +70,7 @@ static inline void buf_add_char(Buf *buf, char c)
 }
 
 void buf_printf(Buf *buf, const char *fmt, ...) PRINTF(2, 3);
-void buf_vprintf(Buf *buf, const char *fmt, va_list args);
+void buf_vprintf(Buf *buf, const char *fmt, va_list args) PRINTF(2, 0);
 
 // Decimal digits without printf.
 void buf_add_i64(Buf *buf, int64_t value);
