@@ -59,6 +59,9 @@ bool histogram_add_kahan(Arena *arena, const Histogram *a, const Histogram *b, c
 Histogram *histogram_scale(Arena *arena, const Histogram *h, double factor); // a negative factor makes it a gauge
 Histogram *histogram_div(Arena *arena, const Histogram *h, double divisor);  // 0 clears the buckets
 Histogram *histogram_reduce(Arena *arena, const Histogram *h, int32_t schema);
+// Without the observations above (`upper`) or below `bound`: the operators </ and >/. A bucket that the bound cuts is split by
+// interpolation; count and sum are then estimated from the buckets that stay.
+Histogram *histogram_trim(Arena *arena, const Histogram *h, double bound, bool upper);
 // Removes empty buckets at the edges of spans and merges spans; `max_empty` empties may stay inside.
 Histogram *histogram_compact(Arena *arena, const Histogram *h, int max_empty);
 

@@ -442,6 +442,15 @@ static bool fail_duplicate(const MatchRun *run, const Group *group, uint32_t a, 
     return false;
 }
 
+// Where the other side is empty nothing matches, and duplicates are nobody's concern.
+static bool other_side_present(const MatchRun *run, size_t step)
+{
+    for (size_t s = 0; s < run->many->count; s++)
+        if (run->many->series[s].kind[step] != POINT_NONE)
+            return true;
+    return run->has_fill_many;
+}
+
 // Puts the series of the one side into groups; two of a group at the same step are an error.
 static bool group_one_side(MatchRun *run, Error *err)
 {
@@ -462,7 +471,7 @@ static bool group_one_side(MatchRun *run, Error *err)
         for (size_t i = 0; i < n; i++) {
             if (series->kind[i] == POINT_NONE)
                 continue;
-            if (group->one_at[i] != NO_SERIES)
+            if (group->one_at[i] != NO_SERIES && other_side_present(run, i))
                 return fail_duplicate(run, group, group->one_at[i], (uint32_t)s, err);
             group->one_at[i] = (uint32_t)s;
         }
@@ -549,7 +558,7 @@ typedef struct PairMemo {
 static bool match_pair(MatchRun *run, Group *group, Labels many_labels, Point many, uint32_t one_index, Labels one_labels, Point one,
                        size_t step, PairMemo *memo, Error *err)
 {
-    Point result;
+    Point result = {0};
     PointFate fate = run->swapped ? point_op(&run->base, one, many, &result) : point_op(&run->base, many, one, &result);
     if (is_comparison(run->base.expr->binary.op))
         result = run->swapped ? one : many;
@@ -654,11 +663,6 @@ static bool vector_vector(const BinaryRun *base, const Value *l, const Value *r,
         .fill_many = swapped ? expr->binary.fill_right : expr->binary.fill_left,
     };
     *ret_value = (Value){.type = TYPE_VECTOR};
-    // Without one side nothing matches, and duplicates on the other are nobody's concern.
-    if ((run.many->count == 0 && !run.has_fill_many) || (run.one->count == 0 && !run.has_fill_one)) {
-        if (run.many->count == 0 && run.one->count == 0)
-            return true;
-    }
     groups_init(&run.groups, base->arena, run.one->count + (run.has_fill_one ? run.many->count : 0));
     if (!group_one_side(&run, err))
         return false;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading: selectors, windows of range functions, subqueries. Work over series is cut into slices; each slice has one arena for
 // results and one for samples that are forgotten after each series.
+#include "base/number.h"
 #include "promql/eval.h"
 
-#include <math.h>
 
 #define SLICE_SERIES_MIN 32 // fewer are not worth a thread
 #define SLICES_PER_THREAD 4

@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: Apache-2.0
+// engine.c: from a request to a result: parse, resolve durations and @, open one view of the storage, evaluate, hand out.
+#include "promql/eval.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct Engine {
+    EngineOptions options;
+    int64_t default_step_ms; // atomic
+    Lock lock;               // rank 790; guards running
+    Condition freed;
+    int running GUARDED_BY(lock);
+    Counter *queries_total;
+    Gauge *running_gauge;
+    HistogramMetric *duration_s;
+};
+
+void engine_options_default(EngineOptions *ret_options)
+{
+    *ret_options = (EngineOptions){
+        .clock = &clock_system,
+        .features = {.duration_expressions = true},
+        .lookback_ms = 5 * 60 * 1000,
+        .timeout_ms = 2 * 60 * 1000,
+        .concurrency_max = 20,
+        .samples_max = 50000000,
+        .default_step_ms = 60 * 1000,
+    };
+}
+
+static void register_metrics(Engine *engine)
+{
+    static const double bounds[] = {0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60};
+    Registry *registry = engine->options.registry;
+    if (!registry)
+        return;
+    gauge_set(gauge_of(registry_gauge(registry, "prometheus_engine_queries_concurrent_max", "The max number of concurrent queries.",
+                                      NULL),
+                       NULL),
+              engine->options.concurrency_max);
+    engine->running_gauge = gauge_of(
+        registry_gauge(registry, "prometheus_engine_queries", "The current number of queries being executed or waiting.", NULL), NULL);
+    engine->queries_total = counter_of(
+        registry_counter(registry, "narthex_engine_queries_total", "Queries that were started.", NULL), NULL);
+    engine->duration_s = histogram_of(registry_histogram(registry, "narthex_engine_query_duration_seconds",
+                                                         "Time from the start of a query to its result.", NULL, bounds,
+                                                         COUNT_OF(bounds)),
+                                      NULL);
+}
+
+Engine *engine_new(const EngineOptions *options)
+{
+    Engine *engine = X_NEW(Engine);
+    engine->options = *options;
+    engine->default_step_ms = options->default_step_ms;
+    lock_init(&engine->lock, "engine", 790);
+    condition_init(&engine->freed);
+    register_metrics(engine);
+    return engine;
+}
+
+void engine_free(Engine *engine)
+{
+    if (!engine)
+        return;
+    condition_deinit(&engine->freed);
+    lock_deinit(&engine->lock);
+    free(engine);
+}
+
+void engine_set_default_step(Engine *engine, int64_t step_ms)
+{
+    __atomic_store_n(&engine->default_step_ms, step_ms, __ATOMIC_RELAXED);
+}
+
+// Durations and @ ----------------------------------------------------------------------------------------------------------------
+
+// What start(), end(), step() and range() stand for.
+typedef struct ResolveContext {
+    Str query;
+    int64_t start_ms, end_ms, step_ms;
+} ResolveContext;
+
+static double duration_value(const ResolveContext *context, const Expr *expr)
+{
+    double l = expr->duration.left ? duration_value(context, expr->duration.left) : 0;
+    double r = expr->duration.right ? duration_value(context, expr->duration.right) : 0;
+    switch (expr->duration.op) {
+    case DUR_NUMBER:
+        return expr->duration.number;
+    case DUR_ADD:
+        return l + r;
+    case DUR_SUB:
+        return l - r;
+    case DUR_MUL:
+        return l * r;
+    case DUR_DIV:
+        return l / r;
+    case DUR_MOD:
+        return fmod(l, r);
+    case DUR_POW:
+        return pow(l, r);
+    case DUR_NEG:
+        return -l;
+    case DUR_POS:
+        return l;
+    case DUR_STEP:
+        return (double)context->step_ms / 1000;
+    case DUR_RANGE:
+        return (double)(context->end_ms - context->start_ms) / 1000;
+    case DUR_MIN:
+        return fmin(l, r);
+    case DUR_MAX:
+        return fmax(l, r);
+    }
+    return 0;
+}
+
+static bool divides_by_zero(const ResolveContext *context, const Expr *expr)
+{
+    if ((expr->duration.op == DUR_DIV || expr->duration.op == DUR_MOD) && duration_value(context, expr->duration.right) == 0)
+        return true;
+    return (expr->duration.left && divides_by_zero(context, expr->duration.left)) ||
+           (expr->duration.right && divides_by_zero(context, expr->duration.right));
+}
+
+static bool fail_at(const ResolveContext *context, const Expr *expr, Error *err, const char *what)
+{
+    int line;
+    int column;
+    query_position(context->query, expr->start, &line, &column);
+    return error_set(err, ERR_INVALID, "%d:%d: parse error: %s", line, column, what);
+}
+
+static bool resolve_duration(const ResolveContext *context, const Expr *expr, bool positive, int64_t *ret_ms, Error *err)
+{
+    if (!expr)
+        return true;
+    if (divides_by_zero(context, expr))
+        return fail_at(context, expr, err, "division by zero");
+    double seconds = duration_value(context, expr);
+    if (isnan(seconds) || isinf(seconds) || fabs(seconds) > 9.2e12)
+        return fail_at(context, expr, err, "duration out of range");
+    double ms = trunc(seconds * 1000);
+    if (positive && ms <= 0)
+        return fail_at(context, expr, err, "duration must be greater than 0");
+    *ret_ms = (int64_t)ms;
+    return true;
+}
+
+static bool resolve_shift(const ResolveContext *context, TimeShift *shift, Error *err)
+{
+    if (shift->at == AT_START)
+        shift->at_ms = context->start_ms;
+    else if (shift->at == AT_END)
+        shift->at_ms = context->end_ms;
+    return resolve_duration(context, shift->offset_expr, false, &shift->offset_ms, err);
+}
+
+static bool resolve(const ResolveContext *context, Expr *expr, Error *err)
+{
+    switch (expr->kind) {
+    case EXPR_SELECTOR:
+        return resolve_shift(context, &expr->selector.shift, err) &&
+               resolve_duration(context, expr->selector.range_expr, true, &expr->selector.range_ms, err);
+    case EXPR_SUBQUERY:
+        return resolve_shift(context, &expr->subquery.shift, err) &&
+               resolve_duration(context, expr->subquery.range_expr, true, &expr->subquery.range_ms, err) &&
+               resolve_duration(context, expr->subquery.step_expr, true, &expr->subquery.step_ms, err) &&
+               resolve(context, expr->subquery.expr, err);
+    case EXPR_CALL:
+        for (size_t i = 0; i < expr->call.count; i++)
+            if (!resolve(context, expr->call.args[i], err))
+                return false;
+        return true;
+    case EXPR_AGGREGATE:
+        return resolve(context, expr->aggregate.expr, err) &&
+               (!expr->aggregate.param || resolve(context, expr->aggregate.param, err));
+    case EXPR_BINARY:
+        return resolve(context, expr->binary.left, err) && resolve(context, expr->binary.right, err);
+    case EXPR_UNARY:
+        return resolve(context, expr->unary.expr, err);
+    case EXPR_PAREN:
+        return resolve(context, expr->paren, err);
+    case EXPR_NUMBER:
+    case EXPR_STRING:
+    case EXPR_DURATION:
+        break;
+    }
+    return true;
+}
+
+// Times of samples that the expression may look at when it is evaluated from start to end.
+static void time_bounds(const Expr *expr, int64_t start, int64_t end, int64_t lookback_ms, int64_t *min, int64_t *max)
+{
+    const TimeShift *shift = NULL;
+    switch (expr->kind) {
+    case EXPR_SELECTOR:
+        shift = &expr->selector.shift;
+        start = (shift->at == AT_NONE ? start : shift->at_ms) - shift->offset_ms;
+        end = (shift->at == AT_NONE ? end : shift->at_ms) - shift->offset_ms;
+        *min = MIN(*min, start - expr->selector.range_ms - lookback_ms);
+        *max = MAX(*max, end + (expr->selector.smoothed ? lookback_ms : 0));
+        break;
+    case EXPR_SUBQUERY:
+        shift = &expr->subquery.shift;
+        start = (shift->at == AT_NONE ? start : shift->at_ms) - shift->offset_ms;
+        end = (shift->at == AT_NONE ? end : shift->at_ms) - shift->offset_ms;
+        time_bounds(expr->subquery.expr, start - expr->subquery.range_ms, end, lookback_ms, min, max);
+        break;
+    case EXPR_CALL:
+        for (size_t i = 0; i < expr->call.count; i++)
+            time_bounds(expr->call.args[i], start, end, lookback_ms, min, max);
+        break;
+    case EXPR_AGGREGATE:
+        time_bounds(expr->aggregate.expr, start, end, lookback_ms, min, max);
+        if (expr->aggregate.param)
+            time_bounds(expr->aggregate.param, start, end, lookback_ms, min, max);
+        break;
+    case EXPR_BINARY:
+        time_bounds(expr->binary.left, start, end, lookback_ms, min, max);
+        time_bounds(expr->binary.right, start, end, lookback_ms, min, max);
+        break;
+    case EXPR_UNARY:
+        time_bounds(expr->unary.expr, start, end, lookback_ms, min, max);
+        break;
+    case EXPR_PAREN:
+        time_bounds(expr->paren, start, end, lookback_ms, min, max);
+        break;
+    case EXPR_NUMBER:
+    case EXPR_STRING:
+    case EXPR_DURATION:
+        break;
+    }
+}
+
+// Results ------------------------------------------------------------------------------------------------------------------------
+
+static int compare_series(const void *a, const void *b)
+{
+    return labels_compare(((const QuerySeries *)a)->labels, ((const QuerySeries *)b)->labels);
+}
+
+static SampleColumns columns_new(Arena *arena, size_t count, bool histograms)
+{
+    SampleColumns columns = {ARENA_ARRAY(arena, int64_t, count), ARENA_ARRAY(arena, double, count), NULL, 0};
+    if (histograms)
+        columns.histograms = arena_zalloc(arena, count * sizeof(const Histogram *));
+    return columns;
+}
+
+static void columns_add(Arena *arena, SampleColumns *columns, int64_t t_ms, double value, const Histogram *histogram)
+{
+    columns->t_ms[columns->count] = t_ms;
+    columns->value[columns->count] = value;
+    if (histogram)
+        columns->histograms[columns->count] = histogram_copy(arena, histogram);
+    columns->count++;
+}
+
+static void take_vector(const Value *value, const Steps *steps, Arena *arena, QueryResult *result)
+{
+    result->series = ARENA_ARRAY(arena, QuerySeries, value->count);
+    for (size_t s = 0; s < value->count; s++) {
+        const VectorSeries *series = &value->series[s];
+        size_t points = 0;
+        for (size_t i = 0; i < steps->count; i++)
+            points += series->kind[i] != POINT_NONE;
+        if (points == 0)
+            continue;
+        QuerySeries *out = &result->series[result->count++];
+        out->labels = labels_copy(arena, series->labels);
+        out->samples = columns_new(arena, points, series->histogram != NULL);
+        for (size_t i = 0; i < steps->count; i++)
+            if (series->kind[i] != POINT_NONE)
+                columns_add(arena, &out->samples, step_time(steps, i), series->value[i],
+                            series->kind[i] == POINT_HISTOGRAM ? series->histogram[i] : NULL);
+    }
+}
+
+static void take_matrix(const Value *value, Arena *arena, QueryResult *result)
+{
+    result->series = ARENA_ARRAY(arena, QuerySeries, value->count);
+    for (size_t s = 0; s < value->count; s++) {
+        const RangeSeries *range = &value->ranges[s];
+        if (range->first[0] == range->last[0])
+            continue;
+        QuerySeries *out = &result->series[result->count++];
+        out->labels = labels_copy(arena, range->labels);
+        out->samples = columns_new(arena, range->last[0] - range->first[0], range->samples.histograms != NULL);
+        for (uint32_t i = range->first[0]; i < range->last[0]; i++)
+            columns_add(arena, &out->samples, range->samples.t_ms[i], range->samples.value[i],
+                        range->samples.histograms ? range->samples.histograms[i] : NULL);
+    }
+}
+
+static bool remove_delayed_names(EvalContext *context, const Steps *steps, Value *value, Error *err)
+{
+    if (!context->features.delayed_name_removal || value->type != TYPE_VECTOR)
+        return true;
+    context->features.delayed_name_removal = false;
+    for (size_t s = 0; s < value->count; s++)
+        if (value->series[s].drop_name)
+            eval_drop_name(context, context->arena, &value->series[s]);
+    return vector_merge_equal(context->arena, steps, value, err);
+}
+
+static bool take_result(EvalContext *context, const Steps *steps, Value *value, Arena *arena, QueryResult *result, Error *err)
+{
+    const QueryRequest *request = context->request;
+    result->t_ms = request->start_ms;
+    if (!remove_delayed_names(context, steps, value, err))
+        return false;
+    if (value->type == TYPE_SCALAR && request->is_range) {
+        result->kind = QUERY_MATRIX;
+        result->series = ARENA_NEW(arena, QuerySeries);
+        result->count = 1;
+        result->series->samples = columns_new(arena, steps->count, false);
+        for (size_t i = 0; i < steps->count; i++)
+            columns_add(arena, &result->series->samples, step_time(steps, i), value->scalar[i], NULL);
+        return true;
+    }
+    switch (value->type) {
+    case TYPE_SCALAR:
+        result->kind = QUERY_SCALAR;
+        result->scalar = value->scalar[0];
+        return true;
+    case TYPE_STRING:
+        result->kind = QUERY_STRING;
+        result->string = arena_str(arena, value->string);
+        return true;
+    case TYPE_MATRIX:
+        result->kind = QUERY_MATRIX;
+        take_matrix(value, arena, result);
+        break;
+    default:
+        result->kind = request->is_range ? QUERY_MATRIX : QUERY_VECTOR;
+        take_vector(value, steps, arena, result);
+        break;
+    }
+    if (result->kind == QUERY_MATRIX && result->count)
+        qsort(result->series, result->count, sizeof *result->series, compare_series);
+    return true;
+}
+
+static int compare_strs(const void *a, const void *b)
+{
+    return str_compare(*(const Str *)a, *(const Str *)b);
+}
+
+static StrList take_annotations(EvalContext *context, int level, Arena *arena)
+{
+    StrList list = {ARENA_ARRAY(arena, Str, context->annotation_count[level]), context->annotation_count[level]};
+    for (size_t i = 0; i < list.count; i++)
+        list.items[i] = arena_str(arena, context->annotations[level][i]);
+    if (list.count)
+        qsort(list.items, list.count, sizeof(Str), compare_strs);
+    return list;
+}
+
+static void context_free(EvalContext *context)
+{
+    for (int level = 0; level < 2; level++) {
+        for (size_t i = 0; i < context->annotation_count[level]; i++) {
+            union {
+                const char *view;
+                void *heap;
+            } cast = {context->annotations[level][i].ptr};
+            free(cast.heap);
+        }
+        free(context->annotations[level]);
+    }
+    for (EvalArena *a = context->arenas; a;) {
+        EvalArena *next = a->next;
+        arena_deinit(&a->arena);
+        free(a);
+        a = next;
+    }
+    lock_deinit(&context->lock);
+}
+
+// Queries ------------------------------------------------------------------------------------------------------------------------
+
+static double seconds_since(Clock *clock, int64_t from_ns)
+{
+    return (double)(clock_mono_ns(clock) - from_ns) / 1e9;
+}
+
+// Waits for a free place; false when the time is over or the client has gone.
+static bool engine_enter(Engine *engine, const QueryRequest *request, int64_t deadline_ns, Error *err)
+{
+    bool ok = true;
+    lock_take(&engine->lock);
+    while (engine->running >= engine->options.concurrency_max && ok) {
+        (void)condition_wait_ms(&engine->freed, &engine->lock, 50);
+        if (clock_mono_ns(engine->options.clock) > deadline_ns)
+            ok = error_set(err, ERR_TIMEOUT, "query timed out in query queue");
+        else if (request->is_canceled && request->is_canceled(request->arg))
+            ok = error_set(err, ERR_CANCELED, "query was canceled in query queue");
+    }
+    if (ok)
+        engine->running++;
+    lock_give(&engine->lock);
+    return ok;
+}
+
+static void engine_leave(Engine *engine)
+{
+    lock_take(&engine->lock);
+    engine->running--;
+    condition_signal(&engine->freed);
+    lock_give(&engine->lock);
+}
+
+static bool evaluate(Engine *engine, Source *source, EvalContext *context, Expr *expr, Arena *arena, QueryResult *result, Error *err)
+{
+    Clock *clock = engine->options.clock;
+    const QueryRequest *request = context->request;
+    int64_t began_ns = clock_mono_ns(clock);
+    int64_t min_t_ms = INT64_MAX;
+    int64_t max_t_ms = INT64_MIN;
+    time_bounds(expr, context->start_ms, context->end_ms, context->lookback_ms, &min_t_ms, &max_t_ms);
+    if (min_t_ms > max_t_ms)
+        min_t_ms = max_t_ms = context->start_ms;
+    if (!source->open(source, min_t_ms, max_t_ms, &context->querier, err))
+        return false;
+    result->stats.preparation_s = seconds_since(clock, began_ns);
+
+    Steps steps = {context->start_ms, request->is_range ? request->step_ms : 1, context->step_count};
+    Value value;
+    began_ns = clock_mono_ns(clock);
+    bool ok = eval(context, expr, &steps, context->arena, &value, err);
+    result->stats.inner_eval_s = seconds_since(clock, began_ns);
+    began_ns = clock_mono_ns(clock);
+    ok = ok && take_result(context, &steps, &value, arena, result, err);
+    result->stats.result_sort_s = seconds_since(clock, began_ns);
+    context->querier->close(context->querier);
+    return ok;
+}
+
+static bool run_query(Engine *engine, Source *source, const QueryRequest *request, int64_t deadline_ns, Arena *arena,
+                      QueryResult *result, Error *err)
+{
+    EvalContext context = {
+        .options = &engine->options,
+        .request = request,
+        .features = engine->options.features,
+        .start_ms = request->start_ms,
+        .end_ms = request->is_range ? request->end_ms : request->start_ms,
+        .step_ms = request->is_range ? request->step_ms : 0,
+        .lookback_ms = request->lookback_ms ? request->lookback_ms : engine->options.lookback_ms,
+        .default_step_ms = __atomic_load_n(&engine->default_step_ms, __ATOMIC_RELAXED),
+        .deadline_ns = deadline_ns,
+    };
+    context.step_count = request->is_range ? (size_t)((request->end_ms - request->start_ms) / request->step_ms) + 1 : 1;
+    lock_init(&context.lock, "query", 800);
+    context.arena = eval_arena_new(&context);
+    if (request->stats_all)
+        context.samples_per_step = arena_zalloc(arena, context.step_count * sizeof(uint64_t));
+
+    Expr *expr = NULL;
+    ResolveContext resolver = {request->query, context.start_ms, context.end_ms, context.step_ms};
+    bool ok = promql_parse(request->query, &context.features, context.arena, &expr, err);
+    if (ok) {
+        ok = resolve(&resolver, expr, err);
+        if (ok && request->is_range && expr->type != TYPE_SCALAR && expr->type != TYPE_VECTOR)
+            ok = error_set(err, ERR_INVALID, "invalid expression type \"%s\" for range query, must be Scalar or instant Vector",
+                           value_type_text(expr->type));
+        ok = ok && evaluate(engine, source, &context, expr, arena, result, err);
+        expr_free_regexes(expr);
+    }
+    result->warnings = take_annotations(&context, ANNOTATION_WARNING, arena);
+    result->infos = take_annotations(&context, ANNOTATION_INFO, arena);
+    result->stats.samples_total = context.samples_total;
+    result->stats.samples_peak = context.samples_peak;
+    result->stats.samples_read = context.samples_read;
+    result->stats.samples_per_step = context.samples_per_step;
+    context_free(&context);
+    return ok;
+}
+
+bool engine_query(Engine *engine, Source *source, const QueryRequest *request, Arena *arena, QueryResult *ret_result, Error *err)
+{
+    Clock *clock = engine->options.clock;
+    if (request->is_range && (request->step_ms <= 0 || request->end_ms < request->start_ms))
+        return error_set(err, ERR_INVALID, "a range query needs a positive step and an end not before its start");
+    int64_t timeout_ms = engine->options.timeout_ms;
+    if (request->timeout_ms > 0)
+        timeout_ms = MIN(timeout_ms, request->timeout_ms);
+    int64_t began_ns = clock_mono_ns(clock);
+    int64_t deadline_ns = began_ns + timeout_ms * 1000000;
+    if (!engine_enter(engine, request, deadline_ns, err))
+        return false;
+    if (engine->running_gauge)
+        gauge_add(engine->running_gauge, 1);
+    double queue_s = seconds_since(clock, began_ns);
+
+    QueryResult result = {0};
+    int64_t started_ns = clock_mono_ns(clock);
+    bool ok = run_query(engine, source, request, deadline_ns, arena, &result, err);
+    engine_leave(engine);
+    result.stats.queue_s = queue_s;
+    result.stats.eval_total_s = seconds_since(clock, started_ns);
+    result.stats.exec_total_s = seconds_since(clock, began_ns);
+    if (engine->queries_total) {
+        gauge_add(engine->running_gauge, -1);
+        counter_inc(engine->queries_total);
+        histogram_observe(engine->duration_s, result.stats.exec_total_s);
+    }
+    if (ok)
+        *ret_result = result;
+    return ok;
+}
