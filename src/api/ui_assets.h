@@ -29,13 +29,13 @@
 #include "base/str.h"
 
 typedef struct UiAsset {
-    Str path;         // below the route prefix, without a leading slash
-    Str content_type; // the whole header value
-    Str etag;         // with its quotes; from the content, so that it changes exactly with it
-    Str gzip;         // one gzip member
-    Str brotli;       // one brotli stream; empty if it would not be smaller than gzip
-    Str raw;          // of a template only
-    size_t raw_bytes; // the size when nothing is compressed
+    Str path;          // below the route prefix, without a leading slash
+    Str content_type;  // the whole header value
+    Str etag;          // with its quotes; from the content, so that it changes exactly with it
+    Str gzip;          // one gzip member
+    Str brotli;        // one brotli stream; empty if it would not be smaller than gzip
+    Str raw;           // of a template only
+    size_t raw_bytes;  // the size when nothing is compressed
     bool is_immutable; // the name holds a hash of the content
     bool is_template;  // holds UI_TOKEN_*
 } UiAsset;
@@ -50,7 +50,7 @@ typedef struct UiAsset {
 // Paths below the prefix that index.html answers. "/" redirects to the first (to "agent" in that mode),
 // "/graph" to "query" with its query string.
 #define UI_PAGES                                                                                   \
-    "query", "alerts", "rules", "targets", "service-discovery", "alertmanager-discovery",         \
+    "query", "alerts", "rules", "targets", "service-discovery", "alertmanager-discovery",          \
         "config", "flags", "status", "tsdb-status", "agent"
 
 // Style attributes are how the UI places tooltips and menus; scripts have no exception.

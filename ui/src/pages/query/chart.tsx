@@ -54,7 +54,8 @@ export function Chart({ handle, aligned, names, shown, stacked, yMin, onZoom }: 
           // In a stack the tip tells the layer; dimming the others would hide it.
           ...(stacked ? {} : { focus: { prox: FOCUS_PX } }),
           drag: { x: true, y: false, setScale: false },
-          points: { size: 7 },
+          // One dot, on the series that the tip names: a dot for each would be an element for each.
+          points: stacked ? { show: false } : { size: 7, one: true },
         },
         scales: {
           x: { range: () => [aligned.times[0] ?? 0, aligned.times.at(-1) ?? 1] },

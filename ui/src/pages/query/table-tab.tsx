@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { memo } from 'react';
-import { apiPost, type Histogram, type MatrixItem, type Point, type QueryData } from '../../lib/api';
+import { apiPost, type Histogram, type MatrixItem, type Point, type QueryData, type VectorItem } from '../../lib/api';
 import { bucketText, histogramSummary } from '../../lib/histogram';
 import { type Labels, labelName, quote, seriesText } from '../../lib/labels';
 import { plural } from '../../lib/number';
@@ -18,6 +18,8 @@ const ROWS_FIRST = 500;
 const ROWS_MAX = 20_000;
 // Above this many rows a series is plain text: colours cost an element per label.
 const COLOR_ROWS_MAX = 1000;
+const BLOCK_ROWS = 100;
+const ROW_PX = 27;
 const SAMPLES_FIRST = 100;
 const SAMPLES_MAX = 11_000;
 const TIME_STEP_MS = 600_000;
@@ -58,55 +60,71 @@ export function TableTab({ state, run, onChange }: TabProps) {
 function Result({ data }: { data: QueryData }) {
   if (data.resultType === 'scalar' || data.resultType === 'string') return <SingleValue kind={data.resultType} point={data.result} />;
   if (data.result.length === 0) return <div className="empty">No series matches.</div>;
-  return <Series data={data} />;
+  return <Series items={data.result} />;
 }
 
 function SingleValue({ kind, point }: { kind: string; point: Point }) {
   return (
-    <table className="grid results">
-      <tbody>
-        <tr className="result-row">
-          <td className="dim">{kind}</td>
-          <td className="value">{point[1]}</td>
-        </tr>
-      </tbody>
-    </table>
+    <div className="results" role="table">
+      <div className="result-row" role="row">
+        <div className="dim" role="cell">
+          {kind}
+        </div>
+        <div className="value" role="cell">
+          {point[1]}
+        </div>
+      </div>
+    </div>
   );
 }
 
-function Series({ data }: { data: Extract<QueryData, { resultType: 'vector' | 'matrix' }> }) {
-  const total = data.result.length;
-  const { shown, more } = useLimit(total, ROWS_FIRST, ROWS_MAX);
-  const colored = shown <= COLOR_ROWS_MAX;
+type Item = VectorItem | MatrixItem;
+
+function Series({ items }: { items: readonly Item[] }) {
+  const { shown, more } = useLimit(items.length, ROWS_FIRST, ROWS_MAX);
+  const blocks = Array.from({ length: Math.ceil(shown / BLOCK_ROWS) }, (_, i) => i * BLOCK_ROWS);
   return (
     <>
       {more}
-      <table className="grid results">
-        <tbody>
-          {data.resultType === 'vector'
-            ? data.result.slice(0, shown).map((item, i) => (
-                <tr key={i} className="result-row">
-                  <td className="mono break">
-                    <SeriesName labels={item.metric} colored={colored} />
-                  </td>
-                  <td className="value">{item.histogram ? <HistogramText histogram={item.histogram[1]} /> : item.value?.[1]}</td>
-                </tr>
-              ))
-            : data.result.slice(0, shown).map((item, i) => (
-                <tr key={i} className="result-row">
-                  <td className="mono break">
-                    <SeriesName labels={item.metric} colored={colored} />
-                  </td>
-                  <td className="value">
-                    <Samples item={item} />
-                  </td>
-                </tr>
-              ))}
-        </tbody>
-      </table>
+      <div className="results" role="table" aria-rowcount={items.length}>
+        {blocks.map((from) => (
+          <Block key={from} items={items} from={from} to={Math.min(shown, from + BLOCK_ROWS)} colored={shown <= COLOR_ROWS_MAX} />
+        ))}
+      </div>
       {shown > 50 && more}
     </>
   );
+}
+
+interface BlockProps {
+  items: readonly Item[];
+  from: number;
+  to: number;
+  colored: boolean;
+}
+
+// Rows that the browser lays out only when they come near the window; a real table would have to be laid out whole.
+const Block = memo(function Block({ items, from, to, colored }: BlockProps) {
+  return (
+    <div className="result-block" role="rowgroup" style={{ containIntrinsicHeight: `auto ${(to - from) * ROW_PX}px` }}>
+      {items.slice(from, to).map((item, i) => (
+        <div key={i} className="result-row" role="row">
+          <div className="break" role="cell">
+            <SeriesName labels={item.metric} colored={colored} />
+          </div>
+          <div className="value" role="cell">
+            <ItemValue item={item} />
+          </div>
+        </div>
+      ))}
+    </div>
+  );
+});
+
+function ItemValue({ item }: { item: Item }) {
+  if ('value' in item) return item.value?.[1];
+  if ('histogram' in item && item.histogram) return <HistogramText histogram={item.histogram[1]} />;
+  return <Samples item={item as MatrixItem} />;
 }
 
 const SeriesName = memo(function SeriesName({ labels, colored }: { labels: Labels; colored: boolean }) {
