@@ -6,16 +6,19 @@
 //     while (exposition_next(&parser)) switch (parser.kind) { ... }
 //     if (parser.failed) ... parser.err names line and column
 //
-// Facts: prometheus.md sections 5.2 to 5.4.
+// Facts: prometheus.md sections 5.2 to 5.4. Views point into the body or the arena: both must outlive what is kept.
 #pragma once
 
 #include "metric/sample.h"
+
+#define EXPOSITION_LINE_BYTES_MAX (1u << 20) // of one line (or one protobuf message: its limit is 64 times that)
+#define EXPOSITION_LABELS_MAX 2000           // of one series
 
 typedef enum ExpositionFormat { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS, EXPOSITION_PROTOBUF } ExpositionFormat;
 
 typedef enum ExpositionKind {
     EXPOSITION_SAMPLE, // series_text, value, t_ms if has_t
-    EXPOSITION_HISTOGRAM,
+    EXPOSITION_HISTOGRAM, // series_text, histogram, t_ms if has_t
     EXPOSITION_TYPE,   // name, type
     EXPOSITION_HELP,   // name, text
     EXPOSITION_UNIT,   // name, text
@@ -24,11 +27,12 @@ typedef enum ExpositionKind {
 
 typedef struct Exposition {
     ExpositionFormat format;
-    Str body;
+    Str body;         // ends with a newline (a copy where the scraped one did not)
     Arena *arena;
     const char *at;   // the next unread byte
+    const char *end;  // one past the body
     const char *line; // start of the current line
-    uint64_t line_number;
+    uint64_t line_number; // of the current line; counted only when something failed
 
     ExpositionKind kind;
     // The identity of a sample as it stands in the body: name and braces, up to the white space before the value. Equal bytes mean
@@ -40,9 +44,11 @@ typedef struct Exposition {
     const Histogram *histogram;
     Str name; // of metadata lines
     Str text;
-    MetricType type;
+    MetricType type; // of the newest TYPE line
     bool has_exemplar;
     Str exemplar_text;
+
+    struct ExpositionProtobuf *protobuf; // where in the message the protobuf reader stands
 
     bool failed;
     Error err;
@@ -57,6 +63,7 @@ bool exposition_next_guess(Exposition *parser, Str guess);
 // Labels of the current sample, "__name__" included, sorted, unescaped; `le` and `quantile` are rendered anew as OpenMetrics floats when
 // the metric's type says so. Fails with the place in the line.
 bool exposition_labels(Exposition *parser, Arena *arena, Labels *ret_labels, Error *err) MUST_CHECK;
+// The exemplar of the current sample, which has_exemplar.
 bool exposition_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exemplar, Error *err) MUST_CHECK;
 
 // The format of a Content-Type header; false if blank or unknown.

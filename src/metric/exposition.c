@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metric/exposition.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "metric/exposition_internal.h"
+
+void exposition_init(Exposition *parser, ExpositionFormat format, Str body, Arena *arena)
+{
+    memset(parser, 0, offsetof(Exposition, err));
+    parser->err.code = ERR_NONE;
+    parser->err.text[0] = 0;
+    parser->format = format;
+    parser->arena = arena;
+
+    // The text readers stop at newlines: a body without the last one gets it.
+    if (format != EXPOSITION_PROTOBUF && body.len > 0 && body.ptr[body.len - 1] != '\n') {
+        char *copy = arena_alloc_aligned(arena, body.len + 1, 1);
+        memcpy(copy, body.ptr, body.len);
+        copy[body.len] = '\n';
+        body = str_make(copy, body.len + 1);
+    }
+    if (body.len == 0)
+        body = S("");
+    parser->body = body;
+    parser->at = body.ptr;
+    parser->line = body.ptr;
+    parser->end = body.ptr + body.len;
+}
+
+bool exposition_next(Exposition *parser)
+{
+    if (UNLIKELY(parser->failed))
+        return false;
+    if (UNLIKELY(parser->format == EXPOSITION_PROTOBUF))
+        return exposition_protobuf_next(parser);
+    return exposition_text_next(parser);
+}
+
+bool exposition_next_guess(Exposition *parser, Str guess)
+{
+    return exposition_text_next_guess(parser, guess);
+}
+
+// ---- failures
+
+static uint64_t line_of(const Exposition *parser, const char *at)
+{
+    uint64_t line = 1;
+    const char *p = parser->body.ptr;
+
+    while (p < at && (p = memchr(p, '\n', (size_t)(at - p)))) {
+        line++;
+        p++;
+    }
+    return line;
+}
+
+static size_t column_of(const Exposition *parser, const char *at)
+{
+    const char *begin = at;
+
+    while (begin > parser->body.ptr && begin[-1] != '\n')
+        begin--;
+    return (size_t)(at - begin) + 1;
+}
+
+static void put_place(Exposition *parser, const char *at, const char *text, Error *err)
+{
+    bool in_body = at >= parser->body.ptr && at <= parser->end;
+
+    parser->line_number = in_body ? line_of(parser, at) : 0;
+    if (parser->format == EXPOSITION_PROTOBUF || !in_body)
+        error_set(err, ERR_INVALID, "%s", text);
+    else
+        error_set(err, ERR_INVALID, "line %llu column %zu: %s",
+                  (unsigned long long)parser->line_number, column_of(parser, at), text);
+}
+
+bool exposition_fail(Exposition *parser, const char *at, const char *fmt, ...)
+{
+    char text[300];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    put_place(parser, at, text, &parser->err);
+    parser->failed = true;
+    parser->at = parser->end;
+    return false;
+}
+
+// The byte that stands where something else was expected.
+static void describe_byte(const Exposition *parser, const char *at, char *out, size_t out_bytes)
+{
+    if (at >= parser->end)
+        snprintf(out, out_bytes, "the end of the body");
+    else if (*at == '\n')
+        snprintf(out, out_bytes, "the end of the line");
+    else if (*at >= ' ' && *at < 0x7f)
+        snprintf(out, out_bytes, "'%c'", *at);
+    else
+        snprintf(out, out_bytes, "byte 0x%02x", (unsigned char)*at);
+}
+
+bool exposition_fail_scan(Exposition *parser, const ScanFault *fault)
+{
+    char got[40];
+
+    describe_byte(parser, fault->at, got, sizeof got);
+    return exposition_fail(parser, fault->at, "%s, got %s", fault->text, got);
+}
+
+// ---- labels
+
+Str exposition_unescape(Arena *arena, Str raw, bool with_quote)
+{
+    char *text = arena_alloc_aligned(arena, raw.len, 1);
+    size_t len = 0;
+
+    for (size_t i = 0; i < raw.len; i++) {
+        char next = i + 1 < raw.len ? raw.ptr[i + 1] : 0;
+        if (raw.ptr[i] == '\\' && (next == '\\' || next == 'n' || (with_quote && next == '"'))) {
+            text[len++] = next == 'n' ? '\n' : next;
+            i++;
+        } else {
+            text[len++] = raw.ptr[i];
+        }
+    }
+    return str_make(text, len);
+}
+
+static Str resolve(Arena *arena, const ScanQuoted *quoted)
+{
+    return quoted->escaped ? exposition_unescape(arena, quoted->raw, true) : quoted->raw;
+}
+
+// As OpenMetrics wants floats in label values: 1 is 1.0, 1e+06 stays.
+static Str render_float(Arena *arena, Str text)
+{
+    double value;
+    char shown[NUMBER_BYTES_MAX + 2];
+
+    if (!number_parse_double(text, &value))
+        return text;
+    size_t len = number_format_g(value, shown);
+    if (isfinite(value) && !memchr(shown, 'e', len) && !memchr(shown, '.', len)) {
+        shown[len++] = '.';
+        shown[len++] = '0';
+    }
+    Str rendered = str_make(shown, len);
+    return str_equal(rendered, text) ? text : arena_str(arena, rendered);
+}
+
+static bool holds_float(MetricType type, Str name)
+{
+    return (type == METRIC_HISTOGRAM && str_equal(name, S("le"))) ||
+           (type == METRIC_SUMMARY && str_equal(name, S("quantile")));
+}
+
+typedef struct PairList {
+    Arena *arena;
+    Label *pairs;
+    size_t count;
+    size_t cap;
+} PairList;
+
+static void add_pair(PairList *list, Str name, Str value)
+{
+    if (list->count == list->cap) {
+        size_t cap = list->cap ? 2 * list->cap : 16;
+        list->pairs = list->cap ? arena_grow(list->arena, list->pairs, list->cap * sizeof(Label),
+                                             cap * sizeof(Label))
+                                : ARENA_ARRAY(list->arena, Label, cap);
+        list->cap = cap;
+    }
+    list->pairs[list->count++] = (Label){name, value};
+}
+
+// All pairs up to the closing brace; what is malformed was refused when the line was read.
+static const char *add_pairs(const Exposition *parser, const char *at, const char *end,
+                             bool is_exemplar, PairList *list)
+{
+    ScanPairs scan = {.at = at,
+                      .end = end,
+                      .lenient = parser->format == EXPOSITION_TEXT,
+                      .is_exemplar = is_exemplar};
+    ScanPairKind kind;
+
+    while ((kind = scan_pair_next(&scan)) > SCAN_END) {
+        Str name = resolve(list->arena, &scan.name);
+        if (kind == SCAN_NAME) {
+            add_pair(list, LABEL_METRIC_NAME, name);
+            continue;
+        }
+        Str value = resolve(list->arena, &scan.value);
+        if (!is_exemplar && holds_float(parser->type, name))
+            value = render_float(list->arena, value);
+        add_pair(list, name, value);
+    }
+    return kind == SCAN_END ? scan.at : NULL;
+}
+
+bool exposition_labels(Exposition *parser, Arena *arena, Labels *ret_labels, Error *err)
+{
+    PairList list = {.arena = arena};
+    Str series = parser->series_text;
+    const char *series_end = series.ptr + series.len;
+    const char *at = series.ptr;
+    Error cause = {0};
+
+    while (at < series_end && scan_is(*at, SCAN_METRIC_REST))
+        at++;
+    if (at > series.ptr)
+        add_pair(&list, LABEL_METRIC_NAME, str_make(series.ptr, (size_t)(at - series.ptr)));
+    while (at < series_end && scan_is_blank(*at))
+        at++;
+    if (at < series_end && *at == '{')
+        add_pairs(parser, at + 1, series_end, false, &list);
+
+    size_t count = list.count;
+    if (!labels_sort(list.pairs, &count, &cause)) {
+        put_place(parser, series.ptr, cause.text, err);
+        return false;
+    }
+    *ret_labels = (Labels){list.pairs, count};
+    return true;
+}
+
+bool exposition_seconds_to_ms(double seconds, int64_t *ret_ms)
+{
+    double ms = seconds * 1000;
+
+    if (!(ms > -9.2e18 && ms < 9.2e18))
+        return false;
+    *ret_ms = (int64_t)ms;
+    return true;
+}
+
+// " value" and maybe " seconds" behind an exemplar's braces.
+static bool read_exemplar_numbers(const char *at, const char *end, Exemplar *exemplar)
+{
+    ScanFault fault;
+    double seconds;
+
+    at++;
+    if (!scan_number(&at, end, &exemplar->value, &fault))
+        return false;
+    exemplar->has_t = *at == ' ';
+    if (!exemplar->has_t)
+        return true;
+    at++;
+    return scan_number(&at, end, &seconds, &fault) &&
+           exposition_seconds_to_ms(seconds, &exemplar->t_ms);
+}
+
+bool exposition_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exemplar, Error *err)
+{
+    PairList list = {.arena = arena};
+    Exemplar exemplar = {0};
+    Error cause = {0};
+
+    if (parser->format == EXPOSITION_PROTOBUF)
+        return exposition_protobuf_exemplar(parser, arena, ret_exemplar, err);
+
+    const char *begin = parser->exemplar_text.ptr;
+    const char *at = add_pairs(parser, begin + 1, parser->end, true, &list);
+    if (!at || !read_exemplar_numbers(at, parser->end, &exemplar)) {
+        put_place(parser, begin, "malformed exemplar", err);
+        return false;
+    }
+
+    size_t count = list.count;
+    if (count > 0 && !labels_sort(list.pairs, &count, &cause)) {
+        put_place(parser, begin, cause.text, err);
+        return false;
+    }
+    exemplar.labels = (Labels){list.pairs, count};
+    *ret_exemplar = exemplar;
+    return true;
+}
+
+// ---- content types
+
+bool exposition_format_of(Str content_type, ExpositionFormat *ret_format)
+{
+    static const struct {
+        Str media_type;
+        ExpositionFormat format;
+    } known[] = {
+        {STR("text/plain"),                      EXPOSITION_TEXT       },
+        {STR("application/openmetrics-text"),    EXPOSITION_OPENMETRICS},
+        {STR("application/vnd.google.protobuf"), EXPOSITION_PROTOBUF   },
+    };
+    Str media_type = str_trim(str_sub(content_type, 0, str_find_char(content_type, ';')));
+
+    for (size_t i = 0; i < COUNT_OF(known); i++) {
+        if (str_equal_nocase(known[i].media_type, media_type)) {
+            *ret_format = known[i].format;
+            return true;
+        }
+    }
+    return false;
+}
