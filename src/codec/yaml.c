@@ -13,6 +13,8 @@
 
 typedef struct Parser {
     struct fy_parser *fy;
+    Str complaint; // libfyaml's first, as it would have printed it
+    Str text;
     Str file_name;
     Arena *arena;
     Error *err;
@@ -40,14 +42,41 @@ static bool fail_node(const Parser *p, const YamlNode *node, const char *what)
     return fail_at(p, node->line, node->column, ERR_INVALID, what);
 }
 
-// What libfyaml had to say; it collects its messages instead of printing them.
+// Keeps the first message; later ones only follow from it.
+static void take_complaint(struct fy_diag *diag, void *user, const char *text, size_t len)
+{
+    (void)diag;
+    Parser *p = user;
+    if (p->complaint.len == 0)
+        p->complaint = arena_str(p->arena, str_make(text, len));
+}
+
+// The decimal number at the front, and the ':' behind it, cut off. 0 if there is none.
+static int take_number(Str *rest)
+{
+    Str word;
+    int64_t number = 0;
+    if (!str_split_next(rest, ':', &word) || !number_parse_i64(word, &number) || number > INT32_MAX)
+        return 0;
+    return (int)number;
+}
+
+// libfyaml's message is "<memory-@0x...>:LINE:COLUMN: error: TEXT" and the source below it.
 static bool fail_parse(const Parser *p)
 {
-    void *previous = NULL;
-    struct fy_diag_error *fault = fy_diag_errors_iterate(fy_parser_get_diag(p->fy), &previous);
-    if (!fault)
-        return error_set(p->err, ERR_INVALID, STR_FMT ": malformed YAML", STR_ARG(p->file_name));
-    return fail_at(p, MAX(fault->line, 1), MAX(fault->column, 1), ERR_INVALID, fault->msg);
+    Str rest = p->complaint;
+    size_t place = str_find(rest, S(">:"));
+    size_t marker = str_find(rest, S(": error: "));
+    if (place == STR_NOT_FOUND || marker == STR_NOT_FOUND || marker < place)
+        return error_set(p->err, ERR_INVALID, STR_FMT ":%d:%d: malformed YAML",
+                         STR_ARG(p->file_name), p->line, p->column);
+    Str text = str_skip(rest, marker + strlen(": error: "));
+    text = str_sub(text, 0, str_find_char(text, '\n'));
+    Str position = str_sub(rest, place + 2, marker + 1 - (place + 2));
+    int line = take_number(&position);
+    int column = take_number(&position);
+    return error_set(p->err, ERR_INVALID, STR_FMT ":%d:%d: " STR_FMT, STR_ARG(p->file_name),
+                     MAX(line, 1), MAX(column, 1), STR_ARG(text));
 }
 
 static YamlNode *node_new(Parser *p, YamlKind kind, struct fy_event *event)
@@ -72,6 +101,55 @@ static Str token_text(struct fy_token *token)
     return text ? str_make(text, len) : STR_NONE;
 }
 
+// The content of a single-quoted scalar whose opening quote stands at text[at] (YAML 1.2, 7.3.2): two quotes are one, a line break
+// is a blank, further ones stay.
+static Str single_quoted(Arena *arena, Str text, size_t at)
+{
+    char *out = arena_alloc(arena, text.len - at);
+    size_t len = 0;
+    for (at++; at < text.len; at++) {
+        char c = text.ptr[at];
+        if (c == '\'') {
+            if (at + 1 >= text.len || text.ptr[at + 1] != '\'')
+                break;
+            at++;
+        }
+        if (c != '\n' && c != '\r') {
+            out[len++] = c;
+            continue;
+        }
+        size_t breaks = 0;
+        while (len && (out[len - 1] == ' ' || out[len - 1] == '\t'))
+            len--;
+        for (; at < text.len && strchr(" \t\r\n", text.ptr[at]); at++)
+            breaks += text.ptr[at] == '\n';
+        at--;
+        if (breaks <= 1)
+            out[len++] = ' ';
+        for (; breaks > 1; breaks--)
+            out[len++] = '\n';
+    }
+    return str_make(out, len);
+}
+
+// libfyaml 0.7.12 loses bytes of a single-quoted scalar behind a pair of doubled quotes: those are read from the source.
+static bool is_misread(const Parser *p, struct fy_token *token, size_t *ret_at)
+{
+    const struct fy_mark *start = fy_token_start_mark(token);
+    const struct fy_mark *end = fy_token_end_mark(token);
+    if (fy_token_scalar_style(token) != FYSS_SINGLE_QUOTED || !start || !end ||
+        end->input_pos > p->text.len)
+        return false;
+    Str source = str_sub(p->text, start->input_pos, end->input_pos - start->input_pos);
+    if (str_find(source, S("''''")) == STR_NOT_FOUND)
+        return false;
+    // The mark stands behind the opening quote.
+    if (start->input_pos == 0 || p->text.ptr[start->input_pos - 1] != '\'')
+        return false;
+    *ret_at = start->input_pos - 1;
+    return true;
+}
+
 static bool is_null_word(Str s)
 {
     return s.len == 0 || str_is(s, "~") || str_is(s, "null") || str_is(s, "Null") ||
@@ -82,7 +160,9 @@ static YamlNode *scalar_new(Parser *p, struct fy_event *event)
 {
     YamlNode *node = node_new(p, YAML_SCALAR, event);
     struct fy_token *value = event->scalar.value;
-    node->scalar = arena_str(p->arena, token_text(value));
+    size_t at;
+    node->scalar = value && is_misread(p, value, &at) ? single_quoted(p->arena, p->text, at)
+                                                      : arena_str(p->arena, token_text(value));
     // An empty value has no token.
     node->quoted = value && fy_token_scalar_style(value) != FYSS_PLAIN;
     if (!node->quoted && is_null_word(node->scalar))
@@ -392,6 +472,25 @@ static bool read_stream(Parser *p, YamlNode **ret_root)
     return true;
 }
 
+// YAML 1.2, 5.1: no control characters but tab and line breaks. libfyaml lets some pass as ends of input.
+static bool check_characters(Str text, Str file_name, Error *err)
+{
+    int line = 1;
+    size_t start = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c == '\n') {
+            line++;
+            start = i + 1;
+        } else if ((c < 0x20 && c != '\t' && c != '\r') || c == 0x7f) {
+            return error_set(err, ERR_INVALID,
+                             STR_FMT ":%d:%zu: control characters are not allowed",
+                             STR_ARG(file_name), line, i - start + 1);
+        }
+    }
+    return true;
+}
+
 bool yaml_parse(Str text, Str file_name, Arena *arena, YamlNode **ret_root, Error *err)
 {
     if (text.len > YAML_BYTES_MAX)
@@ -399,17 +498,22 @@ bool yaml_parse(Str text, Str file_name, Arena *arena, YamlNode **ret_root, Erro
                          YAML_BYTES_MAX);
     if (!str_is_utf8(text))
         return error_set(err, ERR_INVALID, STR_FMT ": not valid UTF-8", STR_ARG(file_name));
-    struct fy_parse_cfg cfg = {.flags =
-                                   FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_DEFAULT_VERSION_AUTO};
-    Parser p = {.fy = fy_parser_create(&cfg),
-                .file_name = file_name,
-                .arena = arena,
-                .err = err,
-                .line = 1,
-                .column = 1};
+    if (!check_characters(text, file_name, err))
+        return false;
+    Parser p = {
+        .text = text, .file_name = file_name, .arena = arena, .err = err, .line = 1, .column = 1};
+    // Not collected as objects: libfyaml 0.7.12 leaks some of those.
+    struct fy_diag_cfg diag_cfg;
+    fy_diag_cfg_default(&diag_cfg);
+    diag_cfg.fp = NULL;
+    diag_cfg.output_fn = take_complaint;
+    diag_cfg.user = &p;
+    diag_cfg.colorize = false;
+    struct fy_diag *diag = fy_diag_create(&diag_cfg);
+    struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_AUTO, .diag = diag};
+    p.fy = diag ? fy_parser_create(&cfg) : NULL;
     if (!p.fy)
         out_of_memory(0);
-    fy_diag_set_collect_errors(fy_parser_get_diag(p.fy), true);
 
     YamlNode *root = NULL;
     bool ok =
@@ -417,6 +521,7 @@ bool yaml_parse(Str text, Str file_name, Arena *arena, YamlNode **ret_root, Erro
         read_stream(&p, &root);
 
     fy_parser_destroy(p.fy);
+    fy_diag_unref(diag);
     map_deinit(&p.anchors);
     buf_deinit(&p.nodes);
     if (ok)

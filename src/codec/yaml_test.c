@@ -48,6 +48,9 @@ TEST(yaml, reads_what_stands_there)
          STR("{a:{k:v l:w} b:{k:own l:w}}")                                                                                               },
         {"merge of a list",           STR("a: &x {k: v}\nb: &y {k: w, m: n}\nc: {<<: [*x, *y]}\n"),
          STR("{a:{k:v} b:{k:w m:n} c:{k:v m:n}}")                                                                                         },
+        {"doubled quotes",            STR("a: 'f(x, '''''''', ''a'''')'\n"),                        STR("{a:\"f(x, '''', 'a'')\"}")       },
+        {"doubled quotes over lines", STR("a: 'x ''''\n  y  \n\n\n  '''' z'\n"),
+         STR("{a:\"x '' y\n\n'' z\"}")                                                                                                    },
         {"document marks",            STR("---\na: 1\n...\n"),                                      STR("{a:1}")                          },
         {"a string by its tag",       STR("a: !!str 12\nb: !!int 3\n"),                             STR("{a:\"12\" b:3}")                 },
         {"JSON",                      STR("{\"a\":[1,2,{\"b\":null}]}"),                            STR("{\"a\":[1 2 {\"b\":~}]}")        },
@@ -89,6 +92,8 @@ TEST(yaml, faults_name_their_place)
         {"merge of a scalar",    STR("a:\n  <<: 5\n"),       "f.yml:2:7: map merge requires", ERR_INVALID},
         {"collection as key",    STR("? [a]\n: 1\n"),        "a key must be a scalar",        ERR_INVALID},
         {"foreign tag",          STR("a: !ruby/object x\n"), "f.yml:1:",                      ERR_INVALID},
+        {"control character",    STR("a: b\nc: \x01\n"),
+         "f.yml:2:4: control characters are not allowed",                                     ERR_INVALID},
         {"not UTF-8",            STR("a: \xff\n"),           "f.yml: not valid UTF-8",        ERR_INVALID},
     };
 
