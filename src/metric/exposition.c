@@ -40,7 +40,16 @@ bool exposition_next(Exposition *parser)
 
 bool exposition_next_guess(Exposition *parser, Str guess)
 {
+    if (UNLIKELY(parser->format == EXPOSITION_PROTOBUF))
+        return false;
     return exposition_text_next_guess(parser, guess);
+}
+
+bool exposition_next_hash(Exposition *parser, uint32_t series_bytes, uint64_t series_hash)
+{
+    if (UNLIKELY(parser->format == EXPOSITION_PROTOBUF))
+        return false;
+    return exposition_text_next_hash(parser, series_bytes, series_hash);
 }
 
 // ---- failures

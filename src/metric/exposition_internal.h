@@ -17,6 +17,8 @@ bool exposition_seconds_to_ms(double seconds, int64_t *ret_ms);
 bool exposition_text_next(Exposition *parser);
 bool exposition_text_next_guess(Exposition *parser, Str guess);
 
+bool exposition_text_next_hash(Exposition *parser, uint32_t series_bytes, uint64_t series_hash);
+
 bool exposition_protobuf_next(Exposition *parser);
 bool exposition_protobuf_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exemplar,
                                   Error *err);

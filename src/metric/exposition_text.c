@@ -3,6 +3,9 @@
 // the unit of time stamps, and in exemplars.
 #include "metric/exposition_internal.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #define LETTER_CLASSES (SCAN_LABEL_FIRST | SCAN_LABEL_REST | SCAN_METRIC_FIRST | SCAN_METRIC_REST)
 #define DIGIT_CLASSES (SCAN_LABEL_REST | SCAN_METRIC_REST)
 #define COLON_CLASSES (SCAN_METRIC_FIRST | SCAN_METRIC_REST)
@@ -139,31 +142,50 @@ static void take_sample(Exposition *parser, const char *line, size_t series_byte
     parser->at = next;
 }
 
-bool exposition_text_next_guess(Exposition *parser, Str guess)
+// Room for a blank, a digit and the newline behind a series text of this length, and the blank is there.
+static inline bool may_be_guess(const Exposition *parser, size_t series_bytes)
+{
+    if (UNLIKELY((size_t)(parser->end - parser->at) < series_bytes + 2 || series_bytes == 0))
+        return false;
+
+    char blank = parser->at[series_bytes];
+    return blank == ' ' || (blank == '\t' && parser->format == EXPOSITION_TEXT);
+}
+
+// The next line begins with a series text of this length: reads what follows it.
+static inline bool take_guess(Exposition *parser, size_t series_bytes)
 {
     const char *line = parser->at;
+    const char *at = line + series_bytes + 1;
     ScanFault fault;
 
-    if (UNLIKELY((size_t)(parser->end - line) < guess.len + 2 || guess.len == 0 ||
-                 parser->format == EXPOSITION_PROTOBUF))
-        return false;
-
-    const char *at = line + guess.len;
-    bool lenient = parser->format == EXPOSITION_TEXT;
-    if (UNLIKELY(*at != ' ' && !(lenient && *at == '\t')))
-        return false;
-    if (memcmp(line, guess.ptr, guess.len) != 0)
-        return false;
-    at++;
-    if (UNLIKELY(scan_is_blank(*at)) && lenient)
+    if (UNLIKELY(scan_is_blank(*at)) && parser->format == EXPOSITION_TEXT)
         at = scan_blanks(at);
     if (!scan_number(&at, parser->end, &parser->value, &fault))
         return false;
     at = read_suffix(parser, at, &fault);
     if (!at)
         return false;
-    take_sample(parser, line, guess.len, at);
+    take_sample(parser, line, series_bytes, at);
     return true;
+}
+
+bool exposition_text_next_guess(Exposition *parser, Str guess)
+{
+    return may_be_guess(parser, guess.len) && memcmp(parser->at, guess.ptr, guess.len) == 0 &&
+           take_guess(parser, guess.len);
+}
+
+uint64_t exposition_series_hash(Str series_text)
+{
+    return XXH3_64bits(series_text.ptr, series_text.len);
+}
+
+bool exposition_text_next_hash(Exposition *parser, uint32_t series_bytes, uint64_t series_hash)
+{
+    return may_be_guess(parser, series_bytes) &&
+           exposition_series_hash(str_make(parser->at, series_bytes)) == series_hash &&
+           take_guess(parser, series_bytes);
 }
 
 // ---- samples
