@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/fs.h"
+
+#include "base/crc32c.h"
+#include "base/test.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+// A scratch folder below the working directory of the test.
+static Str scratch(Arena *arena)
+{
+    char path[] = "fs_test_XXXXXX";
+    CHECK(mkdtemp(path) != NULL);
+    return arena_str(arena, str_from_c(path));
+}
+
+static void clean(Str dir)
+{
+    Error err = {0};
+    CHECK_OK(fs_remove_tree(&fs_system, dir, &err), err);
+    CHECK(!fs_exists(&fs_system, dir));
+}
+
+TEST(fs, atomic_write_replaces_or_leaves_alone)
+{
+    Arena arena = {0};
+    Error err = {0};
+    Str dir = scratch(&arena);
+    Str path = fs_join(&arena, dir, S("meta.json"));
+    CHECK_OK(fs_write_atomic(&fs_system, path, S("old"), &err), err);
+
+    // Each mutating call fails in turn: afterwards the file is whole, old or new.
+    for (uint64_t call = 1;; call++) {
+        FsFault fault = {.fail_at = call, .error_number = ENOSPC, .torn_bytes = 1};
+        Fs fs = {&fault};
+        bool ok = fs_write_atomic(&fs, path, S("new"), &err);
+        Str got;
+        CHECK_OK(fs_read_file(&fs_system, path, &arena, 100, &got, &err), err);
+        CHECK(str_is(got, "old") || str_is(got, "new"));
+        if (ok) {
+            CHECK_STR(got, S("new"));
+            CHECK(call > 3);
+            break;
+        }
+        CHECK_OK(fs_write_atomic(&fs_system, path, S("old"), &err), err);
+    }
+    clean(dir);
+    arena_deinit(&arena);
+}
+
+TEST(fs, errors_name_the_call_and_the_file)
+{
+    Arena arena = {0};
+    Error err = {0};
+    Str got;
+
+    CHECK(!fs_read_file(&fs_system, S("does/not/exist"), &arena, 100, &got, &err));
+
+    CHECK_EQ(err.code, ERR_NOT_FOUND);
+    CHECK_HAS(err.text, "open does/not/exist: No such file or directory");
+    arena_deinit(&arena);
+}
+
+TEST(fs, reading_stops_at_the_limit)
+{
+    Arena arena = {0};
+    Error err = {0};
+    Str dir = scratch(&arena);
+    Str path = fs_join(&arena, dir, S("f"));
+    CHECK_OK(fs_write_atomic(&fs_system, path, S("0123456789"), &err), err);
+    Str got;
+
+    CHECK(!fs_read_file(&fs_system, path, &arena, 9, &got, &err));
+    CHECK_EQ(err.code, ERR_LIMIT);
+    CHECK_OK(fs_read_file(&fs_system, path, &arena, 10, &got, &err), err);
+    CHECK_STR(got, S("0123456789"));
+    clean(dir);
+    arena_deinit(&arena);
+}
+
+TEST(fs, list_is_sorted_and_map_sees_the_bytes)
+{
+    Arena arena = {0};
+    Error err = {0};
+    Str dir = scratch(&arena);
+    CHECK_OK(fs_make_dirs(&fs_system, fs_join(&arena, dir, S("c/d")), &err), err);
+    CHECK_OK(fs_write_atomic(&fs_system, fs_join(&arena, dir, S("b")), S("bytes"), &err), err);
+    CHECK_OK(fs_write_atomic(&fs_system, fs_join(&arena, dir, S("a")), S(""), &err), err);
+    FsList list;
+    FsMap map;
+
+    CHECK_OK(fs_list(&fs_system, dir, &arena, &list, &err), err);
+    CHECK_EQ(list.count, 3);
+    CHECK_STR(list.entries[0].name, S("a"));
+    CHECK_STR(list.entries[1].name, S("b"));
+    CHECK_EQ(list.entries[1].bytes, 5);
+    CHECK(list.entries[2].is_dir);
+    CHECK_OK(fs_map(&fs_system, fs_join(&arena, dir, S("b")), &map, &err), err);
+    CHECK_STR(map.bytes, S("bytes"));
+    fs_unmap(&map);
+    clean(dir);
+    arena_deinit(&arena);
+}
+
+TEST(fs, torn_write_leaves_what_reached_the_disk)
+{
+    Arena arena = {0};
+    Error err = {0};
+    Str dir = scratch(&arena);
+    Str path = fs_join(&arena, dir, S("wal"));
+    FsFault fault = {.fail_at = 2, .error_number = EIO, .torn_bytes = 4, .dead = true};
+    Fs fs = {&fault};
+    File file = FILE_NONE;
+    Str got;
+
+    CHECK_OK(fs_open(&fs, path, FS_CREATE, &file, &err), err);
+    CHECK(!file_write(&file, S("0123456789"), &err));
+    CHECK_EQ(err.code, ERR_IO);
+    CHECK(!file_write(&file, S("more"), &err));
+    file_close(&file);
+
+    CHECK_OK(fs_read_file(&fs_system, path, &arena, 100, &got, &err), err);
+    CHECK_STR(got, S("0123"));
+    clean(dir);
+    arena_deinit(&arena);
+}
+
+TEST(crc32c, matches_the_standard_check_value)
+{
+    CHECK_EQ(crc32c(S("123456789")), 0xE3069283u);
+    CHECK_EQ(crc32c_more(crc32c(S("1234")), S("56789")), 0xE3069283u);
+    CHECK_EQ(crc32c(S("")), 0);
+}
+
+TEST_MAIN(fs, TEST_ROW(fs, atomic_write_replaces_or_leaves_alone), TEST_ROW(fs, errors_name_the_call_and_the_file),
+          TEST_ROW(fs, reading_stops_at_the_limit), TEST_ROW(fs, list_is_sorted_and_map_sees_the_bytes),
+          TEST_ROW(fs, torn_write_leaves_what_reached_the_disk), TEST_ROW(crc32c, matches_the_standard_check_value))
