@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Vite 6 line is used because it still runs on Node 18, which Debian 12 has.
+// The Vite 6 line is used because it still runs on Node 18, which Debian 12 has. package.json holds Rollup at
+// 4.60.4: later ones lack some of their platform packages, and npm 11 refuses a lock file with such holes.
 import { defineConfig, type Plugin } from 'vite';
 
 // The program replaces these when it serves index.html (src/api/ui_assets.h); the development server
