@@ -8,11 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-// What error.h tells the analyzer about callers must not touch the definitions.
-#undef error_set
-#undef error_context
-#undef error_set_errno
-
 // Cuts a half rune that truncation left at the end.
 static void trim_half_rune(char *text)
 {

@@ -35,10 +35,3 @@ bool error_set_errno(Error *err, int error_number, const char *fmt, ...) PRINTF(
 
 // "invalid", "not found", ...: for logs.
 const char *error_code_name(ErrorCode code);
-
-#ifdef __clang_analyzer__
-// The analyzer sees one file at a time: tell it what every caller relies on, that these are false.
-#define error_set(...) (error_set(__VA_ARGS__) && false)
-#define error_context(...) (error_context(__VA_ARGS__) && false)
-#define error_set_errno(...) (error_set_errno(__VA_ARGS__) && false)
-#endif
