@@ -235,6 +235,41 @@ static bool read_alias(Parser *p, struct fy_event *event, size_t depth, YamlNode
     return true;
 }
 
+// libfyaml 0.7.12 accepts a block scalar that stands no deeper than what it belongs to (and then reads beyond its text): YAML 1.2, 8.1
+// wants it deeper. `column` is that of the key, or of the list's dashes.
+static bool check_block_indent(const Parser *p, struct fy_event *event, int column)
+{
+    struct fy_token *value = event->type == FYET_SCALAR ? event->scalar.value : NULL;
+    enum fy_scalar_style style = value ? fy_token_scalar_style(value) : FYSS_PLAIN;
+    const struct fy_mark *start = value ? fy_token_start_mark(value) : NULL;
+    const struct fy_mark *end = value ? fy_token_end_mark(value) : NULL;
+    if ((style != FYSS_LITERAL && style != FYSS_FOLDED) || !start || !end)
+        return true;
+    Str rest = str_sub(p->text, start->input_pos, end->input_pos - start->input_pos);
+    Str line;
+    for (int number = start->line + 1; str_split_next(&rest, '\n', &line); number++) {
+        int indent = 0;
+        while ((size_t)indent < line.len && line.ptr[indent] == ' ')
+            indent++;
+        if ((size_t)indent == line.len || line.ptr[indent] == '\r')
+            continue;
+        return indent >= column || fail_at(p, number, indent + 1, ERR_INVALID,
+                                           "block scalar is not indented deeper than its key");
+    }
+    return true;
+}
+
+// The column that the next child must be deeper than: of its key, or of the list.
+static int place_of(const Parser *p, const YamlNode *parent, size_t begin)
+{
+    size_t done = (p->nodes.len - begin) / sizeof(YamlNode *);
+    if (parent->kind != YAML_MAPPING || done % 2 == 0)
+        return parent->column;
+    const YamlNode *key;
+    memcpy(&key, p->nodes.ptr + p->nodes.len - sizeof key, sizeof key);
+    return key->column;
+}
+
 // Reads children until `end`; they wait in p->nodes from `begin` on.
 static bool read_children(Parser *p, enum fy_event_type end, const YamlNode *parent, size_t depth,
                           size_t *ret_depth)
@@ -242,6 +277,7 @@ static bool read_children(Parser *p, enum fy_event_type end, const YamlNode *par
     if (depth >= YAML_DEPTH_MAX)
         return fail_at(p, parent->line, parent->column, ERR_LIMIT, "nested too deep");
     size_t deepest = 0;
+    size_t begin = p->nodes.len;
     for (;;) {
         struct fy_event *event = fy_parser_parse(p->fy);
         if (!event)
@@ -253,7 +289,8 @@ static bool read_children(Parser *p, enum fy_event_type end, const YamlNode *par
         }
         YamlNode *child = NULL;
         size_t child_depth = 0;
-        bool ok = read_node(p, event, depth + 1, &child, &child_depth);
+        bool ok = read_node(p, event, depth + 1, &child, &child_depth) &&
+                  check_block_indent(p, event, place_of(p, parent, begin));
         fy_parser_event_free(p->fy, event);
         if (!ok)
             return false;
