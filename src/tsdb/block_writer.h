@@ -8,7 +8,7 @@
 //     block_writer_finish(w, ...)
 //
 // Everything is written below <dir>/<ULID>.tmp-for-creation, which becomes <dir>/<ULID> at the very end. A crash leaves only that
-// folder, which the next start removes. Heap: bounded by a batch of postings and 12 bytes per label pair, not by the samples.
+// folder, which the next start removes. Heap: 4 bytes per series and symbol, 16 per label pair, and a batch of postings.
 // Thread: one.
 #pragma once
 

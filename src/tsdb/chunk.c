@@ -96,10 +96,21 @@ static int compare_places(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
+// "No reset" was said of the neighbour in the chunk: with another neighbour it is not known any more.
+static const Histogram *rehint(Arena *arena, const Histogram *h, bool same_neighbour)
+{
+    if (!h || h->hint != HINT_NO_RESET || same_neighbour)
+        return h;
+    Histogram *copy = ARENA_NEW(arena, Histogram);
+    *copy = *h;
+    copy->hint = HINT_UNKNOWN;
+    return copy;
+}
+
 void chunk_columns_merge(ChunkColumns *columns)
 {
     SampleColumns from = columns->columns;
-    size_t i = 1, kept = 0;
+    size_t i = 1, kept = 0, before = 0;
 
     while (i < from.count && from.t_ms[i - 1] < from.t_ms[i])
         i++;
@@ -119,7 +130,9 @@ void chunk_columns_merge(ChunkColumns *columns)
         columns->columns.t_ms[kept] = places[i].t_ms;
         columns->columns.value[kept] = from.value[places[i].index];
         if (from.histograms)
-            columns->columns.histograms[kept] = from.histograms[places[i].index];
+            columns->columns.histograms[kept] = rehint(columns->arena, from.histograms[places[i].index],
+                                                       kept > 0 && places[i].index == before + 1);
+        before = places[i].index;
         kept++;
     }
     columns->columns.count = kept;

@@ -12,7 +12,7 @@
 #include "base/fs.h"
 #include "tsdb/chunk.h"
 
-#define HEAD_CHUNKS_RANK 90 // its lock is taken last and held for a memory copy or one write
+#define HEAD_CHUNKS_RANK 390 // its lock is taken last and held for a memory copy or one write
 
 typedef struct HeadChunks HeadChunks;
 typedef struct HeadChunksFile HeadChunksFile;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/tombstones.h"
 
+#include "base/buf.h"
 #include "base/crc32c.h"
 #include "base/reader.h"
 

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tsdb/block.h"
+
+#include "base/crc32c.h"
+#include "base/lock.h"
+#include "base/reader.h"
+
+#include <stdlib.h>
+
+struct Block {
+    size_t users;
+    Arena arena;
+    Fs *fs;
+    Str dir;
+    BlockMeta meta;
+    FsMap index_map;
+    IndexReader *index;
+    FsMap *segments;
+    size_t segment_count;
+    uint64_t bytes;
+    Lock lock;
+    Tombstones tombstones; // GUARDED_BY(lock)
+    bool has_tombstones;   // atomic: so that readers of most blocks take no lock
+};
+
+// Opening
+
+static bool open_segment(Block *block, Str path, FsMap *ret_map, Error *err)
+{
+    if (!fs_map(block->fs, path, ret_map, err))
+        return false;
+    Reader r = reader_from(ret_map->bytes);
+    uint32_t magic = reader_u32be(&r);
+    uint8_t version = reader_u8(&r);
+    (void)reader_bytes(&r, 3);
+    if (r.failed || magic != BLOCK_SEGMENT_MAGIC || version != BLOCK_SEGMENT_VERSION)
+        return error_set(err, ERR_CORRUPT, "segment " STR_FMT " has no valid head", STR_ARG(path));
+    block->bytes += ret_map->bytes.len;
+    return true;
+}
+
+static bool is_segment_name(Str name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] < '0' || name.ptr[i] > '9')
+            return false;
+    return name.len >= 6;
+}
+
+// Segments are numbered from 1 without gaps; a ref counts them in their order.
+static bool open_segments(Block *block, Error *err)
+{
+    Str dir = fs_join(&block->arena, block->dir, S("chunks"));
+    FsList list;
+
+    if (!fs_list(block->fs, dir, &block->arena, &list, err))
+        return false;
+    block->segments = ARENA_ARRAY(&block->arena, FsMap, list.count);
+    for (size_t i = 0; i < list.count; i++) {
+        if (!is_segment_name(list.entries[i].name))
+            continue;
+        FsMap *map = &block->segments[block->segment_count++];
+        *map = (FsMap){STR_NONE};
+        if (!open_segment(block, fs_join(&block->arena, dir, list.entries[i].name), map, err))
+            return false;
+    }
+    return true;
+}
+
+static bool open_index(Block *block, Error *err)
+{
+    if (!fs_map(block->fs, fs_join(&block->arena, block->dir, S("index")), &block->index_map, err))
+        return false;
+    block->bytes += block->index_map.bytes.len;
+    return index_reader_new(block->index_map.bytes, &block->index, err);
+}
+
+static bool open_all(Block *block, Error *err)
+{
+    if (!block_meta_read(block->fs, block->dir, &block->arena, &block->meta, err) || !open_index(block, err) ||
+        !open_segments(block, err) || !tombstones_read(block->fs, block->dir, &block->tombstones, err))
+        return false;
+    block->has_tombstones = block->tombstones.count > 0;
+    if (!str_ends_with(block->dir, ulid_str(&block->meta.ulid)))
+        return error_set(err, ERR_CORRUPT, "meta.json says that this is block " STR_FMT, STR_ARG(ulid_str(&block->meta.ulid)));
+    return true;
+}
+
+bool block_open(Fs *fs, Str dir, Block **ret_block, Error *err)
+{
+    Block *block = X_NEW(Block);
+
+    block->users = 1;
+    block->fs = fs;
+    block->dir = arena_str(&block->arena, dir);
+    lock_init(&block->lock, "block", BLOCK_RANK);
+    if (!open_all(block, err)) {
+        error_context(err, "block " STR_FMT, STR_ARG(dir));
+        block_unref(block);
+        return false;
+    }
+    *ret_block = block;
+    return true;
+}
+
+Block *block_ref(Block *block)
+{
+    __atomic_add_fetch(&block->users, 1, __ATOMIC_RELAXED);
+    return block;
+}
+
+void block_unref(Block *block)
+{
+    if (!block || __atomic_sub_fetch(&block->users, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    index_reader_free(block->index);
+    fs_unmap(&block->index_map);
+    for (size_t i = 0; i < block->segment_count; i++)
+        fs_unmap(&block->segments[i]);
+    tombstones_deinit(&block->tombstones);
+    lock_deinit(&block->lock);
+    arena_deinit(&block->arena);
+    free(block);
+}
+
+const BlockMeta *block_meta(const Block *block)
+{
+    return &block->meta;
+}
+
+Str block_dir(const Block *block)
+{
+    return block->dir;
+}
+
+const IndexReader *block_index(const Block *block)
+{
+    return block->index;
+}
+
+uint64_t block_bytes(const Block *block)
+{
+    return block->bytes;
+}
+
+// Tombstones
+
+uint64_t block_tombstone_count(Block *block)
+{
+    lock_take(&block->lock);
+    uint64_t total = tombstones_total(&block->tombstones);
+    lock_give(&block->lock);
+    return total;
+}
+
+void block_deleted(Block *block, uint32_t series_ref, Intervals *ret_intervals)
+{
+    *ret_intervals = (Intervals){NULL, 0, 0};
+    if (!__atomic_load_n(&block->has_tombstones, __ATOMIC_ACQUIRE))
+        return;
+    lock_take(&block->lock);
+    const Intervals *intervals = tombstones_get(&block->tombstones, series_ref);
+    for (size_t i = 0; intervals && i < intervals->count; i++)
+        intervals_add(ret_intervals, intervals->items[i]);
+    lock_give(&block->lock);
+}
+
+// Adds to `tombstones` what the range takes from one series.
+static bool delete_series(Block *block, uint32_t ref, Interval range, IndexSeries *series, Tombstones *tombstones, Error *err)
+{
+    if (!index_reader_series(block->index, ref, range.min_t_ms, range.max_t_ms, series, err))
+        return false;
+    if (series->chunk_count == 0)
+        return true;
+    Interval cut = {
+        MAX(range.min_t_ms, series->chunks[0].min_t_ms),
+        MIN(range.max_t_ms, series->chunks[series->chunk_count - 1].max_t_ms),
+    };
+    if (cut.min_t_ms <= cut.max_t_ms)
+        tombstones_add(tombstones, ref, cut);
+    return true;
+}
+
+// Writes first, then swaps; readers see the old or the new.
+static bool replace_tombstones(Block *block, Tombstones *tombstones, Error *err)
+{
+    if (!tombstones_write(block->fs, block->dir, tombstones, err))
+        return false;
+    lock_take(&block->lock);
+    Tombstones old = block->tombstones;
+    block->tombstones = *tombstones;
+    *tombstones = old;
+    __atomic_store_n(&block->has_tombstones, block->tombstones.count > 0, __ATOMIC_RELEASE);
+    lock_give(&block->lock);
+    return true;
+}
+
+bool block_delete(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Error *err)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    CLEANUP(tombstones_deinit) Tombstones tombstones = {.entries = NULL};
+    CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
+    IndexPostings postings;
+
+    if (!index_reader_postings(block->index, matchers, count, &arena, &postings, err))
+        return false;
+    if (postings.count == 0)
+        return true;
+    lock_take(&block->lock);
+    tombstones_copy(&block->tombstones, &tombstones);
+    lock_give(&block->lock);
+    for (size_t i = 0; i < postings.count; i++)
+        if (!delete_series(block, postings.refs[i], (Interval){min_t_ms, max_t_ms}, &series, &tombstones, err))
+            return false;
+    return replace_tombstones(block, &tombstones, err) || error_context(err, "block " STR_FMT, STR_ARG(block->dir));
+}
+
+// Samples
+
+bool block_chunk(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding, Str *ret_bytes, Error *err)
+{
+    size_t segment = (size_t)(ref >> 32), offset = (size_t)(ref & UINT32_MAX);
+
+    if (segment >= block->segment_count || offset < BLOCK_SEGMENT_HEADER_BYTES ||
+        offset >= block->segments[segment].bytes.len)
+        return error_set(err, ERR_CORRUPT, "block " STR_FMT ": no chunk at %zu:%zu", STR_ARG(block->dir), segment + 1, offset);
+    Reader r = reader_from(str_skip(block->segments[segment].bytes, offset));
+    uint64_t len = reader_uvarint(&r);
+    const char *from = (const char *)r.at;
+    uint8_t encoding = reader_u8(&r);
+    Str bytes = len <= CHUNK_BYTES_MAX ? reader_bytes(&r, (size_t)len) : STR_NONE;
+    uint32_t crc = reader_u32be(&r);
+    if (r.failed || len > CHUNK_BYTES_MAX || crc != crc32c((Str){from, 1 + (size_t)len}))
+        return error_set(err, ERR_CORRUPT, "block " STR_FMT ": corrupt chunk at %zu:%zu", STR_ARG(block->dir), segment + 1, offset);
+    *ret_encoding = (ChunkEncoding)encoding;
+    *ret_bytes = bytes;
+    return true;
+}
+
+// Removes the samples from index `from` on that were deleted.
+static void drop_deleted(SampleColumns *c, size_t from, const Intervals *deleted)
+{
+    size_t kept = from;
+
+    for (size_t i = from; i < c->count; i++) {
+        if (intervals_contain(deleted, c->t_ms[i]))
+            continue;
+        c->t_ms[kept] = c->t_ms[i];
+        c->value[kept] = c->value[i];
+        if (c->histograms)
+            c->histograms[kept] = c->histograms[i];
+        kept++;
+    }
+    if (c->histograms)
+        memset(c->histograms + kept, 0, (c->count - kept) * sizeof *c->histograms);
+    c->count = kept;
+}
+
+bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
+{
+    CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
+    CLEANUP(intervals_deinit) Intervals deleted = {.items = NULL};
+    size_t from = columns->columns.count;
+
+    if (!index_reader_series(block->index, series_ref, min_t_ms, max_t_ms, &series, err))
+        return error_context(err, "block " STR_FMT, STR_ARG(block->dir));
+    block_deleted(block, series_ref, &deleted);
+    for (size_t i = 0; i < series.chunk_count; i++) {
+        ChunkEncoding encoding;
+        Str bytes;
+        if (intervals_cover(&deleted, series.chunks[i].min_t_ms, series.chunks[i].max_t_ms))
+            continue;
+        if (!block_chunk(block, series.chunks[i].ref, &encoding, &bytes, err))
+            return false;
+        if (!chunk_decode(encoding, bytes, min_t_ms, max_t_ms, columns, err))
+            return error_context(err, "block " STR_FMT ": chunk at %u:%u", STR_ARG(block->dir),
+                                 (unsigned)(series.chunks[i].ref >> 32) + 1, (unsigned)series.chunks[i].ref);
+    }
+    if (deleted.count)
+        drop_deleted(&columns->columns, from, &deleted);
+    return true;
+}
+
+// Cursors
+
+bool block_cursor_open(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
+                       BlockCursor *ret_cursor, Error *err)
+{
+    IndexPostings postings;
+
+    if (!index_reader_postings(block->index, matchers, count, arena, &postings, err))
+        return error_context(err, "block " STR_FMT, STR_ARG(block->dir));
+    memset(ret_cursor, 0, sizeof *ret_cursor);
+    ret_cursor->block = block;
+    ret_cursor->min_t_ms = min_t_ms;
+    ret_cursor->max_t_ms = max_t_ms;
+    ret_cursor->postings = postings;
+    return true;
+}
+
+static bool cached_symbol(BlockCursor *cursor, uint32_t symbol, Str *ret_text, Error *err)
+{
+    size_t slot = symbol % COUNT_OF(cursor->cache);
+
+    if (cursor->cache[slot].symbol != symbol + 1) {
+        if (!index_reader_symbol(cursor->block->index, symbol, &cursor->cache[slot].text, err))
+            return false;
+        cursor->cache[slot].symbol = symbol + 1;
+    }
+    *ret_text = cursor->cache[slot].text;
+    return true;
+}
+
+static bool cursor_labels(BlockCursor *cursor, Error *err)
+{
+    const IndexSeries *series = &cursor->series;
+    size_t count = series->symbol_count / 2;
+
+    if (count > cursor->pair_cap) {
+        cursor->pair_cap = 2 * count;
+        cursor->pairs = (Label *)x_realloc(cursor->pairs, cursor->pair_cap * sizeof(Label));
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!cached_symbol(cursor, series->symbols[2 * i], &cursor->pairs[i].name, err) ||
+            !cached_symbol(cursor, series->symbols[2 * i + 1], &cursor->pairs[i].value, err))
+            return false;
+    cursor->labels = (Labels){cursor->pairs, count};
+    return true;
+}
+
+static bool has_live_chunk(BlockCursor *cursor)
+{
+    CLEANUP(intervals_deinit) Intervals deleted = {.items = NULL};
+    const IndexSeries *series = &cursor->series;
+
+    if (series->chunk_count == 0)
+        return false;
+    block_deleted(cursor->block, cursor->ref, &deleted);
+    if (deleted.count == 0)
+        return true;
+    for (size_t i = 0; i < series->chunk_count; i++)
+        if (!intervals_cover(&deleted, MAX(series->chunks[i].min_t_ms, cursor->min_t_ms),
+                             MIN(series->chunks[i].max_t_ms, cursor->max_t_ms)))
+            return true;
+    return false;
+}
+
+bool block_cursor_next(BlockCursor *cursor, bool *ret_more, Error *err)
+{
+    while (cursor->at < cursor->postings.count) {
+        cursor->ref = cursor->postings.refs[cursor->at++];
+        if (!index_reader_series(cursor->block->index, cursor->ref, cursor->min_t_ms, cursor->max_t_ms, &cursor->series, err))
+            return error_context(err, "block " STR_FMT, STR_ARG(cursor->block->dir));
+        if (!has_live_chunk(cursor))
+            continue;
+        *ret_more = true;
+        return cursor_labels(cursor, err);
+    }
+    *ret_more = false;
+    return true;
+}
+
+void block_cursor_close(BlockCursor *cursor)
+{
+    index_series_deinit(&cursor->series);
+    free(cursor->pairs);
+    cursor->pairs = NULL;
+}

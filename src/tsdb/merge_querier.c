@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tsdb/merge_querier.h"
+
+#include "base/lock.h"
+
+#include <stdlib.h>
+
+#define MERGE_QUERIER_RANK 385 // guards a list, taken last
+
+typedef struct MergeQuerier MergeQuerier;
+
+// What select gave lives as long as the Querier.
+typedef struct Selected Selected;
+struct Selected {
+    Selected *next;
+    Arena arena;
+};
+
+struct MergeQuerier {
+    Querier querier;
+    Querier *head;
+    Block **blocks;
+    size_t block_count;
+    int64_t min_t_ms;
+    int64_t max_t_ms;
+    Lock lock;
+    Selected *selected; // GUARDED_BY(lock)
+};
+
+// A handle points to one of these: where the samples of a series are.
+typedef struct Piece {
+    Block *block; // NULL: the head
+    uint64_t handle;
+} Piece;
+
+typedef struct Pieces {
+    size_t count;
+    Piece items[];
+} Pieces;
+
+static MergeQuerier *of(Querier *querier)
+{
+    return CONTAINER_OF(querier, MergeQuerier, querier);
+}
+
+static Selected *new_selected(MergeQuerier *q)
+{
+    Selected *s = X_NEW(Selected);
+
+    lock_take(&q->lock);
+    s->next = q->selected;
+    q->selected = s;
+    lock_give(&q->lock);
+    return s;
+}
+
+// Selecting: the sources are walked side by side, the smallest labels first.
+
+typedef struct Walker {
+    BlockCursor *cursor; // NULL: the list
+    SeriesList list;
+    size_t at;
+    bool more;
+    Labels labels;
+    Piece piece;
+} Walker;
+
+static bool walker_next(Walker *w, Error *err)
+{
+    if (w->cursor) {
+        if (!block_cursor_next(w->cursor, &w->more, err))
+            return false;
+        w->labels = w->cursor->labels;
+        w->piece = (Piece){w->cursor->block, w->cursor->ref};
+        return true;
+    }
+    w->more = w->at < w->list.count;
+    if (w->more) {
+        w->labels = w->list.series[w->at].labels;
+        w->piece = (Piece){NULL, w->list.series[w->at].handle};
+        w->at++;
+    }
+    return true;
+}
+
+typedef struct Walk {
+    Walker *walkers;
+    size_t count;
+    size_t *smallest; // walkers that stand at the smallest labels
+    size_t smallest_count;
+} Walk;
+
+static void find_smallest(Walk *walk)
+{
+    walk->smallest_count = 0;
+    for (size_t i = 0; i < walk->count; i++) {
+        if (!walk->walkers[i].more)
+            continue;
+        int c = walk->smallest_count
+                    ? labels_compare(walk->walkers[i].labels, walk->walkers[walk->smallest[0]].labels)
+                    : 0;
+        if (c < 0)
+            walk->smallest_count = 0;
+        if (c <= 0)
+            walk->smallest[walk->smallest_count++] = i;
+    }
+}
+
+typedef struct EntryList {
+    SeriesEntry *entries;
+    size_t count;
+    size_t cap;
+} EntryList;
+
+static void add_entry(EntryList *list, SeriesEntry entry, Arena *arena)
+{
+    if (list->count == list->cap) {
+        size_t cap = list->cap ? 2 * list->cap : 64;
+        list->entries = (SeriesEntry *)arena_grow(arena, list->entries, list->cap * sizeof entry, cap * sizeof entry);
+        list->cap = cap;
+    }
+    list->entries[list->count++] = entry;
+}
+
+// The series at which the smallest walkers stand; its pairs and pieces go to `own`.
+static SeriesEntry make_entry(const Walk *walk, Arena *own)
+{
+    const Walker *first = &walk->walkers[walk->smallest[0]];
+    Pieces *pieces = (Pieces *)arena_alloc(own, sizeof(Pieces) + walk->smallest_count * sizeof(Piece));
+    Labels labels = first->labels;
+
+    pieces->count = walk->smallest_count;
+    for (size_t i = 0; i < walk->smallest_count; i++)
+        pieces->items[i] = walk->walkers[walk->smallest[i]].piece;
+    if (first->cursor) {
+        Label *pairs = ARENA_ARRAY(own, Label, labels.count);
+        memcpy(pairs, labels.pairs, labels.count * sizeof(Label));
+        labels.pairs = pairs;
+    }
+    return (SeriesEntry){labels, (uint64_t)(uintptr_t)pieces};
+}
+
+static bool merge_walk(Walk *walk, size_t limit, Arena *own, Arena *arena, SeriesList *ret_list, Error *err)
+{
+    EntryList list = {NULL, 0, 0};
+
+    for (size_t i = 0; i < walk->count; i++)
+        if (!walker_next(&walk->walkers[i], err))
+            return false;
+    for (find_smallest(walk); walk->smallest_count && (limit == 0 || list.count < limit); find_smallest(walk)) {
+        add_entry(&list, make_entry(walk, own), arena);
+        for (size_t i = 0; i < walk->smallest_count; i++)
+            if (!walker_next(&walk->walkers[walk->smallest[i]], err))
+                return false;
+    }
+    *ret_list = (SeriesList){list.entries, list.count};
+    return true;
+}
+
+static bool open_walkers(MergeQuerier *q, const Matcher *matchers, size_t count, const SelectHints *hints, Arena *own, Walk *walk,
+                         Error *err)
+{
+    int64_t min_t_ms = hints ? MAX(q->min_t_ms, hints->start_ms) : q->min_t_ms;
+    int64_t max_t_ms = hints ? MIN(q->max_t_ms, hints->end_ms) : q->max_t_ms;
+
+    walk->walkers = X_ARRAY(Walker, q->block_count + 1);
+    walk->smallest = X_ARRAY(size_t, q->block_count + 1);
+    for (size_t i = 0; i < q->block_count; i++) {
+        const BlockMeta *meta = block_meta(q->blocks[i]);
+        if (meta->min_t_ms > max_t_ms || meta->max_t_ms <= min_t_ms)
+            continue;
+        Walker *w = &walk->walkers[walk->count];
+        w->cursor = (BlockCursor *)x_malloc(sizeof *w->cursor);
+        if (!block_cursor_open(q->blocks[i], matchers, count, min_t_ms, max_t_ms, own, w->cursor, err)) {
+            free(w->cursor);
+            return false;
+        }
+        walk->count++;
+    }
+    if (!q->head)
+        return true;
+    return q->head->select(q->head, matchers, count, hints, own, &walk->walkers[walk->count++].list, err);
+}
+
+static void close_walk(Walk *walk)
+{
+    for (size_t i = 0; i < walk->count; i++)
+        if (walk->walkers[i].cursor) {
+            block_cursor_close(walk->walkers[i].cursor);
+            free(walk->walkers[i].cursor);
+        }
+    free(walk->walkers);
+    free(walk->smallest);
+}
+
+static bool merge_select(Querier *querier, const Matcher *matchers, size_t count, const SelectHints *hints, Arena *arena,
+                         SeriesList *ret_list, Error *err)
+{
+    MergeQuerier *q = of(querier);
+    Arena *own = &new_selected(q)->arena;
+    Walk walk = {.walkers = NULL};
+
+    bool ok = open_walkers(q, matchers, count, hints, own, &walk, err) &&
+              merge_walk(&walk, hints ? hints->limit : 0, own, arena, ret_list, err);
+    close_walk(&walk);
+    return ok;
+}
+
+// Reading
+
+static void append_columns(ChunkColumns *to, const SampleColumns *from)
+{
+    SampleColumns *c = &to->columns;
+
+    if (from->count == 0)
+        return;
+    chunk_columns_reserve(to, from->count, from->histograms != NULL);
+    memcpy(c->t_ms + c->count, from->t_ms, from->count * sizeof *c->t_ms);
+    memcpy(c->value + c->count, from->value, from->count * sizeof *c->value);
+    if (c->histograms && from->histograms)
+        memcpy(c->histograms + c->count, from->histograms, from->count * sizeof *c->histograms);
+    else if (c->histograms)
+        memset(c->histograms + c->count, 0, from->count * sizeof *c->histograms);
+    c->count += from->count;
+}
+
+static bool merge_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
+                       SampleColumns *ret_columns, Error *err)
+{
+    MergeQuerier *q = of(querier);
+    const Pieces *pieces = (const Pieces *)(uintptr_t)handle;
+    ChunkColumns columns = {.arena = arena};
+
+    min_t_ms = MAX(min_t_ms, q->min_t_ms);
+    max_t_ms = MIN(max_t_ms, q->max_t_ms);
+    if (pieces->count == 1 && !pieces->items[0].block)
+        return q->head->read(q->head, pieces->items[0].handle, min_t_ms, max_t_ms, arena, ret_columns, err);
+    for (size_t i = 0; i < pieces->count; i++) {
+        const Piece *piece = &pieces->items[i];
+        SampleColumns head;
+        if (piece->block) {
+            if (!block_read(piece->block, (uint32_t)piece->handle, min_t_ms, max_t_ms, &columns, err))
+                return false;
+            continue;
+        }
+        if (!q->head->read(q->head, piece->handle, min_t_ms, max_t_ms, arena, &head, err))
+            return false;
+        append_columns(&columns, &head);
+    }
+    chunk_columns_merge(&columns);
+    *ret_columns = columns.columns;
+    return true;
+}
+
+// Names and values
+
+static int compare_strs(const void *a, const void *b)
+{
+    return str_compare(*(const Str *)a, *(const Str *)b);
+}
+
+typedef struct Union {
+    Str *items;
+    size_t count;
+    size_t cap;
+} Union;
+
+static void union_add(Union *all, const Str *items, size_t count, Arena *arena)
+{
+    if (all->count + count > all->cap) {
+        size_t cap = MAX(2 * all->cap, all->count + count);
+        all->items = (Str *)arena_grow(arena, all->items, all->cap * sizeof(Str), cap * sizeof(Str));
+        all->cap = cap;
+    }
+    if (count)
+        memcpy(all->items + all->count, items, count * sizeof(Str));
+    all->count += count;
+}
+
+static void union_normalize(Union *all)
+{
+    size_t kept = 0;
+
+    if (all->count)
+        qsort(all->items, all->count, sizeof(Str), compare_strs);
+    for (size_t i = 0; i < all->count; i++)
+        if (kept == 0 || !str_equal(all->items[kept - 1], all->items[i]))
+            all->items[kept++] = all->items[i];
+    all->count = kept;
+}
+
+// Strings of the answer outlive the Querier: the blocks may be unmapped.
+static StrList union_finish(Union *all, size_t limit, Arena *arena)
+{
+    union_normalize(all);
+    if (limit && all->count > limit)
+        all->count = limit;
+    for (size_t i = 0; i < all->count; i++)
+        all->items[i] = arena_str(arena, all->items[i]);
+    return (StrList){all->items, all->count};
+}
+
+// Symbols seen, to tell each once.
+typedef struct SymbolSet {
+    uint8_t *bits;
+} SymbolSet;
+
+static bool symbol_is_new(SymbolSet *set, uint32_t symbol)
+{
+    uint8_t mask = (uint8_t)(1u << (symbol & 7));
+    bool is_new = !(set->bits[symbol >> 3] & mask);
+
+    set->bits[symbol >> 3] |= mask;
+    return is_new;
+}
+
+// Names (or, if `name` is set, values of it) of the series that match.
+static bool collect_matching(Block *block, const Str *name, const Matcher *matchers, size_t count, Union *all, Arena *arena,
+                             Error *err)
+{
+    CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
+    CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
+    const IndexReader *index = block_index(block);
+    IndexPostings postings;
+
+    if (!index_reader_postings(index, matchers, count, &scratch, &postings, err))
+        return false;
+    size_t set_bytes = (size_t)index_reader_symbol_count(index) / 8 + 1;
+    SymbolSet seen = {(uint8_t *)arena_zalloc(&scratch, set_bytes)};
+    for (size_t i = 0; i < postings.count; i++) {
+        if (!index_reader_series(index, postings.refs[i], INT64_MAX, INT64_MIN, &series, err))
+            return false;
+        for (size_t k = 0; k < series.symbol_count; k += 2) {
+            uint32_t symbol = series.symbols[name ? k + 1 : k];
+            Str text;
+            if (name) {
+                if (!index_reader_symbol(index, series.symbols[k], &text, err))
+                    return false;
+                if (!str_equal(text, *name))
+                    continue;
+            }
+            if (symbol >= index_reader_symbol_count(index) || !symbol_is_new(&seen, symbol))
+                continue;
+            if (!index_reader_symbol(index, symbol, &text, err))
+                return false;
+            union_add(all, &text, 1, arena);
+        }
+    }
+    return true;
+}
+
+static bool merge_names(Querier *querier, const Matcher *matchers, size_t count, size_t limit, Arena *arena, StrList *ret_names,
+                        Error *err)
+{
+    MergeQuerier *q = of(querier);
+    Union all = {NULL, 0, 0};
+    StrList list = {NULL, 0};
+
+    for (size_t i = 0; i < q->block_count; i++) {
+        if (count ? !collect_matching(q->blocks[i], NULL, matchers, count, &all, arena, err)
+                  : !index_reader_names(block_index(q->blocks[i]), arena, &list, err))
+            return false;
+        if (!count)
+            union_add(&all, list.items, list.count, arena);
+    }
+    if (q->head) {
+        if (!q->head->label_names(q->head, matchers, count, limit, arena, &list, err))
+            return false;
+        union_add(&all, list.items, list.count, arena);
+    }
+    *ret_names = union_finish(&all, limit, arena);
+    return true;
+}
+
+static bool merge_values(Querier *querier, Str name, const Matcher *matchers, size_t count, size_t limit, Arena *arena,
+                         StrList *ret_values, Error *err)
+{
+    MergeQuerier *q = of(querier);
+    Union all = {NULL, 0, 0};
+    StrList list = {NULL, 0};
+
+    for (size_t i = 0; i < q->block_count; i++) {
+        if (count ? !collect_matching(q->blocks[i], &name, matchers, count, &all, arena, err)
+                  : !index_reader_values(block_index(q->blocks[i]), name, arena, &list, err))
+            return false;
+        if (!count)
+            union_add(&all, list.items, list.count, arena);
+    }
+    if (q->head) {
+        if (!q->head->label_values(q->head, name, matchers, count, limit, arena, &list, err))
+            return false;
+        union_add(&all, list.items, list.count, arena);
+    }
+    *ret_values = union_finish(&all, limit, arena);
+    return true;
+}
+
+static void merge_close(Querier *querier)
+{
+    MergeQuerier *q = of(querier);
+
+    for (Selected *s = q->selected, *next; s; s = next) {
+        next = s->next;
+        arena_deinit(&s->arena);
+        free(s);
+    }
+    for (size_t i = 0; i < q->block_count; i++)
+        block_unref(q->blocks[i]);
+    if (q->head)
+        q->head->close(q->head);
+    free(q->blocks);
+    lock_deinit(&q->lock);
+    free(q);
+}
+
+Querier *merge_querier_new(Querier *head, Block *const *blocks, size_t count, int64_t min_t_ms, int64_t max_t_ms)
+{
+    MergeQuerier *q = X_NEW(MergeQuerier);
+
+    q->querier = (Querier){merge_select, merge_read, merge_names, merge_values, merge_close};
+    q->head = head;
+    q->blocks = X_ARRAY(Block *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        q->blocks[i] = block_ref(blocks[i]);
+    q->block_count = count;
+    q->min_t_ms = min_t_ms;
+    q->max_t_ms = max_t_ms;
+    lock_init(&q->lock, "merge_querier", MERGE_QUERIER_RANK);
+    return &q->querier;
+}
