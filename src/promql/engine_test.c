@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine over a Source in memory: series `m{...}` with one sample each 10 s from t = 0.
+#include "promql/promql.h"
+
+#include "base/number.h"
+#include "base/test.h"
+
+#include <math.h>
+
+typedef struct FakeSeries {
+    Labels labels;
+    double *values; // one each 10 s; a stale marker where nothing is
+    size_t count;
+} FakeSeries;
+
+typedef struct FakeSource {
+    Source source;
+    Querier querier;
+    Arena arena;
+    FakeSeries series[16];
+    size_t count;
+    int64_t min_t_ms, max_t_ms;
+} FakeSource;
+
+#define SAMPLE_MS 10000
+
+static bool fake_select(Querier *querier, const Matcher *matchers, size_t count, const SelectHints *hints, Arena *arena,
+                        SeriesList *ret_list, Error *err)
+{
+    (void)hints;
+    (void)err;
+    FakeSource *fake = CONTAINER_OF(querier, FakeSource, querier);
+    SeriesList list = {ARENA_ARRAY(arena, SeriesEntry, fake->count), 0};
+    for (size_t i = 0; i < fake->count; i++)
+        if (matchers_match(matchers, count, fake->series[i].labels))
+            list.series[list.count++] = (SeriesEntry){fake->series[i].labels, i};
+    *ret_list = list;
+    return true;
+}
+
+static bool fake_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms, Arena *arena, SampleColumns *ret_columns,
+                      Error *err)
+{
+    (void)err;
+    FakeSource *fake = CONTAINER_OF(querier, FakeSource, querier);
+    const FakeSeries *series = &fake->series[handle];
+    SampleColumns columns = {ARENA_ARRAY(arena, int64_t, series->count), ARENA_ARRAY(arena, double, series->count), NULL, 0};
+    min_t_ms = MAX(min_t_ms, fake->min_t_ms);
+    max_t_ms = MIN(max_t_ms, fake->max_t_ms);
+    for (size_t i = 0; i < series->count; i++) {
+        int64_t t_ms = (int64_t)i * SAMPLE_MS;
+        if (t_ms < min_t_ms || t_ms > max_t_ms)
+            continue;
+        columns.t_ms[columns.count] = t_ms;
+        columns.value[columns.count++] = series->values[i];
+    }
+    *ret_columns = columns;
+    return true;
+}
+
+static void fake_close(Querier *querier)
+{
+    (void)querier;
+}
+
+static bool fake_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier, Error *err)
+{
+    (void)err;
+    FakeSource *fake = CONTAINER_OF(source, FakeSource, source);
+    fake->min_t_ms = min_t_ms;
+    fake->max_t_ms = max_t_ms;
+    fake->querier = (Querier){.select = fake_select, .read = fake_read, .close = fake_close};
+    *ret_querier = &fake->querier;
+    return true;
+}
+
+// `labels` as "name job=a instance=1"; values start + i * step, `gap` names an index that is stale.
+static void fake_add(FakeSource *fake, const char *labels, double start, double step, size_t count, size_t gap)
+{
+    FakeSeries *series = &fake->series[fake->count++];
+    LabelsBuilder builder;
+    labels_builder_init(&builder, &fake->arena, LABELS_NONE);
+    Str rest = str_from_c(labels);
+    Str piece;
+    CHECK(str_split_next(&rest, ' ', &piece));
+    labels_builder_set(&builder, S("__name__"), piece);
+    while (str_split_next(&rest, ' ', &piece)) {
+        size_t equals = str_find_char(piece, '=');
+        labels_builder_set(&builder, str_sub(piece, 0, equals), str_skip(piece, equals + 1));
+    }
+    series->labels = labels_builder_finish(&builder);
+    series->count = count;
+    series->values = ARENA_ARRAY(&fake->arena, double, count);
+    for (size_t i = 0; i < count; i++)
+        series->values[i] = i == gap ? double_from_bits(NAN_STALE_BITS) : start + (double)i * step;
+}
+
+static void fake_init(FakeSource *fake)
+{
+    memset(fake, 0, sizeof *fake);
+    fake->source.open = fake_open;
+    fake_add(fake, "lone x=1", 5, 0, 61, SIZE_MAX);
+    fake_add(fake, "m job=a instance=1", 0, 1, 61, SIZE_MAX);
+    fake_add(fake, "m job=a instance=2", 0, 2, 61, SIZE_MAX);
+    fake_add(fake, "m job=b instance=1", 0, 10, 61, 30);
+    fake_add(fake, "n job=a", 100, 0, 61, SIZE_MAX);
+    fake_add(fake, "requests_total job=a", 0, 5, 61, SIZE_MAX);
+}
+
+// The result as text: "{labels} value@t value@t; ...".
+static Str show(const QueryResult *result, Arena *arena)
+{
+    Buf text = {0};
+    if (result->kind == QUERY_SCALAR)
+        buf_add_double_json(&text, result->scalar);
+    if (result->kind == QUERY_STRING)
+        buf_add_str(&text, result->string);
+    for (size_t s = 0; s < result->count; s++) {
+        buf_add_c(&text, s ? "; " : "");
+        labels_print(&text, result->series[s].labels);
+        for (size_t i = 0; i < result->series[s].samples.count; i++) {
+            buf_add_char(&text, ' ');
+            buf_add_double_json(&text, result->series[s].samples.value[i]);
+        }
+    }
+    Str copy = arena_str(arena, buf_str(&text));
+    buf_deinit(&text);
+    return copy;
+}
+
+static bool ask(FakeSource *fake, ThreadPool *pool, QueryRequest request, Arena *arena, QueryResult *result, Error *err)
+{
+    EngineOptions options;
+    engine_options_default(&options);
+    options.pool = pool;
+    options.samples_max = 1000;
+    options.features.experimental_functions = true;
+    Engine *engine = engine_new(&options);
+    bool ok = engine_query(engine, &fake->source, &request, arena, result, err);
+    engine_free(engine);
+    return ok;
+}
+
+TEST(engine, instant_queries)
+{
+    static const struct {
+        const char *name;
+        const char *query;
+        const char *want;
+    } cases[] = {
+        {"number", "1 + 2 * 3", "7"},
+        {"string", "\"text\"", "text"},
+        {"selector", "m{job=\"a\"}", "{__name__=\"m\", instance=\"1\", job=\"a\"} 60; {__name__=\"m\", instance=\"2\", job=\"a\"} 120"},
+        {"offset", "m{instance=\"2\"} offset 5m", "{__name__=\"m\", instance=\"2\", job=\"a\"} 60"},
+        {"at", "m{instance=\"2\"} @ 100", "{__name__=\"m\", instance=\"2\", job=\"a\"} 20"},
+        {"at end with offset", "m{instance=\"2\"} @ end() offset 10s", "{__name__=\"m\", instance=\"2\", job=\"a\"} 118"},
+        {"lookback ends", "lone offset -6m", ""},
+        {"sum by", "sum by (job) (m)", "{job=\"a\"} 180; {job=\"b\"} 600"},
+        {"sum without", "sum without (instance) (m)", "{job=\"a\"} 180; {job=\"b\"} 600"},
+        {"average of all", "avg(m)", "{} 260"},
+        {"topk is ordered", "topk(2, m)", "{__name__=\"m\", instance=\"1\", job=\"b\"} 600; {__name__=\"m\", instance=\"2\", job=\"a\"} 120"},
+        {"quantile", "quantile(0.5, m)", "{} 120"},
+        {"count_values", "count_values(\"v\", n)", "{v=\"100\"} 1"},
+        {"vector and scalar", "n / 4 - 1", "{job=\"a\"} 24"},
+        {"filter keeps the name", "m > 100", "{__name__=\"m\", instance=\"2\", job=\"a\"} 120; {__name__=\"m\", instance=\"1\", job=\"b\"} 600"},
+        {"filter from the left", "100 < m", "{__name__=\"m\", instance=\"2\", job=\"a\"} 120; {__name__=\"m\", instance=\"1\", job=\"b\"} 600"},
+        {"bool", "n > bool 100", "{job=\"a\"} 0"},
+        {"one to one", "sum by (job) (m) + on (job) n", "{job=\"a\"} 280"},
+        {"group_left", "m * on (job) group_left n", "{instance=\"1\", job=\"a\"} 6000; {instance=\"2\", job=\"a\"} 12000"},
+        {"and", "m and on (job) n", "{__name__=\"m\", instance=\"1\", job=\"a\"} 60; {__name__=\"m\", instance=\"2\", job=\"a\"} 120"},
+        {"unless", "m unless on (job) n", "{__name__=\"m\", instance=\"1\", job=\"b\"} 600"},
+        {"or", "n or on (job) sum by (job) (m)", "{__name__=\"n\", job=\"a\"} 100; {job=\"b\"} 600"},
+        {"unary", "-n", "{job=\"a\"} -100"},
+        {"rate", "rate(requests_total[1m])", "{job=\"a\"} 0.5"},
+        {"increase", "increase(requests_total[1m])", "{job=\"a\"} 30"},
+        {"over a subquery", "max_over_time(sum(m)[1m:10s])", "{} 780"},
+        {"absent", "absent(nothing{job=\"a\", x=~\".*\"})", "{job=\"a\"} 1"},
+        {"absent of something", "absent(n)", ""},
+        {"timestamp", "timestamp(n offset 15s)", "{job=\"a\"} 580"},
+        {"scalar of one", "scalar(n) + 1", "101"},
+        {"matrix", "n[20s]", "{__name__=\"n\", job=\"a\"} 100 100"},
+        {"stddev", "stddev by (job) (m{job=\"a\"})", "{job=\"a\"} 30"},
+        {"duration expression", "sum_over_time(n[10s * 3])", "{job=\"a\"} 300"},
+    };
+
+    FakeSource fake;
+    fake_init(&fake);
+    EACH_CASE(c, cases) {
+        Arena arena = {0};
+        QueryResult result = {0};
+        Error err = {0};
+
+        CHECK_OK(ask(&fake, NULL, (QueryRequest){.query = str_from_c(c->query), .start_ms = 600000}, &arena, &result, &err), err);
+
+        CHECK_STR(show(&result, &arena), str_from_c(c->want));
+        arena_deinit(&arena);
+    }
+    arena_deinit(&fake.arena);
+}
+
+TEST(engine, range_queries)
+{
+    static const struct {
+        const char *name;
+        const char *query;
+        const char *want;
+    } cases[] = {
+        {"scalar at every step", "1", "{} 1 1 1"},
+        {"time", "time()", "{} 280 300 320"},
+        {"sorted by labels", "m{job=\"a\"}", "{__name__=\"m\", instance=\"1\", job=\"a\"} 28 30 32; {__name__=\"m\", instance=\"2\", job=\"a\"} 56 60 64"},
+        {"a stale marker is a hole", "m{job=\"b\"}", "{__name__=\"m\", instance=\"1\", job=\"b\"} 280 320"},
+        {"windows skip the stale marker", "count_over_time(m{job=\"b\"}[20s])", "{instance=\"1\", job=\"b\"} 2 1 2"},
+        {"at is spread over the steps", "m{instance=\"2\"} @ 100", "{__name__=\"m\", instance=\"2\", job=\"a\"} 20 20 20"},
+        {"sum over a hole", "sum(m)", "{} 364 90 416"},
+        {"comparison per step", "m{job=\"a\"} > 50", "{__name__=\"m\", instance=\"2\", job=\"a\"} 56 60 64"},
+    };
+
+    FakeSource fake;
+    fake_init(&fake);
+    ThreadPool *pool = thread_pool_new("query", 2);
+    EACH_CASE(c, cases) {
+        Arena arena = {0};
+        QueryResult result = {0};
+        Error err = {0};
+        QueryRequest request = {
+            .query = str_from_c(c->query), .is_range = true, .start_ms = 280000, .end_ms = 320000, .step_ms = 20000,
+        };
+
+        CHECK_OK(ask(&fake, pool, request, &arena, &result, &err), err);
+
+        CHECK_STR(show(&result, &arena), str_from_c(c->want));
+        arena_deinit(&arena);
+    }
+    thread_pool_free(pool);
+    arena_deinit(&fake.arena);
+}
+
+static bool always(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+TEST(engine, failures_say_what_a_caller_can_do)
+{
+    static const struct {
+        const char *name;
+        const char *query;
+        ErrorCode code;
+        const char *want;
+    } cases[] = {
+        {"does not parse", "sum(", ERR_INVALID, "1:5: parse error"},
+        {"wrong type", "rate(m)", ERR_INVALID, "expected type range vector"},
+        {"duplicates on one side", "n * on (job) m", ERR_LIMIT, "found duplicate series for the match group {job=\"a\"} on the right"},
+        {"many to one without a word", "m * on (job) n", ERR_LIMIT, "multiple matches for labels"},
+        {"equal labels", "-{__name__=~\"n|requests_total\"}", ERR_LIMIT, "vector cannot contain metrics with the same labelset"},
+        {"too many samples", "max_over_time(m[10m:1s])", ERR_LIMIT, "too many samples"},
+        {"not a number", "topk(NaN, m)", ERR_LIMIT, "Parameter value is NaN"},
+    };
+
+    FakeSource fake;
+    fake_init(&fake);
+    EACH_CASE(c, cases) {
+        Arena arena = {0};
+        QueryResult result;
+        Error err = {0};
+
+        CHECK(!ask(&fake, NULL, (QueryRequest){.query = str_from_c(c->query), .start_ms = 600000}, &arena, &result, &err));
+
+        CHECK_EQ(err.code, c->code);
+        CHECK_HAS(err.text, c->want);
+        arena_deinit(&arena);
+    }
+    arena_deinit(&fake.arena);
+}
+
+TEST(engine, ends_when_the_client_leaves)
+{
+    FakeSource fake;
+    fake_init(&fake);
+    Arena arena = {0};
+    QueryResult result;
+    Error err = {0};
+
+    CHECK(!ask(&fake, NULL, (QueryRequest){.query = S("m"), .start_ms = 1, .is_canceled = always}, &arena, &result, &err));
+
+    CHECK_EQ(err.code, ERR_CANCELED);
+    arena_deinit(&arena);
+    arena_deinit(&fake.arena);
+}
+
+TEST_MAIN(engine, TEST_ROW(engine, instant_queries), TEST_ROW(engine, range_queries),
+          TEST_ROW(engine, failures_say_what_a_caller_can_do), TEST_ROW(engine, ends_when_the_client_leaves))
