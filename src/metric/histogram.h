@@ -49,10 +49,15 @@ bool histogram_equal(const Histogram *a, const Histogram *b);
 // True if `next` after `previous` means a counter reset.
 bool histogram_detect_reset(const Histogram *previous, const Histogram *next);
 
-// Results live in the arena; inputs are untouched. `ret_nhcb_mismatch` (may be NULL) tells that custom bounds differed and were
+// Results live in the arena; inputs are untouched. The coarser resolution and the wider zero bucket win. Hints: equal ones stay, a gauge
+// makes a gauge, else unknown; that a difference is a gauge is for the engine to say. Results may hold empty buckets: histogram_compact. `ret_nhcb_mismatch` (may be NULL) tells that custom bounds differed and were
 // intersected. False: the two cannot be combined (exponential with custom).
 bool histogram_add(Arena *arena, const Histogram *a, const Histogram *b, Histogram **ret_sum, bool *ret_nhcb_mismatch);
 bool histogram_sub(Arena *arena, const Histogram *a, const Histogram *b, Histogram **ret_diff, bool *ret_nhcb_mismatch);
+// One says "reset", the other "no reset": the engine warns of it when it adds or subtracts the two.
+bool histogram_hints_collide(const Histogram *a, const Histogram *b);
+// An infinity among the numbers.
+bool histogram_has_overflow(const Histogram *h);
 // Kahan-compensated addition for sum() and avg(): `compensation` starts NULL and is carried along by the caller.
 bool histogram_add_kahan(Arena *arena, const Histogram *a, const Histogram *b, const Histogram *compensation,
                          Histogram **ret_sum, Histogram **ret_compensation, bool *ret_nhcb_mismatch);
@@ -75,7 +80,10 @@ typedef struct HistogramBucket {
     int32_t index;
 } HistogramBucket;
 
-// All buckets from the most negative to the most positive, zero bucket between if its count is not 0 or `with_zero`.
+// [-threshold, threshold]: of exponential histograms.
+HistogramBucket histogram_zero_bucket(const Histogram *h);
+// All buckets from the most negative to the most positive, empty ones included, the zero bucket between if its count is above 0. Where the
+// zero bucket reaches into a neighbour that begins at the threshold.
 size_t histogram_buckets(Arena *arena, const Histogram *h, HistogramBucket **ret_buckets);
 
 // Upper bound of exponential bucket `index`.

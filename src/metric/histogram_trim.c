@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The trim operators of PromQL, as FloatHistogram.TrimBuckets of the original.
-#include "metric/histogram.h"
-
 #include <math.h>
+
+#include "metric/histogram.h"
 
 typedef struct TrimRun {
     double bound;
@@ -91,10 +91,13 @@ Histogram *histogram_trim(Arena *arena, const Histogram *h, double bound, bool u
     int32_t index = 0;
     for (uint32_t s = 0; s < h->positive_span_count; s++) {
         index += h->positive_spans[s].offset;
-        for (uint32_t i = 0; i < h->positive_spans[s].length && at < h->positive_count; i++, index++, at++) {
-            double to = run.custom ? ((uint32_t)index < h->custom_count ? h->custom_bounds[index] : INFINITY)
+        for (uint32_t i = 0; i < h->positive_spans[s].length && at < h->positive_count;
+             i++, index++, at++) {
+            double to = run.custom ? ((uint32_t)index < h->custom_count ? h->custom_bounds[index]
+                                                                        : INFINITY)
                                    : histogram_bound(index, h->schema);
-            double from = run.custom ? (index > 0 ? h->custom_bounds[index - 1] : -INFINITY) : histogram_bound(index - 1, h->schema);
+            double from = run.custom ? (index > 0 ? h->custom_bounds[index - 1] : -INFINITY)
+                                     : histogram_bound(index - 1, h->schema);
             positive[at] = trim_bucket(&run, from, to, h->positive_buckets[at], false);
         }
     }
@@ -102,12 +105,15 @@ Histogram *histogram_trim(Arena *arena, const Histogram *h, double bound, bool u
     index = 0;
     for (uint32_t s = 0; s < h->negative_span_count; s++) {
         index += h->negative_spans[s].offset;
-        for (uint32_t i = 0; i < h->negative_spans[s].length && at < h->negative_count; i++, index++, at++)
-            negative[at] = trim_bucket(&run, -histogram_bound(index, h->schema), -histogram_bound(index - 1, h->schema),
-                                       h->negative_buckets[at], false);
+        for (uint32_t i = 0; i < h->negative_spans[s].length && at < h->negative_count;
+             i++, index++, at++)
+            negative[at] =
+                trim_bucket(&run, -histogram_bound(index, h->schema),
+                            -histogram_bound(index - 1, h->schema), h->negative_buckets[at], false);
     }
     if (!run.custom)
-        out->zero_count = trim_bucket(&run, -h->zero_threshold, h->zero_threshold, h->zero_count, true);
+        out->zero_count =
+            trim_bucket(&run, -h->zero_threshold, h->zero_threshold, h->zero_count, true);
     out->positive_buckets = positive;
     out->negative_buckets = negative;
     if (run.changed) {
