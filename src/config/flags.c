@@ -207,7 +207,7 @@ static bool parse_short(const FlagTable *table, const FlagStrList *args, size_t 
 bool flags_parse(const FlagTable *table, int argc, char **argv, Arena *arena, void *object, FlagResult *ret_result, Error *err)
 {
     FlagResult result = {.given = arena_zalloc(arena, table->count * sizeof(bool))};
-    FlagStrList args;
+    FlagStrList args = {0};
     FlagStrList rest = {0};
     if (!set_defaults(table, arena, object, err) || !expand_arguments(argc, argv, arena, &args, err))
         return false;
