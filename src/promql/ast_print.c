@@ -334,10 +334,11 @@ void expr_print(Buf *buf, const Expr *expr)
 
 static bool fits_line(const Expr *expr)
 {
+    // Numbers reserve more than they use.
     Buf line;
-    buf_init(&line, LINE_BYTES_MAX);
+    buf_init(&line, LINE_BYTES_MAX + 2 * NUMBER_BYTES_MAX);
     expr_print(&line, expr);
-    bool fits = !line.failed;
+    bool fits = !line.failed && line.len <= LINE_BYTES_MAX;
     buf_deinit(&line);
     return fits;
 }
