@@ -447,6 +447,7 @@ bool config_decode(ConfigReader *reader, const ConfigTable *table, const YamlNod
         const ConfigField *field = find_field(table, node->keys[i]->scalar, &owner);
         if (!field)
             return unknown_key(reader, table, node->keys[i], err);
+        reader->key = node->keys[i]->scalar;
         if (!decode_field(reader, field, node->items[i], owner, err))
             return false;
     }
@@ -476,6 +477,9 @@ void config_defaults(Arena *arena, const ConfigTable *table, void *object)
     for (size_t i = 0; i < table->count; i++)
         default_of(arena, &table->fields[i], object);
 }
+
+// Set while a fingerprint is taken.
+static _Thread_local bool reveal_secrets;
 
 static void print_key(Buf *buf, int indent, const char *key)
 {
@@ -510,7 +514,9 @@ static void print_bytes_of(Buf *buf, const ConfigField *field, const void *membe
         yaml_write_scalar(buf, str_from_c(field->words[*(const int *)member]));
         break;
     case CONFIG_SECRET:
-        if (((const Str *)member)->len)
+        if (reveal_secrets)
+            yaml_write_scalar(buf, *(const Str *)member);
+        else if (((const Str *)member)->len)
             buf_add_c(buf, "<secret>");
         else
             buf_add_c(buf, "\"\"");
@@ -746,6 +752,15 @@ void config_print(Buf *buf, int indent, const ConfigTable *table, const void *ob
 {
     for (size_t i = 0; i < table->count; i++)
         print_field(buf, indent, &table->fields[i], object);
+}
+
+Str config_fingerprint(Arena *arena, const ConfigTable *table, const void *object)
+{
+    CLEANUP(buf_deinit) Buf buf = {0};
+    reveal_secrets = true;
+    config_print(&buf, 0, table, object);
+    reveal_secrets = false;
+    return arena_str(arena, buf_str(&buf));
 }
 
 static const char *kind_label(ConfigKind kind)

@@ -92,6 +92,7 @@ struct ConfigReader {
     Str file_name;  // for errors
     Str folder;     // for CONFIG_PATH
     void *context;  // the caller's own, for custom decoders
+    Str key;        // under which the value stands that a custom decoder was given
     // Called for each object that a `finish` made which owns more than arena memory (a Regex); config_reader_release frees all.
     struct ConfigRelease *releases;
 };
@@ -111,6 +112,8 @@ void config_release(ConfigReader *reader);
 void config_print(Buf *buf, int indent, const ConfigTable *table, const void *object);
 // The same as an item of a list: "- " in front of the first key, the rest below it.
 void config_print_item(Buf *buf, int indent, const ConfigTable *table, const void *object);
+// Text that is equal for equal objects, secrets included: tells a reload what has changed. Not for showing.
+Str config_fingerprint(Arena *arena, const ConfigTable *table, const void *object);
 // The reference page of one table in Markdown.
 void config_describe(Buf *buf, const ConfigTable *table);
 

@@ -195,7 +195,7 @@ TEST(config, faults_name_place_and_key)
         {"unknown key without a neighbour",                     STR("quux: 1\n"),
          "c.yml:1:1: field quux not found in root"                                                                                                                        },
         {"null item",                                           STR("jobs:\n  - name: a\n  -\n"),
-         "c.yml:2:11: jobs: empty or null job_config in list"                                                                                                              },
+         "c.yml:2:11: jobs: empty or null job_config in list"                                                                                                             },
         {"null string item",                                    STR("jobs:\n- name: a\n  modules: [a, ]\n  sources: [~]\n"),
          "sources: empty or null item"                                                                                                                                    },
         {"missing",                                             STR("jobs:\n- limit: 4\n"),                                  "c.yml:2:3: name is missing in job_config"   },
@@ -305,6 +305,18 @@ TEST(config, releases_run_once)
     CHECK_EQ(released, 2);
 }
 
+TEST(config, fingerprints_tell_secrets_apart)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Auth one = {S("u"), S("p")};
+    Auth other = {S("u"), S("q")};
+
+    Str first = config_fingerprint(&arena, &auth_table, &one);
+
+    CHECK(str_equal(first, config_fingerprint(&arena, &auth_table, &one)));
+    CHECK(!str_equal(first, config_fingerprint(&arena, &auth_table, &other)));
+}
+
 TEST(config, describes_a_table)
 {
     CLEANUP(buf_deinit) Buf out = {0};
@@ -320,5 +332,5 @@ TEST(config, describes_a_table)
 TEST_MAIN(config, TEST_ROW(config, fills_members_and_defaults),
           TEST_ROW(config, prints_back_as_yaml_v2), TEST_ROW(config, faults_name_place_and_key),
           TEST_ROW(config, null_empties_a_member_but_keeps_a_struct),
-          TEST_ROW(config, sizes_read_and_print), TEST_ROW(config, releases_run_once),
-          TEST_ROW(config, describes_a_table))
+          TEST_ROW(config, sizes_read_and_print), TEST_ROW(config, fingerprints_tell_secrets_apart),
+          TEST_ROW(config, releases_run_once), TEST_ROW(config, describes_a_table))

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of kinds, and the keys under which they stand in the configuration.
+#include "discovery/discovery_kind.h"
+
+const DiscoveryKind *const discovery_kinds[] = {
+    &discovery_static,
+    &discovery_file,
+};
+const size_t discovery_kind_count = COUNT_OF(discovery_kinds);
+_Static_assert(COUNT_OF(discovery_kinds) <= DISCOVERY_KINDS_MAX,
+               "DiscoveryConfigs has a list per kind");
+
+// A kind that the original knows and this version does not: its key is remembered, so that the loader can say so.
+static bool note_ignored(ConfigReader *reader, const YamlNode *node, void *member, Error *err)
+{
+    (void)err;
+    ConfigStrList *ignored = member;
+    if (node->kind != YAML_SEQUENCE || node->count == 0)
+        return true;
+    ignored->items = arena_grow(reader->arena, ignored->items, ignored->count * sizeof(Str),
+                                (ignored->count + 1) * sizeof(Str));
+    ignored->items[ignored->count++] = arena_printf(
+        reader->arena, STR_FMT ":%d:%d", STR_ARG(reader->file_name), node->line, node->column);
+    return true;
+}
+
+#define KIND(config_key, index, kind_table)                                                        \
+    {                                                                                              \
+        .key = config_key, .kind = CONFIG_STRUCT_LIST,                                             \
+        .offset = offsetof(DiscoveryConfigs, lists) + (index) * sizeof(ConfigList),                \
+        .table = &(kind_table)                                                                     \
+    }
+#define IGNORED(config_key)                                                                        \
+    {                                                                                              \
+        .key = config_key, .kind = CONFIG_CUSTOM, .offset = offsetof(DiscoveryConfigs, ignored),   \
+        .decode = note_ignored                                                                     \
+    }
+
+extern const ConfigTable discovery_file_table;
+
+static const ConfigField discovery_fields[] = {
+    KIND("static_configs", 0, static_group_table),
+    KIND("file_sd_configs", 1, discovery_file_table),
+    IGNORED("aws_sd_configs"),
+    IGNORED("azure_sd_configs"),
+    IGNORED("consul_sd_configs"),
+    IGNORED("digitalocean_sd_configs"),
+    IGNORED("dns_sd_configs"),
+    IGNORED("docker_sd_configs"),
+    IGNORED("dockerswarm_sd_configs"),
+    IGNORED("ec2_sd_configs"),
+    IGNORED("eureka_sd_configs"),
+    IGNORED("gce_sd_configs"),
+    IGNORED("hetzner_sd_configs"),
+    IGNORED("http_sd_configs"),
+    IGNORED("ionos_sd_configs"),
+    IGNORED("kubernetes_sd_configs"),
+    IGNORED("kuma_sd_configs"),
+    IGNORED("lightsail_sd_configs"),
+    IGNORED("linode_sd_configs"),
+    IGNORED("marathon_sd_configs"),
+    IGNORED("nerve_sd_configs"),
+    IGNORED("nomad_sd_configs"),
+    IGNORED("oci_sd_configs"),
+    IGNORED("openstack_sd_configs"),
+    IGNORED("outscale_sd_configs"),
+    IGNORED("ovhcloud_sd_configs"),
+    IGNORED("puppetdb_sd_configs"),
+    IGNORED("scaleway_sd_configs"),
+    IGNORED("serverset_sd_configs"),
+    IGNORED("stackit_sd_configs"),
+    IGNORED("triton_sd_configs"),
+    IGNORED("uyuni_sd_configs"),
+    IGNORED("vultr_sd_configs"),
+};
+
+const ConfigTable discovery_configs_table =
+    CONFIG_TABLE(DiscoveryConfigs, "discovery_configs", discovery_fields, NULL);

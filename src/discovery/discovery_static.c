@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// static_configs: what stands in the configuration is what there is. Also the block of targets and labels that files hold.
+#include "discovery/discovery_kind.h"
+
+static bool finish_group(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
+{
+    const StaticGroup *group = object;
+    if (group->targets.count > DISCOVERY_TARGETS_MAX)
+        return config_error(reader, node, err, "more than %d targets", DISCOVERY_TARGETS_MAX);
+    for (size_t i = 0; i < group->labels.count; i++)
+        if (!name_is_utf8(group->labels.keys[i]))
+            return config_error(reader, node, err, "\"" STR_FMT "\" is not a valid label name",
+                                STR_ARG(group->labels.keys[i]));
+    return true;
+}
+
+static const ConfigField group_fields[] = {
+    {.key = "targets",
+     .kind = CONFIG_STR_LIST,
+     .offset = offsetof(StaticGroup, targets),
+     .always_print = true,
+     .help = "addresses, host:port"},
+    {.key = "labels",
+     .kind = CONFIG_STR_MAP,
+     .offset = offsetof(StaticGroup,         labels),
+     .help = "labels of all these targets"},
+};
+
+const ConfigTable static_group_table =
+    CONFIG_TABLE(StaticGroup, "static_config", group_fields, finish_group);
+
+static Labels copy_labels(Arena *arena, const ConfigStrMap *from, Labels more)
+{
+    LabelsBuilder builder;
+    labels_builder_init(&builder, arena, more);
+    for (size_t i = 0; i < from->count; i++)
+        labels_builder_set(&builder, arena_str(arena, from->keys[i]),
+                           arena_str(arena, from->values[i]));
+    for (size_t i = 0; i < more.count; i++)
+        labels_builder_set(&builder, arena_str(arena, more.pairs[i].name),
+                           arena_str(arena, more.pairs[i].value));
+    return labels_builder_finish(&builder);
+}
+
+void static_group_copy(GroupSnapshot *snapshot, const StaticGroup *from, Str source, Labels more,
+                       TargetGroup *ret_group)
+{
+    Arena *arena = &snapshot->arena;
+    Labels *targets = ARENA_ARRAY(arena, Labels, from->targets.count);
+    for (size_t i = 0; i < from->targets.count; i++) {
+        Label *pair = ARENA_NEW(arena, Label);
+        *pair = (Label){S("__address__"), arena_str(arena, from->targets.items[i])};
+        targets[i] = (Labels){pair, pair->value.len > 0};
+    }
+    *ret_group = (TargetGroup){.source = arena_str(arena, source),
+                               .labels = copy_labels(arena, &from->labels, more),
+                               .targets = targets,
+                               .target_count = from->targets.count};
+}
+
+static void *start_static(DiscoveryHost *host, const void *config)
+{
+    GroupSnapshot *snapshot = group_snapshot_new();
+    snapshot->groups = ARENA_NEW(&snapshot->arena, TargetGroup);
+    snapshot->count = 1;
+    Str source = arena_printf(&snapshot->arena, "%zu", discovery_host_index(host));
+    static_group_copy(snapshot, config, source, LABELS_NONE, snapshot->groups);
+    discovery_host_publish(host, snapshot);
+    return NULL;
+}
+
+static void stop_static(void *provider)
+{
+    (void)provider; // nothing runs
+}
+
+const DiscoveryKind discovery_static = {
+    .name = "static",
+    .config_key = "static_configs",
+    .table = &static_group_table,
+    .start = start_static,
+    .stop = stop_static,
+};
