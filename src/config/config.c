@@ -483,8 +483,7 @@ static _Thread_local bool reveal_secrets;
 
 static void print_key(Buf *buf, int indent, const char *key)
 {
-    for (int i = 0; i < indent; i++)
-        buf_add_c(buf, "  ");
+    buf_printf(buf, "%*s", indent, "");
     buf_add_c(buf, key);
     buf_add_char(buf, ':');
 }
@@ -605,9 +604,7 @@ static void print_str_list(Buf *buf, int indent, const ConfigField *field, Confi
     }
     buf_add_char(buf, '\n');
     for (size_t i = 0; i < list.count; i++) {
-        for (int k = 0; k < indent; k++)
-            buf_add_c(buf, "  ");
-        buf_add_c(buf, "- ");
+        buf_printf(buf, "%*s- ", indent, "");
         yaml_write_scalar(buf, list.items[i]);
         buf_add_char(buf, '\n');
     }
@@ -615,8 +612,7 @@ static void print_str_list(Buf *buf, int indent, const ConfigField *field, Confi
 
 static void print_indented_key(Buf *buf, int indent, Str key)
 {
-    for (int i = 0; i < indent; i++)
-        buf_add_c(buf, "  ");
+    buf_printf(buf, "%*s", indent, "");
     yaml_write_scalar(buf, key);
     buf_add_char(buf, ':');
 }
@@ -646,7 +642,7 @@ static void print_str_map(Buf *buf, int indent, ConfigStrMap map)
     buf_add_char(buf, '\n');
     size_t *order = sorted_order(map.keys, map.count);
     for (size_t i = 0; i < map.count; i++) {
-        print_indented_key(buf, indent + 1, map.keys[order[i]]);
+        print_indented_key(buf, indent + 2, map.keys[order[i]]);
         buf_add_char(buf, ' ');
         yaml_write_scalar(buf, map.values[order[i]]);
         buf_add_char(buf, '\n');
@@ -663,8 +659,8 @@ static void print_str_list_map(Buf *buf, int indent, const ConfigField *field, C
     buf_add_char(buf, '\n');
     size_t *order = sorted_order(map.keys, map.count);
     for (size_t i = 0; i < map.count; i++) {
-        print_indented_key(buf, indent + 1, map.keys[order[i]]);
-        print_str_list(buf, indent + 1, field, map.values[order[i]]);
+        print_indented_key(buf, indent + 2, map.keys[order[i]]);
+        print_str_list(buf, indent + 2, field, map.values[order[i]]);
     }
     free(order);
 }
@@ -672,24 +668,21 @@ static void print_str_list_map(Buf *buf, int indent, const ConfigField *field, C
 void config_print_item(Buf *buf, int indent, const ConfigTable *table, const void *object)
 {
     size_t begin = buf->len;
-    config_print(buf, indent + 1, table, object);
-    size_t blanks = (size_t)(indent + 1) * 2;
+    config_print(buf, indent + 2, table, object);
     if (buf->failed)
         return;
     if (buf->len == begin) {
-        for (int i = 0; i < indent; i++)
-            buf_add_c(buf, "  ");
-        buf_add_c(buf, "- {}\n");
+        buf_printf(buf, "%*s- {}\n", indent, "");
         return;
     }
-    memcpy(buf->ptr + begin + blanks - 2, "- ", 2);
+    memcpy(buf->ptr + begin + indent, "- ", 2);
 }
 
 static void print_struct(Buf *buf, int indent, const ConfigTable *table, const void *object)
 {
     size_t begin = buf->len;
     buf_add_char(buf, '\n');
-    config_print(buf, indent + 1, table, object);
+    config_print(buf, indent + 2, table, object);
     if (buf->len == begin + 1) {
         buf->len = begin;
         buf_add_c(buf, " {}\n");

@@ -108,7 +108,7 @@ void config_on_release(ConfigReader *reader, void (*release)(void *), void *obje
 void config_release(ConfigReader *reader);
 
 // YAML of the object as Prometheus prints its own, in table order; secrets masked. Left out is what is empty (zero, "", no items),
-// as by Go's omitempty, unless the field says always_print or its default is another.
+// as by Go's omitempty, unless the field says always_print or its default is another. `indent` counts columns, here and in custom printers.
 void config_print(Buf *buf, int indent, const ConfigTable *table, const void *object);
 // The same as an item of a list: "- " in front of the first key, the rest below it.
 void config_print_item(Buf *buf, int indent, const ConfigTable *table, const void *object);

@@ -63,7 +63,7 @@ static void print_shout(Buf *buf, int indent, const char *key, const void *membe
 {
     const Str *text = member;
     if (text->len)
-        buf_printf(buf, "%*s%s: " STR_FMT "\n", indent * 2, "", key, STR_ARG(*text));
+        buf_printf(buf, "%*s%s: " STR_FMT "\n", indent, "", key, STR_ARG(*text));
 }
 
 static bool finish_job(ConfigReader *reader, const YamlNode *node, void *object, Error *err)

@@ -19,8 +19,9 @@ static bool note_ignored(ConfigReader *reader, const YamlNode *node, void *membe
         return true;
     ignored->items = arena_grow(reader->arena, ignored->items, ignored->count * sizeof(Str),
                                 (ignored->count + 1) * sizeof(Str));
-    ignored->items[ignored->count++] = arena_printf(
-        reader->arena, STR_FMT ":%d:%d", STR_ARG(reader->file_name), node->line, node->column);
+    ignored->items[ignored->count++] =
+        arena_printf(reader->arena, STR_FMT ":%d: " STR_FMT, STR_ARG(reader->file_name), node->line,
+                     STR_ARG(reader->key));
     return true;
 }
 

@@ -57,6 +57,7 @@ static const ConfigField fields[] = {
     {.key = "source_labels",
      .kind = CONFIG_STR_LIST,
      .offset = offsetof(RelabelRule, source_labels),
+     .flow = true,
      .help = "labels whose values are joined to the text that the rule looks at"},
     {.key = "separator",
      .kind = CONFIG_STR,
