@@ -38,7 +38,7 @@ static void show(Buf *buf, Exposition *parser)
         if (parser->kind == EXPOSITION_SAMPLE)
             buf_add_double_g(buf, parser->value);
         else
-            buf_add_c(buf, "histogram");
+            histogram_print(buf, parser->histogram);
         if (parser->has_t)
             buf_printf(buf, " @%lld", (long long)parser->t_ms);
         if (!parser->has_exemplar)
