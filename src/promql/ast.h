@@ -119,8 +119,8 @@ struct Expr {
             DurationOp op;
             double number;    // DUR_NUMBER, seconds
             bool is_duration; // written as 5m
-            Expr *left, *right;
-            bool wrapped; // stood in parentheses
+            Expr *left, *right; // a sign has its operand at the left
+            bool wrapped;       // stood in parentheses
         } duration;
     };
 };

@@ -122,10 +122,10 @@ static void print_duration_operand(Buf *buf, const Expr *expr)
         return;
     case DUR_NEG:
         buf_add_char(buf, '-');
-        print_duration_expr(buf, right);
+        print_duration_expr(buf, left);
         return;
     case DUR_POS:
-        print_duration_expr(buf, right);
+        print_duration_expr(buf, left);
         return;
     case DUR_MIN:
     case DUR_MAX:

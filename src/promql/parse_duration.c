@@ -203,7 +203,7 @@ static bool parse_duration_call(Parser *p, Expr **ret_expr)
 static Expr *duration_wrap(Parser *p, Expr *inner, uint32_t start)
 {
     if (duration_is_number(inner))
-        inner = duration_new(p, DUR_POS, start, NULL, inner);
+        inner = duration_new(p, DUR_POS, start, inner, NULL);
     inner->duration.wrapped = true;
     return inner;
 }
@@ -229,7 +229,7 @@ static bool duration_apply_sign(Parser *p, const Token *sign, Expr *operand, Exp
         operand->start = sign->start;
         *ret_expr = operand;
     } else {
-        *ret_expr = minus ? duration_new(p, DUR_NEG, sign->start, NULL, operand) : operand;
+        *ret_expr = minus ? duration_new(p, DUR_NEG, sign->start, operand, NULL) : operand;
     }
     return true;
 }

@@ -235,9 +235,11 @@ static void tree_duration(JsonWriter *json, const Expr *expr)
         json_key_number(json, "val", expr->duration.number);
         return;
     }
-    json_key_expr(json, "lhs", expr->duration.left);
+    // The operand of a sign is shown as the right side.
+    bool is_sign = expr->duration.op == DUR_NEG || expr->duration.op == DUR_POS;
+    json_key_expr(json, "lhs", is_sign ? NULL : expr->duration.left);
     json_key_c(json, "op", duration_op_text(expr->duration.op));
-    json_key_expr(json, "rhs", expr->duration.right);
+    json_key_expr(json, "rhs", is_sign ? expr->duration.left : expr->duration.right);
     json_key_c(json, "type", "durationExpr");
     json_key_bool(json, "wrapped", expr->duration.wrapped);
 }
