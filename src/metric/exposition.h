@@ -11,27 +11,32 @@
 
 #include "metric/sample.h"
 
-#define EXPOSITION_LINE_BYTES_MAX (1u << 20) // of one line (or one protobuf message: its limit is 64 times that)
-#define EXPOSITION_LABELS_MAX 2000           // of one series
+#define EXPOSITION_LINE_BYTES_MAX                                                                  \
+    (1u << 20) // of one line (or one protobuf message: its limit is 64 times that)
+#define EXPOSITION_LABELS_MAX 2000 // of one series
 
-typedef enum ExpositionFormat { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS, EXPOSITION_PROTOBUF } ExpositionFormat;
+typedef enum ExpositionFormat {
+    EXPOSITION_TEXT,
+    EXPOSITION_OPENMETRICS,
+    EXPOSITION_PROTOBUF
+} ExpositionFormat;
 
 typedef enum ExpositionKind {
-    EXPOSITION_SAMPLE, // series_text, value, t_ms if has_t
+    EXPOSITION_SAMPLE,    // series_text, value, t_ms if has_t
     EXPOSITION_HISTOGRAM, // series_text, histogram, t_ms if has_t
-    EXPOSITION_TYPE,   // name, type
-    EXPOSITION_HELP,   // name, text
-    EXPOSITION_UNIT,   // name, text
+    EXPOSITION_TYPE,      // name, type
+    EXPOSITION_HELP,      // name, text
+    EXPOSITION_UNIT,      // name, text
     EXPOSITION_COMMENT,
 } ExpositionKind;
 
 typedef struct Exposition {
     ExpositionFormat format;
-    Str body;         // ends with a newline (a copy where the scraped one did not)
+    Str body; // ends with a newline (a copy where the scraped one did not)
     Arena *arena;
-    const char *at;   // the next unread byte
-    const char *end;  // one past the body
-    const char *line; // start of the current line
+    const char *at;       // the next unread byte
+    const char *end;      // one past the body
+    const char *line;     // start of the current line
     uint64_t line_number; // of the current line; counted only when something failed
 
     ExpositionKind kind;
@@ -69,7 +74,8 @@ uint64_t exposition_series_hash(Str series_text);
 // the metric's type says so. Fails with the place in the line.
 bool exposition_labels(Exposition *parser, Arena *arena, Labels *ret_labels, Error *err) MUST_CHECK;
 // The exemplar of the current sample, which has_exemplar.
-bool exposition_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exemplar, Error *err) MUST_CHECK;
+bool exposition_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exemplar,
+                         Error *err) MUST_CHECK;
 
 // The format of a Content-Type header; false if blank or unknown.
 bool exposition_format_of(Str content_type, ExpositionFormat *ret_format);

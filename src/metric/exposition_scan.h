@@ -104,7 +104,10 @@ static inline bool scan_quoted(const char **at, const char *end, bool multi_line
         }
         p++;
     }
-    *ret_quoted = (ScanQuoted){{begin, (size_t)(p - begin)}, escaped};
+    *ret_quoted = (ScanQuoted){
+        {begin, (size_t)(p - begin)},
+        escaped
+    };
     if (UNLIKELY(non_ascii) && !str_is_utf8(ret_quoted->raw))
         return scan_fail(fault, begin, "invalid UTF-8");
     *at = p + 1;
@@ -163,7 +166,10 @@ static inline ScanPairKind scan_pair_next(ScanPairs *scan)
         const char *begin = scan->at;
         while (scan_is(*scan->at, SCAN_LABEL_REST))
             scan->at++;
-        scan->name = (ScanQuoted){{begin, (size_t)(scan->at - begin)}, false};
+        scan->name = (ScanQuoted){
+            {begin, (size_t)(scan->at - begin)},
+            false
+        };
     } else if (*scan->at == '"') {
         quoted = true;
         if (!scan_quoted(&scan->at, scan->end, scan->lenient && !scan->is_exemplar, &scan->name,
@@ -219,7 +225,8 @@ static inline const char *scan_digits(const char *at, const char *end, uint64_t 
         uint64_t digits = eight - 0x3030303030303030ULL;
         digits = digits * 10 + (digits >> 8);
         digits = ((digits & 0x000000ff000000ffULL) * 0x000f424000000064ULL +
-                  (digits >> 16 & 0x000000ff000000ffULL) * 0x0000271000000001ULL) >> 32;
+                  (digits >> 16 & 0x000000ff000000ffULL) * 0x0000271000000001ULL) >>
+                 32;
         m = m * 100000000 + (uint32_t)digits;
 #else
         for (int i = 0; i < 8; i++)

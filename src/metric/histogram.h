@@ -52,17 +52,21 @@ bool histogram_detect_reset(const Histogram *previous, const Histogram *next);
 // Results live in the arena; inputs are untouched. The coarser resolution and the wider zero bucket win. Hints: equal ones stay, a gauge
 // makes a gauge, else unknown; that a difference is a gauge is for the engine to say. Results may hold empty buckets: histogram_compact. `ret_nhcb_mismatch` (may be NULL) tells that custom bounds differed and were
 // intersected. False: the two cannot be combined (exponential with custom).
-bool histogram_add(Arena *arena, const Histogram *a, const Histogram *b, Histogram **ret_sum, bool *ret_nhcb_mismatch);
-bool histogram_sub(Arena *arena, const Histogram *a, const Histogram *b, Histogram **ret_diff, bool *ret_nhcb_mismatch);
+bool histogram_add(Arena *arena, const Histogram *a, const Histogram *b, Histogram **ret_sum,
+                   bool *ret_nhcb_mismatch);
+bool histogram_sub(Arena *arena, const Histogram *a, const Histogram *b, Histogram **ret_diff,
+                   bool *ret_nhcb_mismatch);
 // One says "reset", the other "no reset": the engine warns of it when it adds or subtracts the two.
 bool histogram_hints_collide(const Histogram *a, const Histogram *b);
 // An infinity among the numbers.
 bool histogram_has_overflow(const Histogram *h);
 // Kahan-compensated addition for sum() and avg(): `compensation` starts NULL and is carried along by the caller.
-bool histogram_add_kahan(Arena *arena, const Histogram *a, const Histogram *b, const Histogram *compensation,
-                         Histogram **ret_sum, Histogram **ret_compensation, bool *ret_nhcb_mismatch);
-Histogram *histogram_scale(Arena *arena, const Histogram *h, double factor); // a negative factor makes it a gauge
-Histogram *histogram_div(Arena *arena, const Histogram *h, double divisor);  // 0 clears the buckets
+bool histogram_add_kahan(Arena *arena, const Histogram *a, const Histogram *b,
+                         const Histogram *compensation, Histogram **ret_sum,
+                         Histogram **ret_compensation, bool *ret_nhcb_mismatch);
+Histogram *histogram_scale(Arena *arena, const Histogram *h,
+                           double factor); // a negative factor makes it a gauge
+Histogram *histogram_div(Arena *arena, const Histogram *h, double divisor); // 0 clears the buckets
 Histogram *histogram_reduce(Arena *arena, const Histogram *h, int32_t schema);
 // Without the observations above (`upper`) or below `bound`: the operators </ and >/. A bucket that the bound cuts is split by
 // interpolation; count and sum are then estimated from the buckets that stay.

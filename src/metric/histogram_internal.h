@@ -55,8 +55,8 @@ static inline HistogramSide histogram_negative(const Histogram *h)
 
 typedef struct HistogramReader {
     HistogramSide side;
-    int shift;          // resolution is halved this often
-    uint32_t span;      // of the next bucket of the original
+    int shift;     // resolution is halved this often
+    uint32_t span; // of the next bucket of the original
     uint32_t in_span;
     uint32_t next;
     uint32_t next_index; // wraps like the int32 it stands for

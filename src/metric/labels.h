@@ -65,6 +65,7 @@ typedef struct LabelsBuilder {
 } LabelsBuilder;
 
 void labels_builder_init(LabelsBuilder *builder, Arena *arena, Labels base);
-void labels_builder_set(LabelsBuilder *builder, Str name, Str value); // empty removes; strings are shared
+void labels_builder_set(LabelsBuilder *builder, Str name,
+                        Str value); // empty removes; strings are shared
 Str labels_builder_get(const LabelsBuilder *builder, Str name);
 Labels labels_builder_finish(LabelsBuilder *builder);

@@ -17,7 +17,7 @@ typedef enum AppendStatus {
     APPEND_TOO_OLD,       // beyond the out-of-order window
     APPEND_OUT_OF_BOUNDS, // before what the head may still take, or too far in the future
     APPEND_DUPLICATE,     // same time, other value
-    APPEND_LIMIT,         // the store takes no more (disk full, series limit): see the commit's error
+    APPEND_LIMIT, // the store takes no more (disk full, series limit): see the commit's error
 } AppendStatus;
 
 typedef struct SinkSample {

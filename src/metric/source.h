@@ -41,24 +41,25 @@ typedef struct StrList {
 
 struct Source {
     // A view of [min_t_ms, max_t_ms], both inclusive.
-    bool (*open)(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier, Error *err);
+    bool (*open)(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier,
+                 Error *err);
 };
 
 struct Querier {
     // Series that match all matchers and may have samples in the view. The list lives in the arena.
-    bool (*select)(Querier *querier, const Matcher *matchers, size_t count, const SelectHints *hints, Arena *arena,
-                   SeriesList *ret_list, Error *err);
+    bool (*select)(Querier *querier, const Matcher *matchers, size_t count,
+                   const SelectHints *hints, Arena *arena, SeriesList *ret_list, Error *err);
 
     // All samples of one series with min_t_ms <= t <= max_t_ms (clipped to the view), rising time, each time once, stale markers
     // included. Columns and histograms live in the arena.
-    bool (*read)(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
-                 SampleColumns *ret_columns, Error *err);
+    bool (*read)(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                 Arena *arena, SampleColumns *ret_columns, Error *err);
 
     // Of the series that match; no matcher means all. limit 0: all.
-    bool (*label_names)(Querier *querier, const Matcher *matchers, size_t count, size_t limit, Arena *arena,
-                        StrList *ret_names, Error *err);
-    bool (*label_values)(Querier *querier, Str name, const Matcher *matchers, size_t count, size_t limit, Arena *arena,
-                         StrList *ret_values, Error *err);
+    bool (*label_names)(Querier *querier, const Matcher *matchers, size_t count, size_t limit,
+                        Arena *arena, StrList *ret_names, Error *err);
+    bool (*label_values)(Querier *querier, Str name, const Matcher *matchers, size_t count,
+                         size_t limit, Arena *arena, StrList *ret_values, Error *err);
 
     void (*close)(Querier *querier); // accepts nothing but an open one; gives everything back
 };
