@@ -46,7 +46,7 @@ void tsdb_options_default(TsdbOptions *ret_options);
 
 // Takes the lock file, opens blocks, replays the log, starts the maintenance thread (compaction, retention, sync).
 bool tsdb_open(const TsdbOptions *options, Tsdb **ret_tsdb, Error *err) MUST_CHECK;
-// Flushes, stops, gives the lock back. Open queriers must be closed before.
+// Flushes, stops, gives the lock back. Open queriers must be closed before, and the registry is not gathered from any more.
 void tsdb_close(Tsdb *tsdb);
 
 Sink *tsdb_sink(Tsdb *tsdb);

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tsdb/tsdb.h"
+
+#include "base/log.h"
+#include "tsdb/merge_querier.h"
+#include "tsdb/tsdb_internal.h"
+
+#include <stdlib.h>
+
+#define MINUTE_MS 60000
+#define HOUR_MS (60 * INT64_C(60000))
+
+void tsdb_options_default(TsdbOptions *ret_options)
+{
+    *ret_options = (TsdbOptions){
+        .fs = &fs_system,
+        .clock = &clock_system,
+        .min_block_ms = 2 * HOUR_MS,
+        .max_block_ms = 36 * HOUR_MS, // a tenth of the retention
+        .retention_ms = 15 * 24 * HOUR_MS,
+        .wal_segment_bytes = UINT64_C(128) << 20,
+        .wal_compression = TSDB_COMPRESSION_SNAPPY,
+        .wal_sync = TSDB_SYNC_INTERVAL,
+        .wal_sync_interval_ms = 5000,
+        .samples_per_chunk = 120,
+    };
+}
+
+// Reading
+
+static TsdbBlocks blocks_in(Tsdb *tsdb, int64_t min_t_ms, int64_t max_t_ms)
+{
+    TsdbBlocks blocks = tsdb_blocks_take(tsdb);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < blocks.count; i++) {
+        const BlockMeta *meta = block_meta(blocks.items[i]);
+        if (meta->min_t_ms <= max_t_ms && meta->max_t_ms > min_t_ms)
+            blocks.items[kept++] = blocks.items[i];
+        else
+            block_unref(blocks.items[i]);
+    }
+    blocks.count = kept;
+    return blocks;
+}
+
+// The head's view first, the blocks after it: what moves from one to the other meanwhile is then seen twice, never missed.
+static bool open_querier(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier, Error *err)
+{
+    Tsdb *tsdb = CONTAINER_OF(source, Tsdb, source);
+    Source *head = head_source(tsdb->head);
+    Querier *querier;
+
+    if (!head->open(head, min_t_ms, max_t_ms, &querier, err))
+        return false;
+    TsdbBlocks blocks = blocks_in(tsdb, min_t_ms, max_t_ms);
+    if (blocks.count)
+        querier = merge_querier_new(querier, blocks.items, blocks.count, min_t_ms, max_t_ms);
+    tsdb_blocks_give(&blocks);
+    *ret_querier = querier;
+    return true;
+}
+
+// Maintenance
+
+static void compact_and_log(Tsdb *tsdb)
+{
+    Error err = {0};
+
+    lock_take(&tsdb->work_lock);
+    bool ok = tsdb_compact_locked(tsdb, &err);
+    lock_give(&tsdb->work_lock);
+    if (ok || err.code == ERR_CANCELED)
+        return;
+    tsdb_count(&tsdb->counters.compactions_failed);
+    log_error("compaction failed, retrying", KV("err", &err));
+}
+
+static void sync_and_log(Tsdb *tsdb)
+{
+    Error err = {0};
+
+    if (!head_sync(tsdb->head, &err))
+        log_error("log cannot be synced, retrying", KV("err", &err));
+}
+
+// Sleeps until the next deed or the end. False at the end.
+static bool maintenance_sleep(Tsdb *tsdb, int64_t ms)
+{
+    lock_take(&tsdb->maintenance_lock);
+    if (!tsdb->stop && !tsdb->triggered)
+        (void)condition_wait_ms(&tsdb->wake, &tsdb->maintenance_lock, ms);
+    bool stop = tsdb->stop;
+    lock_give(&tsdb->maintenance_lock);
+    return !stop;
+}
+
+static void run_maintenance(void *arg)
+{
+    Tsdb *tsdb = (Tsdb *)arg;
+    bool syncs = tsdb->options.wal_sync == TSDB_SYNC_INTERVAL && tsdb->options.wal_sync_interval_ms > 0;
+    int64_t step_ms = syncs ? MIN(tsdb->options.wal_sync_interval_ms, MINUTE_MS) : MINUTE_MS;
+    int64_t next_ns = clock_mono_ns(&clock_system) + MINUTE_MS * INT64_C(1000000);
+
+    while (maintenance_sleep(tsdb, step_ms)) {
+        if (syncs)
+            sync_and_log(tsdb);
+        if (clock_mono_ns(&clock_system) < next_ns)
+            continue;
+        compact_and_log(tsdb);
+        next_ns = clock_mono_ns(&clock_system) + MINUTE_MS * INT64_C(1000000);
+    }
+}
+
+bool tsdb_compact(Tsdb *tsdb, Error *err)
+{
+    lock_take(&tsdb->work_lock);
+    bool ok = tsdb_compact_locked(tsdb, err);
+    lock_give(&tsdb->work_lock);
+    if (!ok)
+        tsdb_count(&tsdb->counters.compactions_failed);
+    return ok;
+}
+
+// Opening and closing
+
+static bool check_options(const TsdbOptions *o, Error *err)
+{
+    if (o->min_block_ms <= 0 || o->max_block_ms < o->min_block_ms)
+        return error_set(err, ERR_INVALID, "the largest block must not be smaller than the smallest, and that above 0");
+    if (o->samples_per_chunk < 1 || o->samples_per_chunk > 65535)
+        return error_set(err, ERR_INVALID, "samples per chunk must lie between 1 and 65535");
+    if (o->wal_segment_bytes < 32768 || o->wal_segment_bytes % 32768 != 0)
+        return error_set(err, ERR_INVALID, "a log segment must be a multiple of 32 KiB");
+    return true;
+}
+
+static bool take_dir(Tsdb *tsdb, Error *err)
+{
+    if (!fs_make_dirs(tsdb->options.fs, tsdb->options.dir, err))
+        return false;
+    tsdb->counters.clean_start = -1;
+    if (tsdb->options.no_lockfile)
+        return true;
+    if (!dir_lock_take(tsdb->options.dir, &tsdb->dir_lock, err))
+        return false;
+    tsdb->counters.clean_start = tsdb->dir_lock.replaced ? 0 : 1;
+    if (tsdb->dir_lock.replaced)
+        log_warn("a lock file was left by a process that did not end cleanly, replacing it", KV("dir", tsdb->options.dir));
+    return true;
+}
+
+static bool load_blocks(Tsdb *tsdb, Error *err)
+{
+    lock_take(&tsdb->work_lock);
+    bool ok = tsdb_remove_leftovers(tsdb, err) && tsdb_reload(tsdb, err);
+    lock_give(&tsdb->work_lock);
+    return ok;
+}
+
+// In-order samples older than the newest block of such ones have had their block.
+static int64_t in_order_end(const Tsdb *tsdb)
+{
+    int64_t end = INT64_MIN;
+
+    for (size_t i = 0; i < tsdb->block_count; i++)
+        if (!block_meta_has_hint(block_meta(tsdb->blocks[i]), BLOCK_HINT_OUT_OF_ORDER))
+            end = MAX(end, block_meta(tsdb->blocks[i])->max_t_ms);
+    return end;
+}
+
+static bool open_head(Tsdb *tsdb, Error *err)
+{
+    const TsdbOptions *o = &tsdb->options;
+    HeadOptions options = {
+        .dir = o->dir,
+        .fs = o->fs,
+        .clock = o->clock,
+        .min_block_ms = o->min_block_ms,
+        .out_of_order_window_ms = o->out_of_order_window_ms,
+        .min_valid_t_ms = in_order_end(tsdb),
+        .wal_segment_bytes = o->wal_segment_bytes,
+        .wal_compression = o->wal_compression,
+        .wal_sync = o->wal_sync,
+        .samples_per_chunk = o->samples_per_chunk,
+        .max_exemplars = o->max_exemplars,
+    };
+    return head_open(&options, &tsdb->head, err);
+}
+
+static void tsdb_free(Tsdb *tsdb)
+{
+    TsdbBlocks blocks = {tsdb->blocks, tsdb->block_count};
+
+    head_close(tsdb->head);
+    tsdb_blocks_give(&blocks);
+    dir_lock_give(&tsdb->dir_lock);
+    free(tsdb->corrupt);
+    lock_deinit(&tsdb->work_lock);
+    lock_deinit(&tsdb->list_lock);
+    lock_deinit(&tsdb->maintenance_lock);
+    condition_deinit(&tsdb->wake);
+    arena_deinit(&tsdb->arena);
+    free(tsdb);
+}
+
+bool tsdb_open(const TsdbOptions *options, Tsdb **ret_tsdb, Error *err)
+{
+    if (!check_options(options, err))
+        return error_context(err, "storage");
+    Tsdb *tsdb = X_NEW(Tsdb);
+
+    tsdb->options = *options;
+    tsdb->options.dir = arena_str(&tsdb->arena, options->dir);
+    tsdb->blocks_dir = tsdb->options.dir;
+    tsdb->dir_lock = (DirLock)DIR_LOCK_NONE;
+    tsdb->source.open = open_querier;
+    tsdb->retention_ms = options->retention_ms;
+    tsdb->retention_bytes = options->retention_bytes;
+    lock_init(&tsdb->work_lock, "tsdb.work", TSDB_WORK_RANK);
+    lock_init(&tsdb->list_lock, "tsdb.list", TSDB_LIST_RANK);
+    lock_init(&tsdb->maintenance_lock, "tsdb.maintenance", TSDB_MAINTENANCE_RANK);
+    condition_init(&tsdb->wake);
+    if (!take_dir(tsdb, err) || !load_blocks(tsdb, err) || !open_head(tsdb, err) ||
+        !thread_start(&tsdb->maintenance, "tsdb", run_maintenance, tsdb, err)) {
+        tsdb_free(tsdb);
+        return error_context(err, "storage");
+    }
+    tsdb_metrics_register(tsdb);
+    *ret_tsdb = tsdb;
+    return true;
+}
+
+void tsdb_close(Tsdb *tsdb)
+{
+    if (!tsdb)
+        return;
+    lock_take(&tsdb->maintenance_lock);
+    __atomic_store_n(&tsdb->stop, true, __ATOMIC_RELAXED);
+    condition_broadcast(&tsdb->wake);
+    lock_give(&tsdb->maintenance_lock);
+    thread_join(&tsdb->maintenance);
+    tsdb_free(tsdb);
+}
+
+Sink *tsdb_sink(Tsdb *tsdb)
+{
+    return head_sink(tsdb->head);
+}
+
+Source *tsdb_source(Tsdb *tsdb)
+{
+    return &tsdb->source;
+}
+
+void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes, int64_t out_of_order_window_ms)
+{
+    lock_take(&tsdb->list_lock);
+    tsdb->retention_ms = retention_ms;
+    tsdb->retention_bytes = retention_bytes;
+    lock_give(&tsdb->list_lock);
+    head_reconfigure(tsdb->head, out_of_order_window_ms);
+}
+
+// Views of what is there
+
+void tsdb_stats(Tsdb *tsdb, size_t limit, Arena *arena, TsdbStats *ret_stats)
+{
+    head_stats(tsdb->head, limit, arena, ret_stats);
+}
+
+void tsdb_blocks_json(Tsdb *tsdb, JsonWriter *json)
+{
+    TsdbBlocks all = tsdb_blocks_take(tsdb);
+
+    json_array(json);
+    for (size_t i = 0; i < all.count; i++) {
+        BlockMeta meta = *block_meta(all.items[i]);
+        meta.stats.tombstones = block_tombstone_count(all.items[i]);
+        block_meta_print(&meta, json);
+    }
+    json_array_end(json);
+    tsdb_blocks_give(&all);
+}
+
+bool tsdb_time_range(Tsdb *tsdb, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms)
+{
+    int64_t min_t_ms = INT64_MAX, max_t_ms = INT64_MIN;
+    bool any = head_time_range_all(tsdb->head, &min_t_ms, &max_t_ms);
+    TsdbBlocks all = tsdb_blocks_take(tsdb);
+
+    if (!any) {
+        min_t_ms = INT64_MAX;
+        max_t_ms = INT64_MIN;
+    }
+    for (size_t i = 0; i < all.count; i++) {
+        min_t_ms = MIN(min_t_ms, block_meta(all.items[i])->min_t_ms);
+        max_t_ms = MAX(max_t_ms, block_meta(all.items[i])->max_t_ms - 1);
+        any = true;
+    }
+    tsdb_blocks_give(&all);
+    if (!any)
+        return false;
+    *ret_min_t_ms = min_t_ms;
+    *ret_max_t_ms = max_t_ms;
+    return true;
+}
+
+bool tsdb_metadata(Tsdb *tsdb, Str metric_name, Arena *arena, Metadata *ret_metadata)
+{
+    return head_metadata(tsdb->head, metric_name, arena, ret_metadata);
+}
+
+bool tsdb_exemplars(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
+                    TsdbExemplars *ret_exemplars, Error *err)
+{
+    return head_exemplars(tsdb->head, matchers, count, min_t_ms, max_t_ms, arena, ret_exemplars, err);
+}

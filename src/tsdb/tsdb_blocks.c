@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of blocks: what is on disk, what is open, what has had its time.
+#include "base/log.h"
+#include "tsdb/tsdb_internal.h"
+
+#include <stdlib.h>
+
+TsdbBlocks tsdb_blocks_take(Tsdb *tsdb)
+{
+    TsdbBlocks blocks;
+
+    lock_take(&tsdb->list_lock);
+    blocks.count = tsdb->block_count;
+    blocks.items = X_ARRAY(Block *, blocks.count + 1);
+    for (size_t i = 0; i < blocks.count; i++)
+        blocks.items[i] = block_ref(tsdb->blocks[i]);
+    lock_give(&tsdb->list_lock);
+    return blocks;
+}
+
+void tsdb_blocks_give(TsdbBlocks *blocks)
+{
+    for (size_t i = 0; i < blocks->count; i++)
+        block_unref(blocks->items[i]);
+    free(blocks->items);
+    *blocks = (TsdbBlocks){NULL, 0};
+}
+
+static int compare_blocks(const void *a, const void *b)
+{
+    const BlockMeta *x = block_meta(*(Block *const *)a), *y = block_meta(*(Block *const *)b);
+
+    if (x->min_t_ms != y->min_t_ms)
+        return x->min_t_ms < y->min_t_ms ? -1 : 1;
+    return memcmp(x->ulid.text, y->ulid.text, ULID_CHARS);
+}
+
+static void swap_list(Tsdb *tsdb, TsdbBlocks *blocks)
+{
+    if (blocks->count)
+        qsort(blocks->items, blocks->count, sizeof(Block *), compare_blocks);
+    lock_take(&tsdb->list_lock);
+    TsdbBlocks old = {tsdb->blocks, tsdb->block_count};
+    tsdb->blocks = blocks->items;
+    tsdb->block_count = blocks->count;
+    lock_give(&tsdb->list_lock);
+    tsdb_blocks_give(&old);
+    *blocks = (TsdbBlocks){NULL, 0};
+}
+
+static Block *find_open(const TsdbBlocks *blocks, const Ulid *ulid)
+{
+    for (size_t i = 0; i < blocks->count; i++)
+        if (ulid_equal(&block_meta(blocks->items[i])->ulid, ulid))
+            return blocks->items[i];
+    return NULL;
+}
+
+static bool was_told(const Tsdb *tsdb, Str name)
+{
+    for (size_t i = 0; i < tsdb->corrupt_count; i++)
+        if (str_equal(tsdb->corrupt[i], name))
+            return true;
+    return false;
+}
+
+// A block that cannot be read stays where it is, for somebody to look at.
+static void tell_corrupt(Tsdb *tsdb, Str name, const Error *why)
+{
+    if (was_told(tsdb, name))
+        return;
+    log_error("block cannot be read, ignoring", KV("block", name), KV("err", why));
+    tsdb->corrupt = (Str *)x_realloc(tsdb->corrupt, (tsdb->corrupt_count + 1) * sizeof(Str));
+    tsdb->corrupt[tsdb->corrupt_count++] = arena_str(&tsdb->arena, name);
+    __atomic_store_n(&tsdb->counters.blocks_corrupt, tsdb->corrupt_count, __ATOMIC_RELAXED);
+}
+
+static bool is_parent(const TsdbBlocks *blocks, const Ulid *ulid)
+{
+    for (size_t i = 0; i < blocks->count; i++) {
+        const BlockMeta *meta = block_meta(blocks->items[i]);
+        for (size_t k = 0; k < meta->parent_count; k++)
+            if (ulid_equal(&meta->parents[k].ulid, ulid))
+                return true;
+    }
+    return false;
+}
+
+// Renames first: a folder half removed must not be taken for a block at the next start.
+static bool remove_block_dir(Tsdb *tsdb, Str dir, Error *err)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Str doomed = arena_printf(&arena, STR_FMT ".tmp-for-deletion", STR_ARG(dir));
+
+    return fs_rename(tsdb->options.fs, dir, doomed, err) && fs_remove_tree(tsdb->options.fs, doomed, err);
+}
+
+// Blocks whose samples are all in a newer one are not shown and their folders go.
+static void drop_parents(Tsdb *tsdb, TsdbBlocks *blocks)
+{
+    size_t kept = 0;
+
+    bool *gone = X_ARRAY(bool, blocks->count + 1);
+    for (size_t i = 0; i < blocks->count; i++)
+        gone[i] = is_parent(blocks, &block_meta(blocks->items[i])->ulid);
+    for (size_t i = 0; i < blocks->count; i++) {
+        Error err = {0};
+        if (!gone[i]) {
+            blocks->items[kept++] = blocks->items[i];
+            continue;
+        }
+        if (!remove_block_dir(tsdb, block_dir(blocks->items[i]), &err))
+            log_warn("block that was compacted cannot be removed, retrying", KV("err", &err));
+        block_unref(blocks->items[i]);
+    }
+    blocks->count = kept;
+    free(gone);
+}
+
+static bool open_listed(Tsdb *tsdb, const FsList *list, TsdbBlocks *found, Error *err)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    TsdbBlocks open = tsdb_blocks_take(tsdb);
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < list->count; i++) {
+        Ulid ulid;
+        Error why = {0};
+        if (!list->entries[i].is_dir || !ulid_parse(list->entries[i].name, &ulid))
+            continue;
+        Block *block = find_open(&open, &ulid);
+        if (block) {
+            found->items[found->count++] = block_ref(block);
+            continue;
+        }
+        Str dir = fs_join(&arena, tsdb->blocks_dir, list->entries[i].name);
+        if (block_open(tsdb->options.fs, dir, &block, &why))
+            found->items[found->count++] = block;
+        else if (why.code == ERR_CORRUPT || why.code == ERR_NOT_FOUND || why.code == ERR_INVALID)
+            tell_corrupt(tsdb, list->entries[i].name, &why);
+        else
+            ok = error_set(err, why.code, "%s", why.text);
+    }
+    tsdb_blocks_give(&open);
+    return ok;
+}
+
+bool tsdb_reload(Tsdb *tsdb, Error *err)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    TsdbBlocks found = {NULL, 0};
+    FsList list;
+
+    tsdb_count(&tsdb->counters.reloads);
+    bool ok = fs_list(tsdb->options.fs, tsdb->blocks_dir, &arena, &list, err);
+    if (ok) {
+        found.items = X_ARRAY(Block *, list.count + 1);
+        ok = open_listed(tsdb, &list, &found, err);
+    }
+    if (!ok) {
+        tsdb_blocks_give(&found);
+        tsdb_count(&tsdb->counters.reloads_failed);
+        return error_context(err, "reload of blocks");
+    }
+    drop_parents(tsdb, &found);
+    swap_list(tsdb, &found);
+    return true;
+}
+
+bool tsdb_drop_block(Tsdb *tsdb, Block *block, Error *err)
+{
+    TsdbBlocks rest = tsdb_blocks_take(tsdb);
+    size_t kept = 0;
+
+    if (!remove_block_dir(tsdb, block_dir(block), err)) {
+        tsdb_blocks_give(&rest);
+        return false;
+    }
+    for (size_t i = 0; i < rest.count; i++) {
+        if (rest.items[i] == block)
+            block_unref(block);
+        else
+            rest.items[kept++] = rest.items[i];
+    }
+    rest.count = kept;
+    swap_list(tsdb, &rest);
+    return true;
+}
+
+bool tsdb_remove_leftovers(Tsdb *tsdb, Error *err)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    FsList list;
+
+    if (!fs_list(tsdb->options.fs, tsdb->blocks_dir, &arena, &list, err))
+        return false;
+    for (size_t i = 0; i < list.count; i++) {
+        Str name = list.entries[i].name;
+        Ulid ulid;
+        bool is_ours = str_ends_with(name, S(".tmp-for-creation")) || str_ends_with(name, S(".tmp-for-deletion"));
+        if (!is_ours || !list.entries[i].is_dir || !ulid_parse(str_sub(name, 0, ULID_CHARS), &ulid))
+            continue;
+        log_info("removing what was left half made", KV("name", name));
+        if (!fs_remove_tree(tsdb->options.fs, fs_join(&arena, tsdb->blocks_dir, name), err))
+            return false;
+    }
+    return true;
+}

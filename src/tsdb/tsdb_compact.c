@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the maintenance thread does: head to blocks, blocks to larger blocks, old blocks away.
+#include "base/log.h"
+#include "tsdb/tsdb_internal.h"
+
+#include <stdlib.h>
+
+static bool is_stopping(Tsdb *tsdb)
+{
+    return __atomic_load_n(&tsdb->stop, __ATOMIC_RELAXED);
+}
+
+static int64_t align_down(int64_t t, int64_t range)
+{
+    int64_t rest = t % range;
+    return t - (rest < 0 ? rest + range : rest);
+}
+
+static void observe_seconds(Tsdb *tsdb, int64_t from_mono_ns)
+{
+    if (tsdb->compaction_seconds)
+        histogram_observe(histogram_of(tsdb->compaction_seconds, NULL),
+                          (double)(clock_mono_ns(tsdb->options.clock) - from_mono_ns) / 1e9);
+}
+
+typedef bool (*HeadWriteFn)(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer, Error *err);
+
+// One block of what the head has between both times (the latter exclusive), and makes it readable.
+static bool write_head_block(Tsdb *tsdb, HeadWriteFn write, int64_t min_t_ms, int64_t max_t_ms, bool out_of_order, Error *err) REQUIRES(tsdb->work_lock)
+{
+    int64_t started_ns = clock_mono_ns(tsdb->options.clock);
+    BlockWriter *writer;
+    bool made = false;
+    BlockWriterOptions options = {
+        .fs = tsdb->options.fs,
+        .dir = tsdb->blocks_dir,
+        .ulid = ulid_new(clock_now_ms(tsdb->options.clock)),
+        .min_t_ms = min_t_ms,
+        .max_t_ms = max_t_ms,
+        .level = 1,
+        .from_out_of_order = out_of_order,
+    };
+
+    tsdb_count(&tsdb->counters.compactions);
+    if (!block_writer_open(&options, &writer, err))
+        return false;
+    if (!write(tsdb->head, min_t_ms, max_t_ms, writer, err)) {
+        block_writer_abort(writer);
+        return false;
+    }
+    if (!block_writer_finish(writer, &made, err))
+        return false;
+    if (!made)
+        return true;
+    if (!tsdb_reload(tsdb, err))
+        return false;
+    observe_seconds(tsdb, started_ns);
+    log_info("wrote block of the head", KV("block", ulid_str(&options.ulid)), KV("min_t_ms", min_t_ms), KV("max_t_ms", max_t_ms),
+             KV("out_of_order", out_of_order), KV("took_ms", (clock_mono_ns(tsdb->options.clock) - started_ns) / 1000000));
+    return true;
+}
+
+// In-order samples. The head is cut only when the block is readable.
+static bool compact_head(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
+{
+    int64_t min_t_ms, max_t_ms;
+
+    while (!is_stopping(tsdb) && head_compactable(tsdb->head, &min_t_ms, &max_t_ms)) {
+        tsdb_count(&tsdb->counters.compactions_triggered);
+        if (!write_head_block(tsdb, head_write_block, min_t_ms, max_t_ms, false, err) ||
+            !head_truncate(tsdb->head, max_t_ms, err))
+            return error_context(err, "head to block");
+    }
+    return true;
+}
+
+static bool write_out_of_order(Tsdb *tsdb, int64_t min_t_ms, int64_t max_t_ms, Error *err) REQUIRES(tsdb->work_lock)
+{
+    int64_t range = tsdb->options.min_block_ms;
+
+    for (int64_t t = align_down(min_t_ms, range); t <= max_t_ms; t += range)
+        if (!write_head_block(tsdb, head_write_out_of_order_block, t, t + range, true, err))
+            return false;
+    return true;
+}
+
+static bool compact_out_of_order(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
+{
+    int64_t min_t_ms, max_t_ms;
+    bool any = false;
+
+    if (!head_out_of_order_begin(tsdb->head, &any, &min_t_ms, &max_t_ms, err))
+        return error_context(err, "out-of-order samples to block");
+    if (!any)
+        return true;
+    tsdb_count(&tsdb->counters.compactions_triggered);
+    bool ok = write_out_of_order(tsdb, min_t_ms, max_t_ms, err);
+    Error second = {0};
+    if (!head_out_of_order_finish(tsdb->head, ok, ok ? err : &second))
+        ok = false;
+    return ok || error_context(err, "out-of-order samples to block");
+}
+
+// A block that cannot be compacted is marked so that the others go on.
+static void mark_failed(Tsdb *tsdb, Block *const *blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        BlockMeta meta = *block_meta(blocks[i]);
+        Error err = {0};
+        meta.failed = true;
+        if (!meta.has_foreign && !block_meta_write(tsdb->options.fs, block_dir(blocks[i]), &meta, &err))
+            log_warn("block cannot be marked as failed, ignoring", KV("err", &err));
+    }
+}
+
+// Without a sample left in them, nothing takes their place.
+static bool drop_all(Tsdb *tsdb, Block *const *blocks, size_t count, Error *err) REQUIRES(tsdb->work_lock)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!tsdb_drop_block(tsdb, blocks[i], err))
+            return false;
+    return true;
+}
+
+static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool overlapping, Error *err) REQUIRES(tsdb->work_lock)
+{
+    int64_t started_ns = clock_mono_ns(tsdb->options.clock);
+    Ulid ulid = ulid_new(clock_now_ms(tsdb->options.clock));
+    bool made = false;
+
+    tsdb_count(&tsdb->counters.compactions);
+    if (overlapping)
+        tsdb_count(&tsdb->counters.vertical_compactions);
+    if (!compact_blocks(tsdb->options.fs, tsdb->blocks_dir, blocks, count, ulid, (size_t)tsdb->options.samples_per_chunk,
+                        &tsdb->stop, &made, err)) {
+        if (err->code == ERR_CORRUPT)
+            mark_failed(tsdb, blocks, count);
+        return false;
+    }
+    // The new block names the old ones as its parents: loading it puts them aside.
+    if (made ? !tsdb_reload(tsdb, err) : !drop_all(tsdb, blocks, count, err))
+        return false;
+    observe_seconds(tsdb, started_ns);
+    log_info("compacted blocks", KV("block", made ? ulid_str(&ulid) : S("none")), KV("blocks", count),
+             KV("took_ms", (clock_mono_ns(tsdb->options.clock) - started_ns) / 1000000));
+    return true;
+}
+
+// One round of planning and merging. *ret_more: there may be another.
+static bool compact_once(Tsdb *tsdb, bool *ret_more, Error *err) REQUIRES(tsdb->work_lock)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    int64_t ranges[COMPACT_RANGES_MAX];
+    size_t range_count = compact_ranges(tsdb->options.min_block_ms, tsdb->options.max_block_ms, ranges);
+    TsdbBlocks all = tsdb_blocks_take(tsdb);
+    BlockMeta *metas = ARENA_ARRAY(&arena, BlockMeta, all.count);
+    const BlockMeta **pointers = ARENA_ARRAY(&arena, const BlockMeta *, all.count);
+    bool ok = true;
+
+    for (size_t i = 0; i < all.count; i++) {
+        metas[i] = *block_meta(all.items[i]);
+        metas[i].stats.tombstones = block_tombstone_count(all.items[i]);
+        pointers[i] = &metas[i];
+    }
+    CompactPlan plan = compact_plan(pointers, all.count, ranges, range_count, &arena);
+    *ret_more = plan.count > 0;
+    if (plan.count) {
+        Block **chosen = ARENA_ARRAY(&arena, Block *, plan.count);
+        for (size_t i = 0; i < plan.count; i++)
+            chosen[i] = all.items[plan.indices[i]];
+        ok = merge_blocks(tsdb, chosen, plan.count, plan.overlapping, err);
+    }
+    tsdb_blocks_give(&all);
+    return ok;
+}
+
+// Retention
+
+static uint64_t bytes_beside_blocks(Tsdb *tsdb)
+{
+    HeadCounters c;
+
+    head_counters(tsdb->head, &c);
+    return c.wal_bytes + c.wbl_bytes + c.chunks_head_bytes;
+}
+
+static int compare_ends(const void *a, const void *b)
+{
+    int64_t x = block_meta(*(Block *const *)a)->max_t_ms, y = block_meta(*(Block *const *)b)->max_t_ms;
+    return (x > y) - (x < y);
+}
+
+static bool apply_retention(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    TsdbBlocks all = tsdb_blocks_take(tsdb);
+    RetentionBlock *rows = ARENA_ARRAY(&arena, RetentionBlock, all.count);
+    bool ok = true;
+
+    lock_take(&tsdb->list_lock);
+    RetentionLimits limits = {tsdb->retention_ms, tsdb->retention_bytes};
+    lock_give(&tsdb->list_lock);
+    if (all.count)
+        qsort(all.items, all.count, sizeof(Block *), compare_ends);
+    for (size_t i = 0; i < all.count; i++)
+        rows[i] = (RetentionBlock){block_meta(all.items[i])->max_t_ms, block_bytes(all.items[i])};
+    RetentionChoice choice = retention_choose(rows, all.count, limits, bytes_beside_blocks(tsdb));
+    if (choice.by_time)
+        tsdb_count(&tsdb->counters.time_retentions);
+    if (choice.by_size > choice.by_time)
+        tsdb_count(&tsdb->counters.size_retentions);
+    for (size_t i = 0; ok && i < choice.by_size; i++) {
+        log_info("removing block by retention", KV("block", ulid_str(&block_meta(all.items[i])->ulid)),
+                 KV("reason", i < choice.by_time ? "time" : "size"));
+        ok = tsdb_drop_block(tsdb, all.items[i], err);
+    }
+    tsdb_blocks_give(&all);
+    return ok || error_context(err, "retention");
+}
+
+bool tsdb_compact_locked(Tsdb *tsdb, Error *err)
+{
+    bool more = true;
+
+    if (!compact_head(tsdb, err) || !compact_out_of_order(tsdb, err))
+        return false;
+    while (more && !is_stopping(tsdb))
+        if (!compact_once(tsdb, &more, err))
+            return error_context(err, "compaction");
+    return apply_retention(tsdb, err);
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// tsdb_internal.h: what the tsdb_*.c files share. For nobody else.
+#pragma once
+
+#include "base/lock.h"
+#include "base/thread.h"
+#include "tsdb/block.h"
+#include "tsdb/compact.h"
+#include "tsdb/dir_lock.h"
+#include "tsdb/head.h"
+#include "tsdb/retention.h"
+#include "tsdb/tsdb.h"
+
+// Ranks; those of the head lie between 300 and 379.
+enum {
+    TSDB_MAINTENANCE_RANK = 250,
+    TSDB_WORK_RANK = 260,
+    TSDB_LIST_RANK = 290,
+};
+
+typedef struct TsdbCounters {
+    uint64_t compactions, compactions_failed, compactions_triggered, vertical_compactions;
+    uint64_t reloads, reloads_failed;
+    uint64_t time_retentions, size_retentions;
+    uint64_t blocks_corrupt; // not loaded
+    int clean_start;
+} TsdbCounters;
+
+struct Tsdb {
+    Arena arena;
+    TsdbOptions options; // its strings live in the arena
+    Str blocks_dir;
+    DirLock dir_lock;
+    Head *head;
+    Source source;
+    Family *compaction_seconds; // NULL: no registry
+
+    // One at a time: compaction, retention, deletion, snapshot.
+    Lock work_lock;
+
+    Lock list_lock;
+    Block **blocks; // GUARDED_BY(list_lock): by min time, then name
+    size_t block_count;
+    Str *corrupt; // GUARDED_BY(work_lock): names of blocks that were told of already
+    size_t corrupt_count;
+    int64_t retention_ms;     // GUARDED_BY(list_lock)
+    uint64_t retention_bytes; // GUARDED_BY(list_lock)
+    TsdbCounters counters;    // atomic
+
+    Lock maintenance_lock;
+    Condition wake;
+    bool stop; // atomic
+    bool triggered; // GUARDED_BY(maintenance_lock)
+    Thread maintenance;
+};
+
+static inline void tsdb_count(uint64_t *counter)
+{
+    __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
+}
+
+// References to all blocks now; on the heap.
+typedef struct TsdbBlocks {
+    Block **items;
+    size_t count;
+} TsdbBlocks;
+
+TsdbBlocks tsdb_blocks_take(Tsdb *tsdb);
+void tsdb_blocks_give(TsdbBlocks *blocks);
+
+// Looks at the folder: opens what is new, forgets what is gone, removes what newer blocks were made of.
+bool tsdb_reload(Tsdb *tsdb, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);
+// Forgets the block and removes its folder.
+bool tsdb_drop_block(Tsdb *tsdb, Block *block, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);
+// Removes what a crash left half made.
+bool tsdb_remove_leftovers(Tsdb *tsdb, Error *err) MUST_CHECK;
+
+// All that the maintenance thread does.
+bool tsdb_compact_locked(Tsdb *tsdb, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);
+
+void tsdb_metrics_register(Tsdb *tsdb);
