@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tsdb/head_exemplars.h"
+
+#include "base/lock.h"
+#include "base/number.h"
+#include "tsdb/ref_map.h"
+
+#include <stdlib.h>
+
+typedef struct ExemplarSeries {
+    Arena arena; // owns the labels
+    Labels labels;
+    size_t newest; // 1 + place in the ring
+    size_t count;
+} ExemplarSeries;
+
+typedef struct ExemplarSlot {
+    uint64_t ref; // 0: empty
+    Exemplar exemplar;
+    void *memory; // of its labels
+} ExemplarSlot;
+
+struct HeadExemplars {
+    Lock lock;
+    ExemplarSlot *ring;
+    size_t size;
+    size_t next;
+    size_t count;
+    RefMap series; // ref to ExemplarSeries
+};
+
+HeadExemplars *head_exemplars_new(uint64_t max)
+{
+    HeadExemplars *store = X_NEW(HeadExemplars);
+    lock_init(&store->lock, "head exemplars", 370);
+    store->size = (size_t)max;
+    store->ring = X_ARRAY(ExemplarSlot, store->size);
+    return store;
+}
+
+static void free_series(ExemplarSeries *series)
+{
+    arena_deinit(&series->arena);
+    free(series);
+}
+
+void head_exemplars_free(HeadExemplars *store)
+{
+    if (!store)
+        return;
+    for (size_t i = 0; i < store->size; i++)
+        free(store->ring[i].memory);
+    for (size_t i = 0; i < store->series.size; i++)
+        if (store->series.entries[i].ref)
+            free_series((ExemplarSeries *)(uintptr_t)store->series.entries[i].value);
+    ref_map_deinit(&store->series);
+    free(store->ring);
+    lock_deinit(&store->lock);
+    free(store);
+}
+
+// As circularExemplarStorage.validateExemplar: the same one again is silently left out.
+static AppendStatus judge(const HeadExemplars *store, uint64_t ref, const Exemplar *e, int64_t window_ms)
+{
+    const ExemplarSeries *series = ref_map_pointer(&store->series, ref);
+
+    if (!series || !series->newest || store->ring[series->newest - 1].ref != ref)
+        return APPEND_OK;
+    const Exemplar *last = &store->ring[series->newest - 1].exemplar;
+    if (labels_equal(last->labels, e->labels) && double_bits(last->value) == double_bits(e->value) &&
+        (!e->has_t || last->t_ms == e->t_ms))
+        return APPEND_DUPLICATE;
+    if (e->t_ms <= last->t_ms && (uint64_t)last->t_ms - (uint64_t)e->t_ms >= (uint64_t)window_ms)
+        return APPEND_OUT_OF_ORDER;
+    return APPEND_OK;
+}
+
+AppendStatus head_exemplars_judge(HeadExemplars *store, uint64_t ref, const Exemplar *exemplar, int64_t window_ms)
+{
+    lock_take(&store->lock);
+    AppendStatus status = judge(store, ref, exemplar, window_ms);
+    lock_give(&store->lock);
+    return status;
+}
+
+// Pairs and texts in one piece.
+static Labels copy_labels(Labels labels, void **ret_memory)
+{
+    size_t bytes = labels.count * sizeof(Label);
+
+    for (size_t i = 0; i < labels.count; i++)
+        bytes += labels.pairs[i].name.len + labels.pairs[i].value.len;
+    Label *pairs = *ret_memory = x_malloc(MAX(bytes, (size_t)1));
+    char *at = (char *)(pairs + labels.count);
+    for (size_t i = 0; i < labels.count; i++) {
+        const Str parts[] = {labels.pairs[i].name, labels.pairs[i].value};
+        for (size_t k = 0; k < 2; k++) {
+            if (parts[k].len)
+                memcpy(at, parts[k].ptr, parts[k].len);
+            *(k ? &pairs[i].value : &pairs[i].name) = (Str){at, parts[k].len};
+            at += parts[k].len;
+        }
+    }
+    return (Labels){pairs, labels.count};
+}
+
+// Empties a place.
+static void drop(HeadExemplars *store, ExemplarSlot *slot)
+{
+    if (!slot->ref)
+        return;
+    ExemplarSeries *series = ref_map_pointer(&store->series, slot->ref);
+    if (--series->count == 0) {
+        ref_map_remove(&store->series, slot->ref);
+        free_series(series);
+    }
+    free(slot->memory);
+    *slot = (ExemplarSlot){0};
+    store->count--;
+}
+
+bool head_exemplars_add(HeadExemplars *store, uint64_t ref, Labels labels, const Exemplar *exemplar, int64_t window_ms)
+{
+    lock_take(&store->lock);
+    bool good = store->size && judge(store, ref, exemplar, window_ms) == APPEND_OK;
+    ExemplarSlot *slot = store->size ? &store->ring[store->next] : NULL;
+    if (good) {
+        ExemplarSeries *series = ref_map_pointer(&store->series, ref);
+        bool was_there = series != NULL;
+        if (series)
+            series->count++; // so that it does not go with its only exemplar
+        drop(store, slot);
+        if (!series && labels.count) {
+            series = X_NEW(ExemplarSeries);
+            series->labels = labels_copy(&series->arena, labels);
+            series->count = 1;
+            ref_map_put(&store->series, ref, (uint64_t)(uintptr_t)series);
+        }
+        good = was_there || series;
+        if (good) {
+            *slot = (ExemplarSlot){.ref = ref, .exemplar = *exemplar};
+            slot->exemplar.labels = copy_labels(exemplar->labels, &slot->memory);
+            // The newest by time stays where the next one is judged against.
+            if (!series->newest || store->ring[series->newest - 1].ref != ref ||
+                store->ring[series->newest - 1].exemplar.t_ms <= exemplar->t_ms)
+                series->newest = store->next + 1;
+            store->count++;
+            store->next = (store->next + 1) % store->size;
+        }
+    }
+    lock_give(&store->lock);
+    return good;
+}
+
+bool head_exemplars_knows(HeadExemplars *store, uint64_t ref)
+{
+    lock_take(&store->lock);
+    bool knows = ref_map_get(&store->series, ref) != NULL;
+    lock_give(&store->lock);
+    return knows;
+}
+
+typedef struct Found {
+    uint64_t ref;
+    Labels labels;
+    Exemplar *exemplars;
+    size_t count;
+} Found;
+
+static int compare_found(const void *a, const void *b)
+{
+    return labels_compare(((const Found *)a)->labels, ((const Found *)b)->labels);
+}
+
+static int compare_exemplars(const void *a, const void *b)
+{
+    const Exemplar *x = a;
+    const Exemplar *y = b;
+    return (x->t_ms > y->t_ms) - (x->t_ms < y->t_ms);
+}
+
+static void collect(HeadExemplars *store, Found *found, RefMap *places, int64_t min_t_ms, int64_t max_t_ms, Arena *arena)
+{
+    for (size_t i = 0; i < store->size; i++) {
+        const ExemplarSlot *slot = &store->ring[(store->next + i) % store->size];
+        uint64_t *place = slot->ref ? ref_map_get(places, slot->ref) : NULL;
+        if (!place || slot->exemplar.t_ms < min_t_ms || slot->exemplar.t_ms > max_t_ms)
+            continue;
+        Found *f = &found[*place];
+        f->exemplars[f->count] = slot->exemplar;
+        f->exemplars[f->count++].labels = labels_copy(arena, slot->exemplar.labels);
+    }
+}
+
+void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms,
+                           Arena *arena, TsdbExemplars *ret)
+{
+    RefMap places = {0};
+    size_t series_count = 0;
+
+    lock_take(&store->lock);
+    Found *found = ARENA_ARRAY(arena, Found, store->series.count);
+    for (size_t i = 0; i < store->series.size; i++) {
+        RefMapEntry *e = &store->series.entries[i];
+        const ExemplarSeries *series = (const ExemplarSeries *)(uintptr_t)e->value;
+        if (!e->ref || !matchers_match(matchers, count, series->labels))
+            continue;
+        ref_map_put(&places, e->ref, series_count);
+        found[series_count++] = (Found){.ref = e->ref,
+                                        .labels = labels_copy(arena, series->labels),
+                                        .exemplars = ARENA_ARRAY(arena, Exemplar, series->count)};
+    }
+    collect(store, found, &places, min_t_ms, max_t_ms, arena);
+    lock_give(&store->lock);
+    ref_map_deinit(&places);
+    if (series_count)
+        qsort(found, series_count, sizeof *found, compare_found);
+    *ret = (TsdbExemplars){ARENA_ARRAY(arena, Labels, series_count), ARENA_ARRAY(arena, Exemplar *, series_count),
+                           ARENA_ARRAY(arena, size_t, series_count), 0};
+    for (size_t i = 0; i < series_count; i++) {
+        if (!found[i].count)
+            continue;
+        qsort(found[i].exemplars, found[i].count, sizeof(Exemplar), compare_exemplars);
+        ret->series[ret->count] = found[i].labels;
+        ret->exemplars[ret->count] = found[i].exemplars;
+        ret->exemplar_counts[ret->count++] = found[i].count;
+    }
+}
+
+void head_exemplars_count(HeadExemplars *store, uint64_t *ret_exemplars, uint64_t *ret_series)
+{
+    lock_take(&store->lock);
+    *ret_exemplars = store->count;
+    *ret_series = store->series.count;
+    lock_give(&store->lock);
+}
+
+void head_exemplars_each(HeadExemplars *store, void (*each)(void *arg, uint64_t ref, const Exemplar *exemplar), void *arg)
+{
+    lock_take(&store->lock);
+    for (size_t i = 0; i < store->size; i++) {
+        const ExemplarSlot *slot = &store->ring[(store->next + i) % store->size];
+        if (slot->ref)
+            each(arg, slot->ref, &slot->exemplar);
+    }
+    lock_give(&store->lock);
+}

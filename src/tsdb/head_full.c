@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tsdb/head_full.h"
+
+#include <string.h>
+
+#define HEADER_BYTES 4
+
+typedef struct Header {
+    uint16_t used;
+    uint16_t count;
+} Header;
+
+static uint8_t *put_uvarint(uint8_t *at, uint64_t value)
+{
+    while (value >= 0x80) {
+        *at++ = (uint8_t)value | 0x80;
+        value >>= 7;
+    }
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+static uint8_t *put_varint(uint8_t *at, int64_t value)
+{
+    return put_uvarint(at, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
+}
+
+static uint64_t get_uvarint(const uint8_t **at)
+{
+    uint64_t value = 0;
+    unsigned shift = 0;
+    uint8_t byte;
+    do {
+        byte = *(*at)++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        shift += 7;
+    } while (byte & 0x80);
+    return value;
+}
+
+static int64_t get_varint(const uint8_t **at)
+{
+    uint64_t u = get_uvarint(at);
+    return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
+}
+
+static const uint8_t *next(const uint8_t *at, FullChunk *chunk)
+{
+    chunk->ref += (uint64_t)get_varint(&at);
+    chunk->min_t_ms = (int64_t)((uint64_t)chunk->max_t_ms + (uint64_t)get_varint(&at));
+    chunk->max_t_ms = (int64_t)((uint64_t)chunk->min_t_ms + get_uvarint(&at));
+    return at;
+}
+
+static uint8_t *put(uint8_t *at, FullChunk before, FullChunk chunk)
+{
+    at = put_varint(at, (int64_t)(chunk.ref - before.ref));
+    at = put_varint(at, (int64_t)((uint64_t)chunk.min_t_ms - (uint64_t)before.max_t_ms));
+    return put_uvarint(at, (uint64_t)chunk.max_t_ms - (uint64_t)chunk.min_t_ms);
+}
+
+static Header header_of(const Pool *pool, PoolHandle list)
+{
+    Header header = {HEADER_BYTES, 0};
+    if (list)
+        memcpy(&header, pool_at(pool, list), sizeof header);
+    return header;
+}
+
+size_t head_full_count(const Pool *pool, PoolHandle list)
+{
+    return header_of(pool, list).count;
+}
+
+void head_full_decode(const Pool *pool, PoolHandle list, FullChunk *out)
+{
+    Header header = header_of(pool, list);
+    const uint8_t *at = list ? pool_at(pool, list) + HEADER_BYTES : NULL;
+    FullChunk chunk = {0};
+
+    for (size_t i = 0; i < header.count; i++) {
+        at = next(at, &chunk);
+        out[i] = chunk;
+    }
+}
+
+int64_t head_full_first_time(const Pool *pool, PoolHandle list)
+{
+    FullChunk chunk = {0};
+    (void)next(pool_at(pool, list) + HEADER_BYTES, &chunk);
+    return chunk.min_t_ms;
+}
+
+PoolHandle head_full_add(Pool *pool, PoolHandle list, FullChunk chunk)
+{
+    Header header = header_of(pool, list);
+    FullChunk last = {0};
+    uint8_t code[FULL_CHUNK_BYTES_MAX];
+
+    if (header.used > UINT16_MAX - FULL_CHUNK_BYTES_MAX || header.count == UINT16_MAX)
+        return 0;
+    if (header.count) {
+        const uint8_t *at = pool_at(pool, list) + HEADER_BYTES;
+        for (size_t i = 0; i < header.count; i++)
+            at = next(at, &last);
+    }
+    size_t len = (size_t)(put(code, last, chunk) - code);
+    if (!list || header.used + len > pool_size(pool, list))
+        list = pool_grow(pool, list, list ? header.used : 0, (uint32_t)(header.used + len));
+    memcpy(pool_at(pool, list) + header.used, code, len);
+    header.used = (uint16_t)(header.used + len);
+    header.count++;
+    memcpy(pool_at(pool, list), &header, sizeof header);
+    return list;
+}
+
+PoolHandle head_full_replace(Pool *pool, PoolHandle list, const FullChunk *chunks, size_t count)
+{
+    PoolHandle fresh = 0;
+
+    for (size_t i = 0; i < count; i++)
+        fresh = head_full_add(pool, fresh, chunks[i]);
+    pool_free(pool, list);
+    return fresh;
+}

@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: Apache-2.0
+// Queriers of the head.
+#include "tsdb/head_internal.h"
+
+#include <stdlib.h>
+
+#define SELECT_BATCH 256 // series looked at under one hold of the index lock
+
+// --- epochs and waiting ---
+
+void head_read_epochs(Head *head, uint64_t *ret_oldest, uint64_t *ret_newest)
+{
+    uint64_t oldest = UINT64_MAX;
+    uint64_t newest = 0;
+
+    lock_take(&head->readers_lock);
+    for (HeadQuerier *q = head->readers; q; q = q->next) {
+        oldest = MIN(oldest, q->epoch);
+        newest = MAX(newest, q->epoch);
+    }
+    lock_give(&head->readers_lock);
+    *ret_oldest = oldest;
+    *ret_newest = newest;
+}
+
+void head_read_wait(Head *head, uint64_t number, int64_t t_ms)
+{
+    lock_take(&head->readers_lock);
+    for (;;) {
+        bool wait = false;
+        for (HeadQuerier *q = head->readers; q && !wait; q = q->next)
+            wait = q->number <= number && q->min_t_ms < t_ms;
+        if (!wait)
+            break;
+        condition_wait(&head->reader_closed, &head->readers_lock);
+    }
+    lock_give(&head->readers_lock);
+}
+
+// --- one series ---
+
+static void copy_late(const SeriesExtra *extra, uint64_t epoch, Arena *arena, SeriesView *view)
+{
+    view->late = ARENA_ARRAY(arena, OutOfOrderSample, extra->buffer_count);
+    for (uint32_t i = 0; i < extra->buffer_count; i++) {
+        OutOfOrderSample s = extra->buffer[i];
+        if (epoch != UINT64_MAX && (int32_t)(s.epoch - (uint32_t)epoch) > 0)
+            continue;
+        if (s.histogram)
+            s.histogram = histogram_copy(arena, s.histogram);
+        view->late[view->late_count++] = s;
+    }
+    view->late_chunk_count = extra->chunk_count;
+    view->late_chunks = ARENA_ARRAY(arena, OutOfOrderChunk, extra->chunk_count);
+    if (extra->chunk_count)
+        memcpy(view->late_chunks, extra->chunks, extra->chunk_count * sizeof *extra->chunks);
+    view->deleted_count = extra->deleted.count;
+    view->deleted = ARENA_ARRAY(arena, Interval, extra->deleted.count);
+    if (extra->deleted.count)
+        memcpy(view->deleted, extra->deleted.items, extra->deleted.count * sizeof(Interval));
+}
+
+// Decoders read whole words: a few readable bytes behind the end.
+static Str copy_bytes(Arena *arena, const void *bytes, size_t len)
+{
+    char *copy = arena_alloc(arena, len + 16);
+    memcpy(copy, bytes, len);
+    memset(copy + len, 0, 16);
+    return (Str){copy, len};
+}
+
+static void copy_series(Head *head, uint64_t ref, SeriesSlot slot, Series *series, uint64_t epoch, Arena *arena,
+                        SeriesView *view)
+{
+    unsigned flags = series_flags(series);
+    SeriesExtra *extra = head_extra(head, ref, series, false);
+
+    *view = (SeriesView){.visible_t = INT64_MIN};
+    if (flags & SERIES_HAS_SAMPLES)
+        view->visible_t = epoch == UINT64_MAX ? series->xor_state.t_ms : head_undo_time(&head->undo, slot, series, epoch);
+    if (view->visible_t != INT64_MIN) {
+        view->full_count = head_full_count(&head->pool, series->full);
+        view->full = ARENA_ARRAY(arena, FullChunk, view->full_count);
+        head_full_decode(&head->pool, series->full, view->full);
+        if (flags & SERIES_HAS_HISTOGRAM) {
+            Str bytes = chunk_histogram_str(extra->histogram);
+            view->open_encoding = chunk_histogram_encoding(extra->histogram);
+            view->open = copy_bytes(arena, bytes.ptr, bytes.len);
+        } else if (series->chunk) {
+            view->open_encoding = CHUNK_XOR;
+            view->open = copy_bytes(arena, pool_at(&head->pool, series->chunk), chunk_xor_bytes(&series->xor_state));
+        }
+    }
+    if (extra)
+        copy_late(extra, epoch, arena, view);
+}
+
+bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, Arena *arena, SeriesView *ret_view)
+{
+    SeriesSlot slot = series_slot(&head->index.series, ref);
+
+    if (!slot)
+        return false;
+    Series *series = series_at(&head->index.series, slot);
+    Lock *stripe = &head->stripes[series_stripe(ref)];
+    lock_take(stripe);
+    bool ok = series_ref(series) == ref;
+    if (ok)
+        copy_series(head, ref, slot, series, epoch, arena, ret_view);
+    lock_give(stripe);
+    return ok;
+}
+
+static bool read_chunk(Head *head, HeadChunkRef ref, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
+{
+    HeadChunkView chunk;
+
+    if (!head_chunks_read(head->chunks, ref, &chunk, err))
+        return false;
+    bool ok = chunk_decode(chunk.chunk.encoding, chunk.chunk.bytes, min_t_ms, max_t_ms, columns, err);
+    head_chunks_release(&chunk);
+    return ok;
+}
+
+bool head_read_in_order(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns,
+                        Error *err)
+{
+    int64_t max_t = MIN(max_t_ms, view->visible_t);
+
+    if (view->visible_t == INT64_MIN || min_t_ms > max_t)
+        return true;
+    for (size_t i = 0; i < view->full_count; i++) {
+        FullChunk full = view->full[i];
+        if (full.max_t_ms < min_t_ms || full.min_t_ms > max_t)
+            continue;
+        if (!read_chunk(head, full.ref, min_t_ms, max_t, columns, err))
+            return false;
+    }
+    return !view->open.len || chunk_decode(view->open_encoding, view->open, min_t_ms, max_t, columns, err);
+}
+
+static void add_late(const OutOfOrderSample *s, ChunkColumns *columns)
+{
+    bool with_histograms = s->histogram || columns->columns.histograms;
+
+    chunk_columns_reserve(columns, 1, with_histograms);
+    SampleColumns *c = &columns->columns;
+    c->t_ms[c->count] = s->t_ms;
+    c->value[c->count] = s->value;
+    if (c->histograms)
+        c->histograms[c->count] = s->histogram;
+    c->count++;
+}
+
+bool head_read_late(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
+{
+    for (size_t i = 0; i < view->late_chunk_count; i++) {
+        OutOfOrderChunk chunk = view->late_chunks[i];
+        if (chunk.max_t_ms < min_t_ms || chunk.min_t_ms > max_t_ms)
+            continue;
+        if (!read_chunk(head, chunk.ref, min_t_ms, max_t_ms, columns, err))
+            return false;
+    }
+    for (size_t i = 0; i < view->late_count; i++)
+        if (view->late[i].t_ms >= min_t_ms && view->late[i].t_ms <= max_t_ms)
+            add_late(&view->late[i], columns);
+    return true;
+}
+
+void head_read_drop_deleted(const SeriesView *view, SampleColumns *columns)
+{
+    size_t kept = 0;
+    size_t next = 0;
+
+    if (!view->deleted_count)
+        return;
+    for (size_t i = 0; i < columns->count; i++) {
+        int64_t t = columns->t_ms[i];
+        while (next < view->deleted_count && view->deleted[next].max_t_ms < t)
+            next++;
+        if (next < view->deleted_count && view->deleted[next].min_t_ms <= t)
+            continue;
+        columns->t_ms[kept] = t;
+        columns->value[kept] = columns->value[i];
+        if (columns->histograms)
+            columns->histograms[kept] = columns->histograms[i];
+        kept++;
+    }
+    columns->count = kept;
+}
+
+static bool read_series(Querier *base, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
+                        SampleColumns *ret_columns, Error *err)
+{
+    HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
+    ChunkColumns columns = {.arena = arena};
+    int64_t min_t = MAX(min_t_ms, q->min_t_ms);
+    int64_t max_t = MIN(max_t_ms, q->max_t_ms);
+    SeriesView view;
+
+    *ret_columns = (SampleColumns){0};
+    if (min_t > max_t || !head_read_view(q->head, handle, q->epoch, arena, &view))
+        return true;
+    if (!head_read_in_order(q->head, &view, MAX(min_t, q->floor_t_ms), max_t, &columns, err) ||
+        !head_read_late(q->head, &view, min_t, max_t, &columns, err))
+        return false;
+    if (view.late_count || view.late_chunk_count)
+        chunk_columns_merge(&columns);
+    head_read_drop_deleted(&view, &columns.columns);
+    *ret_columns = columns.columns;
+    return true;
+}
+
+// --- which series ---
+
+int64_t head_first_time(Head *head, const Series *series, const SeriesExtra *extra)
+{
+    if (series->full)
+        return head_full_first_time(&head->pool, series->full);
+    if (series_flags(series) & SERIES_HAS_HISTOGRAM)
+        return chunk_histogram_min_t(extra->histogram);
+    if (series->chunk) {
+        Reader in =
+            reader_from((Str){(const char *)pool_at(&head->pool, series->chunk), chunk_xor_bytes(&series->xor_state)});
+        (void)reader_u16be(&in);
+        return reader_varint(&in);
+    }
+    return INT64_MAX;
+}
+
+// May the Querier see a sample of it? The stripe is held.
+static bool may_have(HeadQuerier *q, uint64_t ref, SeriesSlot slot, Series *series)
+{
+    Head *head = q->head;
+    SeriesExtra *extra = head_extra(head, ref, series, false);
+
+    if (extra) {
+        if (extra->buffer_count && extra->buffer[0].t_ms <= q->max_t_ms &&
+            extra->buffer[extra->buffer_count - 1].t_ms >= q->min_t_ms)
+            return true;
+        for (uint32_t i = 0; i < extra->chunk_count; i++)
+            if (extra->chunks[i].min_t_ms <= q->max_t_ms && extra->chunks[i].max_t_ms >= q->min_t_ms)
+                return true;
+    }
+    if (!(series_flags(series) & SERIES_HAS_SAMPLES))
+        return false;
+    int64_t newest = head_undo_time(&head->undo, slot, series, q->epoch);
+    if (newest == INT64_MIN || newest < MAX(q->min_t_ms, q->floor_t_ms))
+        return false;
+    return newest <= q->max_t_ms || head_first_time(head, series, extra) <= q->max_t_ms;
+}
+
+// One string found at one place is one string: the texts are interned.
+static int compare_str(Str a, Str b)
+{
+    return a.ptr == b.ptr && a.len == b.len ? 0 : str_compare(a, b);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    Labels x = ((const SeriesEntry *)a)->labels;
+    Labels y = ((const SeriesEntry *)b)->labels;
+    size_t count = MIN(x.count, y.count);
+
+    for (size_t i = 0; i < count; i++) {
+        int order = compare_str(x.pairs[i].name, y.pairs[i].name);
+        if (!order)
+            order = compare_str(x.pairs[i].value, y.pairs[i].value);
+        if (order)
+            return order;
+    }
+    return (x.count > y.count) - (x.count < y.count);
+}
+
+// Walks the refs in batches; the index lock is held for reading during each.
+typedef struct RefWalk {
+    const RefRuns *runs;
+    size_t run;
+    uint64_t offset;
+} RefWalk;
+
+static uint64_t next_ref(RefWalk *walk)
+{
+    if (walk->run == walk->runs->count)
+        return 0;
+    uint64_t ref = walk->runs->runs[walk->run].first + walk->offset;
+    if (++walk->offset == walk->runs->runs[walk->run].length) {
+        walk->run++;
+        walk->offset = 0;
+    }
+    return ref;
+}
+
+static size_t visible_batch(HeadQuerier *q, RefWalk *walk, uint64_t *refs, SeriesSlot *slots, bool *ret_more)
+{
+    Head *head = q->head;
+    unsigned held = SERIES_STRIPES;
+    size_t count = 0;
+
+    *ret_more = true;
+    for (size_t i = 0; i < SELECT_BATCH; i++) {
+        uint64_t ref = next_ref(walk);
+        if (!ref) {
+            *ret_more = false;
+            break;
+        }
+        SeriesSlot slot = series_slot(&head->index.series, ref);
+        if (!slot)
+            continue;
+        head_hold_stripe(head, &held, ref);
+        Series *series = series_at(&head->index.series, slot);
+        if (series_ref(series) != ref || !may_have(q, ref, slot, series))
+            continue;
+        refs[count] = ref;
+        slots[count++] = slot;
+    }
+    head_give_stripe(head, held);
+    return count;
+}
+
+static bool select_series(Querier *base, const Matcher *matchers, size_t count, const SelectHints *hints, Arena *arena,
+                          SeriesList *ret_list, Error *err)
+{
+    HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
+    Head *head = q->head;
+    Arena scratch = {0};
+    uint64_t refs[SELECT_BATCH];
+    SeriesSlot slots[SELECT_BATCH];
+    SeriesList list = {0};
+    bool more = true;
+
+    (void)hints;
+    (void)err;
+    rwlock_take_read(&head->index_lock);
+    RefRuns runs = head_index_match(&head->index, matchers, count, &scratch);
+    rwlock_give(&head->index_lock);
+    RefWalk walk = {&runs, 0, 0};
+    list.series = ARENA_ARRAY(arena, SeriesEntry, runs.refs);
+    while (more) {
+        rwlock_take_read(&head->index_lock);
+        size_t found = visible_batch(q, &walk, refs, slots, &more);
+        for (size_t i = 0; i < found; i++) {
+            PoolHandle labels = series_at(&head->index.series, slots[i])->labels;
+            list.series[list.count++] = (SeriesEntry){head_index_labels(&head->index, labels, arena), refs[i]};
+        }
+        rwlock_give(&head->index_lock);
+    }
+    arena_deinit(&scratch);
+    if (list.count)
+        qsort(list.series, list.count, sizeof *list.series, compare_entries);
+    *ret_list = list;
+    return true;
+}
+
+// --- names and values ---
+
+static int compare_strs(const void *a, const void *b)
+{
+    return str_compare(*(const Str *)a, *(const Str *)b);
+}
+
+static void finish_list(StrList *list, size_t limit)
+{
+    size_t kept = 0;
+
+    if (list->count)
+        qsort(list->items, list->count, sizeof *list->items, compare_strs);
+    for (size_t i = 0; i < list->count; i++)
+        if (!kept || !str_equal(list->items[kept - 1], list->items[i]))
+            list->items[kept++] = list->items[i];
+    list->count = limit ? MIN(kept, limit) : kept;
+}
+
+// Marks the pairs of the matching series; index_lock is held.
+static uint8_t *mark_pairs(HeadQuerier *q, const Matcher *matchers, size_t count, Arena *scratch)
+{
+    HeadIndex *index = &q->head->index;
+    RefRuns runs = head_index_match(index, matchers, count, scratch);
+    RefWalk walk = {&runs, 0, 0};
+    uint8_t *marks = arena_zalloc(scratch, index->pair_count);
+    uint64_t refs[SELECT_BATCH];
+    SeriesSlot slots[SELECT_BATCH];
+    bool more = true;
+
+    while (more) {
+        size_t found = visible_batch(q, &walk, refs, slots, &more);
+        for (size_t i = 0; i < found; i++) {
+            LabelWalk labels = head_index_walk(index, series_at(&index->series, slots[i])->labels);
+            for (uint32_t pair; (pair = head_index_walk_next(&labels));)
+                marks[pair] = 1;
+        }
+    }
+    return marks;
+}
+
+static bool label_names(Querier *base, const Matcher *matchers, size_t count, size_t limit, Arena *arena, StrList *ret_names,
+                        Error *err)
+{
+    HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
+    Head *head = q->head;
+    HeadIndex *index = &head->index;
+    Arena scratch = {0};
+
+    (void)err;
+    rwlock_take_read(&head->index_lock);
+    StrList list = {ARENA_ARRAY(arena, Str, index->name_count), 0};
+    uint8_t *marks = count ? mark_pairs(q, matchers, count, &scratch) : NULL;
+    for (uint32_t n = 1; n < index->name_count; n++) {
+        const LabelName *name = &index->names[n];
+        bool wanted = !marks && name->count > 0;
+        for (uint32_t i = 0; marks && i < name->count && !wanted; i++)
+            wanted = marks[name->pairs[i]];
+        if (wanted)
+            list.items[list.count++] = head_index_text(index, name->text);
+    }
+    rwlock_give(&head->index_lock);
+    arena_deinit(&scratch);
+    finish_list(&list, limit);
+    *ret_names = list;
+    return true;
+}
+
+static bool label_values(Querier *base, Str name, const Matcher *matchers, size_t count, size_t limit, Arena *arena,
+                         StrList *ret_values, Error *err)
+{
+    HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
+    Head *head = q->head;
+    HeadIndex *index = &head->index;
+    Arena scratch = {0};
+    StrList list = {0};
+
+    (void)err;
+    rwlock_take_read(&head->index_lock);
+    uint32_t number = head_index_name(index, name);
+    if (number) {
+        const LabelName *owner = &index->names[number];
+        uint8_t *marks = count ? mark_pairs(q, matchers, count, &scratch) : NULL;
+        list.items = ARENA_ARRAY(arena, Str, owner->count);
+        for (uint32_t i = 0; i < owner->count; i++)
+            if (!marks || marks[owner->pairs[i]])
+                list.items[list.count++] = head_index_text(index, index->pairs[owner->pairs[i]].value);
+    }
+    rwlock_give(&head->index_lock);
+    arena_deinit(&scratch);
+    finish_list(&list, limit);
+    *ret_values = list;
+    return true;
+}
+
+// --- life ---
+
+static void close_querier(Querier *base)
+{
+    HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
+    Head *head = q->head;
+
+    lock_take(&head->readers_lock);
+    if (q->previous)
+        q->previous->next = q->next;
+    else
+        head->readers = q->next;
+    if (q->next)
+        q->next->previous = q->previous;
+    head->open_queriers--;
+    condition_broadcast(&head->reader_closed);
+    lock_give(&head->readers_lock);
+    free(q);
+}
+
+bool head_read_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier, Error *err)
+{
+    Head *head = CONTAINER_OF(source, Head, source);
+    HeadQuerier *q = X_NEW(HeadQuerier);
+
+    (void)err;
+    *q = (HeadQuerier){.querier = {select_series, read_series, label_names, label_values, close_querier},
+                       .head = head,
+                       .min_t_ms = min_t_ms,
+                       .max_t_ms = max_t_ms};
+    lock_take(&head->apply_lock);
+    lock_take(&head->readers_lock);
+    q->epoch = head->epoch;
+    q->floor_t_ms = GET(head->floor_t);
+    q->number = ++head->reader_number;
+    q->next = head->readers;
+    if (q->next)
+        q->next->previous = q;
+    head->readers = q;
+    head->open_queriers++;
+    lock_give(&head->readers_lock);
+    lock_give(&head->apply_lock);
+    *ret_querier = &q->querier;
+    return true;
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Drops what blocks have taken over: chunks, series, log, chunk files.
+#include "tsdb/head_internal.h"
+
+#include <stdlib.h>
+
+typedef struct Collect {
+    Head *head;
+    int64_t min_t;
+    uint32_t lowest_file; // of chunks that stay
+    int64_t oldest_t;     // of samples that stay
+    uint64_t chunks_removed;
+    uint64_t *refs; // of empty series, rising
+    size_t count;
+    size_t cap;
+} Collect;
+
+static void trim_full(Collect *c, Series *series)
+{
+    Head *head = c->head;
+    size_t count = head_full_count(&head->pool, series->full);
+    FullChunk few[64];
+    FullChunk *all = count <= COUNT_OF(few) ? few : X_ARRAY(FullChunk, count);
+    size_t gone = 0;
+
+    head_full_decode(&head->pool, series->full, all);
+    while (gone < count && all[gone].max_t_ms < c->min_t)
+        gone++;
+    if (gone)
+        series->full = head_full_replace(&head->pool, series->full, all + gone, count - gone);
+    for (size_t i = gone; i < count; i++)
+        c->lowest_file = MIN(c->lowest_file, head_chunks_file_of(all[i].ref));
+    c->chunks_removed += gone;
+    if (all != few)
+        free(all);
+}
+
+static void drop_open_chunk(Collect *c, Series *series, SeriesExtra *extra)
+{
+    Head *head = c->head;
+
+    if (series_flags(series) & SERIES_HAS_HISTOGRAM) {
+        chunk_histogram_free(extra->histogram);
+        extra->histogram = NULL;
+        series_set_flags(series, 0, SERIES_HAS_HISTOGRAM);
+        c->chunks_removed++;
+    } else if (series->chunk) {
+        pool_free(&head->pool, series->chunk);
+        series->chunk = 0;
+        c->chunks_removed++;
+    }
+}
+
+static void trim_extra(Collect *c, uint64_t ref, Series *series, SeriesExtra *extra)
+{
+    if (!extra)
+        return;
+    for (uint32_t i = 0; i < extra->chunk_count; i++)
+        c->lowest_file = MIN(c->lowest_file, head_chunks_file_of(extra->chunks[i].ref));
+    if (!extra->chunk_count && !extra->buffer_count && extra->deleted.count) {
+        size_t gone = 0;
+        while (gone < extra->deleted.count && extra->deleted.items[gone].max_t_ms < c->min_t)
+            gone++;
+        extra->deleted.count -= gone;
+        memmove(extra->deleted.items, extra->deleted.items + gone, extra->deleted.count * sizeof(Interval));
+    }
+    if (!extra->histogram && !extra->chunk_count && !extra->buffer_count && !extra->deleted.count) {
+        ref_map_remove(&c->head->extras[series_stripe(ref)], ref);
+        series_set_flags(series, 0, SERIES_HAS_EXTRA);
+        head_extra_free(extra);
+    }
+}
+
+static bool is_empty(const Series *series)
+{
+    return !series->chunk && !series->full && !(series_flags(series) & SERIES_HAS_EXTRA);
+}
+
+// Asked for since the collection before the last one.
+static bool is_young(const Head *head, const Series *series)
+{
+    return (uint8_t)(GET(head->generation) - series_generation(series)) < 2;
+}
+
+static void collect_one(Collect *c, uint64_t ref, Series *series)
+{
+    Head *head = c->head;
+    SeriesExtra *extra = head_extra(head, ref, series, false);
+    bool has = series_flags(series) & SERIES_HAS_SAMPLES;
+
+    if (series->full)
+        trim_full(c, series);
+    if (has && series->xor_state.t_ms < c->min_t)
+        drop_open_chunk(c, series, extra);
+    trim_extra(c, ref, series, extra);
+    // Epochs are compared in 32 bits: those of long idle series are moved along.
+    uint32_t now = (uint32_t)head->epoch;
+    if ((int32_t)(now - series->epoch) > 1 << 30 || (int32_t)(now - series->epoch) < 0)
+        series->epoch = now - (1u << 30);
+    if (!is_empty(series)) {
+        if (series->chunk || series->full || series_flags(series) & SERIES_HAS_HISTOGRAM)
+            c->oldest_t = MIN(c->oldest_t, head_first_time(head, series, head_extra(head, ref, series, false)));
+        return;
+    }
+    if (is_young(head, series))
+        return;
+    if (c->count == c->cap) {
+        c->cap = c->cap ? c->cap * 2 : 1024;
+        c->refs = x_realloc(c->refs, c->cap * sizeof *c->refs);
+    }
+    c->refs[c->count++] = ref;
+}
+
+static void collect_all(Collect *c)
+{
+    Head *head = c->head;
+    Arena scratch = {0};
+    RefRuns runs;
+    unsigned held = SERIES_STRIPES;
+
+    rwlock_take_read(&head->index_lock);
+    postings_decode(&head->index.all, &head->index.pool, &scratch, &runs);
+    rwlock_give(&head->index_lock);
+    for (size_t i = 0; i < runs.count; i++) {
+        for (uint64_t ref = runs.runs[i].first; ref < runs.runs[i].first + runs.runs[i].length; ref++) {
+            head_hold_stripe(head, &held, ref);
+            collect_one(c, ref, series_at(&head->index.series, series_slot(&head->index.series, ref)));
+        }
+    }
+    head_give_stripe(head, held);
+    arena_deinit(&scratch);
+}
+
+static void remove_series(Collect *c)
+{
+    Head *head = c->head;
+    WalCounters log;
+    size_t kept = 0;
+
+    wal_counters(head->wal, &log);
+    rwlock_take_write(&head->index_lock);
+    for (size_t i = 0; i < c->count; i++) { // somebody may have asked for it in between
+        Series *series = series_at(&head->index.series, series_slot(&head->index.series, c->refs[i]));
+        if (is_empty(series) && !is_young(head, series))
+            c->refs[kept++] = c->refs[i];
+    }
+    c->count = kept;
+    head_index_remove(&head->index, c->refs, c->count);
+    for (size_t i = 0; i < c->count; i++) {
+        lock_take(&head->stripes[series_stripe(c->refs[i])]);
+        series_table_remove(&head->index.series, c->refs[i]);
+        lock_give(&head->stripes[series_stripe(c->refs[i])]);
+        ref_map_put(&head->expired, c->refs[i], log.segment);
+    }
+    series_table_trim(&head->index.series);
+    pool_trim(&head->index.pool);
+    rwlock_give(&head->index_lock);
+    COUNT(head, series_removed, c->count);
+    COUNT(head, series, -c->count);
+}
+
+// Texts of dropped pairs may be shown by Queriers from before the drop.
+static void free_limbo(Head *head)
+{
+    bool shown = false;
+
+    lock_take(&head->readers_lock);
+    for (HeadQuerier *q = head->readers; q; q = q->next)
+        shown |= q->number <= head->limbo_number;
+    lock_give(&head->readers_lock);
+    if (shown)
+        return;
+    rwlock_take_write(&head->index_lock);
+    head_index_free_limbo(&head->index);
+    rwlock_give(&head->index_lock);
+}
+
+bool head_truncate(Head *head, int64_t min_t_ms, Error *err)
+{
+    Collect c = {.head = head, .min_t = min_t_ms, .lowest_file = UINT32_MAX, .oldest_t = INT64_MAX};
+
+    lock_take(&head->truncate_lock);
+    lock_take(&head->apply_lock);
+    SET(head->floor_t, MAX(GET(head->floor_t), min_t_ms));
+    SET(head->min_valid_t, MAX(GET(head->min_valid_t), min_t_ms));
+    lock_take(&head->readers_lock);
+    uint64_t number = head->reader_number;
+    lock_give(&head->readers_lock);
+    lock_give(&head->apply_lock);
+    head_read_wait(head, number, min_t_ms);
+
+    head_lead(head);
+    SET(head->generation, (uint8_t)(GET(head->generation) + 1));
+    bool ok = head_chunks_flush(head->chunks, err);
+    head_chunks_cut(head->chunks);
+    collect_all(&c);
+    ok = ok && head_chunks_truncate(head->chunks, c.lowest_file, err);
+    free_limbo(head);
+    if (c.count)
+        remove_series(&c);
+    lock_take(&head->readers_lock);
+    head->limbo_number = head->reader_number;
+    lock_give(&head->readers_lock);
+    pool_trim(&head->pool);
+    if (GET(head->min_t) != INT64_MAX)
+        SET(head->min_t, c.oldest_t == INT64_MAX ? MAX(GET(head->min_t), min_t_ms) : c.oldest_t);
+    if (GET(head->min_t) > GET(head->max_t) && GET(head->max_t) != INT64_MIN)
+        SET(head->min_t, GET(head->max_t));
+    COUNT(head, chunks_removed, c.chunks_removed);
+    COUNT(head, chunks, -c.chunks_removed);
+    head_follow(head);
+    free(c.refs);
+
+    ok = ok && head_checkpoint(head, min_t_ms, err);
+    COUNT(head, truncations, 1);
+    if (!ok)
+        COUNT(head, truncations_failed, 1);
+    lock_give(&head->truncate_lock);
+    return ok ? true : error_context(err, "truncate the head");
+}

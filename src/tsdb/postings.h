@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// postings.h: the refs of the series that have one label pair, rising, as runs of neighbours.
+//
+//     bytes    | (gap << 1 | longer) varint | length - 2 varint, if longer | ...
+//     gap      from the end of the run before to the start of this one
+//
+// The newest run is kept open in the struct, so that a pair with one run (all series of one target, a pair of a single series) owns no bytes
+// at all. A list costs about two bytes for each series that is not next to another one.
+// Thread: as the pool it lives in.
+#pragma once
+
+#include "base/arena.h"
+#include "tsdb/pool.h"
+
+typedef struct Postings {
+    uint64_t first;    // of the open run
+    uint64_t sealed;   // one past the end of the last run in bytes
+    uint32_t length;   // of the open run; 0: nothing yet
+    uint32_t count;    // refs in all
+    uint32_t used;     // bytes
+    PoolHandle bytes;
+} Postings;
+
+// A span of neighbouring refs.
+typedef struct RefRun {
+    uint64_t first;
+    uint64_t length;
+} RefRun;
+
+// Runs in rising order, neither touching nor overlapping, in an arena.
+typedef struct RefRuns {
+    RefRun *runs;
+    size_t count;
+    size_t cap;
+    uint64_t refs; // in all
+} RefRuns;
+
+// A zeroed Postings is empty. `ref` is above all that are there.
+void postings_add(Postings *postings, Pool *pool, uint64_t ref);
+void postings_clear(Postings *postings, Pool *pool);
+
+void postings_decode(const Postings *postings, const Pool *pool, Arena *arena, RefRuns *ret_runs);
+
+// Appends a run behind the last one, melting together what touches.
+void ref_runs_add(RefRuns *runs, Arena *arena, uint64_t first, uint64_t length);
+RefRuns ref_runs_and(Arena *arena, const RefRuns *a, const RefRuns *b);
+RefRuns ref_runs_or(Arena *arena, RefRuns *lists, size_t count);
+RefRuns ref_runs_without(Arena *arena, const RefRuns *a, const RefRuns *b);

@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tsdb/wal.h"
+
+#include "base/crc32c.h"
+#include "base/number.h"
+#include "codec/compress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FLUSH_BYTES (1024 * 1024)
+#define KEEP_BYTES (4 * 1024 * 1024)
+
+enum { FRAGMENT_END = 0, FRAGMENT_FULL = 1, FRAGMENT_FIRST = 2, FRAGMENT_MIDDLE = 3, FRAGMENT_LAST = 4 };
+
+struct Wal {
+    Fs *fs;
+    Arena arena; // owns dir
+    Str dir;
+    uint64_t segment_bytes;
+    File file;
+    uint32_t segment;
+    uint64_t written;  // good bytes of the segment that the kernel has
+    bool torn;         // there may be more than `written` bytes
+    bool unsynced;
+    Buf pending;       // framed, not written
+    WalCounters counters;
+};
+
+WalFlags wal_compress(TsdbCompression compression, Str record, Buf *out)
+{
+    size_t before = out->len;
+    Error err = {0};
+    WalFlags flags = WAL_RAW;
+
+    if (compression == TSDB_COMPRESSION_SNAPPY) {
+        snappy_encode(record, out);
+        flags = WAL_SNAPPY;
+    } else if (compression == TSDB_COMPRESSION_ZSTD && zstd_encode(record, 1, out, &err)) {
+        flags = WAL_ZSTD;
+    }
+    if (flags != WAL_RAW && out->len - before < record.len)
+        return flags;
+    out->len = before;
+    buf_add_str(out, record);
+    return WAL_RAW;
+}
+
+Str wal_segment_path(Arena *arena, Str dir, uint32_t number)
+{
+    return arena_printf(arena, STR_FMT "/%08u", STR_ARG(dir), number);
+}
+
+bool wal_list(Fs *fs, Str dir, Arena *arena, WalSegments *ret_segments, Error *err)
+{
+    FsList list = {0};
+
+    if (fs_exists(fs, dir) && !fs_list(fs, dir, arena, &list, err))
+        return false;
+    WalSegments segments = {ARENA_ARRAY(arena, WalSegment, list.count), 0};
+    for (size_t i = 0; i < list.count; i++) {
+        uint64_t number;
+        if (list.entries[i].is_dir || !number_parse_u64(list.entries[i].name, &number) || number > UINT32_MAX)
+            continue;
+        size_t at = segments.count++;
+        for (; at > 0 && segments.items[at - 1].number > number; at--)
+            segments.items[at] = segments.items[at - 1];
+        segments.items[at] = (WalSegment){(uint32_t)number, list.entries[i].bytes};
+    }
+    *ret_segments = segments;
+    return true;
+}
+
+bool wal_find_checkpoint(Fs *fs, Str dir, Arena *arena, Str *ret_path, uint32_t *ret_number, Error *err)
+{
+    static const Str prefix = STR("checkpoint.");
+    FsList list = {0};
+    bool found = false;
+
+    if (!fs_exists(fs, dir))
+        return false;
+    if (!fs_list(fs, dir, arena, &list, err))
+        return false;
+    for (size_t i = 0; i < list.count; i++) {
+        uint64_t number;
+        Str name = list.entries[i].name;
+        if (!list.entries[i].is_dir || !str_starts_with(name, prefix) ||
+            !number_parse_u64(str_skip(name, prefix.len), &number) || number > UINT32_MAX)
+            continue;
+        if (found && number < *ret_number)
+            continue;
+        *ret_number = (uint32_t)number;
+        *ret_path = fs_join(arena, dir, name);
+        found = true;
+    }
+    return found;
+}
+
+// --- writing ---
+
+// Starts segment `number`; the one before is complete.
+static bool open_segment(Wal *wal, uint32_t number, Error *err)
+{
+    Arena scratch = {0};
+    File file = FILE_NONE;
+
+    bool ok = fs_open(wal->fs, wal_segment_path(&scratch, wal->dir, number), FS_CREATE, &file, err);
+    arena_deinit(&scratch);
+    if (!ok)
+        return error_context(err, "start log segment %08u", number);
+    if (wal->file.fd >= 0)
+        file_close(&wal->file);
+    wal->file = file;
+    wal->segment = number;
+    wal->written = 0;
+    wal->torn = false;
+    return true;
+}
+
+bool wal_open(Fs *fs, Str dir, uint64_t segment_bytes, Wal **ret_wal, Error *err)
+{
+    Arena scratch = {0};
+    WalSegments segments;
+    Wal *wal = X_NEW(Wal);
+
+    *wal = (Wal){.fs = fs, .segment_bytes = segment_bytes, .file = FILE_NONE};
+    wal->dir = arena_str(&wal->arena, dir);
+    bool ok = segment_bytes >= 2 * WAL_PAGE_BYTES && segment_bytes % WAL_PAGE_BYTES == 0
+                  ? true
+                  : error_set(err, ERR_INVALID, "log segment size %llu is no multiple of 32 KiB, or below 64 KiB",
+                              (unsigned long long)segment_bytes);
+    ok = ok && fs_make_dirs(fs, dir, err) && wal_list(fs, dir, &scratch, &segments, err);
+    if (ok) {
+        const WalSegment *last = segments.count ? &segments.items[segments.count - 1] : NULL;
+        ok = open_segment(wal, !last ? 0 : last->bytes ? last->number + 1 : last->number, err) &&
+             fs_sync_dir(fs, dir, err);
+    }
+    arena_deinit(&scratch);
+    if (!ok) {
+        wal_close(wal);
+        return error_context(err, "log " STR_FMT, STR_ARG(dir));
+    }
+    *ret_wal = wal;
+    return true;
+}
+
+void wal_close(Wal *wal)
+{
+    if (!wal)
+        return;
+    if (wal->file.fd >= 0)
+        file_close(&wal->file);
+    buf_deinit(&wal->pending);
+    arena_deinit(&wal->arena);
+    free(wal);
+}
+
+static bool flush(Wal *wal, Error *err)
+{
+    if (!wal->pending.len)
+        return true;
+    uint64_t pages = wal->written / WAL_PAGE_BYTES;
+    if (!file_write_at(&wal->file, wal->written, buf_str(&wal->pending), err)) {
+        wal->torn = true;
+        return false;
+    }
+    wal->written += wal->pending.len;
+    wal->counters.bytes += wal->pending.len;
+    wal->counters.page_flushes += wal->written / WAL_PAGE_BYTES - pages + 1;
+    wal->unsynced = true;
+    buf_reset(&wal->pending);
+    return true;
+}
+
+static bool cut(Wal *wal, Error *err)
+{
+    if (!flush(wal, err))
+        return false;
+    if (wal->unsynced && !wal_sync(wal, err))
+        return false;
+    return open_segment(wal, wal->segment + 1, err) && fs_sync_dir(wal->fs, wal->dir, err);
+}
+
+// Most bytes that a record starting at `at` may have so that its fragments stay in the segment.
+static uint64_t room(const Wal *wal, uint64_t at)
+{
+    uint64_t left = WAL_PAGE_BYTES - at % WAL_PAGE_BYTES;
+    uint64_t pages = wal->segment_bytes / WAL_PAGE_BYTES;
+    uint64_t page = at / WAL_PAGE_BYTES;
+
+    if (page >= pages)
+        return 0;
+    return (left > WAL_HEADER_BYTES ? left - WAL_HEADER_BYTES : 0) +
+           (pages - page - 1) * (WAL_PAGE_BYTES - WAL_HEADER_BYTES);
+}
+
+static void frame(Wal *wal, const WalRecord *record)
+{
+    Str rest = record->bytes;
+    bool first = true;
+
+    do {
+        uint64_t at = wal->written + wal->pending.len;
+        size_t left = WAL_PAGE_BYTES - (size_t)(at % WAL_PAGE_BYTES);
+        if (left <= WAL_HEADER_BYTES) {
+            memset(buf_reserve(&wal->pending, left), 0, left);
+            wal->pending.len += left;
+            left = WAL_PAGE_BYTES;
+        }
+        Str part = str_sub(rest, 0, left - WAL_HEADER_BYTES);
+        rest = str_skip(rest, part.len);
+        int type = first ? rest.len ? FRAGMENT_FIRST : FRAGMENT_FULL : rest.len ? FRAGMENT_MIDDLE : FRAGMENT_LAST;
+        buf_add_char(&wal->pending, (char)(type | (int)record->flags));
+        buf_add_u16be(&wal->pending, (uint16_t)part.len);
+        buf_add_u32be(&wal->pending, crc32c(part));
+        buf_add_str(&wal->pending, part);
+        first = false;
+    } while (rest.len);
+}
+
+// Cuts off what a failed write has left.
+static bool mend(Wal *wal, Error *err)
+{
+    if (!wal->torn)
+        return true;
+    if (!file_truncate(&wal->file, wal->written, err))
+        return false;
+    wal->torn = false;
+    wal->counters.truncations++;
+    return true;
+}
+
+static bool write_all(Wal *wal, const WalRecord *records, size_t count, Error *err)
+{
+    if (!mend(wal, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t at = wal->written + wal->pending.len;
+        if (records[i].bytes.len > room(wal, at)) {
+            if (records[i].bytes.len > room(wal, 0))
+                return error_set(err, ERR_LIMIT, "a record of %zu bytes does not fit into a log segment",
+                                 records[i].bytes.len);
+            if (!cut(wal, err))
+                return false;
+        }
+        frame(wal, &records[i]);
+        if (wal->pending.len > FLUSH_BYTES && !flush(wal, err))
+            return false;
+    }
+    return flush(wal, err);
+}
+
+bool wal_write(Wal *wal, const WalRecord *records, size_t count, Error *err)
+{
+    uint64_t start = wal->written;
+    uint32_t segment = wal->segment;
+
+    bool ok = write_all(wal, records, count, err);
+    buf_reset(&wal->pending);
+    if (ok) {
+        wal->counters.records += count;
+        if (wal->pending.cap > KEEP_BYTES)
+            buf_deinit(&wal->pending);
+        return true;
+    }
+    wal->counters.writes_failed++;
+    if (wal->written > (wal->segment == segment ? start : 0)) {
+        wal->written = wal->segment == segment ? start : 0;
+        wal->torn = true;
+    }
+    Error later = {0};
+    (void)mend(wal, &later); // else before the next write
+    return error_context(err, "write to the log");
+}
+
+bool wal_sync(Wal *wal, Error *err)
+{
+    if (!wal->unsynced)
+        return true;
+    int64_t start = clock_mono_ns(&clock_system);
+    if (!file_sync(&wal->file, err))
+        return error_context(err, "sync the log");
+    wal->counters.fsyncs++;
+    wal->counters.fsync_seconds += (double)(clock_mono_ns(&clock_system) - start) / 1e9;
+    wal->unsynced = false;
+    return true;
+}
+
+bool wal_cut(Wal *wal, uint32_t *ret_segment, Error *err)
+{
+    if (!mend(wal, err) || !cut(wal, err))
+        return false;
+    *ret_segment = wal->segment;
+    return true;
+}
+
+bool wal_truncate(Wal *wal, uint32_t segment, Error *err)
+{
+    Arena scratch = {0};
+    WalSegments segments;
+
+    bool ok = wal_list(wal->fs, wal->dir, &scratch, &segments, err);
+    for (size_t i = 0; ok && i < segments.count && segments.items[i].number < segment; i++) {
+        if (segments.items[i].number == wal->segment)
+            break;
+        ok = fs_unlink(wal->fs, wal_segment_path(&scratch, wal->dir, segments.items[i].number), err);
+        wal->counters.segments_removed += ok;
+    }
+    arena_deinit(&scratch);
+    return ok;
+}
+
+void wal_counters(const Wal *wal, WalCounters *ret_counters)
+{
+    *ret_counters = wal->counters;
+    ret_counters->segment = wal->segment;
+}
+
+// --- reading ---
+
+void wal_reader_init(WalReader *reader, Str bytes)
+{
+    *reader = (WalReader){.bytes = bytes, .damage_start = SIZE_MAX};
+    buf_init(&reader->joined, WAL_RECORD_BYTES_MAX);
+    buf_init(&reader->plain, WAL_RECORD_BYTES_MAX);
+}
+
+void wal_reader_deinit(WalReader *reader)
+{
+    buf_deinit(&reader->joined);
+    buf_deinit(&reader->plain);
+}
+
+// Steps over what begins at `start`; reading goes on at `resume`.
+static void damage(WalReader *r, size_t start, size_t resume, const char *reason)
+{
+    if (r->damage_start == SIZE_MAX) {
+        r->damage_start = start;
+        snprintf(r->reason, sizeof r->reason, "%s", reason);
+    }
+    if (!r->tail_torn)
+        r->damages++;
+    r->tail_torn = true;
+    r->at = MIN(resume, r->bytes.len);
+    r->lost_bytes += r->at - start;
+}
+
+static size_t next_page(size_t at)
+{
+    return at / WAL_PAGE_BYTES * WAL_PAGE_BYTES + WAL_PAGE_BYTES;
+}
+
+typedef struct Fragment {
+    int type;
+    int flags;
+    Str data;
+} Fragment;
+
+typedef enum FragmentResult { FRAGMENT_GOOD, FRAGMENT_BAD, FRAGMENT_NONE } FragmentResult;
+
+// The fragment at r->at, which moves behind it; ends of pages are stepped over.
+static FragmentResult next_fragment(WalReader *r, Fragment *ret, const char **ret_reason)
+{
+    for (;;) {
+        size_t left = r->bytes.len - r->at;
+        size_t page_left = WAL_PAGE_BYTES - r->at % WAL_PAGE_BYTES;
+        const uint8_t *at = (const uint8_t *)r->bytes.ptr + r->at;
+
+        if (!left)
+            return FRAGMENT_NONE;
+        if (page_left < WAL_HEADER_BYTES || at[0] == 0) {
+            size_t zeros = MIN(left, page_left);
+            for (size_t i = 0; i < zeros; i++) {
+                if (at[i]) {
+                    *ret_reason = "bytes behind the end of a page are not zero";
+                    return FRAGMENT_BAD;
+                }
+            }
+            r->at += zeros;
+            continue;
+        }
+        *ret_reason = "fragment is cut short";
+        if (left < WAL_HEADER_BYTES)
+            return FRAGMENT_BAD;
+        size_t len = (size_t)at[1] << 8 | at[2];
+        uint32_t crc = (uint32_t)at[3] << 24 | (uint32_t)at[4] << 16 | (uint32_t)at[5] << 8 | at[6];
+        if (len > page_left - WAL_HEADER_BYTES) {
+            *ret_reason = "fragment is longer than its page";
+            return FRAGMENT_BAD;
+        }
+        if (len > left - WAL_HEADER_BYTES)
+            return FRAGMENT_BAD;
+        *ret = (Fragment){at[0] & 7, at[0] & 0x18, {(const char *)at + WAL_HEADER_BYTES, len}};
+        *ret_reason = "fragment has a bad type";
+        if (at[0] & 0xe0 || ret->type > FRAGMENT_LAST || ret->flags == (WAL_SNAPPY | WAL_ZSTD))
+            return FRAGMENT_BAD;
+        *ret_reason = "checksum does not match";
+        if (crc32c(ret->data) != crc)
+            return FRAGMENT_BAD;
+        r->at += WAL_HEADER_BYTES + len;
+        return FRAGMENT_GOOD;
+    }
+}
+
+static bool decompress(WalReader *r, int flags, Str bytes, Str *ret_record)
+{
+    Error err = {0};
+
+    if (!flags) {
+        *ret_record = bytes;
+        return true;
+    }
+    buf_reset(&r->plain);
+    bool ok = flags == WAL_SNAPPY ? snappy_decode(bytes, WAL_RECORD_BYTES_MAX, &r->plain, &err)
+                                  : zstd_decode(bytes, WAL_RECORD_BYTES_MAX, &r->plain, &err);
+    *ret_record = buf_str(&r->plain);
+    return ok;
+}
+
+// Adds a fragment to the record under way; true when it is whole.
+static bool join(WalReader *r, const Fragment *f, Str *ret_whole)
+{
+    *ret_whole = f->data;
+    if (f->type == FRAGMENT_FULL)
+        return true;
+    buf_add_str(&r->joined, f->data);
+    *ret_whole = buf_str(&r->joined);
+    return f->type == FRAGMENT_LAST;
+}
+
+bool wal_reader_next(WalReader *r, Str *ret_record)
+{
+    size_t start = r->at; // of the record under way
+    bool inside = false;
+    int flags = 0;
+
+    for (;;) {
+        Fragment f;
+        Str whole;
+        const char *reason = "";
+        size_t before = r->at;
+        FragmentResult result = next_fragment(r, &f, &reason);
+        bool begins = result == FRAGMENT_GOOD && (f.type == FRAGMENT_FULL || f.type == FRAGMENT_FIRST);
+
+        if (result == FRAGMENT_NONE) {
+            if (inside)
+                damage(r, start, r->at, "record is cut short");
+            return false;
+        }
+        if (result == FRAGMENT_BAD) {
+            damage(r, inside ? start : before, next_page(r->at), reason);
+            inside = false;
+            continue;
+        }
+        if (!begins && !inside) { // the rest of a record whose start is lost
+            damage(r, before, r->at, "record has no first fragment");
+            continue;
+        }
+        if (begins && inside)
+            damage(r, start, before, "record has no last fragment");
+        if (begins) {
+            r->at = (size_t)(f.data.ptr - r->bytes.ptr) + f.data.len;
+            start = before;
+            flags = f.flags;
+            buf_reset(&r->joined);
+        }
+        inside = true;
+        if (!join(r, &f, &whole))
+            continue;
+        inside = false;
+        if (r->joined.failed || !decompress(r, flags, whole, ret_record)) {
+            damage(r, start, r->at, r->joined.failed ? "record is too long" : "record does not decompress");
+            continue;
+        }
+        r->good_end = r->at;
+        r->tail_torn = false;
+        return true;
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// wal_record.h: what the records of the log say (prometheus.md 6.1). Type byte, then the payload.
+//
+// Writers append to a Buf; a record that got no entry is only its type byte and need not be written. Readers are asked for the next entry
+// until they say false; then `failed` tells whether the record was malformed, and what was read before is good.
+#pragma once
+
+#include "base/reader.h"
+#include "metric/sample.h"
+#include "tsdb/intervals.h"
+
+typedef enum WalRecordType {
+    WAL_SERIES = 1,
+    WAL_SAMPLES = 2,
+    WAL_TOMBSTONES = 3,
+    WAL_EXEMPLARS = 4,
+    WAL_MMAP_MARKERS = 5,
+    WAL_METADATA = 6,
+    WAL_HISTOGRAMS = 7,
+    WAL_FLOAT_HISTOGRAMS = 8,
+    WAL_CUSTOM_HISTOGRAMS = 9,
+    WAL_CUSTOM_FLOAT_HISTOGRAMS = 10,
+    WAL_SAMPLES_V2 = 11,
+    WAL_HISTOGRAMS_V2 = 12,
+    WAL_FLOAT_HISTOGRAMS_V2 = 13,
+} WalRecordType;
+
+typedef struct WalSample {
+    uint64_t ref;
+    int64_t t_ms;
+    double value;
+} WalSample;
+
+// Remembers what entries of a record are written against.
+typedef struct WalRecordWriter {
+    Buf *out;
+    size_t start; // of the record
+    uint64_t first_ref;
+    int64_t first_t;
+    size_t count;
+} WalRecordWriter;
+
+WalRecordWriter wal_record_begin(Buf *out, WalRecordType type);
+
+void wal_record_series(WalRecordWriter *writer, uint64_t ref, Labels labels);
+void wal_record_samples(WalRecordWriter *writer, const WalSample *samples, size_t count);
+void wal_record_tombstone(WalRecordWriter *writer, uint64_t ref, Interval interval);
+void wal_record_exemplar(WalRecordWriter *writer, uint64_t ref, const Exemplar *exemplar);
+void wal_record_marker(WalRecordWriter *writer, uint64_t ref, uint64_t chunk_ref);
+void wal_record_metadata(WalRecordWriter *writer, uint64_t ref, Metadata metadata);
+// The type for this histogram; the four kinds do not mix in a record.
+WalRecordType wal_record_histogram_type(const Histogram *h);
+void wal_record_histogram(WalRecordWriter *writer, uint64_t ref, int64_t t_ms, const Histogram *h);
+
+typedef struct WalRecordReader {
+    Reader in;
+    WalRecordType type; // 0: none that we know
+    Arena *arena;
+    size_t count; // entries so far
+    uint64_t first_ref;
+    uint64_t ref; // newest
+    int64_t first_t;
+    int64_t first_st;
+    int64_t st;
+    bool failed;
+} WalRecordReader;
+
+// What an entry holds; which members count depends on the type. Strings point into the record, arrays live in the arena.
+typedef struct WalEntry {
+    uint64_t ref;
+    int64_t t_ms;
+    double value;
+    Labels labels;
+    Interval interval;
+    Exemplar exemplar;
+    uint64_t chunk_ref;
+    Metadata metadata;
+    Histogram *histogram;
+} WalEntry;
+
+WalRecordReader wal_record_read(Str record, Arena *arena);
+bool wal_record_next(WalRecordReader *reader, WalEntry *ret_entry);
