@@ -279,7 +279,8 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
         if (!ok) {
             Error ignored = {0};
             COUNT(head, checkpoints_failed, 1);
-            (void)fs_remove_tree(head->fs, tmp, &ignored); // else at the next start
+            if (!fs_remove_tree(head->fs, tmp, &ignored))
+                log_warn("cannot remove a half-written checkpoint, leaving it to the next start", KV("dir", tmp), KV("err", ignored.text));
         }
     }
     if (ok && any) {

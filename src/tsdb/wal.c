@@ -237,10 +237,9 @@ static bool write_all(Wal *wal, const WalRecord *records, size_t count, Error *e
     for (size_t i = 0; i < count; i++) {
         uint64_t at = wal->written + wal->pending.len;
         if (records[i].bytes.len > room(wal, at)) {
-            if (records[i].bytes.len > room(wal, 0))
-                return error_set(err, ERR_LIMIT, "a record of %zu bytes does not fit into a log segment",
-                                 records[i].bytes.len);
-            if (!cut(wal, err))
+            if (records[i].bytes.len > WAL_RECORD_BYTES_MAX)
+                return error_set(err, ERR_LIMIT, "a log record of %zu bytes is too long", records[i].bytes.len);
+            if (at > 0 && !cut(wal, err)) // alone in a segment it may be longer than segments are
                 return false;
         }
         frame(wal, &records[i]);

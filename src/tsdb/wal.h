@@ -7,7 +7,8 @@
 //     +--------+--------+--------+   +--------+--------+ - - -
 //     fragment | type u8 | length u16 | CRC-32C u32 | data |    type: bits 0-2 0 end of page, 1 full, 2 first, 3 middle, 4 last;
 //                                                              bit 3 snappy, bit 4 zstd
-// (1) A record never crosses a segment; it may cross pages, as fragments first, middle, last.
+// (1) A record never crosses a segment; it may cross pages, as fragments first, middle, last. One that is longer than a segment makes
+//     its segment longer.
 // (2) The rest of a page that cannot take a fragment is zero. A segment may end anywhere behind a record.
 // (3) A write that fails leaves the log as it was: the torn bytes are cut off at once, or before the next write.
 // (4) A reader steps over damage to the next page that begins a record and tells what it stepped over.
