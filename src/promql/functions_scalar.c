@@ -52,13 +52,45 @@ static Value scalar_new(const FunctionCall *call)
     return (Value){.type = TYPE_SCALAR, .scalar = ARENA_ARRAY(call->arena, double, call->steps->count)};
 }
 
+// The same number at every step.
+static bool constant(FunctionCall *call, double value, Value *ret_value)
+{
+    *ret_value = scalar_new(call);
+    for (size_t i = 0; i < call->steps->count; i++)
+        ret_value->scalar[i] = value;
+    return true;
+}
+
 GENERAL_FUNCTION(function_pi)
 {
     (void)err;
-    *ret_value = scalar_new(call);
-    for (size_t i = 0; i < call->steps->count; i++)
-        ret_value->scalar[i] = M_PI;
-    return true;
+    return constant(call, M_PI, ret_value);
+}
+
+// Of the whole query, also inside a subquery.
+GENERAL_FUNCTION(function_start)
+{
+    (void)err;
+    return constant(call, (double)call->context->start_ms / 1000, ret_value);
+}
+
+GENERAL_FUNCTION(function_end)
+{
+    (void)err;
+    return constant(call, (double)call->context->end_ms / 1000, ret_value);
+}
+
+GENERAL_FUNCTION(function_step)
+{
+    (void)err;
+    const QueryRequest *request = call->context->request;
+    return constant(call, request->is_range ? (double)request->step_ms / 1000 : 0, ret_value);
+}
+
+GENERAL_FUNCTION(function_range)
+{
+    (void)err;
+    return constant(call, (double)(call->context->end_ms - call->context->start_ms) / 1000, ret_value);
 }
 
 GENERAL_FUNCTION(function_time)
@@ -117,6 +149,24 @@ GENERAL_FUNCTION(function_vector)
         set_float(series, i, call->args[0].scalar[i]);
     *ret_value = result;
     return true;
+}
+
+// A Source does not hand out when counters began, which is told as 0; without the feature, or of an expression, nothing is told.
+GENERAL_FUNCTION(function_start_timestamp)
+{
+    Value *vector = &call->args[0];
+    bool tells = call->start_timestamps && call->expr->call.args[0]->kind == EXPR_SELECTOR;
+    if (!tells)
+        vector->count = 0;
+    for (size_t s = 0; s < vector->count; s++) {
+        VectorSeries *series = &vector->series[s];
+        for (size_t i = 0; i < call->steps->count; i++)
+            if (series->kind[i] != POINT_NONE)
+                set_float(series, i, 0);
+        series->histogram = NULL;
+        function_drop_name(call, series);
+    }
+    return vector_finish(call, vector, ret_value, err);
 }
 
 // Elementwise over a vector --------------------------------------------------------------------------------------------------------
