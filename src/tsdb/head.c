@@ -78,6 +78,7 @@ bool head_open(const HeadOptions *options, Head **ret_head, Error *err)
         head_close(head);
         return error_context(err, "open the head");
     }
+    head_truncate_empty(head);
     *ret_head = head;
     return true;
 }

@@ -360,5 +360,9 @@ bool head_replay(Head *head, Error *err);
 bool head_metadata_put(Head *head, Str name, Metadata metadata);
 void head_metadata_deinit(Head *head);
 
+// head_truncate.c
+// Drops the series that replay has left without samples.
+void head_truncate_empty(Head *head);
+
 // head_checkpoint.c
 bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err);

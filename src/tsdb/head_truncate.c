@@ -175,6 +175,19 @@ static void free_limbo(Head *head)
     rwlock_give(&head->index_lock);
 }
 
+void head_truncate_empty(Head *head)
+{
+    Collect c = {.head = head, .min_t = INT64_MIN, .lowest_file = UINT32_MAX, .oldest_t = INT64_MAX};
+
+    head_lead(head);
+    SET(head->generation, (uint8_t)(GET(head->generation) + 2)); // nobody has asked for any yet
+    collect_all(&c);
+    if (c.count)
+        remove_series(&c);
+    head_follow(head);
+    free(c.refs);
+}
+
 bool head_truncate(Head *head, int64_t min_t_ms, Error *err)
 {
     Collect c = {.head = head, .min_t = min_t_ms, .lowest_file = UINT32_MAX, .oldest_t = INT64_MAX};
