@@ -147,19 +147,25 @@ static Str resolve(Arena *arena, const ScanQuoted *quoted)
 }
 
 // As OpenMetrics wants floats in label values: 1 is 1.0, 1e+06 stays.
+size_t exposition_format_float(double value, char *out)
+{
+    size_t len = number_format_g(value, out);
+
+    if (isfinite(value) && !memchr(out, 'e', len) && !memchr(out, '.', len)) {
+        out[len++] = '.';
+        out[len++] = '0';
+    }
+    return len;
+}
+
 static Str render_float(Arena *arena, Str text)
 {
     double value;
-    char shown[NUMBER_BYTES_MAX + 2];
+    char shown[NUMBER_BYTES_MAX];
 
     if (!number_parse_double(text, &value))
         return text;
-    size_t len = number_format_g(value, shown);
-    if (isfinite(value) && !memchr(shown, 'e', len) && !memchr(shown, '.', len)) {
-        shown[len++] = '.';
-        shown[len++] = '0';
-    }
-    Str rendered = str_make(shown, len);
+    Str rendered = str_make(shown, exposition_format_float(value, shown));
     return str_equal(rendered, text) ? text : arena_str(arena, rendered);
 }
 
@@ -274,6 +280,10 @@ bool exposition_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exempla
     if (parser->format == EXPOSITION_PROTOBUF)
         return exposition_protobuf_exemplar(parser, arena, ret_exemplar, err);
 
+    if (!parser->has_exemplar)
+        return error_set(err, ERR_NOT_FOUND, "no exemplar");
+
+    parser->has_exemplar = false;
     const char *begin = parser->exemplar_text.ptr;
     const char *at = add_pairs(parser, begin + 1, parser->end, true, &list);
     if (!at || !read_exemplar_numbers(at, parser->end, &exemplar)) {

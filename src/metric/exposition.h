@@ -53,6 +53,9 @@ typedef struct Exposition {
     bool has_exemplar;
     Str exemplar_text;
 
+    // Protobuf only; set after init. A histogram that is classic and native at once gives the native one.
+    bool keep_classic;                   // and the classic series behind it
+    bool ignore_native;                  // the classic series alone
     struct ExpositionProtobuf *protobuf; // where in the message the protobuf reader stands
 
     bool failed;
@@ -73,7 +76,8 @@ uint64_t exposition_series_hash(Str series_text);
 // Labels of the current sample, "__name__" included, sorted, unescaped; `le` and `quantile` are rendered anew as OpenMetrics floats when
 // the metric's type says so. Fails with the place in the line.
 bool exposition_labels(Exposition *parser, Arena *arena, Labels *ret_labels, Error *err) MUST_CHECK;
-// The exemplar of the current sample, which has_exemplar.
+// Takes the next exemplar of the current sample, which has_exemplar; a native histogram may have several. Then has_exemplar tells whether
+// more are left. ERR_NOT_FOUND if none of those left is of use.
 bool exposition_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exemplar,
                          Error *err) MUST_CHECK;
 

@@ -14,6 +14,9 @@ Str exposition_unescape(Arena *arena, Str raw, bool with_quote);
 // Truncated; false if there is no such time.
 bool exposition_seconds_to_ms(double seconds, int64_t *ret_ms);
 
+// A float as a label value; `out` has room for NUMBER_BYTES_MAX. Returns the length.
+size_t exposition_format_float(double value, char *out);
+
 bool exposition_text_next(Exposition *parser);
 bool exposition_text_next_guess(Exposition *parser, Str guess);
 

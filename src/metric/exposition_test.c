@@ -3,6 +3,7 @@
 
 #include "base/number.h"
 #include "base/test.h"
+#include "codec/protobuf.h"
 
 static const char *type_word(MetricType type)
 {
@@ -197,6 +198,274 @@ TEST(exposition, reads_the_text_format)
 TEST(exposition, reads_openmetrics)
 {
     check_bodies(EXPOSITION_OPENMETRICS, openmetrics_cases, COUNT_OF(openmetrics_cases));
+}
+
+// Messages are written by the house's own wire writer, field numbers as in io.prometheus.client's metrics.proto.
+static void add_label(Buf *buf, uint32_t field, Str name, Str value)
+{
+    size_t label = proto_begin(buf, field);
+    proto_add_bytes(buf, 1, name);
+    proto_add_bytes(buf, 2, value);
+    proto_end(buf, label);
+}
+
+static void add_exemplar(Buf *buf, uint32_t field, Str id, bool with_time)
+{
+    size_t exemplar = proto_begin(buf, field);
+    add_label(buf, 1, S("id"), id);
+    proto_add_double(buf, 2, 0.5);
+    if (with_time) {
+        size_t time = proto_begin(buf, 3);
+        proto_add_varint(buf, 1, 1600000000);
+        proto_add_varint(buf, 2, 123999999);
+        proto_end(buf, time);
+    }
+    proto_end(buf, exemplar);
+}
+
+static void add_span(Buf *buf, uint32_t field, int32_t offset, uint32_t length)
+{
+    size_t span = proto_begin(buf, field);
+    proto_add_zigzag(buf, 1, offset);
+    proto_add_varint(buf, 2, length);
+    proto_end(buf, span);
+}
+
+static void add_zigzags(Buf *buf, uint32_t field, const int64_t *numbers, size_t count)
+{
+    size_t packed = proto_begin(buf, field);
+    for (size_t i = 0; i < count; i++)
+        buf_add_varint(buf, numbers[i]);
+    proto_end(buf, packed);
+}
+
+static void add_classic_bucket(Buf *buf, uint64_t count, double bound, Str exemplar_id)
+{
+    size_t bucket = proto_begin(buf, 3);
+    proto_add_varint(buf, 1, count);
+    proto_add_double(buf, 2, bound);
+    if (exemplar_id.len)
+        add_exemplar(buf, 3, exemplar_id, true);
+    proto_end(buf, bucket);
+}
+
+static void fill_counter(Buf *buf)
+{
+    size_t counter = proto_begin(buf, 3);
+    proto_add_double(buf, 1, 5);
+    add_exemplar(buf, 2, S("x"), true);
+    proto_end(buf, counter);
+}
+
+static void fill_gauge(Buf *buf)
+{
+    size_t gauge = proto_begin(buf, 2);
+    proto_add_double(buf, 1, -1.5);
+    proto_end(buf, gauge);
+    proto_add_varint(buf, 6, 123);
+}
+
+static void fill_summary(Buf *buf)
+{
+    size_t summary = proto_begin(buf, 4);
+    proto_add_varint(buf, 1, 7);
+    proto_add_double(buf, 2, 1.5);
+    size_t quantile = proto_begin(buf, 3);
+    proto_add_double(buf, 1, 1);
+    proto_add_double(buf, 2, 3);
+    proto_end(buf, quantile);
+    proto_end(buf, summary);
+}
+
+static void fill_classic(Buf *buf)
+{
+    size_t histogram = proto_begin(buf, 7);
+    proto_add_varint(buf, 1, 7);
+    proto_add_double(buf, 2, 1.5);
+    add_classic_bucket(buf, 3, 1, S("x"));
+    add_classic_bucket(buf, 5, 1e6, S(""));
+    proto_end(buf, histogram);
+}
+
+static void fill_native(Buf *buf)
+{
+    static const int64_t positive[] = {1, 1, -1, 0};
+    static const int64_t negative[] = {1, 3};
+    size_t histogram = proto_begin(buf, 7);
+    proto_add_varint(buf, 1, 12);
+    proto_add_double(buf, 2, 18.5);
+    add_classic_bucket(buf, 4, 1, S("b"));
+    proto_add_zigzag(buf, 5, 0);
+    proto_add_double(buf, 6, 0.001);
+    proto_add_varint(buf, 7, 2);
+    add_span(buf, 12, 0, 2);
+    add_span(buf, 12, 1, 2);
+    add_zigzags(buf, 13, positive, 4);
+    add_span(buf, 9, 0, 2);
+    add_zigzags(buf, 10, negative, 2);
+    add_exemplar(buf, 16, S("no time"), false);
+    add_exemplar(buf, 16, S("first"), true);
+    add_exemplar(buf, 16, S("second"), true);
+    proto_end(buf, histogram);
+}
+
+static void fill_float(Buf *buf)
+{
+    static const double counts[] = {1.5, 0, 0, 2.5};
+    size_t histogram = proto_begin(buf, 7);
+    proto_add_double(buf, 4, 6);
+    proto_add_double(buf, 2, 18.5);
+    proto_add_zigzag(buf, 5, 10);
+    proto_add_double(buf, 6, 0.001);
+    proto_add_double(buf, 8, 2);
+    add_span(buf, 12, 1, 4);
+    for (size_t i = 0; i < COUNT_OF(counts); i++)
+        proto_add_double(buf, 14, counts[i]);
+    proto_end(buf, histogram);
+}
+
+static void fill_spans_wrong(Buf *buf)
+{
+    size_t histogram = proto_begin(buf, 7);
+    add_span(buf, 12, 0, 2);
+    proto_end(buf, histogram);
+}
+
+static void fill_bad_label(Buf *buf)
+{
+    add_label(buf, 1, S("a"), S("\xff"));
+}
+
+static void add_family(Buf *buf, Str name, uint64_t type, void (*fill)(Buf *))
+{
+    Buf family = {0};
+
+    proto_add_bytes(&family, 1, name);
+    proto_add_bytes(&family, 2, S("text"));
+    proto_add_varint(&family, 3, type);
+    size_t metric = proto_begin(&family, 4);
+    add_label(&family, 1, S("a"), S("b\n\"\\"));
+    fill(&family);
+    proto_end(&family, metric);
+    buf_add_uvarint(buf, family.len);
+    buf_add_str(buf, buf_str(&family));
+    buf_deinit(&family);
+}
+
+static Str read_family(Arena *arena, Str name, uint64_t type, void (*fill)(Buf *),
+                       bool keep_classic, bool ignore_native)
+{
+    Exposition parser;
+    Buf body = {0};
+    Buf shown = {0};
+
+    add_family(&body, name, type, fill);
+    exposition_init(&parser, EXPOSITION_PROTOBUF, arena_str(arena, buf_str(&body)), arena);
+    parser.keep_classic = keep_classic;
+    parser.ignore_native = ignore_native;
+    while (exposition_next(&parser))
+        if (parser.kind == EXPOSITION_SAMPLE || parser.kind == EXPOSITION_HISTOGRAM)
+            show(&shown, &parser);
+    if (parser.failed)
+        buf_printf(&shown, "error: %s\n", parser.err.text);
+    Str text = arena_str(arena, buf_str(&shown));
+    buf_deinit(&body);
+    buf_deinit(&shown);
+    return text;
+}
+
+// clang-format off
+static const struct {
+    const char *name;
+    Str metric;
+    uint64_t type;
+    void (*fill)(Buf *);
+    bool keep_classic, ignore_native;
+    Str want;
+} protobuf_cases[] = {
+    {"counter", STR("c_total"), 0, fill_counter, false, false, STR("c_total{a=\"b\\n\\\"\\\\\"} 5 # {id=\"x\"} 0.5 @1600000000123\n")},
+    {"gauge with a dot in its name", STR("g.x"), 1, fill_gauge, false, false, STR("{__name__=\"g.x\", a=\"b\\n\\\"\\\\\"} -1.5 @123\n")},
+    {"untyped without a value", STR("u"), 3, fill_gauge, false, false, STR("u{a=\"b\\n\\\"\\\\\"} 0 @123\n")},
+    {"summary", STR("s"), 2, fill_summary, false, false,
+     STR("s_count{a=\"b\\n\\\"\\\\\"} 7\ns_sum{a=\"b\\n\\\"\\\\\"} 1.5\ns{a=\"b\\n\\\"\\\\\", quantile=\"1.0\"} 3\n")},
+    {"classic histogram", STR("h"), 4, fill_classic, false, false,
+     STR("h_count{a=\"b\\n\\\"\\\\\"} 7\nh_sum{a=\"b\\n\\\"\\\\\"} 1.5\n"
+         "h_bucket{a=\"b\\n\\\"\\\\\", le=\"1.0\"} 3 # {id=\"x\"} 0.5 @1600000000123\n"
+         "h_bucket{a=\"b\\n\\\"\\\\\", le=\"1e+06\"} 5\nh_bucket{a=\"b\\n\\\"\\\\\", le=\"+Inf\"} 7\n")},
+    {"native histogram", STR("n"), 4, fill_native, false, false,
+     STR("n{a=\"b\\n\\\"\\\\\"} {count:12, sum:18.5, [-2,-1):4, [-1,-0.5):1, [-0.001,0.001]:2, (0.5,1]:1, (1,2]:2, (4,8]:1, (8,16]:1} # {id=\"first\"} 0.5 @1600000000123\n")},
+    {"native and classic", STR("n"), 4, fill_native, true, false,
+     STR("n{a=\"b\\n\\\"\\\\\"} {count:12, sum:18.5, [-2,-1):4, [-1,-0.5):1, [-0.001,0.001]:2, (0.5,1]:1, (1,2]:2, (4,8]:1, (8,16]:1} # {id=\"first\"} 0.5 @1600000000123\n"
+         "n_count{a=\"b\\n\\\"\\\\\"} 12\nn_sum{a=\"b\\n\\\"\\\\\"} 18.5\nn_bucket{a=\"b\\n\\\"\\\\\", le=\"1.0\"} 4 # {id=\"b\"} 0.5 @1600000000123\nn_bucket{a=\"b\\n\\\"\\\\\", le=\"+Inf\"} 12\n")},
+    {"native ignored", STR("n"), 4, fill_native, false, true,
+     STR("n_count{a=\"b\\n\\\"\\\\\"} 12\nn_sum{a=\"b\\n\\\"\\\\\"} 18.5\nn_bucket{a=\"b\\n\\\"\\\\\", le=\"1.0\"} 4 # {id=\"b\"} 0.5 @1600000000123\nn_bucket{a=\"b\\n\\\"\\\\\", le=\"+Inf\"} 12\n")},
+    {"float gauge histogram of a finer schema", STR("f"), 5, fill_float, false, false,
+     STR("f{a=\"b\\n\\\"\\\\\"} {count:6, sum:18.5, [-0.001,0.001]:2, (1,1.0027112750502025]:4}\n")},
+    {"spans without buckets", STR("w"), 4, fill_spans_wrong, false, false, STR("error: metric family 1 (w): bucket spans do not agree with the number of buckets\n")},
+    {"label that is no UTF-8", STR("l"), 1, fill_bad_label, false, false, STR("error: metric family 1 (l): malformed label or invalid UTF-8\n")},
+    {"unknown type", STR("t"), 6, fill_gauge, false, false, STR("error: metric family 1 (t): unknown metric type\n")},
+    {"no name", STR(""), 1, fill_gauge, false, false, STR("error: metric family 1 (): invalid metric name\n")},
+};
+// clang-format on
+
+TEST(exposition, reads_protobuf)
+{
+    Arena arena = {0};
+
+    EACH_CASE(c, protobuf_cases)
+        CHECK_STR(
+            read_family(&arena, c->metric, c->type, c->fill, c->keep_classic, c->ignore_native),
+            c->want);
+    arena_deinit(&arena);
+}
+
+TEST(exposition, protobuf_tells_metadata_and_families_in_order)
+{
+    Arena arena = {0};
+    Buf body = {0};
+
+    add_family(&body, S("a"), 0, fill_counter);
+    add_family(&body, S("b"), 5, fill_float);
+    Str shown = read_all(&arena, EXPOSITION_PROTOBUF, buf_str(&body));
+
+    CHECK(str_starts_with(shown, S("HELP a \"text\"\nTYPE a counter\na{")));
+    CHECK(str_find(shown, S("\nHELP b \"text\"\nTYPE b gaugehistogram\nb{")) != STR_NOT_FOUND);
+
+    Exposition parser;
+    exposition_init(&parser, EXPOSITION_PROTOBUF, str_make(body.ptr, body.len - 1), &arena);
+    while (exposition_next(&parser))
+        ;
+    CHECK(parser.failed);
+    CHECK_HAS(parser.err.text, "metric family 2 (): message is cut short");
+    buf_deinit(&body);
+    arena_deinit(&arena);
+}
+
+TEST(exposition, native_histogram_gives_all_exemplars_with_a_time)
+{
+    Arena arena = {0};
+    Buf body = {0};
+    Exposition parser;
+    Exemplar exemplar;
+    Error err = {0};
+
+    add_family(&body, S("n"), 5, fill_native);
+    exposition_init(&parser, EXPOSITION_PROTOBUF, buf_str(&body), &arena);
+    while (exposition_next(&parser) && parser.kind != EXPOSITION_HISTOGRAM)
+        ;
+
+    CHECK_EQ(parser.histogram->hint, HINT_GAUGE);
+    CHECK(parser.histogram->is_integer);
+    CHECK(parser.has_exemplar);
+    CHECK_OK(exposition_exemplar(&parser, &arena, &exemplar, &err), err);
+    CHECK_STR(labels_get(exemplar.labels, S("id")), S("first"));
+    CHECK(parser.has_exemplar);
+    CHECK_OK(exposition_exemplar(&parser, &arena, &exemplar, &err), err);
+    CHECK_STR(labels_get(exemplar.labels, S("id")), S("second"));
+    CHECK(!parser.has_exemplar);
+    CHECK(!exposition_exemplar(&parser, &arena, &exemplar, &err));
+    buf_deinit(&body);
+    arena_deinit(&arena);
 }
 
 TEST(exposition, reads_numbers_as_go_does)
@@ -442,7 +711,10 @@ TEST(exposition, content_type_chooses_the_format)
 }
 
 TEST_MAIN(exposition, TEST_ROW(exposition, reads_the_text_format),
-          TEST_ROW(exposition, reads_openmetrics), TEST_ROW(exposition, reads_numbers_as_go_does),
+          TEST_ROW(exposition, reads_openmetrics), TEST_ROW(exposition, reads_protobuf),
+          TEST_ROW(exposition, protobuf_tells_metadata_and_families_in_order),
+          TEST_ROW(exposition, native_histogram_gives_all_exemplars_with_a_time),
+          TEST_ROW(exposition, reads_numbers_as_go_does),
           TEST_ROW(exposition, every_nan_becomes_the_normal_one),
           TEST_ROW(exposition, random_numbers_agree_with_the_library),
           TEST_ROW(exposition, guess_takes_only_the_very_series),
