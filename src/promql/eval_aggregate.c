@@ -658,14 +658,10 @@ static bool aggregate_count_values(const AggregateRun *run, Value *ret_value, Er
             if (!same)
                 group = value_group_of(run, &groups, labels_set(run->arena, base, name, value_text(run, series, i)));
             last = series->kind[i] == POINT_FLOAT ? series->value[i] : NAN;
+            group->value[i] = group->kind[i] == POINT_NONE ? 1 : group->value[i] + 1;
             group->kind[i] = POINT_FLOAT;
-            group->value[i] += 1;
         }
     }
-    for (size_t g = 0; g < groups.count; g++)
-        for (size_t i = 0; i < run->steps->count; i++)
-            if (groups.series[g].kind[i] == POINT_NONE)
-                groups.series[g].value[i] = 0;
     *ret_value = (Value){.type = TYPE_VECTOR, .series = groups.series, .count = groups.count};
     return true;
 }
