@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tsdb/tsdb.h"
+
+#include "tsdb/block_fake.h"
+
+#define SERIES 30
+#define STEP_MS 15000
+#define HOUR_MS INT64_C(3600000)
+#define START_MS (INT64_C(472222) * HOUR_MS) // even: aligned to two hours
+
+typedef struct Store {
+    Scratch scratch;
+    Tsdb *tsdb;
+    TsdbOptions options;
+    ClockFake clock;
+} Store;
+
+static void store_open(Store *s)
+{
+    Error err = {0};
+    CHECK_OK(tsdb_open(&s->options, &s->tsdb, &err), err);
+}
+
+static void store_init(Store *s)
+{
+    s->scratch = scratch_new();
+    clock_fake_init(&s->clock, START_MS);
+    tsdb_options_default(&s->options);
+    s->options.dir = str_from_c(s->scratch.path);
+    s->options.clock = &s->clock.clock;
+    s->options.wal_sync = TSDB_SYNC_NONE;
+    store_open(s);
+}
+
+static void store_deinit(Store *s)
+{
+    tsdb_close(s->tsdb);
+    scratch_remove(&s->scratch);
+}
+
+static void store_reopen(Store *s)
+{
+    tsdb_close(s->tsdb);
+    store_open(s);
+}
+
+// Pours the source's samples in, one commit per time.
+static void pour(Tsdb *tsdb, FakeSource *f)
+{
+    Sink *sink = tsdb_sink(tsdb);
+    SeriesRef *refs = X_ARRAY(SeriesRef, f->count);
+    SinkSample *samples = X_ARRAY(SinkSample, f->count);
+    Error err = {0};
+
+    for (int64_t t = f->from_t_ms; t < f->to_t_ms; t += f->step_ms) {
+        CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+        Appender *a = sink->begin(sink);
+        for (size_t i = 0; i < f->count; i++) {
+            bool created;
+            uint64_t series = f->entries[i].handle;
+            if (t == f->from_t_ms)
+                refs[i] = a->series(a, f->entries[i].labels, &created, &err);
+            CHECK(refs[i] != 0);
+            samples[i] = (SinkSample){.ref = refs[i], .t_ms = t, .value = fake_value(series, t) + f->offset};
+            if (f->histograms && fake_has_histograms(series))
+                samples[i].histogram = fake_histogram(&arena, series, t);
+        }
+        CHECK_EQ(a->append(a, samples, f->count), f->count);
+        CHECK_OK(a->commit(a, &err), err);
+    }
+    free(refs);
+    free(samples);
+}
+
+static size_t count_blocks(Tsdb *tsdb)
+{
+    CLEANUP(buf_deinit) Buf text = {.ptr = NULL};
+    JsonWriter json;
+    size_t count = 0;
+
+    json_writer_init(&json, &text);
+    tsdb_blocks_json(tsdb, &json);
+    for (Str rest = buf_str(&text); str_find(rest, S("\"minTime\":")) != STR_NOT_FOUND;) {
+        rest = str_skip(rest, str_find(rest, S("\"minTime\":")) + 5);
+        count++;
+    }
+    // Parents would be counted too; there are none of them here.
+    return count;
+}
+
+// The store holds the source's samples between both times and nothing else there.
+static void check_holds(Tsdb *tsdb, FakeSource *f, int64_t min_t_ms, int64_t max_t_ms)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Source *source = tsdb_source(tsdb);
+    Querier *got;
+    SeriesList a, b;
+    Error err = {0};
+
+    CHECK_OK(source->open(source, min_t_ms, max_t_ms, &got, &err), err);
+    CHECK_OK(got->select(got, NULL, 0, NULL, &arena, &a, &err), err);
+    CHECK_OK(fake_select(&f->querier, NULL, 0, NULL, &arena, &b, &err), err);
+    CHECK_EQ(a.count, b.count);
+    for (size_t i = 0; i < a.count; i++) {
+        SampleColumns x, y;
+        CHECK(labels_equal(a.series[i].labels, b.series[i].labels));
+        CHECK_OK(got->read(got, a.series[i].handle, min_t_ms, max_t_ms, &arena, &x, &err), err);
+        CHECK_OK(fake_read(&f->querier, b.series[i].handle, min_t_ms, max_t_ms, &arena, &y, &err), err);
+        CHECK_EQ(x.count, y.count);
+        for (size_t k = 0; k < x.count; k++) {
+            CHECK_EQ(x.t_ms[k], y.t_ms[k]);
+            if (x.histograms && x.histograms[k])
+                CHECK_DOUBLE(x.histograms[k]->count, y.histograms[k]->count);
+            else
+                CHECK_DOUBLE(x.value[k], y.value[k]);
+        }
+    }
+    got->close(got);
+}
+
+TEST(tsdb, cuts_the_head_into_blocks_and_keeps_every_sample)
+{
+    Store s;
+    FakeSource f;
+    Error err = {0};
+    store_init(&s);
+    fake_init(&f, SERIES, START_MS, START_MS + 7 * HOUR_MS, STEP_MS);
+    f.histograms = true;
+
+    pour(s.tsdb, &f);
+    check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+    CHECK_EQ(count_blocks(s.tsdb), 0);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+
+    CHECK_EQ(count_blocks(s.tsdb), 2); // two of two hours; three hours stay in the head
+    check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+    check_holds(s.tsdb, &f, START_MS + HOUR_MS, START_MS + 5 * HOUR_MS);
+    store_reopen(&s);
+    CHECK_EQ(count_blocks(s.tsdb), 2);
+    check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+
+    store_deinit(&s);
+    fake_deinit(&f);
+}
+
+TEST(tsdb, compacts_blocks_and_removes_what_they_were_made_of)
+{
+    Store s;
+    FakeSource f;
+    Error err = {0};
+    FsList list;
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    store_init(&s);
+    fake_init(&f, 5, START_MS - START_MS % (6 * HOUR_MS), START_MS - START_MS % (6 * HOUR_MS) + 14 * HOUR_MS, 60000);
+
+    pour(s.tsdb, &f);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+
+    check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+    size_t dirs = 0;
+    CHECK_OK(fs_list(&fs_system, s.options.dir, &arena, &list, &err), err);
+    for (size_t i = 0; i < list.count; i++) {
+        Ulid ulid;
+        dirs += ulid_parse(list.entries[i].name, &ulid);
+        CHECK(!str_ends_with(list.entries[i].name, S(".tmp-for-deletion")));
+    }
+    // 12 hours were cut: two of two hours each wait for the newest of theirs, or three make one of six.
+    CHECK_EQ(dirs, 1 + 3);
+    store_reopen(&s);
+    check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+
+    store_deinit(&s);
+    fake_deinit(&f);
+}
+
+TEST(tsdb, a_second_process_is_refused)
+{
+    Store s;
+    Tsdb *second = NULL;
+    Error err = {0};
+    store_init(&s);
+
+    CHECK(!tsdb_open(&s.options, &second, &err));
+    CHECK_EQ(err.code, ERR_CONFLICT);
+    CHECK_HAS(err.text, "in use");
+
+    store_deinit(&s);
+}
+
+TEST(tsdb, deletes_in_head_and_blocks_and_cleans_up)
+{
+    Store s;
+    FakeSource f;
+    Error err = {0};
+    Matcher m;
+    SeriesList list;
+    SampleColumns columns;
+    Querier *querier;
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    store_init(&s);
+    fake_init(&f, SERIES, START_MS, START_MS + 5 * HOUR_MS, STEP_MS);
+    pour(s.tsdb, &f);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    CHECK_OK(matcher_init(&m, MATCH_EQUAL, S("instance"), S("host-7"), &arena, &err), err);
+
+    CHECK_OK(tsdb_delete(s.tsdb, &m, 1, START_MS + HOUR_MS, START_MS + 4 * HOUR_MS, &err), err);
+    for (int round = 0; round < 3; round++) {
+        Source *source = tsdb_source(s.tsdb);
+        CHECK_OK(source->open(source, INT64_MIN, INT64_MAX, &querier, &err), err);
+        CHECK_OK(querier->select(querier, &m, 1, NULL, &arena, &list, &err), err);
+        CHECK_EQ(list.count, 1);
+        CHECK_OK(querier->read(querier, list.series[0].handle, INT64_MIN, INT64_MAX, &arena, &columns, &err), err);
+        CHECK_EQ(columns.count, 2 * 240 - 1);
+        CHECK_EQ(columns.t_ms[239], START_MS + HOUR_MS - STEP_MS);
+        CHECK_EQ(columns.t_ms[240], START_MS + 4 * HOUR_MS + STEP_MS);
+        querier->close(querier);
+        if (round == 0)
+            CHECK_OK(tsdb_clean_tombstones(s.tsdb, &err), err);
+        else if (round == 1)
+            store_reopen(&s);
+    }
+
+    matcher_deinit(&m);
+    store_deinit(&s);
+    fake_deinit(&f);
+}
+
+TEST(tsdb, a_snapshot_holds_everything)
+{
+    Store s;
+    FakeSource f;
+    Error err = {0};
+    Str name;
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    store_init(&s);
+    fake_init(&f, SERIES, START_MS, START_MS + 5 * HOUR_MS, STEP_MS);
+    f.histograms = true;
+    pour(s.tsdb, &f);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+
+    CHECK_OK(tsdb_snapshot(s.tsdb, false, &arena, &name, &err), err);
+    TsdbOptions copy = s.options;
+    copy.dir = fs_join(&arena, fs_join(&arena, s.options.dir, S("snapshots")), name);
+    Tsdb *tsdb;
+    CHECK_OK(tsdb_open(&copy, &tsdb, &err), err);
+    CHECK_EQ(count_blocks(tsdb), 2);
+    check_holds(tsdb, &f, INT64_MIN, INT64_MAX);
+    tsdb_close(tsdb);
+
+    CHECK_OK(tsdb_snapshot(s.tsdb, true, &arena, &name, &err), err);
+    copy.dir = fs_join(&arena, fs_join(&arena, s.options.dir, S("snapshots")), name);
+    CHECK_OK(tsdb_open(&copy, &tsdb, &err), err);
+    CHECK_EQ(count_blocks(tsdb), 1);
+    tsdb_close(tsdb);
+
+    store_deinit(&s);
+    fake_deinit(&f);
+}
+
+TEST(tsdb, late_samples_become_blocks_of_their_own_and_merge)
+{
+    Store s;
+    FakeSource f, late, early;
+    Error err = {0};
+    store_init(&s);
+    s.options.out_of_order_window_ms = 100 * HOUR_MS;
+    store_reopen(&s);
+    fake_init(&f, SERIES, START_MS, START_MS + 7 * HOUR_MS, STEP_MS);
+    fake_init(&early, SERIES, START_MS + 6 * HOUR_MS, START_MS + 7 * HOUR_MS, STEP_MS);
+    fake_init(&late, SERIES, START_MS, START_MS + 6 * HOUR_MS, STEP_MS);
+
+    pour(s.tsdb, &early);
+    pour(s.tsdb, &late);
+    check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+
+    CHECK(count_blocks(s.tsdb) >= 1);
+    check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+    store_reopen(&s);
+    check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+
+    store_deinit(&s);
+    fake_deinit(&f);
+    fake_deinit(&late);
+    fake_deinit(&early);
+}
+
+TEST(tsdb, retention_removes_old_blocks_only)
+{
+    Store s;
+    FakeSource f;
+    Error err = {0};
+    int64_t min_t_ms, max_t_ms;
+    store_init(&s);
+    fake_init(&f, 5, START_MS, START_MS + 9 * HOUR_MS, 60000);
+    pour(s.tsdb, &f);
+
+    tsdb_reconfigure(s.tsdb, 3 * HOUR_MS, 0, 0);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+
+    CHECK(tsdb_time_range(s.tsdb, &min_t_ms, &max_t_ms));
+    CHECK(min_t_ms > START_MS);
+    CHECK_EQ(max_t_ms, START_MS + 9 * HOUR_MS - 60000);
+    fake_deinit(&f);
+    store_deinit(&s);
+}
+
+TEST(tsdb, a_block_that_cannot_be_read_is_left_alone)
+{
+    Store s;
+    FakeSource f;
+    Error err = {0};
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    FsList list;
+    store_init(&s);
+    fake_init(&f, 5, START_MS, START_MS + 5 * HOUR_MS, 60000);
+    pour(s.tsdb, &f);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    CHECK_EQ(count_blocks(s.tsdb), 1);
+    CHECK_OK(fs_list(&fs_system, s.options.dir, &arena, &list, &err), err);
+    Str dir = fs_join(&arena, s.options.dir, list.entries[0].name);
+    CHECK_OK(fs_write_atomic(&fs_system, fs_join(&arena, dir, S("index")), S("nonsense"), &err), err);
+
+    store_reopen(&s);
+
+    CHECK_EQ(count_blocks(s.tsdb), 0);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    CHECK(fs_exists(&fs_system, fs_join(&arena, dir, S("index"))));
+    fake_deinit(&f);
+    store_deinit(&s);
+}
+
+TEST(tsdb, measures_itself_under_the_known_names)
+{
+    Store s;
+    FakeSource f;
+    CLEANUP(buf_deinit) Buf text = {.ptr = NULL};
+    Registry *registry = registry_new();
+    store_init(&s);
+    tsdb_close(s.tsdb);
+    s.options.registry = registry;
+    store_open(&s);
+    fake_init(&f, 5, START_MS, START_MS + 60000, STEP_MS);
+    pour(s.tsdb, &f);
+
+    registry_write(registry, REGISTRY_TEXT, &text);
+
+    buf_add_char(&text, '\0');
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_head_series 5\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_head_samples_appended_total{type=\"float\"} 20\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_clean_start 1\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_compactions_failed_total 0\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_reloads_failures_total 0\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_wal_segment_current ");
+    store_deinit(&s);
+    registry_free(registry);
+    fake_deinit(&f);
+}
+
+TEST_MAIN(tsdb, TEST_ROW(tsdb, cuts_the_head_into_blocks_and_keeps_every_sample),
+          TEST_ROW(tsdb, compacts_blocks_and_removes_what_they_were_made_of), TEST_ROW(tsdb, a_second_process_is_refused),
+          TEST_ROW(tsdb, deletes_in_head_and_blocks_and_cleans_up), TEST_ROW(tsdb, a_snapshot_holds_everything),
+          TEST_ROW(tsdb, late_samples_become_blocks_of_their_own_and_merge),
+          TEST_ROW(tsdb, retention_removes_old_blocks_only), TEST_ROW(tsdb, a_block_that_cannot_be_read_is_left_alone),
+          TEST_ROW(tsdb, measures_itself_under_the_known_names))
