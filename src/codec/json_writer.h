@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 
-#define JSON_DEPTH_MAX 64
+#define JSON_DEPTH_MAX 2100 // a query of EXPR_DEPTH_MAX levels must fit: promql_tree_json
 
 typedef struct JsonWriter JsonWriter;
 struct JsonWriter {
