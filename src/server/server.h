@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// server.h: a whole prometheus.yml as one generation: read, checked across its parts, printed back. Facts: prometheus.md sections 1.1,
+// 1.10, 1.13.
+#pragma once
+
+#include "scrape/scrape_config.h"
+
+// A block that is kept as it was written: this version does not act on it, and says so.
+typedef struct ServerOpaque {
+    const YamlNode *node; // NULL: absent
+} ServerOpaque;
+
+typedef struct StorageRetention {
+    int64_t time_ms;
+    uint64_t bytes;
+    double percentage; // of the file system
+    bool has_time, has_size;
+} StorageRetention;
+
+typedef struct StorageChunkEncoding {
+    Str floats;
+} StorageChunkEncoding;
+
+typedef struct StorageTsdb {
+    int64_t out_of_order_time_window_ms;
+    double stale_series_compaction_threshold;
+    StorageChunkEncoding chunk_encoding;
+    StorageRetention retention;
+} StorageTsdb;
+
+typedef struct StorageExemplars {
+    int64_t max_exemplars;
+} StorageExemplars;
+
+typedef struct ServerStorage {
+    StorageTsdb tsdb;
+    StorageExemplars exemplars;
+} ServerStorage;
+
+// What stands in the file.
+typedef struct ServerFile {
+    ScrapeGlobal global;
+    ServerOpaque runtime, alerting, tracing, remote_write, remote_read, otlp;
+    ConfigStrList rule_files;
+    ConfigStrList scrape_config_files;
+    ConfigList scrape_configs; // ScrapeConfig
+    ServerStorage storage;
+} ServerFile;
+
+typedef struct ServerConfig {
+    Arena arena; // of everything in it
+    ConfigReader reader;
+    Str path;
+    ServerFile file;
+    ScrapeConfig **jobs; // of the file and of its scrape_config_files
+    size_t job_count;
+    Str *warnings; // sentences with their place, for the log
+    size_t warning_count;
+} ServerConfig;
+
+#define SERVER_CONFIG_BYTES_MAX ((size_t)64 << 20)
+
+// Fails with "file:line:column: ..." and changes nothing. The caller frees.
+bool server_config_load(Str path, ServerConfig **ret_config, Error *err) MUST_CHECK;
+// The same from text; relative paths in it belong to the folder of `path`.
+bool server_config_parse(Str text, Str path, ServerConfig **ret_config, Error *err) MUST_CHECK;
+void server_config_free(ServerConfig *config); // accepts NULL
+
+// As /api/v1/status/config shows it: defaults filled in, secrets masked.
+void server_config_print(const ServerConfig *config, Buf *out);
