@@ -93,8 +93,7 @@ void *arena_array_alloc(Arena *arena, size_t count, size_t bytes)
 
 void *arena_grow(Arena *arena, void *old, size_t old_bytes, size_t new_bytes)
 {
-    char *old_end = (char *)old + old_bytes;
-    if (old && old_end == arena->next && new_bytes >= old_bytes &&
+    if (old && (char *)old + old_bytes == arena->next && new_bytes >= old_bytes &&
         new_bytes - old_bytes <= (size_t)(arena->end - arena->next)) {
         arena->next += new_bytes - old_bytes;
         return old;
