@@ -295,10 +295,15 @@ static bool parse_duration_rest(Parser *p, int precedence_min, Expr *left, Expr 
     return true;
 }
 
+static bool fail_depth(Parser *p)
+{
+    return PARSE_FAIL(p, p->token.start, "expression is nested too deeply (more than %d levels)", PARSE_DEPTH_MAX);
+}
+
 static bool parse_duration_expr(Parser *p, int precedence_min, Expr **ret_expr)
 {
     if (++p->depth > PARSE_DEPTH_MAX)
-        return PARSE_FAIL(p, p->token.start, "expression is nested too deeply (more than %d levels)", PARSE_DEPTH_MAX);
+        return fail_depth(p);
     Expr *left;
     bool ok = parse_duration_operand(p, &left) && parse_duration_rest(p, precedence_min, left, ret_expr);
     p->depth--;
@@ -318,10 +323,13 @@ bool parse_offset_duration(Parser *p, Expr **ret_expr)
     Expr *operand;
     if (p->token.kind == TOKEN_LEFT_PAREN)
         return parse_duration_paren(p, &operand) && duration_apply_sign(p, &token, operand, ret_expr);
+    // Further signs belong to the same first term.
     if (token_is_sign(&p->token)) {
-        Expr *left;
-        return parse_duration_expr(p, DURATION_POWER, &operand) && duration_apply_sign(p, &token, operand, &left) &&
-               parse_duration_rest(p, DURATION_SUM, left, ret_expr);
+        if (++p->depth > PARSE_DEPTH_MAX)
+            return fail_depth(p);
+        bool ok = parse_offset_duration(p, &operand) && duration_apply_sign(p, &token, operand, ret_expr);
+        p->depth--;
+        return ok;
     }
     return parse_duration_operand(p, &operand) && duration_apply_sign(p, &token, operand, ret_expr);
 }

@@ -83,6 +83,7 @@ TEST(parse, prints_what_it_read)
         {"extremes of durations", STR("foo[max_of(1m,min_of(step(),range()))]"),
          STR("foo[max_of(1m, min_of(step(), range()))]")},
         {"offset expression", STR("foo offset -(step()*2)"), STR("foo offset -(step() * 2)")},
+        {"signs of an offset", STR("foo offset ++-0 - 1h"), STR("foo - 1h")},
         {"anchored", STR("rate(foo[5m] anchored offset 1m)"), STR("rate(foo[5m] anchored offset 1m)")},
         {"smoothed instant", STR("foo smoothed @ 5"), STR("foo @ 5.000 smoothed")},
         {"info", STR("info(foo, {a=\"b\"})"), STR("info(foo, {a=\"b\"})")},
