@@ -9,9 +9,6 @@
 #define UNLOGGED_RECORD_BYTES 1000000
 #define FREE_APPENDERS_MAX 16
 #define KEEP_BYTES (1024 * 1024)    // of a buffer in a free appender
-#define OPEN_CHUNK_FIRST_BYTES 24
-#define OPEN_CHUNK_STEP_BYTES 24
-#define OPEN_CHUNK_BYTES_MAX 60000  // when the disk takes no full chunks
 #define CHUNK_RETRY_NS 1000000000  // after the disk has refused one
 #define BATCH 64                    // samples looked up ahead
 
@@ -28,13 +25,6 @@ static void set_left(Series *series, int64_t next_at)
 {
     uint64_t left = next_at > series->xor_state.t_ms ? (uint64_t)next_at - (uint64_t)series->xor_state.t_ms : 0;
     series->left_ms = (uint32_t)MIN(left, UINT32_MAX);
-}
-
-static int64_t open_chunk_min_t(const Head *head, const Series *series)
-{
-    Reader in = reader_from((Str){(const char *)pool_at(&head->pool, series->chunk), chunk_xor_bytes(&series->xor_state)});
-    (void)reader_u16be(&in);
-    return reader_varint(&in);
 }
 
 SeriesExtra *head_extra(Head *head, uint64_t ref, Series *series, bool make)
@@ -116,24 +106,24 @@ bool head_append_finish_chunk(Head *head, uint64_t ref, Series *series)
     }
     if (!series->chunk)
         return true;
-    Str bytes = {(const char *)pool_at(&head->pool, series->chunk), chunk_xor_bytes(&series->xor_state)};
-    if (!write_full(head, ref, series, open_chunk_min_t(head, series), series->xor_state.t_ms, CHUNK_XOR, bytes))
-        return false;
-    pool_free(&head->pool, series->chunk);
-    series->chunk = 0;
-    return true;
+    uint8_t few[2048];
+    size_t len = head_open_bytes(&head->pool, series->chunk, &series->xor_state);
+    uint8_t *bytes = len <= sizeof few ? few : x_malloc(len);
+    head_open_copy(&head->pool, series->chunk, &series->xor_state, len, bytes);
+    bool ok = write_full(head, ref, series, head_open_first_time(&head->pool, series->chunk), series->xor_state.t_ms, CHUNK_XOR,
+                         (Str){(const char *)bytes, len});
+    if (ok) {
+        head_open_free(&head->pool, series->chunk);
+        series->chunk = 0;
+    }
+    if (bytes != few)
+        free(bytes);
+    return ok;
 }
 
 static void start_float_chunk(Head *head, Series *series, int64_t t_ms, double value)
 {
-    series->chunk = pool_alloc(&head->pool, OPEN_CHUNK_FIRST_BYTES);
-    uint8_t *bytes = pool_at(&head->pool, series->chunk);
-    chunk_xor_start(&series->xor_state, bytes);
-    while (!chunk_xor_append(&series->xor_state, bytes, pool_size(&head->pool, series->chunk), t_ms, value)) {
-        series->chunk = pool_grow(&head->pool, series->chunk, CHUNK_XOR_HEADER_BYTES,
-                                  CHUNK_XOR_HEADER_BYTES + CHUNK_XOR_SAMPLE_BYTES_MAX);
-        bytes = pool_at(&head->pool, series->chunk);
-    }
+    series->chunk = head_open_start(&head->pool, &series->xor_state, t_ms, value);
     set_left(series, next_cut(head, t_ms));
     COUNT(head, chunks_created, 1);
     COUNT(head, chunks, 1);
@@ -144,16 +134,10 @@ static bool end_chunk(Head *head, uint64_t ref, Series *series, uint64_t delta)
 {
     if (head_append_finish_chunk(head, ref, series))
         return true;
-    if (chunk_xor_bytes(&series->xor_state) > OPEN_CHUNK_BYTES_MAX || series->xor_state.count >= CHUNK_SAMPLES_MAX - 1)
+    if (series->xor_state.count >= CHUNK_SAMPLES_MAX - 1)
         return false;
     series->left_ms = (uint32_t)MIN(delta + 60000, UINT32_MAX);
     return true;
-}
-
-static void grow_chunk(Head *head, Series *series)
-{
-    uint32_t used = (uint32_t)chunk_xor_bytes(&series->xor_state);
-    series->chunk = pool_grow(&head->pool, series->chunk, used, used + OPEN_CHUNK_STEP_BYTES);
 }
 
 // After a quarter of the wanted samples the end is moved so that the chunks up to it are of like size.
@@ -161,7 +145,7 @@ static void forecast_end(Head *head, Series *series)
 {
     int64_t end;
     if (!__builtin_add_overflow(series->xor_state.t_ms, (int64_t)series->left_ms, &end))
-        set_left(series, even_end(open_chunk_min_t(head, series), series->xor_state.t_ms, end));
+        set_left(series, even_end(head_open_first_time(&head->pool, series->chunk), series->xor_state.t_ms, end));
 }
 
 bool head_append_float(Head *head, uint64_t ref, Series *series, int64_t t_ms, double value)
@@ -172,8 +156,7 @@ bool head_append_float(Head *head, uint64_t ref, Series *series, int64_t t_ms, d
     if (LIKELY(series->chunk)) {
         if (UNLIKELY(state->count == head->options.samples_per_chunk / 4))
             forecast_end(head, series);
-        if (UNLIKELY(delta >= series->left_ms || state->count >= head->options.samples_per_chunk * 2 ||
-                     state->bits > CHUNK_XOR_BYTES_TARGET * 8) &&
+        if (UNLIKELY(delta >= series->left_ms || state->count >= head->options.samples_per_chunk * 2) &&
             !end_chunk(head, ref, series, delta))
             return false;
     }
@@ -184,14 +167,13 @@ bool head_append_float(Head *head, uint64_t ref, Series *series, int64_t t_ms, d
         series_set_flags(series, SERIES_HAS_SAMPLES | SERIES_HAS_VALUE, 0);
         return true;
     }
-    uint8_t *bytes = pool_at(&head->pool, series->chunk);
-    if (UNLIKELY(!chunk_xor_append(state, bytes, pool_size(&head->pool, series->chunk), t_ms, value))) {
-        grow_chunk(head, series);
-        bytes = pool_at(&head->pool, series->chunk);
-        bool fits = chunk_xor_append(state, bytes, pool_size(&head->pool, series->chunk), t_ms, value);
-        ASSERT(fits);
-    }
+    PoolHandle newest = head_open_append(&head->pool, series->chunk, state, t_ms, value);
     series->left_ms -= (uint32_t)delta;
+    if (UNLIKELY(newest != series->chunk)) {
+        series->chunk = newest;
+        if (head_open_bytes(&head->pool, newest, state) > CHUNK_XOR_BYTES_TARGET - OPEN_BLOCK_DATA)
+            series->left_ms = 0; // the next sample starts a new one
+    }
     return true;
 }
 
@@ -739,18 +721,15 @@ static void apply_one(Head *head, HeadAppender *app, size_t i, uint32_t newest_r
     done->max_t = MAX(done->max_t, sample->t_ms);
 }
 
-// Two steps ahead: the record, then, by what stands in it, the ends of its open chunk.
+// Two steps ahead: the record, then, by what stands in it, the newest block of its open chunk.
 static void look_ahead(const Head *head, const HeadAppender *app, size_t i)
 {
     if (i + 16 < app->count)
         __builtin_prefetch(series_at(&head->index.series, app->places[i + 16].slot));
     if (i + 8 < app->count) {
         const Series *series = series_at(&head->index.series, app->places[i + 8].slot);
-        if (series->chunk) {
-            const uint8_t *bytes = pool_at(&head->pool, series->chunk);
-            __builtin_prefetch(bytes, 1);
-            __builtin_prefetch(bytes + series->xor_state.bits / 8, 1);
-        }
+        if (series->chunk)
+            __builtin_prefetch(pool_at(&head->pool, series->chunk), 1);
     }
 }
 

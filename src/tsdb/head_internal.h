@@ -11,6 +11,7 @@
 #include "tsdb/head_exemplars.h"
 #include "tsdb/head_full.h"
 #include "tsdb/head_index.h"
+#include "tsdb/head_open.h"
 #include "tsdb/intervals.h"
 #include "tsdb/ref_map.h"
 #include "tsdb/wal.h"

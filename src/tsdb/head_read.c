@@ -69,6 +69,16 @@ static Str copy_bytes(Arena *arena, const void *bytes, size_t len)
     return (Str){copy, len};
 }
 
+static Str copy_open(Head *head, const Series *series, Arena *arena)
+{
+    size_t len = head_open_bytes(&head->pool, series->chunk, &series->xor_state);
+    uint8_t *copy = arena_alloc(arena, len + 16);
+
+    head_open_copy(&head->pool, series->chunk, &series->xor_state, len, copy);
+    memset(copy + len, 0, 16);
+    return (Str){(const char *)copy, len};
+}
+
 static void copy_series(Head *head, uint64_t ref, SeriesSlot slot, Series *series, uint64_t epoch, Arena *arena,
                         SeriesView *view)
 {
@@ -88,7 +98,7 @@ static void copy_series(Head *head, uint64_t ref, SeriesSlot slot, Series *serie
             view->open = copy_bytes(arena, bytes.ptr, bytes.len);
         } else if (series->chunk) {
             view->open_encoding = CHUNK_XOR;
-            view->open = copy_bytes(arena, pool_at(&head->pool, series->chunk), chunk_xor_bytes(&series->xor_state));
+            view->open = copy_open(head, series, arena);
         }
     }
     if (extra)
@@ -219,12 +229,8 @@ int64_t head_first_time(Head *head, const Series *series, const SeriesExtra *ext
         return head_full_first_time(&head->pool, series->full);
     if (series_flags(series) & SERIES_HAS_HISTOGRAM)
         return chunk_histogram_min_t(extra->histogram);
-    if (series->chunk) {
-        Reader in =
-            reader_from((Str){(const char *)pool_at(&head->pool, series->chunk), chunk_xor_bytes(&series->xor_state)});
-        (void)reader_u16be(&in);
-        return reader_varint(&in);
-    }
+    if (series->chunk)
+        return head_open_first_time(&head->pool, series->chunk);
     return INT64_MAX;
 }
 

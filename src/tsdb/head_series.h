@@ -31,7 +31,7 @@ enum {
 typedef struct Series {
     uint64_t ref_word;    // ref, and above it: generation of the last touch (8 bits), flags (8 bits)
     ChunkXor xor_state;   // open float chunk; t_ms also for histograms
-    PoolHandle chunk;     // its bytes; 0: no open float chunk
+    PoolHandle chunk;     // its newest block, head_open.h; 0: no open float chunk
     PoolHandle labels;    // HeadIndex' form
     PoolHandle full;      // list of full chunks, head_full.h; 0: none
     uint32_t left_ms;     // from xor.t_ms to where the open chunk must end

@@ -45,7 +45,7 @@ static void drop_open_chunk(Collect *c, Series *series, SeriesExtra *extra)
         series_set_flags(series, 0, SERIES_HAS_HISTOGRAM);
         c->chunks_removed++;
     } else if (series->chunk) {
-        pool_free(&head->pool, series->chunk);
+        head_open_free(&head->pool, series->chunk);
         series->chunk = 0;
         c->chunks_removed++;
     }
