@@ -72,6 +72,8 @@ bool chunk_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t m
     if (count > chunk.len * 8)
         return error_set(err, ERR_CORRUPT, "a float chunk of %zu bytes claims %zu samples", chunk.len, count);
 
+    if (count == 0)
+        return true;
     chunk_columns_reserve(columns, count, false);
     int64_t *t_ms = columns->columns.t_ms + columns->columns.count;
     double *value = columns->columns.value + columns->columns.count;
