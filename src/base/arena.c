@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 #define ARENA_BLOCK_BYTES_MIN ((size_t)4096)
-#define ARENA_BLOCK_BYTES_MAX ((size_t)4 << 20) // growth stops here; one larger request gets a block of its own
+#define ARENA_BLOCK_BYTES_MAX                                                                      \
+    ((size_t)4 << 20) // growth stops here; one larger request gets a block of its own
 
 struct ArenaBlock {
     ArenaBlock *older;

@@ -4,9 +4,9 @@
 // Blocks grow geometrically; nothing is freed one by one. Not thread safe: one thread owns an arena at a time.
 #pragma once
 
-#include "base/str.h"
-
 #include <stdarg.h>
+
+#include "base/str.h"
 
 typedef struct ArenaBlock ArenaBlock;
 
@@ -58,8 +58,8 @@ void *arena_array_alloc(Arena *arena, size_t count, size_t bytes);
 // Grows an array that was allocated last or copies it: for lists of unknown length (double each time).
 void *arena_grow(Arena *arena, void *old, size_t old_bytes, size_t new_bytes);
 
-Str arena_str(Arena *arena, Str s);                // a copy (with a NUL behind it, not counted)
-char *str_to_c(Arena *arena, Str s);               // a C string copy
+Str arena_str(Arena *arena, Str s);  // a copy (with a NUL behind it, not counted)
+char *str_to_c(Arena *arena, Str s); // a C string copy
 Str arena_printf(Arena *arena, const char *fmt, ...) PRINTF(2, 3);
 Str arena_vprintf(Arena *arena, const char *fmt, va_list args) PRINTF(2, 0);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/buf.h"
 
-#include "base/number.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "base/number.h"
 
 #define BUF_BYTES_MIN ((size_t)256)
 

@@ -3,10 +3,10 @@
 // look once at the end with buf_ok().
 #pragma once
 
+#include <stdarg.h>
+
 #include "base/error.h"
 #include "base/str.h"
-
-#include <stdarg.h>
 
 typedef struct Buf {
     char *ptr;

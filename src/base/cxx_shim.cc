@@ -33,7 +33,8 @@ size_t cxx_double_from_text(const char *text, size_t len, double *ret_v, bool *r
         const char *e = (const char *)memchr(text, 'e', (size_t)(r.ptr - text));
         if (!e)
             e = (const char *)memchr(text, 'E', (size_t)(r.ptr - text));
-        bool tiny = e ? e + 1 < r.ptr && e[1] == '-' : len > 1 && (text[0] == '0' || (text[0] == '-' && text[1] == '0'));
+        bool tiny = e ? e + 1 < r.ptr && e[1] == '-'
+                      : len > 1 && (text[0] == '0' || (text[0] == '-' && text[1] == '0'));
         v = tiny ? 0.0 : std::numeric_limits<double>::infinity();
         if (text[0] == '-')
             v = -v;
@@ -48,7 +49,8 @@ size_t cxx_double_from_text(const char *text, size_t len, double *ret_v, bool *r
 struct Regex {
     re2::RE2 re;
     std::vector<std::string> group_names; // index 1..groups; empty: unnamed
-    explicit Regex(const std::string &pattern, const re2::RE2::Options &options) : re(pattern, options)
+    explicit Regex(const std::string &pattern, const re2::RE2::Options &options)
+        : re(pattern, options)
     {
     }
 };
@@ -70,14 +72,17 @@ static re2::StringPiece piece(Str s)
 bool regex_new(Str pattern, Regex **ret_regex, Error *err)
 {
     if (pattern.len > REGEX_BYTES_MAX)
-        return error_set(err, ERR_LIMIT, "regular expression is longer than %d bytes", REGEX_BYTES_MAX);
+        return error_set(err, ERR_LIMIT, "regular expression is longer than %d bytes",
+                         REGEX_BYTES_MAX);
 
-    Regex *regex = new (std::nothrow) Regex(std::string(pattern.ptr ? pattern.ptr : "", pattern.len), regex_options());
+    Regex *regex = new (std::nothrow)
+        Regex(std::string(pattern.ptr ? pattern.ptr : "", pattern.len), regex_options());
     if (!regex)
         out_of_memory(sizeof(Regex));
     if (!regex->re.ok()) {
         bool too_large = regex->re.error_code() == re2::RE2::ErrorPatternTooLarge;
-        error_set(err, too_large ? ERR_LIMIT : ERR_INVALID, "error parsing regexp: %s", regex->re.error().c_str());
+        error_set(err, too_large ? ERR_LIMIT : ERR_INVALID, "error parsing regexp: %s",
+                  regex->re.error().c_str());
         delete regex;
         return false;
     }
@@ -130,7 +135,8 @@ static int group_index(const Regex *regex, Str name)
     if (digits && !(name.len > 1 && name.ptr[0] == '0'))
         return number < (int)regex->group_names.size() ? number : -1;
     for (size_t i = 1; i < regex->group_names.size(); i++)
-        if (regex->group_names[i].size() == name.len && memcmp(regex->group_names[i].data(), name.ptr, name.len) == 0)
+        if (regex->group_names[i].size() == name.len &&
+            memcmp(regex->group_names[i].data(), name.ptr, name.len) == 0)
             return (int)i;
     return -1;
 }

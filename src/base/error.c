@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/error.h"
 
-#include "base/str.h"
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/str.h"
 
 // Cuts a half rune that truncation left at the end.
 static void trim_half_rune(char *text)
@@ -84,9 +84,15 @@ bool error_set_errno(Error *err, int error_number, const char *fmt, ...)
 const char *error_code_name(ErrorCode code)
 {
     static const char *const names[] = {
-        [ERR_NONE] = "none",         [ERR_INVALID] = "invalid",   [ERR_NOT_FOUND] = "not found",
-        [ERR_CONFLICT] = "conflict", [ERR_LIMIT] = "limit",       [ERR_CANCELED] = "canceled",
-        [ERR_IO] = "io",             [ERR_CORRUPT] = "corrupt",   [ERR_TIMEOUT] = "timeout",
+        [ERR_NONE] = "none",
+        [ERR_INVALID] = "invalid",
+        [ERR_NOT_FOUND] = "not found",
+        [ERR_CONFLICT] = "conflict",
+        [ERR_LIMIT] = "limit",
+        [ERR_CANCELED] = "canceled",
+        [ERR_IO] = "io",
+        [ERR_CORRUPT] = "corrupt",
+        [ERR_TIMEOUT] = "timeout",
         [ERR_UNAVAILABLE] = "unavailable",
     };
     return (size_t)code < COUNT_OF(names) ? names[code] : "unknown";

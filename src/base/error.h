@@ -23,7 +23,8 @@ typedef enum ErrorCode {
 
 typedef struct Error {
     ErrorCode code;
-    char text[500]; // a sentence for a person, outermost context first; always NUL-terminated, valid UTF-8 prefix
+    char text
+        [500]; // a sentence for a person, outermost context first; always NUL-terminated, valid UTF-8 prefix
 } Error;
 
 // Both return false, so that a failing function ends in one line.

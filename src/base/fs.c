@@ -38,7 +38,8 @@ static int fault_plain(Fs *fs)
 static bool to_path(Str path, char *out, Error *err)
 {
     if (path.len >= PATH_BYTES_MAX || memchr(path.ptr ? path.ptr : "", '\0', path.len))
-        return error_set(err, ERR_INVALID, "path is too long or has a NUL: \"" STR_FMT "\"", STR_ARG(str_sub(path, 0, 100)));
+        return error_set(err, ERR_INVALID, "path is too long or has a NUL: \"" STR_FMT "\"",
+                         STR_ARG(str_sub(path, 0, 100)));
     if (path.len)
         memcpy(out, path.ptr, path.len);
     out[path.len] = '\0';
@@ -99,7 +100,8 @@ static bool write_all(File *file, int64_t offset, Str bytes, Error *err)
     if (fault)
         todo = str_sub(bytes, 0, now ? file->fs->fault->torn_bytes : 0);
     while (todo.len) {
-        ssize_t n = offset < 0 ? write(file->fd, todo.ptr, todo.len) : pwrite(file->fd, todo.ptr, todo.len, offset);
+        ssize_t n = offset < 0 ? write(file->fd, todo.ptr, todo.len)
+                               : pwrite(file->fd, todo.ptr, todo.len, offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -121,7 +123,8 @@ bool file_write_at(File *file, uint64_t offset, Str bytes, Error *err)
     return write_all(file, (int64_t)offset, bytes, err);
 }
 
-bool file_read_at(const File *file, uint64_t offset, void *out, size_t bytes, size_t *ret_read, Error *err)
+bool file_read_at(const File *file, uint64_t offset, void *out, size_t bytes, size_t *ret_read,
+                  Error *err)
 {
     size_t done = 0;
     while (done < bytes) {
@@ -191,14 +194,15 @@ bool file_sync(File *file, Error *err)
 bool fs_read_file(Fs *fs, Str path, Arena *arena, size_t bytes_max, Str *ret_bytes, Error *err)
 {
     CLEANUP(file_close) File file = FILE_NONE;
-    return fs_open(fs, path, FS_READ, &file, err) && file_read_all(&file, arena, bytes_max, ret_bytes, err);
+    return fs_open(fs, path, FS_READ, &file, err) &&
+           file_read_all(&file, arena, bytes_max, ret_bytes, err);
 }
 
 static bool write_and_sync(Fs *fs, Str path, Str bytes, Error *err)
 {
     CLEANUP(file_close) File file = FILE_NONE;
-    return fs_open(fs, path, FS_CREATE, &file, err) && file_write(&file, bytes, err) && file_sync(&file, err) &&
-           file_finish(&file, err);
+    return fs_open(fs, path, FS_CREATE, &file, err) && file_write(&file, bytes, err) &&
+           file_sync(&file, err) && file_finish(&file, err);
 }
 
 static Str folder_of(Str path)
@@ -352,7 +356,8 @@ bool fs_list(Fs *fs, Str path, Arena *arena, FsList *ret_list, Error *err)
     while ((d = readdir(dir))) {
         struct stat st;
         // An entry that vanished meanwhile is not there.
-        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 || fstatat(dirfd(dir), d->d_name, &st, 0) != 0)
+        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
+            fstatat(dirfd(dir), d->d_name, &st, 0) != 0)
             continue;
         if (count == cap) {
             size_t grown = cap ? cap * 2 : 16;
@@ -386,7 +391,9 @@ bool fs_map(Fs *fs, Str path, FsMap *ret_map, Error *err)
     void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file.fd, 0);
     if (at == MAP_FAILED)
         return fail(err, errno, "map", file.name);
-    *ret_map = (FsMap){{at, bytes}};
+    *ret_map = (FsMap){
+        {at, bytes}
+    };
     return true;
 }
 

@@ -50,14 +50,17 @@ void file_close(File *file); // for reading or after file_sync; accepts FILE_NON
 bool file_finish(File *file, Error *err) MUST_CHECK;
 bool file_write(File *file, Str bytes, Error *err) MUST_CHECK; // all or an error
 bool file_write_at(File *file, uint64_t offset, Str bytes, Error *err) MUST_CHECK;
-bool file_read_at(const File *file, uint64_t offset, void *out, size_t bytes, size_t *ret_read, Error *err) MUST_CHECK;
-bool file_read_all(const File *file, Arena *arena, size_t bytes_max, Str *ret_bytes, Error *err) MUST_CHECK;
+bool file_read_at(const File *file, uint64_t offset, void *out, size_t bytes, size_t *ret_read,
+                  Error *err) MUST_CHECK;
+bool file_read_all(const File *file, Arena *arena, size_t bytes_max, Str *ret_bytes,
+                   Error *err) MUST_CHECK;
 bool file_size(const File *file, uint64_t *ret_bytes, Error *err) MUST_CHECK;
 bool file_truncate(File *file, uint64_t bytes, Error *err) MUST_CHECK;
 bool file_sync(File *file, Error *err) MUST_CHECK; // fdatasync
 
 // Whole files. fs_write_atomic writes path.tmp, syncs it, renames it and syncs the folder.
-bool fs_read_file(Fs *fs, Str path, Arena *arena, size_t bytes_max, Str *ret_bytes, Error *err) MUST_CHECK;
+bool fs_read_file(Fs *fs, Str path, Arena *arena, size_t bytes_max, Str *ret_bytes,
+                  Error *err) MUST_CHECK;
 bool fs_write_atomic(Fs *fs, Str path, Str bytes, Error *err) MUST_CHECK;
 
 bool fs_rename(Fs *fs, Str from, Str to, Error *err) MUST_CHECK;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/fs.h"
 
-#include "base/crc32c.h"
-#include "base/test.h"
-
 #include <errno.h>
 #include <unistd.h>
+
+#include "base/crc32c.h"
+#include "base/test.h"
 
 // A scratch folder below the working directory of the test.
 static Str scratch(Arena *arena)
@@ -133,6 +133,8 @@ TEST(crc32c, matches_the_standard_check_value)
     CHECK_EQ(crc32c(S("")), 0);
 }
 
-TEST_MAIN(fs, TEST_ROW(fs, atomic_write_replaces_or_leaves_alone), TEST_ROW(fs, errors_name_the_call_and_the_file),
-          TEST_ROW(fs, reading_stops_at_the_limit), TEST_ROW(fs, list_is_sorted_and_map_sees_the_bytes),
-          TEST_ROW(fs, torn_write_leaves_what_reached_the_disk), TEST_ROW(crc32c, matches_the_standard_check_value))
+TEST_MAIN(fs, TEST_ROW(fs, atomic_write_replaces_or_leaves_alone),
+          TEST_ROW(fs, errors_name_the_call_and_the_file), TEST_ROW(fs, reading_stops_at_the_limit),
+          TEST_ROW(fs, list_is_sorted_and_map_sees_the_bytes),
+          TEST_ROW(fs, torn_write_leaves_what_reached_the_disk),
+          TEST_ROW(crc32c, matches_the_standard_check_value))

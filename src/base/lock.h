@@ -3,9 +3,9 @@
 // NARTHEX_DEEP_CHECKS lock_take asserts it. The ranks stand in ARCHITECTURE.md.
 #pragma once
 
-#include "base/macros.h"
-
 #include <pthread.h>
+
+#include "base/macros.h"
 
 #if defined(__clang__)
 #define CAPABILITY __attribute__((capability("mutex")))

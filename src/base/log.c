@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/timefmt.h"
-
-#include <unistd.h>
 
 static LogLevel current_level = LOG_INFO;
 static LogFormat current_format = LOG_LOGFMT;
@@ -130,7 +130,8 @@ static void add_pair(Buf *line, const LogField *field, bool json)
     add_value(line, field, json);
 }
 
-void log_write(LogLevel level, const char *file, int line_number, const char *message, const LogField *fields, size_t count)
+void log_write(LogLevel level, const char *file, int line_number, const char *message,
+               const LogField *fields, size_t count)
 {
     bool json = current_format == LOG_JSON;
     Buf time = {0};

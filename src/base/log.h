@@ -34,8 +34,8 @@ bool log_level_parse(Str text, LogLevel *ret_level);
 bool log_format_parse(Str text, LogFormat *ret_format);
 bool log_enabled(LogLevel level);
 
-void log_write(LogLevel level, const char *file, int line, const char *message, const LogField *fields,
-               size_t count);
+void log_write(LogLevel level, const char *file, int line, const char *message,
+               const LogField *fields, size_t count);
 
 static inline LogField log_field_str(const char *key, Str v)
 {

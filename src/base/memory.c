@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/macros.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "base/macros.h"
 
 void assert_failed(const char *claim, const char *file, int line)
 {

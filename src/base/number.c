@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/number.h"
 
-#include "base/cxx_shim.h"
-
 #include <math.h>
+
+#include "base/cxx_shim.h"
 
 bool number_parse_u64(Str text, uint64_t *ret_value)
 {
@@ -12,7 +12,8 @@ bool number_parse_u64(Str text, uint64_t *ret_value)
     uint64_t v = 0;
     for (size_t i = 0; i < text.len; i++) {
         unsigned digit = (unsigned char)text.ptr[i] - '0';
-        if (digit > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) || __builtin_add_overflow(v, (uint64_t)digit, &v))
+        if (digit > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) ||
+            __builtin_add_overflow(v, (uint64_t)digit, &v))
             return false;
     }
     *ret_value = v;

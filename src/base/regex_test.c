@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/regex.h"
 
-#include "base/test.h"
-
 #include <stdlib.h>
+
+#include "base/test.h"
 
 TEST(regex, is_anchored_and_dot_takes_newlines)
 {
@@ -13,13 +13,13 @@ TEST(regex, is_anchored_and_dot_takes_newlines)
         Str text;
         bool want;
     } cases[] = {
-        {"whole text", "ab+", STR("abbb"), true},
-        {"not a part", "b+", STR("abbb"), false},
-        {"alternation is anchored on both sides", "a|b", STR("ab"), false},
-        {"dot takes newline", "a.b", STR("a\nb"), true},
-        {"empty matches empty", "", STR(""), true},
-        {"case folding", "(?i)abc", STR("ABC"), true},
-        {"unicode class", "\\p{Hangul}+", STR("\xed\x95\x9c"), true},
+        {"whole text",                            "ab+",          STR("abbb"),         true },
+        {"not a part",                            "b+",           STR("abbb"),         false},
+        {"alternation is anchored on both sides", "a|b",          STR("ab"),           false},
+        {"dot takes newline",                     "a.b",          STR("a\nb"),         true },
+        {"empty matches empty",                   "",             STR(""),             true },
+        {"case folding",                          "(?i)abc",      STR("ABC"),          true },
+        {"unicode class",                         "\\p{Hangul}+", STR("\xed\x95\x9c"), true },
     };
 
     EACH_CASE(c, cases) {
@@ -51,15 +51,15 @@ TEST(regex, expands_groups_as_go_does)
         const char *pattern, *text, *replacement;
         const char *want; // NULL: no match
     } cases[] = {
-        {"number", "(.*)-(.*)", "a-b", "$2/$1", "b/a"},
-        {"braces", "(.*)-(.*)", "a-b", "${1}x", "ax"},
-        {"name takes word characters", "(.*)-(.*)", "a-b", "$1x", ""},
-        {"named group", "(?P<host>.*):(?P<port>.*)", "h:1", "${port}-$host", "1-h"},
-        {"dollar", "(.*)", "v", "$$1", "$1"},
-        {"unknown group", "(.*)", "v", "a${9}b", "ab"},
-        {"stray dollar", "(.*)", "v", "5$", "5$"},
-        {"group that took no part", "(a)|(b)", "b", "[$1][$2]", "[][b]"},
-        {"no match", "x", "y", "z", NULL},
+        {"number",                     "(.*)-(.*)",                 "a-b", "$2/$1",         "b/a"  },
+        {"braces",                     "(.*)-(.*)",                 "a-b", "${1}x",         "ax"   },
+        {"name takes word characters", "(.*)-(.*)",                 "a-b", "$1x",           ""     },
+        {"named group",                "(?P<host>.*):(?P<port>.*)", "h:1", "${port}-$host", "1-h"  },
+        {"dollar",                     "(.*)",                      "v",   "$$1",           "$1"   },
+        {"unknown group",              "(.*)",                      "v",   "a${9}b",        "ab"   },
+        {"stray dollar",               "(.*)",                      "v",   "5$",            "5$"   },
+        {"group that took no part",    "(a)|(b)",                   "b",   "[$1][$2]",      "[][b]"},
+        {"no match",                   "x",                         "y",   "z",             NULL   },
     };
 
     EACH_CASE(c, cases) {
@@ -69,7 +69,8 @@ TEST(regex, expands_groups_as_go_does)
         Str got = STR_NONE;
         CHECK_OK(regex_new(str_from_c(c->pattern), &regex, &err), err);
 
-        bool matched = regex_expand(regex, str_from_c(c->text), str_from_c(c->replacement), &arena, &got);
+        bool matched =
+            regex_expand(regex, str_from_c(c->text), str_from_c(c->replacement), &arena, &got);
 
         CHECK_EQ(matched, c->want != NULL);
         CHECK_STR(got, str_from_c(c->want));
@@ -90,24 +91,24 @@ TEST(regex, knows_when_a_pattern_is_a_set_of_literals)
         const char *pattern;
         const char *want; // sorted, joined by spaces; NULL: more than literals
     } cases[] = {
-        {"one", "abc", "abc"},
-        {"alternation", "a|b|c", "a b c"},
-        {"group", "(foo|bar)", "bar foo"},
-        {"prefix and suffix", "prod-(eu|us)-x", "prod-eu-x prod-us-x"},
-        {"class", "node[1-3]", "node1 node2 node3"},
-        {"optional", "https?", "http https"},
-        {"escaped point", "a\\.b", "a.b"},
-        {"non-capturing", "(?:a|b)c", "ac bc"},
-        {"optional rune of two bytes", "x\xc3\xa9?", "x x\xc3\xa9"},
-        {"star", "a.*", NULL},
-        {"plus", "a+", NULL},
-        {"folding", "(?i)a", NULL},
-        {"class escape", "\\d", NULL},
-        {"negated class", "[^a]", NULL},
-        {"repeat", "a{2}", NULL},
-        {"anchor", "^a$", NULL},
-        {"double question mark", "a??", NULL},
-        {"too many", "[a-z][a-z]", NULL},
+        {"one",                        "abc",            "abc"                },
+        {"alternation",                "a|b|c",          "a b c"              },
+        {"group",                      "(foo|bar)",      "bar foo"            },
+        {"prefix and suffix",          "prod-(eu|us)-x", "prod-eu-x prod-us-x"},
+        {"class",                      "node[1-3]",      "node1 node2 node3"  },
+        {"optional",                   "https?",         "http https"         },
+        {"escaped point",              "a\\.b",          "a.b"                },
+        {"non-capturing",              "(?:a|b)c",       "ac bc"              },
+        {"optional rune of two bytes", "x\xc3\xa9?",     "x x\xc3\xa9"        },
+        {"star",                       "a.*",            NULL                 },
+        {"plus",                       "a+",             NULL                 },
+        {"folding",                    "(?i)a",          NULL                 },
+        {"class escape",               "\\d",            NULL                 },
+        {"negated class",              "[^a]",           NULL                 },
+        {"repeat",                     "a{2}",           NULL                 },
+        {"anchor",                     "^a$",            NULL                 },
+        {"double question mark",       "a??",            NULL                 },
+        {"too many",                   "[a-z][a-z]",     NULL                 },
     };
 
     EACH_CASE(c, cases) {
@@ -122,7 +123,8 @@ TEST(regex, knows_when_a_pattern_is_a_set_of_literals)
             qsort(list, count, sizeof *list, compare);
             Str joined = STR_NONE;
             for (size_t i = 0; i < count; i++)
-                joined = arena_printf(&arena, STR_FMT "%s" STR_FMT, STR_ARG(joined), i ? " " : "", STR_ARG(list[i]));
+                joined = arena_printf(&arena, STR_FMT "%s" STR_FMT, STR_ARG(joined), i ? " " : "",
+                                      STR_ARG(list[i]));
             CHECK_STR(joined, str_from_c(c->want));
         }
         arena_deinit(&arena);
@@ -136,13 +138,13 @@ TEST(regex, finds_the_literal_prefix)
         const char *pattern;
         const char *want;
     } cases[] = {
-        {"before a star", "api-.*", "api-"},
-        {"not the repeated rune", "ab*", "a"},
-        {"escaped", "a\\.b.+", "a.b"},
-        {"top alternation has none", "ab.*|ac.*", ""},
-        {"alternation in a group ends it", "ab(c.*|d)", "ab"},
-        {"bar in a class is no alternation", "a[|]b", "a"},
-        {"folding has none", "(?i)ab.*", ""},
+        {"before a star",                    "api-.*",    "api-"},
+        {"not the repeated rune",            "ab*",       "a"   },
+        {"escaped",                          "a\\.b.+",   "a.b" },
+        {"top alternation has none",         "ab.*|ac.*", ""    },
+        {"alternation in a group ends it",   "ab(c.*|d)", "ab"  },
+        {"bar in a class is no alternation", "a[|]b",     "a"   },
+        {"folding has none",                 "(?i)ab.*",  ""    },
     };
 
     EACH_CASE(c, cases) {
@@ -152,6 +154,8 @@ TEST(regex, finds_the_literal_prefix)
     }
 }
 
-TEST_MAIN(regex, TEST_ROW(regex, is_anchored_and_dot_takes_newlines), TEST_ROW(regex, tells_what_is_wrong_with_a_pattern),
-          TEST_ROW(regex, expands_groups_as_go_does), TEST_ROW(regex, knows_when_a_pattern_is_a_set_of_literals),
+TEST_MAIN(regex, TEST_ROW(regex, is_anchored_and_dot_takes_newlines),
+          TEST_ROW(regex, tells_what_is_wrong_with_a_pattern),
+          TEST_ROW(regex, expands_groups_as_go_does),
+          TEST_ROW(regex, knows_when_a_pattern_is_a_set_of_literals),
           TEST_ROW(regex, finds_the_literal_prefix))

@@ -2,9 +2,9 @@
 // str.h: a read-only view of bytes, passed by value, without a NUL. It owns nothing.
 #pragma once
 
-#include "base/macros.h"
-
 #include <string.h>
+
+#include "base/macros.h"
 
 typedef struct Str {
     const char *ptr;

@@ -29,18 +29,18 @@ TEST(str, utf8_is_checked_as_rfc_3629)
         Str text;
         bool want;
     } cases[] = {
-        {"ascii", STR("plain text of more than eight bytes"), true},
-        {"two bytes", STR("\xc3\xa9"), true},
-        {"three bytes", STR("\xed\x95\x9c\xea\xb5\xad"), true},
-        {"four bytes", STR("\xf0\x9f\x94\xa5"), true},
-        {"bad behind eight good ones", STR("12345678\xff"), false},
-        {"surrogate", STR("\xed\xa0\x80"), false},
-        {"overlong", STR("\xc0\xaf"), false},
-        {"overlong three", STR("\xe0\x80\xaf"), false},
-        {"beyond unicode", STR("\xf4\x90\x80\x80"), false},
-        {"cut", STR("\xe2\x82"), false},
-        {"continuation alone", STR("\x80"), false},
-        {"empty", STR(""), true},
+        {"ascii",                      STR("plain text of more than eight bytes"), true },
+        {"two bytes",                  STR("\xc3\xa9"),                            true },
+        {"three bytes",                STR("\xed\x95\x9c\xea\xb5\xad"),            true },
+        {"four bytes",                 STR("\xf0\x9f\x94\xa5"),                    true },
+        {"bad behind eight good ones", STR("12345678\xff"),                        false},
+        {"surrogate",                  STR("\xed\xa0\x80"),                        false},
+        {"overlong",                   STR("\xc0\xaf"),                            false},
+        {"overlong three",             STR("\xe0\x80\xaf"),                        false},
+        {"beyond unicode",             STR("\xf4\x90\x80\x80"),                    false},
+        {"cut",                        STR("\xe2\x82"),                            false},
+        {"continuation alone",         STR("\x80"),                                false},
+        {"empty",                      STR(""),                                    true },
     };
 
     EACH_CASE(c, cases)
@@ -152,7 +152,8 @@ TEST(reader, refuses_overlong_varints_and_strings)
     Reader too_big = reader_from(S("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"));
     (void)reader_uvarint(&too_big);
     CHECK(too_big.failed);
-    Reader string = reader_from(S("\x05" "abc"));
+    Reader string = reader_from(S("\x05"
+                                  "abc"));
     (void)reader_str(&string);
     CHECK(string.failed);
 }
@@ -192,8 +193,12 @@ TEST(map, agrees_with_a_naive_model)
     map_deinit(&map);
 }
 
-TEST_MAIN(str, TEST_ROW(str, split_takes_piece_by_piece), TEST_ROW(str, utf8_is_checked_as_rfc_3629),
-          TEST_ROW(str, distance_counts_single_edits), TEST_ROW(str, compare_orders_prefix_first),
-          TEST_ROW(arena, what_was_given_stays_and_reset_keeps_one_block), TEST_ROW(arena, grow_keeps_the_old_bytes),
-          TEST_ROW(buf, remembers_that_something_did_not_fit), TEST_ROW(reader, takes_back_what_buf_wrote),
-          TEST_ROW(reader, refuses_overlong_varints_and_strings), TEST_ROW(map, agrees_with_a_naive_model))
+TEST_MAIN(str, TEST_ROW(str, split_takes_piece_by_piece),
+          TEST_ROW(str, utf8_is_checked_as_rfc_3629), TEST_ROW(str, distance_counts_single_edits),
+          TEST_ROW(str, compare_orders_prefix_first),
+          TEST_ROW(arena, what_was_given_stays_and_reset_keeps_one_block),
+          TEST_ROW(arena, grow_keeps_the_old_bytes),
+          TEST_ROW(buf, remembers_that_something_did_not_fit),
+          TEST_ROW(reader, takes_back_what_buf_wrote),
+          TEST_ROW(reader, refuses_overlong_varints_and_strings),
+          TEST_ROW(map, agrees_with_a_naive_model))

@@ -7,9 +7,6 @@
 // A failing check prints the case's name when inside EACH_CASE over a struct with a `name` member.
 #pragma once
 
-#include "base/error.h"
-#include "base/str.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
 // cmocka needs the five above first.
 #include <cmocka.h>
 

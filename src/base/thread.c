@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/thread.h"
 
-#include "base/lock.h"
-
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/lock.h"
 
 #define THREAD_NAME_BYTES 16
 #define RANK_POOL 900 // a pool's own lock: nothing is taken below it
@@ -207,7 +207,8 @@ static void each_job(void *arg)
     each_leave(run);
 }
 
-void thread_pool_each(ThreadPool *pool, void (*job)(void *arg, size_t index), void *arg, size_t count)
+void thread_pool_each(ThreadPool *pool, void (*job)(void *arg, size_t index), void *arg,
+                      size_t count)
 {
     if (!pool || count < 2) {
         for (size_t i = 0; i < count; i++)

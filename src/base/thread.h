@@ -2,9 +2,9 @@
 // thread.h: threads with names, and a pool of workers for what may block.
 #pragma once
 
-#include "base/error.h"
-
 #include <pthread.h>
+
+#include "base/error.h"
 
 typedef struct Thread {
     pthread_t handle;
@@ -12,7 +12,8 @@ typedef struct Thread {
 } Thread;
 
 // `name` is cut to 15 bytes. All signals are blocked in the new thread.
-bool thread_start(Thread *thread, const char *name, void (*run)(void *), void *arg, Error *err) MUST_CHECK;
+bool thread_start(Thread *thread, const char *name, void (*run)(void *), void *arg,
+                  Error *err) MUST_CHECK;
 void thread_join(Thread *thread); // accepts one that was never started
 
 // A fixed number of threads that run jobs in order of arrival. Jobs may wait and may use the disk.
@@ -26,7 +27,8 @@ void thread_pool_free(ThreadPool *pool);
 
 // Runs job(arg, i) for each i < count on the pool and on the calling thread; returns when all are done.
 // With a NULL pool everything runs on the caller.
-void thread_pool_each(ThreadPool *pool, void (*job)(void *arg, size_t index), void *arg, size_t count);
+void thread_pool_each(ThreadPool *pool, void (*job)(void *arg, size_t index), void *arg,
+                      size_t count);
 
 // Cores this process may use (affinity and cgroup quota), at least 1.
 int thread_cores(void);

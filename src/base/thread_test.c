@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/thread.h"
 
-#include "base/lock.h"
+#include <unistd.h>
+
 #include "base/arena.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/test.h"
-
-#include <unistd.h>
 
 typedef struct Sum {
     Lock lock;
@@ -80,7 +80,8 @@ static Str logged(LogFormat format, Arena *arena)
     log_set_fd(ends[1]);
 
     log_debug("not shown");
-    log_warn("compacted block", KV("block", "01 \"x\"\n"), KV("took_ms", 12), KV("ok", (bool)true), KV("ratio", 0.5));
+    log_warn("compacted block", KV("block", "01 \"x\"\n"), KV("took_ms", 12), KV("ok", (bool)true),
+             KV("ratio", 0.5));
 
     log_set_fd(2);
     close(ends[1]);
@@ -99,13 +100,16 @@ TEST(log, lines_are_logfmt_or_json)
     Str json = logged(LOG_JSON, &arena);
 
     CHECK_HAS(logfmt.ptr, "level=WARN source=thread_test.c:");
-    CHECK_HAS(logfmt.ptr, "msg=\"compacted block\" block=\"01 \\\"x\\\"\\n\" took_ms=12 ok=true ratio=0.5\n");
+    CHECK_HAS(logfmt.ptr,
+              "msg=\"compacted block\" block=\"01 \\\"x\\\"\\n\" took_ms=12 ok=true ratio=0.5\n");
     CHECK(str_starts_with(logfmt, S("time=20")));
     CHECK(str_starts_with(json, S("{\"time\":\"20")));
     CHECK_HAS(json.ptr, "\"level\":\"WARN\"");
-    CHECK_HAS(json.ptr, "\"block\":\"01 \\\"x\\\"\\n\",\"took_ms\":12,\"ok\":true,\"ratio\":0.5}\n");
+    CHECK_HAS(json.ptr,
+              "\"block\":\"01 \\\"x\\\"\\n\",\"took_ms\":12,\"ok\":true,\"ratio\":0.5}\n");
     arena_deinit(&arena);
 }
 
-TEST_MAIN(thread, TEST_ROW(pool, each_runs_every_index_once), TEST_ROW(pool, free_runs_what_is_queued),
-          TEST_ROW(condition, wait_ends_at_its_time), TEST_ROW(log, lines_are_logfmt_or_json))
+TEST_MAIN(thread, TEST_ROW(pool, each_runs_every_index_once),
+          TEST_ROW(pool, free_runs_what_is_queued), TEST_ROW(condition, wait_ends_at_its_time),
+          TEST_ROW(log, lines_are_logfmt_or_json))

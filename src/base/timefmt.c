@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/timefmt.h"
 
-#include "base/number.h"
-
 #include <math.h>
 #include <stdio.h>
+
+#include "base/number.h"
 
 #define SECOND_MS INT64_C(1000)
 #define MINUTE_MS (60 * SECOND_MS)
@@ -31,7 +31,8 @@ static bool duration_fail(Str text, Error *err)
 {
     if (text.len == 0)
         return error_set(err, ERR_INVALID, "empty duration string");
-    return error_set(err, ERR_INVALID, "not a valid duration string: \"" STR_FMT "\"", STR_ARG(str_sub(text, 0, 200)));
+    return error_set(err, ERR_INVALID, "not a valid duration string: \"" STR_FMT "\"",
+                     STR_ARG(str_sub(text, 0, 200)));
 }
 
 bool duration_parse(Str text, int64_t *ret_ms, Error *err)
@@ -178,7 +179,8 @@ static bool zone_at(Str s, size_t *at, int *ret_offset_s)
     (*at)++;
     int h;
     int m;
-    if (!digits_at(s, at, 2, &h) || !char_at(s, at, ':') || !digits_at(s, at, 2, &m) || h > 23 || m > 59)
+    if (!digits_at(s, at, 2, &h) || !char_at(s, at, ':') || !digits_at(s, at, 2, &m) || h > 23 ||
+        m > 59)
         return false;
     *ret_offset_s = (h * 60 + m) * (minus ? -60 : 60);
     return true;
@@ -188,11 +190,14 @@ static bool rfc3339_read(Str s, int64_t *ret_ms)
 {
     int year, month, day, hour, minute, second, zone_s;
     size_t at = 0;
-    if (!digits_at(s, &at, 4, &year) || !char_at(s, &at, '-') || !digits_at(s, &at, 2, &month) || !char_at(s, &at, '-') ||
-        !digits_at(s, &at, 2, &day) || !(char_at(s, &at, 'T') || char_at(s, &at, 't')) || !digits_at(s, &at, 2, &hour) ||
-        !char_at(s, &at, ':') || !digits_at(s, &at, 2, &minute) || !char_at(s, &at, ':') || !digits_at(s, &at, 2, &second))
+    if (!digits_at(s, &at, 4, &year) || !char_at(s, &at, '-') || !digits_at(s, &at, 2, &month) ||
+        !char_at(s, &at, '-') || !digits_at(s, &at, 2, &day) ||
+        !(char_at(s, &at, 'T') || char_at(s, &at, 't')) || !digits_at(s, &at, 2, &hour) ||
+        !char_at(s, &at, ':') || !digits_at(s, &at, 2, &minute) || !char_at(s, &at, ':') ||
+        !digits_at(s, &at, 2, &second))
         return false;
-    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 || second > 59)
+    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
+        minute > 59 || second > 59)
         return false;
     double fraction = 0;
     if (char_at(s, &at, '.')) {
@@ -205,14 +210,16 @@ static bool rfc3339_read(Str s, int64_t *ret_ms)
     }
     if (!zone_at(s, &at, &zone_s) || at != s.len)
         return false;
-    *ret_ms = (civil_to_s(year, month, day, hour, minute, second) - zone_s) * 1000 + (int64_t)floor(fraction * 1000 + 1e-6);
+    *ret_ms = (civil_to_s(year, month, day, hour, minute, second) - zone_s) * 1000 +
+              (int64_t)floor(fraction * 1000 + 1e-6);
     return true;
 }
 
 bool rfc3339_parse(Str text, int64_t *ret_ms, Error *err)
 {
     if (!rfc3339_read(text, ret_ms))
-        return error_set(err, ERR_INVALID, "cannot parse \"" STR_FMT "\" as an RFC 3339 time", STR_ARG(str_sub(text, 0, 100)));
+        return error_set(err, ERR_INVALID, "cannot parse \"" STR_FMT "\" as an RFC 3339 time",
+                         STR_ARG(str_sub(text, 0, 100)));
     return true;
 }
 
@@ -225,7 +232,8 @@ void buf_add_rfc3339(Buf *buf, int64_t t_ms, int32_t ns)
         s--;
     }
     CivilTime t = civil_from_s(s);
-    buf_printf(buf, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)t.year, t.month, t.day, t.hour, t.minute, t.second);
+    buf_printf(buf, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)t.year, t.month, t.day, t.hour,
+               t.minute, t.second);
     int64_t fraction = ms * 1000000 + ns;
     if (fraction) {
         char digits[16];

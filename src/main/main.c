@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // One binary, many commands: the first argument, or the name it is called under, picks the role.
-#include "main/roles.h"
+#include <signal.h>
+#include <stdio.h>
 
 #include "base/buf.h"
 #include "config/flags.h"
+#include "main/roles.h"
 #include "main/server_flags.h"
-
-#include <signal.h>
-#include <stdio.h>
 
 static void print_commands(FILE *out)
 {
     fprintf(out, "usage: narthex [<command>] [<flags>]\n\n"
-                 "Without a command, the whole stack in one process on http://localhost:9090.\n\nCommands:\n");
+                 "Without a command, the whole stack in one process on "
+                 "http://localhost:9090.\n\nCommands:\n");
     for (size_t i = 0; i < role_count; i++) {
         fprintf(out, "  %-16s %s\n", roles[i].name, roles[i].summary);
         for (size_t a = 0; roles[i].aliases[a]; a++)
             fprintf(out, "  %-16s   also as a link named %s\n", "", roles[i].aliases[a]);
     }
-    fprintf(out, "  %-16s %s\n  %-16s %s\n\nEach command tells its flags with --help.\n", "help", "Shows this page.", "version",
-            "Shows the version.");
+    fprintf(out, "  %-16s %s\n  %-16s %s\n\nEach command tells its flags with --help.\n", "help",
+            "Shows this page.", "version", "Shows the version.");
 }
 
 int main(int argc, char **argv)
@@ -49,7 +49,8 @@ int main(int argc, char **argv)
     if (role)
         return role->run(argc - 1, argv + 1);
     const char *nearest = role_suggest(command);
-    fprintf(stderr, "narthex: error: unknown command \"" STR_FMT "\"%s%s%s, try `narthex help`\n", STR_ARG(str_sub(command, 0, 100)),
-            nearest ? ", did you mean \"" : "", nearest ? nearest : "", nearest ? "\"" : "");
+    fprintf(stderr, "narthex: error: unknown command \"" STR_FMT "\"%s%s%s, try `narthex help`\n",
+            STR_ARG(str_sub(command, 0, 100)), nearest ? ", did you mean \"" : "",
+            nearest ? nearest : "", nearest ? "\"" : "");
     return 2;
 }

@@ -21,24 +21,65 @@ typedef enum ExprKind {
 } ExprKind;
 
 typedef enum BinaryOp {
-    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_POW, OP_ATAN2,
-    OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE,
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV,
+    OP_MOD,
+    OP_POW,
+    OP_ATAN2,
+    OP_EQ,
+    OP_NE,
+    OP_LT,
+    OP_LE,
+    OP_GT,
+    OP_GE,
     OP_TRIM_UPPER, // </
     OP_TRIM_LOWER, // >/
-    OP_AND, OP_OR, OP_UNLESS,
+    OP_AND,
+    OP_OR,
+    OP_UNLESS,
 } BinaryOp;
 
 typedef enum AggregateOp {
-    AGG_SUM, AGG_AVG, AGG_COUNT, AGG_MIN, AGG_MAX, AGG_GROUP, AGG_STDDEV, AGG_STDVAR,
-    AGG_TOPK, AGG_BOTTOMK, AGG_COUNT_VALUES, AGG_QUANTILE, AGG_LIMITK, AGG_LIMIT_RATIO,
+    AGG_SUM,
+    AGG_AVG,
+    AGG_COUNT,
+    AGG_MIN,
+    AGG_MAX,
+    AGG_GROUP,
+    AGG_STDDEV,
+    AGG_STDVAR,
+    AGG_TOPK,
+    AGG_BOTTOMK,
+    AGG_COUNT_VALUES,
+    AGG_QUANTILE,
+    AGG_LIMITK,
+    AGG_LIMIT_RATIO,
 } AggregateOp;
 
-typedef enum MatchCard { CARD_ONE_TO_ONE, CARD_MANY_TO_ONE, CARD_ONE_TO_MANY, CARD_MANY_TO_MANY } MatchCard;
+typedef enum MatchCard {
+    CARD_ONE_TO_ONE,
+    CARD_MANY_TO_ONE,
+    CARD_ONE_TO_MANY,
+    CARD_MANY_TO_MANY
+} MatchCard;
 
 // Duration expressions: numbers in seconds.
 typedef enum DurationOp {
-    DUR_NUMBER, DUR_ADD, DUR_SUB, DUR_MUL, DUR_DIV, DUR_MOD, DUR_POW, DUR_NEG, DUR_POS,
-    DUR_STEP, DUR_RANGE, DUR_MIN, DUR_MAX,
+    DUR_NUMBER,
+    DUR_ADD,
+    DUR_SUB,
+    DUR_MUL,
+    DUR_DIV,
+    DUR_MOD,
+    DUR_POW,
+    DUR_NEG,
+    DUR_POS,
+    DUR_STEP,
+    DUR_RANGE,
+    DUR_MIN,
+    DUR_MAX,
 } DurationOp;
 
 typedef struct FunctionInfo FunctionInfo; // functions.h
@@ -48,10 +89,10 @@ typedef enum AtKind { AT_NONE, AT_TIME, AT_START, AT_END } AtKind;
 
 // What selectors and subqueries share: offset and @.
 typedef struct TimeShift {
-    int64_t offset_ms;  // as written; when offset_expr is set it is filled in by duration evaluation
-    Expr *offset_expr;  // EXPR_DURATION or NULL
+    int64_t offset_ms; // as written; when offset_expr is set it is filled in by duration evaluation
+    Expr *offset_expr; // EXPR_DURATION or NULL
     AtKind at;
-    int64_t at_ms;      // AT_TIME
+    int64_t at_ms; // AT_TIME
 } TimeShift;
 
 struct Expr {
@@ -117,8 +158,8 @@ struct Expr {
         Expr *paren;
         struct {
             DurationOp op;
-            double number;    // DUR_NUMBER, seconds
-            bool is_duration; // written as 5m
+            double number;      // DUR_NUMBER, seconds
+            bool is_duration;   // written as 5m
             Expr *left, *right; // a sign has its operand at the left
             bool wrapped;       // stood in parentheses
         } duration;
@@ -126,7 +167,8 @@ struct Expr {
 };
 
 // parse.c: text to tree, with the type check. Selectors' regexes are owned by the tree: expr_free_regexes when done.
-bool promql_parse(Str query, const PromqlFeatures *features, Arena *arena, Expr **ret_expr, Error *err) MUST_CHECK;
+bool promql_parse(Str query, const PromqlFeatures *features, Arena *arena, Expr **ret_expr,
+                  Error *err) MUST_CHECK;
 void expr_free_regexes(Expr *expr);
 
 // ast_print.c: as Expr.String() and Pretty().

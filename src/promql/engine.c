@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // engine.c: from a request to a result: parse, resolve durations and @, open one view of the storage, evaluate, hand out.
-#include "promql/eval.h"
-
 #include <math.h>
 #include <stdlib.h>
+
+#include "promql/eval.h"
 
 struct Engine {
     EngineOptions options;
@@ -35,18 +35,22 @@ static void register_metrics(Engine *engine)
     Registry *registry = engine->options.registry;
     if (!registry)
         return;
-    gauge_set(gauge_of(registry_gauge(registry, "prometheus_engine_queries_concurrent_max", "The max number of concurrent queries.",
-                                      NULL),
+    gauge_set(gauge_of(registry_gauge(registry, "prometheus_engine_queries_concurrent_max",
+                                      "The max number of concurrent queries.", NULL),
                        NULL),
               engine->options.concurrency_max);
-    engine->running_gauge = gauge_of(
-        registry_gauge(registry, "prometheus_engine_queries", "The current number of queries being executed or waiting.", NULL), NULL);
-    engine->queries_total = counter_of(
-        registry_counter(registry, "narthex_engine_queries_total", "Queries that were started.", NULL), NULL);
-    engine->duration_s = histogram_of(registry_histogram(registry, "narthex_engine_query_duration_seconds",
-                                                         "Time from the start of a query to its result.", NULL, bounds,
-                                                         COUNT_OF(bounds)),
-                                      NULL);
+    engine->running_gauge =
+        gauge_of(registry_gauge(registry, "prometheus_engine_queries",
+                                "The current number of queries being executed or waiting.", NULL),
+                 NULL);
+    engine->queries_total = counter_of(registry_counter(registry, "narthex_engine_queries_total",
+                                                        "Queries that were started.", NULL),
+                                       NULL);
+    engine->duration_s =
+        histogram_of(registry_histogram(registry, "narthex_engine_query_duration_seconds",
+                                        "Time from the start of a query to its result.", NULL,
+                                        bounds, COUNT_OF(bounds)),
+                     NULL);
 }
 
 Engine *engine_new(const EngineOptions *options)
@@ -119,7 +123,8 @@ static double duration_value(const ResolveContext *context, const Expr *expr)
 
 static bool divides_by_zero(const ResolveContext *context, const Expr *expr)
 {
-    if ((expr->duration.op == DUR_DIV || expr->duration.op == DUR_MOD) && duration_value(context, expr->duration.right) == 0)
+    if ((expr->duration.op == DUR_DIV || expr->duration.op == DUR_MOD) &&
+        duration_value(context, expr->duration.right) == 0)
         return true;
     return (expr->duration.left && divides_by_zero(context, expr->duration.left)) ||
            (expr->duration.right && divides_by_zero(context, expr->duration.right));
@@ -133,7 +138,8 @@ static bool fail_at(const ResolveContext *context, const Expr *expr, Error *err,
     return error_set(err, ERR_INVALID, "%d:%d: parse error: %s", line, column, what);
 }
 
-static bool resolve_duration(const ResolveContext *context, const Expr *expr, bool positive, int64_t *ret_ms, Error *err)
+static bool resolve_duration(const ResolveContext *context, const Expr *expr, bool positive,
+                             int64_t *ret_ms, Error *err)
 {
     if (!expr)
         return true;
@@ -163,11 +169,14 @@ static bool resolve(const ResolveContext *context, Expr *expr, Error *err)
     switch (expr->kind) {
     case EXPR_SELECTOR:
         return resolve_shift(context, &expr->selector.shift, err) &&
-               resolve_duration(context, expr->selector.range_expr, true, &expr->selector.range_ms, err);
+               resolve_duration(context, expr->selector.range_expr, true, &expr->selector.range_ms,
+                                err);
     case EXPR_SUBQUERY:
         return resolve_shift(context, &expr->subquery.shift, err) &&
-               resolve_duration(context, expr->subquery.range_expr, true, &expr->subquery.range_ms, err) &&
-               resolve_duration(context, expr->subquery.step_expr, true, &expr->subquery.step_ms, err) &&
+               resolve_duration(context, expr->subquery.range_expr, true, &expr->subquery.range_ms,
+                                err) &&
+               resolve_duration(context, expr->subquery.step_expr, true, &expr->subquery.step_ms,
+                                err) &&
                resolve(context, expr->subquery.expr, err);
     case EXPR_CALL:
         for (size_t i = 0; i < expr->call.count; i++)
@@ -178,7 +187,8 @@ static bool resolve(const ResolveContext *context, Expr *expr, Error *err)
         return resolve(context, expr->aggregate.expr, err) &&
                (!expr->aggregate.param || resolve(context, expr->aggregate.param, err));
     case EXPR_BINARY:
-        return resolve(context, expr->binary.left, err) && resolve(context, expr->binary.right, err);
+        return resolve(context, expr->binary.left, err) &&
+               resolve(context, expr->binary.right, err);
     case EXPR_UNARY:
         return resolve(context, expr->unary.expr, err);
     case EXPR_PAREN:
@@ -192,7 +202,8 @@ static bool resolve(const ResolveContext *context, Expr *expr, Error *err)
 }
 
 // Times of samples that the expression may look at when it is evaluated from start to end.
-static void time_bounds(const Expr *expr, int64_t start, int64_t end, int64_t lookback_ms, int64_t *min, int64_t *max)
+static void time_bounds(const Expr *expr, int64_t start, int64_t end, int64_t lookback_ms,
+                        int64_t *min, int64_t *max)
 {
     const TimeShift *shift = NULL;
     switch (expr->kind) {
@@ -207,7 +218,8 @@ static void time_bounds(const Expr *expr, int64_t start, int64_t end, int64_t lo
         shift = &expr->subquery.shift;
         start = (shift->at == AT_NONE ? start : shift->at_ms) - shift->offset_ms;
         end = (shift->at == AT_NONE ? end : shift->at_ms) - shift->offset_ms;
-        time_bounds(expr->subquery.expr, start - expr->subquery.range_ms, end, lookback_ms, min, max);
+        time_bounds(expr->subquery.expr, start - expr->subquery.range_ms, end, lookback_ms, min,
+                    max);
         break;
     case EXPR_CALL:
         for (size_t i = 0; i < expr->call.count; i++)
@@ -244,13 +256,15 @@ static int compare_series(const void *a, const void *b)
 
 static SampleColumns columns_new(Arena *arena, size_t count, bool histograms)
 {
-    SampleColumns columns = {ARENA_ARRAY(arena, int64_t, count), ARENA_ARRAY(arena, double, count), NULL, 0};
+    SampleColumns columns = {ARENA_ARRAY(arena, int64_t, count), ARENA_ARRAY(arena, double, count),
+                             NULL, 0};
     if (histograms)
         columns.histograms = arena_zalloc(arena, count * sizeof(const Histogram *));
     return columns;
 }
 
-static void columns_add(Arena *arena, SampleColumns *columns, int64_t t_ms, double value, const Histogram *histogram)
+static void columns_add(Arena *arena, SampleColumns *columns, int64_t t_ms, double value,
+                        const Histogram *histogram)
 {
     columns->t_ms[columns->count] = t_ms;
     columns->value[columns->count] = value;
@@ -288,7 +302,8 @@ static void take_matrix(const Value *value, Arena *arena, QueryResult *result)
             continue;
         QuerySeries *out = &result->series[result->count++];
         out->labels = labels_copy(arena, range->labels);
-        out->samples = columns_new(arena, range->last[0] - range->first[0], range->samples.histograms != NULL);
+        out->samples =
+            columns_new(arena, range->last[0] - range->first[0], range->samples.histograms != NULL);
         for (uint32_t i = range->first[0]; i < range->last[0]; i++)
             columns_add(arena, &out->samples, range->samples.t_ms[i], range->samples.value[i],
                         range->samples.histograms ? range->samples.histograms[i] : NULL);
@@ -306,7 +321,8 @@ static bool remove_delayed_names(EvalContext *context, const Steps *steps, Value
     return vector_merge_equal(context->arena, steps, value, err);
 }
 
-static bool take_result(EvalContext *context, const Steps *steps, Value *value, Arena *arena, QueryResult *result, Error *err)
+static bool take_result(EvalContext *context, const Steps *steps, Value *value, Arena *arena,
+                        QueryResult *result, Error *err)
 {
     const QueryRequest *request = context->request;
     result->t_ms = request->start_ms;
@@ -318,7 +334,8 @@ static bool take_result(EvalContext *context, const Steps *steps, Value *value, 
         result->count = 1;
         result->series->samples = columns_new(arena, steps->count, false);
         for (size_t i = 0; i < steps->count; i++)
-            columns_add(arena, &result->series->samples, step_time(steps, i), value->scalar[i], NULL);
+            columns_add(arena, &result->series->samples, step_time(steps, i), value->scalar[i],
+                        NULL);
         return true;
     }
     switch (value->type) {
@@ -351,7 +368,8 @@ static int compare_strs(const void *a, const void *b)
 
 static StrList take_annotations(EvalContext *context, int level, Arena *arena)
 {
-    StrList list = {ARENA_ARRAY(arena, Str, context->annotation_count[level]), context->annotation_count[level]};
+    StrList list = {ARENA_ARRAY(arena, Str, context->annotation_count[level]),
+                    context->annotation_count[level]};
     for (size_t i = 0; i < list.count; i++)
         list.items[i] = arena_str(arena, context->annotations[level][i]);
     if (list.count)
@@ -388,7 +406,8 @@ static double seconds_since(Clock *clock, int64_t from_ns)
 }
 
 // Waits for a free place; false when the time is over or the client has gone.
-static bool engine_enter(Engine *engine, const QueryRequest *request, int64_t deadline_ns, Error *err)
+static bool engine_enter(Engine *engine, const QueryRequest *request, int64_t deadline_ns,
+                         Error *err)
 {
     bool ok = true;
     lock_take(&engine->lock);
@@ -413,21 +432,24 @@ static void engine_leave(Engine *engine)
     lock_give(&engine->lock);
 }
 
-static bool evaluate(Engine *engine, Source *source, EvalContext *context, Expr *expr, Arena *arena, QueryResult *result, Error *err)
+static bool evaluate(Engine *engine, Source *source, EvalContext *context, Expr *expr, Arena *arena,
+                     QueryResult *result, Error *err)
 {
     Clock *clock = engine->options.clock;
     const QueryRequest *request = context->request;
     int64_t began_ns = clock_mono_ns(clock);
     int64_t min_t_ms = INT64_MAX;
     int64_t max_t_ms = INT64_MIN;
-    time_bounds(expr, context->start_ms, context->end_ms, context->lookback_ms, &min_t_ms, &max_t_ms);
+    time_bounds(expr, context->start_ms, context->end_ms, context->lookback_ms, &min_t_ms,
+                &max_t_ms);
     if (min_t_ms > max_t_ms)
         min_t_ms = max_t_ms = context->start_ms;
     if (!source->open(source, min_t_ms, max_t_ms, &context->querier, err))
         return false;
     result->stats.preparation_s = seconds_since(clock, began_ns);
 
-    Steps steps = {context->start_ms, request->is_range ? request->step_ms : 1, context->step_count};
+    Steps steps = {context->start_ms, request->is_range ? request->step_ms : 1,
+                   context->step_count};
     Value value;
     began_ns = clock_mono_ns(clock);
     bool ok = eval(context, expr, &steps, context->arena, &value, err);
@@ -439,8 +461,8 @@ static bool evaluate(Engine *engine, Source *source, EvalContext *context, Expr 
     return ok;
 }
 
-static bool run_query(Engine *engine, Source *source, const QueryRequest *request, int64_t deadline_ns, Arena *arena,
-                      QueryResult *result, Error *err)
+static bool run_query(Engine *engine, Source *source, const QueryRequest *request,
+                      int64_t deadline_ns, Arena *arena, QueryResult *result, Error *err)
 {
     EvalContext context = {
         .options = &engine->options,
@@ -453,7 +475,9 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
         .default_step_ms = __atomic_load_n(&engine->default_step_ms, __ATOMIC_RELAXED),
         .deadline_ns = deadline_ns,
     };
-    context.step_count = request->is_range ? (size_t)((request->end_ms - request->start_ms) / request->step_ms) + 1 : 1;
+    context.step_count =
+        request->is_range ? (size_t)((request->end_ms - request->start_ms) / request->step_ms) + 1
+                          : 1;
     lock_init(&context.lock, "query", 800);
     context.arena = eval_arena_new(&context);
     if (request->stats_all)
@@ -465,8 +489,10 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
     if (ok) {
         ok = resolve(&resolver, expr, err);
         if (ok && request->is_range && expr->type != TYPE_SCALAR && expr->type != TYPE_VECTOR)
-            ok = error_set(err, ERR_INVALID, "invalid expression type \"%s\" for range query, must be Scalar or instant Vector",
-                           value_type_text(expr->type));
+            ok = error_set(
+                err, ERR_INVALID,
+                "invalid expression type \"%s\" for range query, must be Scalar or instant Vector",
+                value_type_text(expr->type));
         ok = ok && evaluate(engine, source, &context, expr, arena, result, err);
         expr_free_regexes(expr);
     }
@@ -480,11 +506,13 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
     return ok;
 }
 
-bool engine_query(Engine *engine, Source *source, const QueryRequest *request, Arena *arena, QueryResult *ret_result, Error *err)
+bool engine_query(Engine *engine, Source *source, const QueryRequest *request, Arena *arena,
+                  QueryResult *ret_result, Error *err)
 {
     Clock *clock = engine->options.clock;
     if (request->is_range && (request->step_ms <= 0 || request->end_ms < request->start_ms))
-        return error_set(err, ERR_INVALID, "a range query needs a positive step and an end not before its start");
+        return error_set(err, ERR_INVALID,
+                         "a range query needs a positive step and an end not before its start");
     int64_t timeout_ms = engine->options.timeout_ms;
     if (request->timeout_ms > 0)
         timeout_ms = MIN(timeout_ms, request->timeout_ms);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Claim: a range query costs little more than a look at each sample. Prints milliseconds per query and nanoseconds per sample that the
 // query selects, over a Source in memory (1000 counters, one sample each 15 s for 3 h; a query of 60 steps).
-#include "promql/promql.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "promql/promql.h"
 
 enum { SERIES = 1000, SAMPLES = 720, STEP_MS = 15000, ROUNDS = 5 };
 
@@ -16,8 +16,8 @@ typedef struct BenchSource {
     double value[SAMPLES];
 } BenchSource;
 
-static bool bench_select(Querier *querier, const Matcher *matchers, size_t count, const SelectHints *hints, Arena *arena,
-                         SeriesList *ret_list, Error *err)
+static bool bench_select(Querier *querier, const Matcher *matchers, size_t count,
+                         const SelectHints *hints, Arena *arena, SeriesList *ret_list, Error *err)
 {
     (void)hints;
     (void)err;
@@ -30,13 +30,14 @@ static bool bench_select(Querier *querier, const Matcher *matchers, size_t count
     return true;
 }
 
-static bool bench_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms, Arena *arena, SampleColumns *ret_columns,
-                       Error *err)
+static bool bench_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                       Arena *arena, SampleColumns *ret_columns, Error *err)
 {
     (void)handle;
     (void)err;
     const BenchSource *bench = CONTAINER_OF(querier, BenchSource, querier);
-    SampleColumns columns = {ARENA_ARRAY(arena, int64_t, SAMPLES), ARENA_ARRAY(arena, double, SAMPLES), NULL, 0};
+    SampleColumns columns = {ARENA_ARRAY(arena, int64_t, SAMPLES),
+                             ARENA_ARRAY(arena, double, SAMPLES), NULL, 0};
     for (size_t i = 0; i < SAMPLES; i++) {
         if (bench->t_ms[i] < min_t_ms || bench->t_ms[i] > max_t_ms)
             continue;
@@ -52,7 +53,8 @@ static void bench_close(Querier *querier)
     (void)querier;
 }
 
-static bool bench_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier, Error *err)
+static bool bench_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier,
+                       Error *err)
 {
     (void)min_t_ms;
     (void)max_t_ms;
@@ -109,7 +111,11 @@ int main(void)
             QueryResult result;
             Error err = {0};
             QueryRequest request = {
-                .query = str_from_c(queries[q]), .is_range = true, .start_ms = 7200000, .end_ms = 10740000, .step_ms = 60000,
+                .query = str_from_c(queries[q]),
+                .is_range = true,
+                .start_ms = 7200000,
+                .end_ms = 10740000,
+                .step_ms = 60000,
             };
             int64_t began_ns = clock_mono_ns(&clock_system);
             if (!engine_query(engine, &bench->source, &request, &results, &result, &err)) {

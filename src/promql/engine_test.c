@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine over a Source in memory: series `m{...}` with one sample each 10 s from t = 0.
-#include "promql/promql.h"
+#include <math.h>
 
 #include "base/number.h"
 #include "base/test.h"
-
-#include <math.h>
+#include "promql/promql.h"
 
 typedef struct FakeSeries {
     Labels labels;
@@ -24,8 +23,8 @@ typedef struct FakeSource {
 
 #define SAMPLE_MS 10000
 
-static bool fake_select(Querier *querier, const Matcher *matchers, size_t count, const SelectHints *hints, Arena *arena,
-                        SeriesList *ret_list, Error *err)
+static bool fake_select(Querier *querier, const Matcher *matchers, size_t count,
+                        const SelectHints *hints, Arena *arena, SeriesList *ret_list, Error *err)
 {
     (void)hints;
     (void)err;
@@ -38,13 +37,14 @@ static bool fake_select(Querier *querier, const Matcher *matchers, size_t count,
     return true;
 }
 
-static bool fake_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms, Arena *arena, SampleColumns *ret_columns,
-                      Error *err)
+static bool fake_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                      Arena *arena, SampleColumns *ret_columns, Error *err)
 {
     (void)err;
     FakeSource *fake = CONTAINER_OF(querier, FakeSource, querier);
     const FakeSeries *series = &fake->series[handle];
-    SampleColumns columns = {ARENA_ARRAY(arena, int64_t, series->count), ARENA_ARRAY(arena, double, series->count), NULL, 0};
+    SampleColumns columns = {ARENA_ARRAY(arena, int64_t, series->count),
+                             ARENA_ARRAY(arena, double, series->count), NULL, 0};
     min_t_ms = MAX(min_t_ms, fake->min_t_ms);
     max_t_ms = MIN(max_t_ms, fake->max_t_ms);
     for (size_t i = 0; i < series->count; i++) {
@@ -63,7 +63,8 @@ static void fake_close(Querier *querier)
     (void)querier;
 }
 
-static bool fake_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier, Error *err)
+static bool fake_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier,
+                      Error *err)
 {
     (void)err;
     FakeSource *fake = CONTAINER_OF(source, FakeSource, source);
@@ -75,7 +76,8 @@ static bool fake_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querie
 }
 
 // `labels` as "name job=a instance=1"; values start + i * step, `gap` names an index that is stale.
-static void fake_add(FakeSource *fake, const char *labels, double start, double step, size_t count, size_t gap)
+static void fake_add(FakeSource *fake, const char *labels, double start, double step, size_t count,
+                     size_t gap)
 {
     FakeSeries *series = &fake->series[fake->count++];
     LabelsBuilder builder;
@@ -128,7 +130,8 @@ static Str show(const QueryResult *result, Arena *arena)
     return copy;
 }
 
-static bool ask(FakeSource *fake, ThreadPool *pool, QueryRequest request, Arena *arena, QueryResult *result, Error *err)
+static bool ask(FakeSource *fake, ThreadPool *pool, QueryRequest request, Arena *arena,
+                QueryResult *result, Error *err)
 {
     EngineOptions options;
     engine_options_default(&options);
@@ -148,39 +151,52 @@ TEST(engine, instant_queries)
         const char *query;
         const char *want;
     } cases[] = {
-        {"number", "1 + 2 * 3", "7"},
-        {"string", "\"text\"", "text"},
-        {"selector", "m{job=\"a\"}", "{__name__=\"m\", instance=\"1\", job=\"a\"} 60; {__name__=\"m\", instance=\"2\", job=\"a\"} 120"},
-        {"offset", "m{instance=\"2\"} offset 5m", "{__name__=\"m\", instance=\"2\", job=\"a\"} 60"},
-        {"at", "m{instance=\"2\"} @ 100", "{__name__=\"m\", instance=\"2\", job=\"a\"} 20"},
-        {"at end with offset", "m{instance=\"2\"} @ end() offset 10s", "{__name__=\"m\", instance=\"2\", job=\"a\"} 118"},
-        {"lookback ends", "lone offset -6m", ""},
-        {"sum by", "sum by (job) (m)", "{job=\"a\"} 180; {job=\"b\"} 600"},
-        {"sum without", "sum without (instance) (m)", "{job=\"a\"} 180; {job=\"b\"} 600"},
-        {"average of all", "avg(m)", "{} 260"},
-        {"topk is ordered", "topk(2, m)", "{__name__=\"m\", instance=\"1\", job=\"b\"} 600; {__name__=\"m\", instance=\"2\", job=\"a\"} 120"},
-        {"quantile", "quantile(0.5, m)", "{} 120"},
-        {"count_values", "count_values(\"v\", n)", "{v=\"100\"} 1"},
-        {"vector and scalar", "n / 4 - 1", "{job=\"a\"} 24"},
-        {"filter keeps the name", "m > 100", "{__name__=\"m\", instance=\"2\", job=\"a\"} 120; {__name__=\"m\", instance=\"1\", job=\"b\"} 600"},
-        {"filter from the left", "100 < m", "{__name__=\"m\", instance=\"2\", job=\"a\"} 120; {__name__=\"m\", instance=\"1\", job=\"b\"} 600"},
-        {"bool", "n > bool 100", "{job=\"a\"} 0"},
-        {"one to one", "sum by (job) (m) + on (job) n", "{job=\"a\"} 280"},
-        {"group_left", "m * on (job) group_left n", "{instance=\"1\", job=\"a\"} 6000; {instance=\"2\", job=\"a\"} 12000"},
-        {"and", "m and on (job) n", "{__name__=\"m\", instance=\"1\", job=\"a\"} 60; {__name__=\"m\", instance=\"2\", job=\"a\"} 120"},
-        {"unless", "m unless on (job) n", "{__name__=\"m\", instance=\"1\", job=\"b\"} 600"},
-        {"or", "n or on (job) sum by (job) (m)", "{__name__=\"n\", job=\"a\"} 100; {job=\"b\"} 600"},
-        {"unary", "-n", "{job=\"a\"} -100"},
-        {"rate", "rate(requests_total[1m])", "{job=\"a\"} 0.5"},
-        {"increase", "increase(requests_total[1m])", "{job=\"a\"} 30"},
-        {"over a subquery", "max_over_time(sum(m)[1m:10s])", "{} 780"},
-        {"absent", "absent(nothing{job=\"a\", x=~\".*\"})", "{job=\"a\"} 1"},
-        {"absent of something", "absent(n)", ""},
-        {"timestamp", "timestamp(n offset 15s)", "{job=\"a\"} 580"},
-        {"scalar of one", "scalar(n) + 1", "101"},
-        {"matrix", "n[20s]", "{__name__=\"n\", job=\"a\"} 100 100"},
-        {"stddev", "stddev by (job) (m{job=\"a\"})", "{job=\"a\"} 30"},
-        {"duration expression", "sum_over_time(n[10s * 3])", "{job=\"a\"} 300"},
+        {"number",                "1 + 2 * 3",                             "7"                                              },
+        {"string",                "\"text\"",                              "text"                                           },
+        {"selector",              "m{job=\"a\"}",
+         "{__name__=\"m\", instance=\"1\", job=\"a\"} 60; {__name__=\"m\", instance=\"2\", "
+         "job=\"a\"} 120"                                                                                                   },
+        {"offset",                "m{instance=\"2\"} offset 5m",           "{__name__=\"m\", instance=\"2\", job=\"a\"} 60" },
+        {"at",                    "m{instance=\"2\"} @ 100",               "{__name__=\"m\", instance=\"2\", job=\"a\"} 20" },
+        {"at end with offset",    "m{instance=\"2\"} @ end() offset 10s",
+         "{__name__=\"m\", instance=\"2\", job=\"a\"} 118"                                                                  },
+        {"lookback ends",         "lone offset -6m",                       ""                                               },
+        {"sum by",                "sum by (job) (m)",                      "{job=\"a\"} 180; {job=\"b\"} 600"               },
+        {"sum without",           "sum without (instance) (m)",            "{job=\"a\"} 180; {job=\"b\"} 600"               },
+        {"average of all",        "avg(m)",                                "{} 260"                                         },
+        {"topk is ordered",       "topk(2, m)",
+         "{__name__=\"m\", instance=\"1\", job=\"b\"} 600; {__name__=\"m\", instance=\"2\", "
+         "job=\"a\"} 120"                                                                                                   },
+        {"quantile",              "quantile(0.5, m)",                      "{} 120"                                         },
+        {"count_values",          "count_values(\"v\", n)",                "{v=\"100\"} 1"                                  },
+        {"vector and scalar",     "n / 4 - 1",                             "{job=\"a\"} 24"                                 },
+        {"filter keeps the name", "m > 100",
+         "{__name__=\"m\", instance=\"2\", job=\"a\"} 120; {__name__=\"m\", instance=\"1\", "
+         "job=\"b\"} 600"                                                                                                   },
+        {"filter from the left",  "100 < m",
+         "{__name__=\"m\", instance=\"2\", job=\"a\"} 120; {__name__=\"m\", instance=\"1\", "
+         "job=\"b\"} 600"                                                                                                   },
+        {"bool",                  "n > bool 100",                          "{job=\"a\"} 0"                                  },
+        {"one to one",            "sum by (job) (m) + on (job) n",         "{job=\"a\"} 280"                                },
+        {"group_left",            "m * on (job) group_left n",
+         "{instance=\"1\", job=\"a\"} 6000; {instance=\"2\", job=\"a\"} 12000"                                              },
+        {"and",                   "m and on (job) n",
+         "{__name__=\"m\", instance=\"1\", job=\"a\"} 60; {__name__=\"m\", instance=\"2\", "
+         "job=\"a\"} 120"                                                                                                   },
+        {"unless",                "m unless on (job) n",                   "{__name__=\"m\", instance=\"1\", job=\"b\"} 600"},
+        {"or",                    "n or on (job) sum by (job) (m)",
+         "{__name__=\"n\", job=\"a\"} 100; {job=\"b\"} 600"                                                                 },
+        {"unary",                 "-n",                                    "{job=\"a\"} -100"                               },
+        {"rate",                  "rate(requests_total[1m])",              "{job=\"a\"} 0.5"                                },
+        {"increase",              "increase(requests_total[1m])",          "{job=\"a\"} 30"                                 },
+        {"over a subquery",       "max_over_time(sum(m)[1m:10s])",         "{} 780"                                         },
+        {"absent",                "absent(nothing{job=\"a\", x=~\".*\"})", "{job=\"a\"} 1"                                  },
+        {"absent of something",   "absent(n)",                             ""                                               },
+        {"timestamp",             "timestamp(n offset 15s)",               "{job=\"a\"} 580"                                },
+        {"scalar of one",         "scalar(n) + 1",                         "101"                                            },
+        {"matrix",                "n[20s]",                                "{__name__=\"n\", job=\"a\"} 100 100"            },
+        {"stddev",                "stddev by (job) (m{job=\"a\"})",        "{job=\"a\"} 30"                                 },
+        {"duration expression",   "sum_over_time(n[10s * 3])",             "{job=\"a\"} 300"                                },
     };
 
     FakeSource fake;
@@ -190,7 +206,9 @@ TEST(engine, instant_queries)
         QueryResult result = {0};
         Error err = {0};
 
-        CHECK_OK(ask(&fake, NULL, (QueryRequest){.query = str_from_c(c->query), .start_ms = 600000}, &arena, &result, &err), err);
+        CHECK_OK(ask(&fake, NULL, (QueryRequest){.query = str_from_c(c->query), .start_ms = 600000},
+                     &arena, &result, &err),
+                 err);
 
         CHECK_STR(show(&result, &arena), str_from_c(c->want));
         arena_deinit(&arena);
@@ -205,14 +223,20 @@ TEST(engine, range_queries)
         const char *query;
         const char *want;
     } cases[] = {
-        {"scalar at every step", "1", "{} 1 1 1"},
-        {"time", "time()", "{} 280 300 320"},
-        {"sorted by labels", "m{job=\"a\"}", "{__name__=\"m\", instance=\"1\", job=\"a\"} 28 30 32; {__name__=\"m\", instance=\"2\", job=\"a\"} 56 60 64"},
-        {"a stale marker is a hole", "m{job=\"b\"}", "{__name__=\"m\", instance=\"1\", job=\"b\"} 280 320"},
-        {"windows skip the stale marker", "count_over_time(m{job=\"b\"}[20s])", "{instance=\"1\", job=\"b\"} 2 1 2"},
-        {"at is spread over the steps", "m{instance=\"2\"} @ 100", "{__name__=\"m\", instance=\"2\", job=\"a\"} 20 20 20"},
-        {"sum over a hole", "sum(m)", "{} 364 90 416"},
-        {"comparison per step", "m{job=\"a\"} > 50", "{__name__=\"m\", instance=\"2\", job=\"a\"} 56 60 64"},
+        {"scalar at every step",          "1",                                  "{} 1 1 1"      },
+        {"time",                          "time()",                             "{} 280 300 320"},
+        {"sorted by labels",              "m{job=\"a\"}",
+         "{__name__=\"m\", instance=\"1\", job=\"a\"} 28 30 32; {__name__=\"m\", instance=\"2\", "
+         "job=\"a\"} 56 60 64"                                                                  },
+        {"a stale marker is a hole",      "m{job=\"b\"}",
+         "{__name__=\"m\", instance=\"1\", job=\"b\"} 280 320"                                  },
+        {"windows skip the stale marker", "count_over_time(m{job=\"b\"}[20s])",
+         "{instance=\"1\", job=\"b\"} 2 1 2"                                                    },
+        {"at is spread over the steps",   "m{instance=\"2\"} @ 100",
+         "{__name__=\"m\", instance=\"2\", job=\"a\"} 20 20 20"                                 },
+        {"sum over a hole",               "sum(m)",                             "{} 364 90 416" },
+        {"comparison per step",           "m{job=\"a\"} > 50",
+         "{__name__=\"m\", instance=\"2\", job=\"a\"} 56 60 64"                                 },
     };
 
     FakeSource fake;
@@ -223,7 +247,11 @@ TEST(engine, range_queries)
         QueryResult result = {0};
         Error err = {0};
         QueryRequest request = {
-            .query = str_from_c(c->query), .is_range = true, .start_ms = 280000, .end_ms = 320000, .step_ms = 20000,
+            .query = str_from_c(c->query),
+            .is_range = true,
+            .start_ms = 280000,
+            .end_ms = 320000,
+            .step_ms = 20000,
         };
 
         CHECK_OK(ask(&fake, pool, request, &arena, &result, &err), err);
@@ -249,13 +277,15 @@ TEST(engine, failures_say_what_a_caller_can_do)
         ErrorCode code;
         const char *want;
     } cases[] = {
-        {"does not parse", "sum(", ERR_INVALID, "1:5: parse error"},
-        {"wrong type", "rate(m)", ERR_INVALID, "expected type range vector"},
-        {"duplicates on one side", "n * on (job) m", ERR_LIMIT, "found duplicate series for the match group {job=\"a\"} on the right"},
-        {"many to one without a word", "m * on (job) n", ERR_LIMIT, "multiple matches for labels"},
-        {"equal labels", "-{__name__=~\"n|requests_total\"}", ERR_LIMIT, "vector cannot contain metrics with the same labelset"},
-        {"too many samples", "max_over_time(m[10m:1s])", ERR_LIMIT, "too many samples"},
-        {"not a number", "topk(NaN, m)", ERR_LIMIT, "Parameter value is NaN"},
+        {"does not parse",             "sum(",                              ERR_INVALID, "1:5: parse error"           },
+        {"wrong type",                 "rate(m)",                           ERR_INVALID, "expected type range vector" },
+        {"duplicates on one side",     "n * on (job) m",                    ERR_LIMIT,
+         "found duplicate series for the match group {job=\"a\"} on the right"                                        },
+        {"many to one without a word", "m * on (job) n",                    ERR_LIMIT,   "multiple matches for labels"},
+        {"equal labels",               "-{__name__=~\"n|requests_total\"}", ERR_LIMIT,
+         "vector cannot contain metrics with the same labelset"                                                       },
+        {"too many samples",           "max_over_time(m[10m:1s])",          ERR_LIMIT,   "too many samples"           },
+        {"not a number",               "topk(NaN, m)",                      ERR_LIMIT,   "Parameter value is NaN"     },
     };
 
     FakeSource fake;
@@ -265,7 +295,8 @@ TEST(engine, failures_say_what_a_caller_can_do)
         QueryResult result;
         Error err = {0};
 
-        CHECK(!ask(&fake, NULL, (QueryRequest){.query = str_from_c(c->query), .start_ms = 600000}, &arena, &result, &err));
+        CHECK(!ask(&fake, NULL, (QueryRequest){.query = str_from_c(c->query), .start_ms = 600000},
+                   &arena, &result, &err));
 
         CHECK_EQ(err.code, c->code);
         CHECK_HAS(err.text, c->want);
@@ -282,7 +313,8 @@ TEST(engine, ends_when_the_client_leaves)
     QueryResult result;
     Error err = {0};
 
-    CHECK(!ask(&fake, NULL, (QueryRequest){.query = S("m"), .start_ms = 1, .is_canceled = always}, &arena, &result, &err));
+    CHECK(!ask(&fake, NULL, (QueryRequest){.query = S("m"), .start_ms = 1, .is_canceled = always},
+               &arena, &result, &err));
 
     CHECK_EQ(err.code, ERR_CANCELED);
     arena_deinit(&arena);
@@ -290,4 +322,5 @@ TEST(engine, ends_when_the_client_leaves)
 }
 
 TEST_MAIN(engine, TEST_ROW(engine, instant_queries), TEST_ROW(engine, range_queries),
-          TEST_ROW(engine, failures_say_what_a_caller_can_do), TEST_ROW(engine, ends_when_the_client_leaves))
+          TEST_ROW(engine, failures_say_what_a_caller_can_do),
+          TEST_ROW(engine, ends_when_the_client_leaves))

@@ -22,7 +22,8 @@ void vector_series_init(Arena *arena, size_t steps, Labels labels, VectorSeries 
     };
 }
 
-void vector_series_set_histogram(Arena *arena, size_t steps, VectorSeries *series, size_t step, const Histogram *histogram)
+void vector_series_set_histogram(Arena *arena, size_t steps, VectorSeries *series, size_t step,
+                                 const Histogram *histogram)
 {
     if (!series->histogram) {
         series->histogram = ARENA_ARRAY(arena, const Histogram *, steps);
@@ -45,7 +46,8 @@ void eval_remove_empty(Value *vector, size_t steps)
 {
     size_t kept = 0;
     for (size_t i = 0; i < vector->count; i++)
-        if (memchr(vector->series[i].kind, POINT_FLOAT, steps) || memchr(vector->series[i].kind, POINT_HISTOGRAM, steps))
+        if (memchr(vector->series[i].kind, POINT_FLOAT, steps) ||
+            memchr(vector->series[i].kind, POINT_HISTOGRAM, steps))
             vector->series[kept++] = vector->series[i];
     vector->count = kept;
 }
@@ -74,7 +76,8 @@ bool eval_go_on(EvalContext *context, Error *err)
             held += __atomic_load_n(&a->arena.held_bytes, __ATOMIC_RELAXED);
         lock_give(&context->lock);
         if (held > context->options->memory_bytes_max)
-            return error_set(err, ERR_LIMIT, "query holds more than %llu bytes of memory in query execution",
+            return error_set(err, ERR_LIMIT,
+                             "query holds more than %llu bytes of memory in query execution",
                              (unsigned long long)context->options->memory_bytes_max);
     }
     return true;
@@ -84,10 +87,13 @@ bool eval_hold_samples(EvalContext *context, uint64_t count, Error *err)
 {
     uint64_t now = __atomic_add_fetch(&context->samples, count, __ATOMIC_RELAXED);
     uint64_t peak = __atomic_load_n(&context->samples_peak, __ATOMIC_RELAXED);
-    while (now > peak && !__atomic_compare_exchange_n(&context->samples_peak, &peak, now, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    while (now > peak && !__atomic_compare_exchange_n(&context->samples_peak, &peak, now, true,
+                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         ;
     if (now > context->options->samples_max)
-        return error_set(err, ERR_LIMIT, "query processing would load too many samples into memory in query execution");
+        return error_set(
+            err, ERR_LIMIT,
+            "query processing would load too many samples into memory in query execution");
     return true;
 }
 
@@ -108,7 +114,8 @@ void eval_count_read(EvalContext *context, size_t step, uint64_t count)
 static void annotate(EvalContext *context, int level, const Expr *at, const char *fmt, va_list args)
 {
     char text[1000];
-    int len = snprintf(text, sizeof text, "PromQL %s: ", level == ANNOTATION_WARNING ? "warning" : "info");
+    int len = snprintf(text, sizeof text,
+                       "PromQL %s: ", level == ANNOTATION_WARNING ? "warning" : "info");
     vsnprintf(text + len, sizeof text - (size_t)len, fmt, args);
     char place[48] = "";
     if (at) {
@@ -180,7 +187,8 @@ static bool is_invariant(const Expr *expr)
         // date functions and the like without an argument look at the time
         return expr->call.count > 0 || expr->call.function->arg_count == 0;
     case EXPR_AGGREGATE:
-        return is_invariant(expr->aggregate.expr) && (!expr->aggregate.param || is_invariant(expr->aggregate.param));
+        return is_invariant(expr->aggregate.expr) &&
+               (!expr->aggregate.param || is_invariant(expr->aggregate.param));
     case EXPR_BINARY:
         return is_invariant(expr->binary.left) && is_invariant(expr->binary.right);
     case EXPR_UNARY:
@@ -227,7 +235,8 @@ static bool eval_number(const Expr *expr, const Steps *steps, Arena *arena, Valu
     return true;
 }
 
-static bool eval_unary(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+static bool eval_unary(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                       Value *ret_value, Error *err)
 {
     if (!eval(context, expr->unary.expr, steps, arena, ret_value, err))
         return false;
@@ -247,10 +256,12 @@ static bool eval_unary(EvalContext *context, const Expr *expr, const Steps *step
         }
         eval_drop_name(context, arena, series);
     }
-    return context->features.delayed_name_removal || vector_merge_equal(arena, steps, ret_value, err);
+    return context->features.delayed_name_removal ||
+           vector_merge_equal(arena, steps, ret_value, err);
 }
 
-static void apply_math(EvalContext *context, const FunctionInfo *function, size_t steps, Arena *arena, Value *vector)
+static void apply_math(EvalContext *context, const FunctionInfo *function, size_t steps,
+                       Arena *arena, Value *vector)
 {
     for (size_t s = 0; s < vector->count; s++) {
         VectorSeries *series = &vector->series[s];
@@ -275,7 +286,8 @@ static size_t matrix_argument(const Expr *expr)
     return SIZE_MAX;
 }
 
-static bool eval_call(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+static bool eval_call(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                      Value *ret_value, Error *err)
 {
     const FunctionInfo *function = expr->call.function;
     if (function->special)
@@ -308,12 +320,14 @@ static bool eval_call(EvalContext *context, const Expr *expr, const Steps *steps
     } else if (!function->general(&call, ret_value, err)) {
         return false;
     }
-    if (ret_value->type != TYPE_VECTOR || context->features.delayed_name_removal || function->general)
+    if (ret_value->type != TYPE_VECTOR || context->features.delayed_name_removal ||
+        function->general)
         return true;
     return vector_merge_equal(arena, steps, ret_value, err);
 }
 
-static bool eval_kind(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+static bool eval_kind(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                      Value *ret_value, Error *err)
 {
     switch (expr->kind) {
     case EXPR_NUMBER:
@@ -343,15 +357,16 @@ static bool eval_kind(EvalContext *context, const Expr *expr, const Steps *steps
     return error_set(err, ERR_INVALID, "unexpected expression");
 }
 
-bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+          Value *ret_value, Error *err)
 {
     if (!eval_go_on(context, err))
         return false;
     if (++context->depth > EVAL_DEPTH_MAX)
         return error_set(err, ERR_LIMIT, "expression is nested more than %d deep", EVAL_DEPTH_MAX);
 
-    bool hoist = steps->count > 1 && expr->kind != EXPR_NUMBER && expr->kind != EXPR_STRING && expr->type != TYPE_MATRIX &&
-                 is_invariant(expr);
+    bool hoist = steps->count > 1 && expr->kind != EXPR_NUMBER && expr->kind != EXPR_STRING &&
+                 expr->type != TYPE_MATRIX && is_invariant(expr);
     bool ok;
     if (hoist) {
         Steps first = {steps->start_ms, steps->step_ms, 1};

@@ -23,8 +23,8 @@ struct EvalContext {
     const QueryRequest *request;
     PromqlFeatures features;
     Querier *querier;
-    Arena *arena;      // of the calling thread; results of the query
-    int64_t start_ms;  // of the whole query
+    Arena *arena;     // of the calling thread; results of the query
+    int64_t start_ms; // of the whole query
     int64_t end_ms;
     int64_t step_ms;
     int64_t lookback_ms;
@@ -39,8 +39,8 @@ struct EvalContext {
     uint64_t *samples_per_step; // NULL: not asked for
     size_t step_count;
 
-    Lock lock;                           // rank 800; guards all below
-    EvalArena *arenas GUARDED_BY(lock);  // of slices
+    Lock lock;                            // rank 800; guards all below
+    EvalArena *arenas GUARDED_BY(lock);   // of slices
     Str *annotations[2] GUARDED_BY(lock); // warnings, infos
     size_t annotation_count[2] GUARDED_BY(lock);
     size_t annotation_cap[2] GUARDED_BY(lock);
@@ -49,18 +49,24 @@ struct EvalContext {
 enum { ANNOTATION_WARNING, ANNOTATION_INFO };
 
 // The value of `expr` at every step, in the arena. Calls itself.
-bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err) MUST_CHECK;
-bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *steps, bool want_timestamps, Arena *arena,
-                          Value *ret_value, Error *err) MUST_CHECK;
+bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+          Value *ret_value, Error *err) MUST_CHECK;
+bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *steps,
+                          bool want_timestamps, Arena *arena, Value *ret_value,
+                          Error *err) MUST_CHECK;
 // A matrix with samples and windows, for functions that need all of it at once and for results.
-bool eval_matrix(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err) MUST_CHECK;
+bool eval_matrix(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                 Value *ret_value, Error *err) MUST_CHECK;
 // A range function over its matrix argument, series by series; reads and forgets.
-bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg, Value *ret_value, Error *err) MUST_CHECK;
-bool eval_binary(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err) MUST_CHECK;
-bool eval_aggregate(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
-    MUST_CHECK;
+bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg, Value *ret_value,
+                     Error *err) MUST_CHECK;
+bool eval_binary(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                 Value *ret_value, Error *err) MUST_CHECK;
+bool eval_aggregate(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                    Value *ret_value, Error *err) MUST_CHECK;
 // absent, absent_over_time, timestamp, info.
-bool eval_special(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err) MUST_CHECK;
+bool eval_special(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                  Value *ret_value, Error *err) MUST_CHECK;
 
 // An arena that lives until the query ends. Thread: any.
 Arena *eval_arena_new(EvalContext *context);

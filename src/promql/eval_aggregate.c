@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Aggregations. Series are put into groups once; then each series adds its column to its group's accumulators.
-#include "base/number.h"
-#include "promql/eval.h"
-
 #include <math.h>
 #include <stdlib.h>
+
+#include "base/number.h"
+#include "promql/eval.h"
 
 typedef struct AggregateRun {
     EvalContext *context;
@@ -28,13 +28,15 @@ static int compare_strs(const void *a, const void *b)
 
 static Labels group_labels_of(const AggregateRun *run, Labels labels)
 {
-    return run->expr->aggregate.without ? labels_drop(run->arena, labels, run->names, run->name_count)
-                                        : labels_keep(run->arena, labels, run->names, run->name_count);
+    return run->expr->aggregate.without
+               ? labels_drop(run->arena, labels, run->names, run->name_count)
+               : labels_keep(run->arena, labels, run->names, run->name_count);
 }
 
 static bool name_matters(const AggregateRun *run, Str name)
 {
-    return (bsearch(&name, run->names, run->name_count, sizeof(Str), compare_strs) != NULL) != run->expr->aggregate.without;
+    return (bsearch(&name, run->names, run->name_count, sizeof(Str), compare_strs) != NULL) !=
+           run->expr->aggregate.without;
 }
 
 // True if `labels` belong to the group with these labels.
@@ -74,8 +76,9 @@ static void make_groups(AggregateRun *run)
     run->group_drop_name = ARENA_ARRAY(run->arena, bool, count);
     for (size_t s = 0; s < count; s++) {
         Labels labels = run->input->series[s].labels;
-        uint64_t hash = expr->aggregate.without ? labels_hash_without(labels, run->names, run->name_count)
-                                                : labels_hash_only(labels, run->names, run->name_count);
+        uint64_t hash = expr->aggregate.without
+                            ? labels_hash_without(labels, run->names, run->name_count)
+                            : labels_hash_only(labels, run->names, run->name_count);
         size_t slot = hash & (slots - 1);
         while (table[slot] && !belongs(run, run->group_labels[table[slot] - 1], labels))
             slot = (slot + 1) & (slots - 1);
@@ -104,9 +107,9 @@ static inline void kahan_add(double add, double *sum, double *compensation)
 // One group's state at every step.
 typedef struct Accumulator {
     double *value;
-    double *extra;        // compensation, mean
+    double *extra; // compensation, mean
     uint64_t *count;
-    uint8_t *flags;       // SEEN_*
+    uint8_t *flags; // SEEN_*
     const Histogram **histogram;
     const Histogram **histogram_compensation;
 } Accumulator;
@@ -129,7 +132,8 @@ static Accumulator *make_accumulators(const AggregateRun *run)
 
 static void ignore_histogram(const AggregateRun *run)
 {
-    annotate_info(run->context, run->expr, "ignored histogram in %s aggregation", aggregate_op_text(run->expr->aggregate.op));
+    annotate_info(run->context, run->expr, "ignored histogram in %s aggregation",
+                  aggregate_op_text(run->expr->aggregate.op));
 }
 
 static void add_histogram(const AggregateRun *run, Accumulator *a, size_t step, const Histogram *h)
@@ -150,16 +154,21 @@ static void add_histogram(const AggregateRun *run, Accumulator *a, size_t step, 
     Histogram *added;
     Histogram *compensation = NULL;
     bool mismatch = false;
-    if (!histogram_add_kahan(run->arena, sum, h, a->histogram_compensation[step], &added, &compensation, &mismatch)) {
+    if (!histogram_add_kahan(run->arena, sum, h, a->histogram_compensation[step], &added,
+                             &compensation, &mismatch)) {
         annotate_warning(run->context, run->expr->aggregate.expr,
-                         "vector contains a mix of histograms with exponential and custom buckets schemas for metric name \"\"");
+                         "vector contains a mix of histograms with exponential and custom buckets "
+                         "schemas for metric name \"\"");
         a->flags[step] |= SEEN_INCOMPATIBLE;
         return;
     }
-    if ((sum->hint == HINT_RESET && h->hint == HINT_NO_RESET) || (sum->hint == HINT_NO_RESET && h->hint == HINT_RESET))
-        annotate_warning(run->context, run->expr->aggregate.expr, "conflicting counter resets during histogram aggregation");
+    if ((sum->hint == HINT_RESET && h->hint == HINT_NO_RESET) ||
+        (sum->hint == HINT_NO_RESET && h->hint == HINT_RESET))
+        annotate_warning(run->context, run->expr->aggregate.expr,
+                         "conflicting counter resets during histogram aggregation");
     if (mismatch)
-        annotate_info(run->context, run->expr->aggregate.expr, "mismatched custom buckets were reconciled during aggregation");
+        annotate_info(run->context, run->expr->aggregate.expr,
+                      "mismatched custom buckets were reconciled during aggregation");
     a->histogram[step] = added;
     a->histogram_compensation[step] = compensation;
 }
@@ -250,7 +259,8 @@ static void add_extreme(const AggregateRun *run, Accumulator *a, const VectorSer
         if (series->kind[i] != POINT_FLOAT)
             continue;
         double v = series->value[i];
-        if (!(a->flags[i] & SEEN_FLOAT) || isnan(a->value[i]) || (max ? v > a->value[i] : v < a->value[i]))
+        if (!(a->flags[i] & SEEN_FLOAT) || isnan(a->value[i]) ||
+            (max ? v > a->value[i] : v < a->value[i]))
             a->value[i] = v;
         a->flags[i] |= SEEN_FLOAT;
     }
@@ -285,7 +295,8 @@ static double finish_float(AggregateOp op, const Accumulator *a, size_t i)
     case AGG_SUM:
         return a->value[i] + a->extra[i];
     case AGG_AVG:
-        return a->flags[i] & MEAN_INCREMENTAL ? a->value[i] + a->extra[i] : a->value[i] / count + a->extra[i] / count;
+        return a->flags[i] & MEAN_INCREMENTAL ? a->value[i] + a->extra[i]
+                                              : a->value[i] / count + a->extra[i] / count;
     case AGG_STDDEV:
         return sqrt(a->value[i] / count);
     case AGG_STDVAR:
@@ -342,8 +353,9 @@ static void emit_groups(const AggregateRun *run, const Accumulator *all, Value *
 static void aggregate_simple(const AggregateRun *run, Value *ret_value)
 {
     static void (*const adders[])(const AggregateRun *, Accumulator *, const VectorSeries *) = {
-        [AGG_SUM] = add_sum,     [AGG_AVG] = add_avg,       [AGG_COUNT] = add_count,      [AGG_MIN] = add_extreme,
-        [AGG_MAX] = add_extreme, [AGG_GROUP] = add_group,   [AGG_STDDEV] = add_deviation, [AGG_STDVAR] = add_deviation,
+        [AGG_SUM] = add_sum,          [AGG_AVG] = add_avg,          [AGG_COUNT] = add_count,
+        [AGG_MIN] = add_extreme,      [AGG_MAX] = add_extreme,      [AGG_GROUP] = add_group,
+        [AGG_STDDEV] = add_deviation, [AGG_STDVAR] = add_deviation,
     };
     Accumulator *all = make_accumulators(run);
     for (size_t s = 0; s < run->input->count; s++)
@@ -379,7 +391,8 @@ static void aggregate_quantile(const AggregateRun *run, Value *ret_value)
     for (size_t i = 0; i < n; i++) {
         double q = run->param->scalar[i];
         if (isnan(q) || q < 0 || q > 1)
-            annotate_warning(run->context, run->expr->aggregate.param, "quantile value should be between 0 and 1, got %s",
+            annotate_warning(run->context, run->expr->aggregate.param,
+                             "quantile value should be between 0 and 1, got %s",
                              number_text(q, (char[NUMBER_BYTES_MAX]){0}));
     }
     uint32_t *members;
@@ -484,9 +497,11 @@ static bool check_k(const AggregateRun *run, Error *err)
             return error_set(err, ERR_LIMIT, "Parameter value is NaN");
         char text[NUMBER_BYTES_MAX] = {0};
         if (k >= 9223372036854775807.0)
-            return error_set(err, ERR_LIMIT, "Scalar value %s overflows int64", number_text(k, text));
+            return error_set(err, ERR_LIMIT, "Scalar value %s overflows int64",
+                             number_text(k, text));
         if (k <= -9223372036854775808.0)
-            return error_set(err, ERR_LIMIT, "Scalar value %s underflows int64", number_text(k, text));
+            return error_set(err, ERR_LIMIT, "Scalar value %s underflows int64",
+                             number_text(k, text));
     }
     return true;
 }
@@ -571,7 +586,8 @@ static bool aggregate_limit_ratio(const AggregateRun *run, Value *ret_value, Err
         if (ratio[i] != r)
             annotate_warning(run->context, run->expr->aggregate.param,
                              "ratio value should be between -1 and 1, got %s, capping to %s",
-                             number_text(r, (char[NUMBER_BYTES_MAX]){0}), number_text(ratio[i], (char[NUMBER_BYTES_MAX]){0}));
+                             number_text(r, (char[NUMBER_BYTES_MAX]){0}),
+                             number_text(ratio[i], (char[NUMBER_BYTES_MAX]){0}));
     }
     for (size_t s = 0; s < run->input->count; s++) {
         VectorSeries *series = &run->input->series[s];
@@ -624,8 +640,8 @@ static VectorSeries *value_group_of(const AggregateRun *run, ValueGroups *groups
             return &groups->series[groups->table[slot] - 1];
     if (groups->count == groups->cap) {
         size_t cap = groups->cap ? groups->cap * 2 : 32;
-        groups->series =
-            arena_grow(run->arena, groups->series, groups->cap * sizeof(VectorSeries), cap * sizeof(VectorSeries));
+        groups->series = arena_grow(run->arena, groups->series, groups->cap * sizeof(VectorSeries),
+                                    cap * sizeof(VectorSeries));
         groups->cap = cap;
     }
     VectorSeries *series = &groups->series[groups->count++];
@@ -654,9 +670,11 @@ static bool aggregate_count_values(const AggregateRun *run, Value *ret_value, Er
         for (size_t i = 0; i < run->steps->count; i++) {
             if (series->kind[i] == POINT_NONE)
                 continue;
-            bool same = group && series->kind[i] == POINT_FLOAT && double_bits(series->value[i]) == double_bits(last);
+            bool same = group && series->kind[i] == POINT_FLOAT &&
+                        double_bits(series->value[i]) == double_bits(last);
             if (!same)
-                group = value_group_of(run, &groups, labels_set(run->arena, base, name, value_text(run, series, i)));
+                group = value_group_of(
+                    run, &groups, labels_set(run->arena, base, name, value_text(run, series, i)));
             last = series->kind[i] == POINT_FLOAT ? series->value[i] : NAN;
             group->value[i] = group->kind[i] == POINT_NONE ? 1 : group->value[i] + 1;
             group->kind[i] = POINT_FLOAT;
@@ -666,7 +684,8 @@ static bool aggregate_count_values(const AggregateRun *run, Value *ret_value, Er
     return true;
 }
 
-bool eval_aggregate(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+bool eval_aggregate(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                    Value *ret_value, Error *err)
 {
     Value input;
     Value param = {0};
@@ -676,7 +695,12 @@ bool eval_aggregate(EvalContext *context, const Expr *expr, const Steps *steps, 
         return false;
 
     AggregateRun run = {
-        .context = context, .expr = expr, .steps = steps, .arena = arena, .input = &input, .param = &param,
+        .context = context,
+        .expr = expr,
+        .steps = steps,
+        .arena = arena,
+        .input = &input,
+        .param = &param,
     };
     make_groups(&run);
     switch (expr->aggregate.op) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Binary operators. Vector with vector: series are put into groups by their matching labels once; inside a group the steps are walked.
-#include "promql/eval.h"
-
 #include <math.h>
 #include <stdlib.h>
+
+#include "promql/eval.h"
 
 static bool is_comparison(BinaryOp op)
 {
@@ -73,7 +73,8 @@ typedef struct Point {
 
 static Point point_at(const VectorSeries *series, size_t step)
 {
-    return (Point){series->value[step], series->kind[step] == POINT_HISTOGRAM ? series->histogram[step] : NULL};
+    return (Point){series->value[step],
+                   series->kind[step] == POINT_HISTOGRAM ? series->histogram[step] : NULL};
 }
 
 static void set_point(Arena *arena, size_t steps, VectorSeries *series, size_t step, Point point)
@@ -93,37 +94,49 @@ typedef struct BinaryRun {
     Arena *arena;
 } BinaryRun;
 
-typedef enum PointFate { FATE_DROP, FATE_KEEP, FATE_FALSE } PointFate; // FATE_FALSE: a comparison that does not hold
+typedef enum PointFate {
+    FATE_DROP,
+    FATE_KEEP,
+    FATE_FALSE
+} PointFate; // FATE_FALSE: a comparison that does not hold
 
 static PointFate incompatible(const BinaryRun *run, const char *left, const char *right)
 {
     const char *op = binary_op_text(run->expr->binary.op);
-    annotate_info(run->context, run->expr, "incompatible sample types encountered for binary operator \"%s\": %s %s %s", op, left,
-                  op, right);
+    annotate_info(run->context, run->expr,
+                  "incompatible sample types encountered for binary operator \"%s\": %s %s %s", op,
+                  left, op, right);
     return FATE_DROP;
 }
 
-static PointFate add_histograms(const BinaryRun *run, const Histogram *l, const Histogram *r, Point *ret_point)
+static PointFate add_histograms(const BinaryRun *run, const Histogram *l, const Histogram *r,
+                                Point *ret_point)
 {
     bool is_add = run->expr->binary.op == OP_ADD;
     Histogram *result;
     bool mismatch = false;
-    bool ok = is_add ? histogram_add(run->arena, l, r, &result, &mismatch) : histogram_sub(run->arena, l, r, &result, &mismatch);
+    bool ok = is_add ? histogram_add(run->arena, l, r, &result, &mismatch)
+                     : histogram_sub(run->arena, l, r, &result, &mismatch);
     if (!ok) {
-        annotate_warning(run->context, run->expr, "incompatible bucket layout encountered for binary operator %s",
+        annotate_warning(run->context, run->expr,
+                         "incompatible bucket layout encountered for binary operator %s",
                          binary_op_text(run->expr->binary.op));
         return FATE_DROP;
     }
     const char *operation = is_add ? "addition" : "subtraction";
-    if ((l->hint == HINT_RESET && r->hint == HINT_NO_RESET) || (l->hint == HINT_NO_RESET && r->hint == HINT_RESET))
-        annotate_warning(run->context, run->expr, "conflicting counter resets during histogram %s", operation);
+    if ((l->hint == HINT_RESET && r->hint == HINT_NO_RESET) ||
+        (l->hint == HINT_NO_RESET && r->hint == HINT_RESET))
+        annotate_warning(run->context, run->expr, "conflicting counter resets during histogram %s",
+                         operation);
     if (mismatch)
-        annotate_info(run->context, run->expr, "mismatched custom buckets were reconciled during %s", operation);
+        annotate_info(run->context, run->expr,
+                      "mismatched custom buckets were reconciled during %s", operation);
     *ret_point = (Point){0, histogram_compact(run->arena, result, 0)};
     return FATE_KEEP;
 }
 
-static PointFate histogram_op(const BinaryRun *run, const Histogram *l, const Histogram *r, Point *ret_point)
+static PointFate histogram_op(const BinaryRun *run, const Histogram *l, const Histogram *r,
+                              Point *ret_point)
 {
     BinaryOp op = run->expr->binary.op;
     if (op == OP_ADD || op == OP_SUB)
@@ -149,7 +162,8 @@ static PointFate point_op(const BinaryRun *run, Point l, Point r, Point *ret_poi
             return FATE_KEEP;
         }
         if (op == OP_TRIM_UPPER || op == OP_TRIM_LOWER) {
-            *ret_point = (Point){0, histogram_trim(run->arena, l.histogram, r.value, op == OP_TRIM_UPPER)};
+            *ret_point =
+                (Point){0, histogram_trim(run->arena, l.histogram, r.value, op == OP_TRIM_UPPER)};
             return FATE_KEEP;
         }
         return incompatible(run, "histogram", "float");
@@ -197,7 +211,8 @@ static void scalar_scalar(const BinaryRun *run, const Value *l, const Value *r, 
 }
 
 // Arithmetic on floats alone: the compiler unrolls what stays in the loop.
-static bool scalar_columns(BinaryOp op, double *v, const uint8_t *kind, const double *s, bool scalar_left, size_t n)
+static bool scalar_columns(BinaryOp op, double *v, const uint8_t *kind, const double *s,
+                           bool scalar_left, size_t n)
 {
     if (memchr(kind, POINT_HISTOGRAM, n))
         return false;
@@ -223,7 +238,8 @@ static bool scalar_columns(BinaryOp op, double *v, const uint8_t *kind, const do
     }
 }
 
-static bool vector_scalar(const BinaryRun *run, Value *vector, const Value *scalar, bool scalar_left, Value *ret_value, Error *err)
+static bool vector_scalar(const BinaryRun *run, Value *vector, const Value *scalar,
+                          bool scalar_left, Value *ret_value, Error *err)
 {
     BinaryOp op = run->expr->binary.op;
     size_t n = run->steps->count;
@@ -236,7 +252,8 @@ static bool vector_scalar(const BinaryRun *run, Value *vector, const Value *scal
                 Point own = point_at(series, i);
                 Point number = {scalar->scalar[i], NULL};
                 Point result = own;
-                PointFate fate = scalar_left ? point_op(run, number, own, &result) : point_op(run, own, number, &result);
+                PointFate fate = scalar_left ? point_op(run, number, own, &result)
+                                             : point_op(run, own, number, &result);
                 // A filter always keeps the vector's element, also from the right-hand side.
                 if (is_comparison(op))
                     result = own;
@@ -251,7 +268,8 @@ static bool vector_scalar(const BinaryRun *run, Value *vector, const Value *scal
     }
     *ret_value = *vector;
     eval_remove_empty(ret_value, n);
-    return run->context->features.delayed_name_removal || vector_merge_equal(run->arena, run->steps, ret_value, err);
+    return run->context->features.delayed_name_removal ||
+           vector_merge_equal(run->arena, run->steps, ret_value, err);
 }
 
 // Groups -------------------------------------------------------------------------------------------------------------------------
@@ -288,7 +306,8 @@ static Labels matched_labels(const Matching *matching, Arena *arena, Labels labe
 
 static bool name_matters(const Matching *matching, Str name)
 {
-    return (bsearch(&name, matching->names, matching->count, sizeof(Str), compare_strs) != NULL) == matching->on;
+    return (bsearch(&name, matching->names, matching->count, sizeof(Str), compare_strs) != NULL) ==
+           matching->on;
 }
 
 static bool equal_by_matching(const Matching *matching, Labels a, Labels b)
@@ -302,7 +321,8 @@ static bool equal_by_matching(const Matching *matching, Labels a, Labels b)
             j++;
         if (i == a.count || j == b.count)
             return i == a.count && j == b.count;
-        if (!str_equal(a.pairs[i].name, b.pairs[j].name) || !str_equal(a.pairs[i].value, b.pairs[j].value))
+        if (!str_equal(a.pairs[i].name, b.pairs[j].name) ||
+            !str_equal(a.pairs[i].value, b.pairs[j].value))
             return false;
         i++;
         j++;
@@ -317,8 +337,9 @@ typedef struct Group {
     uint32_t one_count; // members on the "one" side
     uint32_t one_first;
     uint32_t many_count;
-    uint32_t *one_at;   // per step: index of the series present, if one_count > 1
-    uint8_t *taken;     // per step: the one side was matched (one to one), or set operators: a member is present
+    uint32_t *one_at; // per step: index of the series present, if one_count > 1
+    uint8_t *
+        taken; // per step: the one side was matched (one to one), or set operators: a member is present
 } Group;
 
 typedef struct Groups {
@@ -333,7 +354,8 @@ static void groups_init(Groups *groups, Arena *arena, size_t most)
     size_t slots = 16;
     while (slots < most * 2)
         slots *= 2;
-    *groups = (Groups){ARENA_ARRAY(arena, Group, most + 1), 0, arena_zalloc(arena, slots * sizeof(uint32_t)), slots};
+    *groups = (Groups){ARENA_ARRAY(arena, Group, most + 1), 0,
+                       arena_zalloc(arena, slots * sizeof(uint32_t)), slots};
 }
 
 // The group of these labels: made if `create`, else NULL if there is none.
@@ -357,7 +379,8 @@ static Group *group_of(Groups *groups, const Matching *matching, Labels labels, 
 
 // Set operators ------------------------------------------------------------------------------------------------------------------
 
-static void mark_presence(const BinaryRun *run, const Value *vector, Groups *groups, const Matching *matching)
+static void mark_presence(const BinaryRun *run, const Value *vector, Groups *groups,
+                          const Matching *matching)
 {
     for (size_t s = 0; s < vector->count; s++) {
         Group *group = group_of(groups, matching, vector->series[s].labels, true);
@@ -369,7 +392,8 @@ static void mark_presence(const BinaryRun *run, const Value *vector, Groups *gro
 }
 
 // Keeps points of `vector` where the group's presence is `wanted`.
-static void filter_by_presence(const BinaryRun *run, Value *vector, Groups *groups, const Matching *matching, bool wanted)
+static void filter_by_presence(const BinaryRun *run, Value *vector, Groups *groups,
+                               const Matching *matching, bool wanted)
 {
     for (size_t s = 0; s < vector->count; s++) {
         const Group *group = group_of(groups, matching, vector->series[s].labels, false);
@@ -412,7 +436,7 @@ typedef struct MatchRun {
     Groups groups;
     const Value *many; // the left side, or the right side of group_right
     const Value *one;
-    bool swapped;      // many is the right-hand side of the operator
+    bool swapped; // many is the right-hand side of the operator
     bool has_fill_one, has_fill_many;
     double fill_one, fill_many;
     // Results by label set.
@@ -423,7 +447,8 @@ typedef struct MatchRun {
     uint32_t *out_group; // group that filled an output series, for the message
 } MatchRun;
 
-static bool fail_duplicate(const MatchRun *run, const Group *group, uint32_t a, uint32_t b, Error *err)
+static bool fail_duplicate(const MatchRun *run, const Group *group, uint32_t a, uint32_t b,
+                           Error *err)
 {
     Buf text = {0};
     Arena *arena = run->base.arena;
@@ -436,7 +461,8 @@ static bool fail_duplicate(const MatchRun *run, const Group *group, uint32_t a, 
     labels_print(&text, ordered ? first : second);
     buf_add_c(&text, ", ");
     labels_print(&text, ordered ? second : first);
-    buf_add_c(&text, "];many-to-many matching not allowed: matching labels must be unique on one side");
+    buf_add_c(&text,
+              "];many-to-many matching not allowed: matching labels must be unique on one side");
     error_set(err, ERR_LIMIT, STR_FMT, STR_ARG(buf_str(&text)));
     buf_deinit(&text);
     return false;
@@ -483,7 +509,8 @@ static uint32_t one_at_step(const MatchRun *run, const Group *group, size_t step
 {
     if (group->one_at)
         return group->one_at[step];
-    if (group->one_first == NO_SERIES || run->one->series[group->one_first].kind[step] == POINT_NONE)
+    if (group->one_first == NO_SERIES ||
+        run->one->series[group->one_first].kind[step] == POINT_NONE)
         return NO_SERIES;
     return group->one_first;
 }
@@ -502,8 +529,10 @@ static Labels result_labels(const MatchRun *run, Labels many, Labels one)
     }
     Labels labels = labels_builder_finish(&builder);
     if (expr->binary.card == CARD_ONE_TO_ONE)
-        labels = run->matching.on ? labels_keep(run->base.arena, labels, expr->binary.labels, expr->binary.label_count)
-                                  : labels_drop(run->base.arena, labels, expr->binary.labels, expr->binary.label_count);
+        labels = run->matching.on ? labels_keep(run->base.arena, labels, expr->binary.labels,
+                                                expr->binary.label_count)
+                                  : labels_drop(run->base.arena, labels, expr->binary.labels,
+                                                expr->binary.label_count);
     for (size_t i = 0; i < expr->binary.include_count; i++) {
         Str name = expr->binary.include[i];
         labels = labels_set(run->base.arena, labels, name, labels_get(one, name));
@@ -534,16 +563,17 @@ static uint32_t out_series(MatchRun *run, Labels labels)
             return run->table[slot] - 1;
     if (run->out_count == run->out_cap) {
         size_t cap = run->out_cap ? run->out_cap * 2 : 32;
-        run->out = arena_grow(run->base.arena, run->out, run->out_cap * sizeof *run->out, cap * sizeof *run->out);
-        run->out_group =
-            arena_grow(run->base.arena, run->out_group, run->out_cap * sizeof(uint32_t), cap * sizeof(uint32_t));
+        run->out = arena_grow(run->base.arena, run->out, run->out_cap * sizeof *run->out,
+                              cap * sizeof *run->out);
+        run->out_group = arena_grow(run->base.arena, run->out_group,
+                                    run->out_cap * sizeof(uint32_t), cap * sizeof(uint32_t));
         run->out_cap = cap;
     }
     VectorSeries *series = &run->out[run->out_count];
     vector_series_init(run->base.arena, run->base.steps->count, labels, series);
     const Expr *expr = run->base.expr;
-    series->drop_name =
-        run->base.context->features.delayed_name_removal && (drops_name(expr->binary.op) || expr->binary.return_bool);
+    series->drop_name = run->base.context->features.delayed_name_removal &&
+                        (drops_name(expr->binary.op) || expr->binary.return_bool);
     run->table[slot] = (uint32_t)++run->out_count;
     return run->table[slot] - 1;
 }
@@ -555,11 +585,13 @@ typedef struct PairMemo {
 } PairMemo;
 
 // One pair at one step. `many_labels` are given, as a filled side has no series.
-static bool match_pair(MatchRun *run, Group *group, Labels many_labels, Point many, uint32_t one_index, Labels one_labels, Point one,
-                       size_t step, PairMemo *memo, Error *err)
+static bool match_pair(MatchRun *run, Group *group, Labels many_labels, Point many,
+                       uint32_t one_index, Labels one_labels, Point one, size_t step,
+                       PairMemo *memo, Error *err)
 {
     Point result = {0};
-    PointFate fate = run->swapped ? point_op(&run->base, one, many, &result) : point_op(&run->base, many, one, &result);
+    PointFate fate = run->swapped ? point_op(&run->base, one, many, &result)
+                                  : point_op(&run->base, many, one, &result);
     if (is_comparison(run->base.expr->binary.op))
         result = run->swapped ? one : many;
     if (!finish_point(&run->base, fate, &result))
@@ -575,13 +607,16 @@ static bool match_pair(MatchRun *run, Group *group, Labels many_labels, Point ma
             group->taken = arena_zalloc(run->base.arena, run->base.steps->count);
         if (group->taken[step])
             return error_set(err, ERR_LIMIT,
-                             "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+                             "multiple matches for labels: many-to-one matching must be explicit "
+                             "(group_left/group_right)");
         group->taken[step] = 1;
     }
     VectorSeries *out = &run->out[memo->out];
     if (out->kind[step] != POINT_NONE) {
         if (run->out_group[memo->out] == (uint32_t)(group - run->groups.groups))
-            return error_set(err, ERR_LIMIT, "multiple matches for labels: grouping labels must ensure unique matches");
+            return error_set(
+                err, ERR_LIMIT,
+                "multiple matches for labels: grouping labels must ensure unique matches");
         return error_set(err, ERR_LIMIT, "vector cannot contain metrics with the same labelset");
     }
     set_point(run->base.arena, run->base.steps->count, out, step, result);
@@ -597,18 +632,21 @@ static bool match_many_series(MatchRun *run, size_t s, Error *err)
         return true;
     PairMemo memo = {NO_SERIES, NO_SERIES};
     PairMemo fill_memo = {NO_SERIES, NO_SERIES};
-    Labels filled = run->has_fill_one ? matched_labels(&run->matching, run->base.arena, many->labels) : LABELS_NONE;
+    Labels filled = run->has_fill_one
+                        ? matched_labels(&run->matching, run->base.arena, many->labels)
+                        : LABELS_NONE;
     for (size_t i = 0; i < run->base.steps->count; i++) {
         if (many->kind[i] == POINT_NONE)
             continue;
         uint32_t one = one_at_step(run, group, i);
         bool ok = true;
         if (one != NO_SERIES)
-            ok = match_pair(run, group, many->labels, point_at(many, i), one, run->one->series[one].labels,
-                            point_at(&run->one->series[one], i), i, &memo, err);
+            ok = match_pair(run, group, many->labels, point_at(many, i), one,
+                            run->one->series[one].labels, point_at(&run->one->series[one], i), i,
+                            &memo, err);
         else if (run->has_fill_one)
-            ok = match_pair(run, group, many->labels, point_at(many, i), NO_SERIES - 1, filled, (Point){run->fill_one, NULL}, i,
-                            &fill_memo, err);
+            ok = match_pair(run, group, many->labels, point_at(many, i), NO_SERIES - 1, filled,
+                            (Point){run->fill_one, NULL}, i, &fill_memo, err);
         if (!ok)
             return false;
     }
@@ -639,15 +677,16 @@ static bool fill_many_side(MatchRun *run, Error *err)
         for (size_t i = 0; i < n; i++) {
             if (one->kind[i] == POINT_NONE || (group->taken && (group->taken[i] & 2)))
                 continue;
-            if (!match_pair(run, group, filled, (Point){run->fill_many, NULL}, (uint32_t)s, one->labels, point_at(one, i), i, &memo,
-                            err))
+            if (!match_pair(run, group, filled, (Point){run->fill_many, NULL}, (uint32_t)s,
+                            one->labels, point_at(one, i), i, &memo, err))
                 return false;
         }
     }
     return true;
 }
 
-static bool vector_vector(const BinaryRun *base, const Value *l, const Value *r, Value *ret_value, Error *err)
+static bool vector_vector(const BinaryRun *base, const Value *l, const Value *r, Value *ret_value,
+                          Error *err)
 {
     const Expr *expr = base->expr;
     bool swapped = expr->binary.card == CARD_ONE_TO_MANY;
@@ -663,7 +702,8 @@ static bool vector_vector(const BinaryRun *base, const Value *l, const Value *r,
         .fill_many = swapped ? expr->binary.fill_right : expr->binary.fill_left,
     };
     *ret_value = (Value){.type = TYPE_VECTOR};
-    groups_init(&run.groups, base->arena, run.one->count + (run.has_fill_one ? run.many->count : 0));
+    groups_init(&run.groups, base->arena,
+                run.one->count + (run.has_fill_one ? run.many->count : 0));
     if (!group_one_side(&run, err))
         return false;
     for (size_t s = 0; s < run.many->count; s++)
@@ -677,11 +717,13 @@ static bool vector_vector(const BinaryRun *base, const Value *l, const Value *r,
     return true;
 }
 
-bool eval_binary(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+bool eval_binary(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                 Value *ret_value, Error *err)
 {
     Value l;
     Value r;
-    if (!eval(context, expr->binary.left, steps, arena, &l, err) || !eval(context, expr->binary.right, steps, arena, &r, err))
+    if (!eval(context, expr->binary.left, steps, arena, &l, err) ||
+        !eval(context, expr->binary.right, steps, arena, &r, err))
         return false;
 
     BinaryRun run = {context, expr, steps, arena};

@@ -4,7 +4,6 @@
 #include "base/number.h"
 #include "promql/eval.h"
 
-
 #define SLICE_SERIES_MIN 32 // fewer are not worth a thread
 #define SLICES_PER_THREAD 4
 
@@ -22,7 +21,8 @@ static int64_t reference_time(const TimeShift *shift, int64_t step_ms)
     return (shift->at == AT_NONE ? step_ms : shift->at_ms) - shift->offset_ms;
 }
 
-static void reference_bounds(const TimeShift *shift, const Steps *steps, int64_t *ret_first, int64_t *ret_last)
+static void reference_bounds(const TimeShift *shift, const Steps *steps, int64_t *ret_first,
+                             int64_t *ret_last)
 {
     *ret_first = reference_time(shift, steps->start_ms);
     *ret_last = reference_time(shift, step_time(steps, steps->count - 1));
@@ -53,15 +53,19 @@ static void drop_stale(SampleColumns *columns)
 static uint64_t samples_of(const Histogram *h)
 {
     // A histogram counts as its size in 16-byte samples, as the original does.
-    return 1 + (8 * ((uint64_t)h->positive_count + h->negative_count + h->custom_count + h->positive_span_count +
-                     h->negative_span_count) + 80) / 16;
+    return 1 + (8 * ((uint64_t)h->positive_count + h->negative_count + h->custom_count +
+                     h->positive_span_count + h->negative_span_count) +
+                80) /
+                   16;
 }
 
 static uint64_t points_held(const VectorSeries *series, size_t steps)
 {
     uint64_t held = 0;
     for (size_t i = 0; i < steps; i++)
-        held += series->kind[i] == POINT_FLOAT ? 1 : series->kind[i] == POINT_HISTOGRAM ? samples_of(series->histogram[i]) : 0;
+        held += series->kind[i] == POINT_FLOAT       ? 1
+                : series->kind[i] == POINT_HISTOGRAM ? samples_of(series->histogram[i])
+                                                     : 0;
     return held;
 }
 
@@ -70,7 +74,7 @@ typedef struct SeriesRun {
     EvalContext *context;
     const Expr *expr;
     const Steps *steps;
-    SeriesList list;        // from the querier, or
+    SeriesList list;           // from the querier, or
     const RangeSeries *ranges; // already made by a subquery
     size_t count;
     size_t slices;
@@ -81,7 +85,8 @@ typedef struct SeriesRun {
     VectorSeries *out;
     RangeSeries *out_ranges;
     // `arena` keeps results, `scratch` is forgotten after each series.
-    void (*one)(struct SeriesRun *run, size_t index, Arena *arena, Arena *scratch, SampleColumns *columns);
+    void (*one)(struct SeriesRun *run, size_t index, Arena *arena, Arena *scratch,
+                SampleColumns *columns);
     Lock lock;
     bool failed GUARDED_BY(lock);
     Error err GUARDED_BY(lock);
@@ -116,7 +121,8 @@ static void run_slice(void *arg, size_t slice)
     size_t to = run->count * (slice + 1) / run->slices;
     for (size_t i = from; i < to; i++) {
         Error err = {0};
-        if ((i - from) % SERIES_BETWEEN_CHECKS == 0 && (run_failed(run) || !eval_go_on(run->context, &err))) {
+        if ((i - from) % SERIES_BETWEEN_CHECKS == 0 &&
+            (run_failed(run) || !eval_go_on(run->context, &err))) {
             if (err.code)
                 run_fail(run, &err);
             return;
@@ -127,7 +133,8 @@ static void run_slice(void *arg, size_t slice)
         } else {
             Querier *querier = run->context->querier;
             Arena *into = run->out_ranges ? results : scratch;
-            if (!querier->read(querier, run->list.series[i].handle, run->min_t_ms, run->max_t_ms, into, &columns, &err)) {
+            if (!querier->read(querier, run->list.series[i].handle, run->min_t_ms, run->max_t_ms,
+                               into, &columns, &err)) {
                 run_fail(run, &err);
                 return;
             }
@@ -137,7 +144,8 @@ static void run_slice(void *arg, size_t slice)
         // Histograms of the result may point into the samples.
         if (!columns.histograms)
             arena_reset(scratch);
-        if (run->out && !eval_hold_samples(run->context, points_held(&run->out[i], run->steps->count), &err)) {
+        if (run->out &&
+            !eval_hold_samples(run->context, points_held(&run->out[i], run->steps->count), &err)) {
             run_fail(run, &err);
             return;
         }
@@ -157,8 +165,9 @@ static bool run_all(SeriesRun *run, Error *err)
     return true;
 }
 
-static bool select_series(EvalContext *context, const Expr *expr, const Steps *steps, Str func, int64_t min_t_ms, int64_t max_t_ms,
-                          Arena *arena, SeriesList *ret_list, Error *err)
+static bool select_series(EvalContext *context, const Expr *expr, const Steps *steps, Str func,
+                          int64_t min_t_ms, int64_t max_t_ms, Arena *arena, SeriesList *ret_list,
+                          Error *err)
 {
     SelectHints hints = {
         .start_ms = min_t_ms,
@@ -167,13 +176,15 @@ static bool select_series(EvalContext *context, const Expr *expr, const Steps *s
         .range_ms = expr->selector.has_range ? expr->selector.range_ms : 0,
         .func = func,
     };
-    return context->querier->select(context->querier, expr->selector.matchers, expr->selector.count, &hints, arena, ret_list, err);
+    return context->querier->select(context->querier, expr->selector.matchers, expr->selector.count,
+                                    &hints, arena, ret_list, err);
 }
 
 // Instant vectors ----------------------------------------------------------------------------------------------------------------
 
 // The newest sample in (reference - lookback, reference] of each step; a stale marker there means nothing.
-static void take_newest(SeriesRun *run, size_t index, Arena *arena, Arena *scratch, SampleColumns *columns)
+static void take_newest(SeriesRun *run, size_t index, Arena *arena, Arena *scratch,
+                        SampleColumns *columns)
 {
     (void)scratch;
     const Steps *steps = run->steps;
@@ -186,7 +197,8 @@ static void take_newest(SeriesRun *run, size_t index, Arena *arena, Arena *scrat
         int64_t reference = reference_time(shift, step_time(steps, i));
         while (next < columns->count && columns->t_ms[next] <= reference)
             next++;
-        if (next == 0 || columns->t_ms[next - 1] <= reference - lookback_ms || is_stale_point(columns, next - 1))
+        if (next == 0 || columns->t_ms[next - 1] <= reference - lookback_ms ||
+            is_stale_point(columns, next - 1))
             continue;
         size_t found = next - 1;
         const Histogram *h = columns->histograms ? columns->histograms[found] : NULL;
@@ -204,7 +216,8 @@ static void take_newest(SeriesRun *run, size_t index, Arena *arena, Arena *scrat
 }
 
 // `smoothed`: the value on the line between the neighbours; without a later neighbour the earlier one is carried on.
-static void take_smoothed(SeriesRun *run, size_t index, Arena *arena, Arena *scratch, SampleColumns *columns)
+static void take_smoothed(SeriesRun *run, size_t index, Arena *arena, Arena *scratch,
+                          SampleColumns *columns)
 {
     (void)scratch;
     const Steps *steps = run->steps;
@@ -214,7 +227,8 @@ static void take_smoothed(SeriesRun *run, size_t index, Arena *arena, Arena *scr
     drop_stale(columns);
     if (columns->histograms) {
         Error err = {0};
-        error_set(&err, ERR_LIMIT, "smoothed and anchored modifiers do not work with native histograms");
+        error_set(&err, ERR_LIMIT,
+                  "smoothed and anchored modifiers do not work with native histograms");
         run_fail(run, &err);
         return;
     }
@@ -242,8 +256,8 @@ static void take_smoothed(SeriesRun *run, size_t index, Arena *arena, Arena *scr
     }
 }
 
-bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *steps, bool want_timestamps, Arena *arena,
-                          Value *ret_value, Error *err)
+bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *steps,
+                          bool want_timestamps, Arena *arena, Value *ret_value, Error *err)
 {
     int64_t first;
     int64_t last;
@@ -257,7 +271,8 @@ bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *s
         .max_t_ms = last + (expr->selector.smoothed ? context->lookback_ms : 0),
         .one = expr->selector.smoothed ? take_smoothed : take_newest,
     };
-    if (!select_series(context, expr, steps, STR_NONE, run.min_t_ms, run.max_t_ms, arena, &run.list, err))
+    if (!select_series(context, expr, steps, STR_NONE, run.min_t_ms, run.max_t_ms, arena, &run.list,
+                       err))
         return false;
     run.count = run.list.count;
     run.out = ARENA_ARRAY(arena, VectorSeries, run.count);
@@ -271,7 +286,8 @@ bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *s
 // Range vectors ------------------------------------------------------------------------------------------------------------------
 
 // Index windows (end - range, end] of each step; ends do not fall from step to step.
-static void find_windows(const SampleColumns *columns, const Value *matrix, size_t steps, Arena *arena, RangeSeries *series)
+static void find_windows(const SampleColumns *columns, const Value *matrix, size_t steps,
+                         Arena *arena, RangeSeries *series)
 {
     series->first = ARENA_ARRAY(arena, uint32_t, steps);
     series->last = ARENA_ARRAY(arena, uint32_t, steps);
@@ -305,7 +321,8 @@ static void count_windows(EvalContext *context, const RangeSeries *series, size_
             eval_count_read(context, i, series->last[i] - series->first[i]);
 }
 
-static void make_range(SeriesRun *run, size_t index, Arena *arena, SampleColumns *columns, RangeSeries *ret_series)
+static void make_range(SeriesRun *run, size_t index, Arena *arena, SampleColumns *columns,
+                       RangeSeries *ret_series)
 {
     if (run->ranges) {
         *ret_series = run->ranges[index];
@@ -317,13 +334,15 @@ static void make_range(SeriesRun *run, size_t index, Arena *arena, SampleColumns
     count_windows(run->context, ret_series, run->steps->count);
 }
 
-static void keep_range(SeriesRun *run, size_t index, Arena *arena, Arena *scratch, SampleColumns *columns)
+static void keep_range(SeriesRun *run, size_t index, Arena *arena, Arena *scratch,
+                       SampleColumns *columns)
 {
     (void)scratch;
     make_range(run, index, arena, columns, &run->out_ranges[index]);
 }
 
-static void apply_range(SeriesRun *run, size_t index, Arena *arena, Arena *scratch, SampleColumns *columns)
+static void apply_range(SeriesRun *run, size_t index, Arena *arena, Arena *scratch,
+                        SampleColumns *columns)
 {
     RangeSeries series;
     make_range(run, index, scratch, columns, &series);
@@ -346,7 +365,8 @@ static void apply_range(SeriesRun *run, size_t index, Arena *arena, Arena *scrat
 // What windows the matrix expression has at each step.
 static void describe_windows(const Expr *expr, const Steps *steps, Arena *arena, Value *ret_matrix)
 {
-    const TimeShift *shift = expr->kind == EXPR_SUBQUERY ? &expr->subquery.shift : &expr->selector.shift;
+    const TimeShift *shift =
+        expr->kind == EXPR_SUBQUERY ? &expr->subquery.shift : &expr->selector.shift;
     *ret_matrix = (Value){
         .type = TYPE_MATRIX,
         .range_ms = expr->kind == EXPR_SUBQUERY ? expr->subquery.range_ms : expr->selector.range_ms,
@@ -366,8 +386,9 @@ static int64_t floor_to(int64_t t, int64_t step)
 }
 
 // Evaluates the inner expression on its own grid and turns the points into samples.
-static bool eval_subquery(EvalContext *context, const Expr *expr, const Steps *steps, const Value *matrix, Arena *arena,
-                          RangeSeries **ret_ranges, size_t *ret_count, Error *err)
+static bool eval_subquery(EvalContext *context, const Expr *expr, const Steps *steps,
+                          const Value *matrix, Arena *arena, RangeSeries **ret_ranges,
+                          size_t *ret_count, Error *err)
 {
     int64_t step_ms = expr->subquery.step_ms ? expr->subquery.step_ms : context->default_step_ms;
     int64_t first_end = matrix->window_end_ms[0];
@@ -380,7 +401,9 @@ static bool eval_subquery(EvalContext *context, const Expr *expr, const Steps *s
 
     Steps grid = {start, step_ms, (size_t)((last_end - start) / step_ms) + 1};
     if (grid.count > context->options->samples_max)
-        return error_set(err, ERR_LIMIT, "query processing would load too many samples into memory in query execution");
+        return error_set(
+            err, ERR_LIMIT,
+            "query processing would load too many samples into memory in query execution");
     Value inner;
     if (!eval(context, expr->subquery.expr, &grid, arena, &inner, err))
         return false;
@@ -397,7 +420,8 @@ static bool eval_subquery(EvalContext *context, const Expr *expr, const Steps *s
     RangeSeries *ranges = ARENA_ARRAY(arena, RangeSeries, inner.count);
     for (size_t s = 0; s < inner.count; s++) {
         const VectorSeries *series = &inner.series[s];
-        SampleColumns columns = {ARENA_ARRAY(arena, int64_t, grid.count), ARENA_ARRAY(arena, double, grid.count), NULL, 0};
+        SampleColumns columns = {ARENA_ARRAY(arena, int64_t, grid.count),
+                                 ARENA_ARRAY(arena, double, grid.count), NULL, 0};
         if (series->histogram)
             columns.histograms = arena_zalloc(arena, grid.count * sizeof(const Histogram *));
         for (size_t i = 0; i < grid.count; i++) {
@@ -413,7 +437,8 @@ static bool eval_subquery(EvalContext *context, const Expr *expr, const Steps *s
             }
             columns.count++;
         }
-        ranges[s] = (RangeSeries){.labels = series->labels, .drop_name = series->drop_name, .samples = columns};
+        ranges[s] = (RangeSeries){
+            .labels = series->labels, .drop_name = series->drop_name, .samples = columns};
         find_windows(&columns, matrix, steps->count, arena, &ranges[s]);
         count_windows(context, &ranges[s], steps->count);
     }
@@ -423,11 +448,13 @@ static bool eval_subquery(EvalContext *context, const Expr *expr, const Steps *s
 }
 
 // Fills run->list or run->ranges for a matrix expression.
-static bool prepare_matrix(EvalContext *context, const Expr *expr, Str func, Arena *arena, SeriesRun *run, Error *err)
+static bool prepare_matrix(EvalContext *context, const Expr *expr, Str func, Arena *arena,
+                           SeriesRun *run, Error *err)
 {
     if (expr->kind == EXPR_SUBQUERY) {
         RangeSeries *ranges;
-        if (!eval_subquery(context, expr, run->steps, run->matrix, arena, &ranges, &run->count, err))
+        if (!eval_subquery(context, expr, run->steps, run->matrix, arena, &ranges, &run->count,
+                           err))
             return false;
         run->ranges = ranges;
         return true;
@@ -438,22 +465,30 @@ static bool prepare_matrix(EvalContext *context, const Expr *expr, Str func, Are
     bool extended = expr->selector.anchored || expr->selector.smoothed;
     run->min_t_ms = first - expr->selector.range_ms + 1 - (extended ? context->lookback_ms : 0);
     run->max_t_ms = last + (expr->selector.smoothed ? context->lookback_ms : 0);
-    if (!select_series(context, expr, run->steps, func, run->min_t_ms, run->max_t_ms, arena, &run->list, err))
+    if (!select_series(context, expr, run->steps, func, run->min_t_ms, run->max_t_ms, arena,
+                       &run->list, err))
         return false;
     run->count = run->list.count;
     return true;
 }
 
-bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg, Value *ret_value, Error *err)
+bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg, Value *ret_value,
+                     Error *err)
 {
     ASSERT(matrix_arg < call->count);
     const Expr *expr = expr_without_parens(call->expr->call.args[matrix_arg]);
     Value *matrix = &call->args[matrix_arg];
     describe_windows(expr, call->steps, call->arena, matrix);
     SeriesRun run = {
-        .context = context, .expr = expr, .steps = call->steps, .call = call, .matrix = matrix, .one = apply_range,
+        .context = context,
+        .expr = expr,
+        .steps = call->steps,
+        .call = call,
+        .matrix = matrix,
+        .one = apply_range,
     };
-    if (!prepare_matrix(context, expr, str_from_c(call->expr->call.function->name), call->arena, &run, err))
+    if (!prepare_matrix(context, expr, str_from_c(call->expr->call.function->name), call->arena,
+                        &run, err))
         return false;
     run.out = ARENA_ARRAY(call->arena, VectorSeries, run.count);
     if (!run_all(&run, err))
@@ -463,11 +498,13 @@ bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg
     return true;
 }
 
-bool eval_matrix(EvalContext *context, const Expr *outer, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+bool eval_matrix(EvalContext *context, const Expr *outer, const Steps *steps, Arena *arena,
+                 Value *ret_value, Error *err)
 {
     const Expr *expr = expr_without_parens(outer);
     describe_windows(expr, steps, arena, ret_value);
-    SeriesRun run = {.context = context, .expr = expr, .steps = steps, .matrix = ret_value, .one = keep_range};
+    SeriesRun run = {
+        .context = context, .expr = expr, .steps = steps, .matrix = ret_value, .one = keep_range};
     if (!prepare_matrix(context, expr, STR_NONE, arena, &run, err))
         return false;
     run.out_ranges = ARENA_ARRAY(arena, RangeSeries, run.count);

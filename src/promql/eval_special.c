@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions that look at their argument's expression and not only at its value: absent, absent_over_time, timestamp, info.
-#include "promql/eval.h"
-
 #include <stdlib.h>
+
+#include "promql/eval.h"
 
 // Labels that a missing series would have had: those of equality matchers, unless the name stands in another matcher, too.
 static Labels absent_labels(const Expr *argument, Arena *arena)
@@ -27,7 +27,8 @@ static Labels absent_labels(const Expr *argument, Arena *arena)
 }
 
 // One series that is 1 at the steps where `present` is 0.
-static void absent_value(const uint8_t *present, Labels labels, const Steps *steps, Arena *arena, Value *ret_value)
+static void absent_value(const uint8_t *present, Labels labels, const Steps *steps, Arena *arena,
+                         Value *ret_value)
 {
     VectorSeries *series = ARENA_NEW(arena, VectorSeries);
     vector_series_init(arena, steps->count, labels, series);
@@ -40,7 +41,8 @@ static void absent_value(const uint8_t *present, Labels labels, const Steps *ste
     eval_remove_empty(ret_value, steps->count);
 }
 
-static bool special_absent(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+static bool special_absent(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                           Value *ret_value, Error *err)
 {
     Value argument;
     if (!eval(context, expr->call.args[0], steps, arena, &argument, err))
@@ -53,8 +55,8 @@ static bool special_absent(EvalContext *context, const Expr *expr, const Steps *
     return true;
 }
 
-static bool special_absent_over_time(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value,
-                                     Error *err)
+static bool special_absent_over_time(EvalContext *context, const Expr *expr, const Steps *steps,
+                                     Arena *arena, Value *ret_value, Error *err)
 {
     Value argument;
     if (!eval_matrix(context, expr->call.args[0], steps, arena, &argument, err))
@@ -68,10 +70,12 @@ static bool special_absent_over_time(EvalContext *context, const Expr *expr, con
 }
 
 // The sample's own time for a plain selector, the step's time for anything else.
-static bool special_timestamp(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+static bool special_timestamp(EvalContext *context, const Expr *expr, const Steps *steps,
+                              Arena *arena, Value *ret_value, Error *err)
 {
     const Expr *argument = expr_without_parens(expr->call.args[0]);
-    bool plain = argument->kind == EXPR_SELECTOR && !argument->selector.has_range && !argument->selector.smoothed;
+    bool plain = argument->kind == EXPR_SELECTOR && !argument->selector.has_range &&
+                 !argument->selector.smoothed;
     if (plain) {
         if (!eval_vector_selector(context, argument, steps, true, arena, ret_value, err))
             return false;
@@ -87,7 +91,8 @@ static bool special_timestamp(EvalContext *context, const Expr *expr, const Step
     }
     for (size_t s = 0; s < ret_value->count; s++)
         eval_drop_name(context, arena, &ret_value->series[s]);
-    return context->features.delayed_name_removal || vector_merge_equal(arena, steps, ret_value, err);
+    return context->features.delayed_name_removal ||
+           vector_merge_equal(arena, steps, ret_value, err);
 }
 
 // info(v, {selector}) -------------------------------------------------------------------------------------------------------------
@@ -100,7 +105,7 @@ typedef struct InfoRun {
     Arena *arena;
     const Matcher *matchers; // of the second argument, or the default name
     size_t matcher_count;
-    Value info;              // info series; values are their samples' times
+    Value info; // info series; values are their samples' times
     VectorSeries *out;
     size_t out_count, out_cap;
 } InfoRun;
@@ -156,7 +161,8 @@ static bool needs_info(const InfoRun *run)
     return false;
 }
 
-static bool fail_duplicate_info(const VectorSeries *a, const VectorSeries *b, size_t step, Error *err)
+static bool fail_duplicate_info(const VectorSeries *a, const VectorSeries *b, size_t step,
+                                Error *err)
 {
     Buf text = {0};
     buf_add_c(&text, "found duplicate series for info metric: existing ");
@@ -170,15 +176,16 @@ static bool fail_duplicate_info(const VectorSeries *a, const VectorSeries *b, si
 }
 
 // The newest info series of the same metric name and identity at this step; `candidate` itself if it is that one.
-static bool is_newest(const InfoRun *run, const uint32_t *candidates, size_t count, size_t candidate, size_t step, bool *ret_newest,
-                      Error *err)
+static bool is_newest(const InfoRun *run, const uint32_t *candidates, size_t count,
+                      size_t candidate, size_t step, bool *ret_newest, Error *err)
 {
     const VectorSeries *own = &run->info.series[candidates[candidate]];
     Str name = labels_get(own->labels, LABEL_METRIC_NAME);
     *ret_newest = true;
     for (size_t c = 0; c < count; c++) {
         const VectorSeries *other = &run->info.series[candidates[c]];
-        if (c == candidate || other->kind[step] == POINT_NONE || !str_equal(labels_get(other->labels, LABEL_METRIC_NAME), name))
+        if (c == candidate || other->kind[step] == POINT_NONE ||
+            !str_equal(labels_get(other->labels, LABEL_METRIC_NAME), name))
             continue;
         if (other->value[step] == own->value[step])
             return fail_duplicate_info(other, own, step, err);
@@ -189,7 +196,8 @@ static bool is_newest(const InfoRun *run, const uint32_t *candidates, size_t cou
 }
 
 // Adds the data labels of one info series; base labels win, two info series must agree.
-static bool add_data_labels(const InfoRun *run, Labels base, Labels info, LabelsBuilder *added, Error *err)
+static bool add_data_labels(const InfoRun *run, Labels base, Labels info, LabelsBuilder *added,
+                            Error *err)
 {
     for (size_t i = 0; i < info.count; i++) {
         Label label = info.pairs[i];
@@ -210,7 +218,8 @@ static VectorSeries *info_out(InfoRun *run, Labels labels, size_t first_of_base)
             return &run->out[i];
     if (run->out_count == run->out_cap) {
         size_t cap = run->out_cap ? run->out_cap * 2 : 32;
-        run->out = arena_grow(run->arena, run->out, run->out_cap * sizeof *run->out, cap * sizeof *run->out);
+        run->out = arena_grow(run->arena, run->out, run->out_cap * sizeof *run->out,
+                              cap * sizeof *run->out);
         run->out_cap = cap;
     }
     vector_series_init(run->arena, run->steps->count, labels, &run->out[run->out_count]);
@@ -320,12 +329,14 @@ static bool info_matchers(InfoRun *run, const Expr *selector, Error *err)
     return true;
 }
 
-static bool special_info(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+static bool special_info(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                         Value *ret_value, Error *err)
 {
     InfoRun run = {.context = context, .steps = steps, .arena = arena};
     const Expr *selector = expr->call.count > 1 ? expr_without_parens(expr->call.args[1]) : NULL;
     Value base;
-    if (!eval(context, expr->call.args[0], steps, arena, &base, err) || !info_matchers(&run, selector, err))
+    if (!eval(context, expr->call.args[0], steps, arena, &base, err) ||
+        !info_matchers(&run, selector, err))
         return false;
 
     // Only series that carry an identity can be looked up.
@@ -351,7 +362,8 @@ static bool special_info(EvalContext *context, const Expr *expr, const Steps *st
     return vector_merge_equal(arena, steps, ret_value, err);
 }
 
-bool eval_special(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena, Value *ret_value, Error *err)
+bool eval_special(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                  Value *ret_value, Error *err)
 {
     static const struct {
         const char *name;

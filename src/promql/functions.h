@@ -22,11 +22,12 @@ struct FunctionInfo {
     const char *name;
     ValueType args[FUNCTION_ARGS_MAX];
     int arg_count;
-    int variadic;       // 0: exactly arg_count; n > 0: the last n may be missing; -1: the last repeats
+    int variadic; // 0: exactly arg_count; n > 0: the last n may be missing; -1: the last repeats
     ValueType returns;
     bool experimental;
-    bool keeps_name;    // last_over_time, first_over_time, sort, label_*: the metric name survives
-    bool time_dependent;// must not be hoisted as step-invariant under @: time(), timestamp(), date functions without argument, predict_linear
+    bool keeps_name; // last_over_time, first_over_time, sort, label_*: the metric name survives
+    bool
+        time_dependent; // must not be hoisted as step-invariant under @: time(), timestamp(), date functions without argument, predict_linear
     // Exactly one is set.
     //   range:   one output series for one input range series: fills out->value, out->kind (and histograms) for every step. The
     //            engine makes the output series, drops the name and calls it for each series, maybe on several threads:
@@ -34,7 +35,8 @@ struct FunctionInfo {
     //   math:    float in, float out, elementwise; histograms are dropped by the engine.
     //   general: the whole call at once.
     //   special: evaluated by the engine itself (timestamp, label_replace on selectors, info, absent, ...): the engine knows them by name.
-    void (*range)(const FunctionCall *call, Arena *arena, const RangeSeries *series, VectorSeries *out);
+    void (*range)(const FunctionCall *call, Arena *arena, const RangeSeries *series,
+                  VectorSeries *out);
     double (*math)(double v);
     bool (*general)(FunctionCall *call, Value *ret_value, Error *err);
     bool special;

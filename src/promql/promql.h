@@ -29,12 +29,12 @@ typedef struct EngineOptions {
     Registry *registry; // prometheus_engine_*; NULL: none
     ThreadPool *pool;   // NULL: everything on the caller
     PromqlFeatures features;
-    int64_t lookback_ms;         // 5 min
-    int64_t timeout_ms;          // 2 min
-    int concurrency_max;         // 20: more queries wait
-    uint64_t samples_max;        // 50 000 000 samples in memory of one query
-    uint64_t memory_bytes_max;   // of one query; 0: none
-    int64_t default_step_ms;     // of subqueries without a step: the global evaluation interval, 1 min
+    int64_t lookback_ms;       // 5 min
+    int64_t timeout_ms;        // 2 min
+    int concurrency_max;       // 20: more queries wait
+    uint64_t samples_max;      // 50 000 000 samples in memory of one query
+    uint64_t memory_bytes_max; // of one query; 0: none
+    int64_t default_step_ms; // of subqueries without a step: the global evaluation interval, 1 min
 } EngineOptions;
 
 void engine_options_default(EngineOptions *ret_options);
@@ -57,7 +57,7 @@ typedef struct QueryStats {
 
 typedef struct QueryResult {
     QueryKind kind;
-    int64_t t_ms;  // of a scalar, string or vector
+    int64_t t_ms; // of a scalar, string or vector
     double scalar;
     Str string;
     QuerySeries *series; // a matrix is sorted by labels, a vector is as the engine made it
@@ -85,12 +85,13 @@ typedef struct QueryRequest {
 //   ERR_INVALID  bad_data: does not parse or type-check; the text begins "line:column: parse error: "
 //   ERR_LIMIT    execution; ERR_TIMEOUT timeout; ERR_CANCELED canceled; others internal
 // Everything in *ret_result lives in the arena, except label strings, which live in it, too.
-bool engine_query(Engine *engine, Source *source, const QueryRequest *request, Arena *arena, QueryResult *ret_result, Error *err)
-    MUST_CHECK;
+bool engine_query(Engine *engine, Source *source, const QueryRequest *request, Arena *arena,
+                  QueryResult *ret_result, Error *err) MUST_CHECK;
 
 // A selector alone, as in match[]: metric name and matchers, no offset, no range. The matchers' regexes are freed by
 // promql_matchers_free.
-bool promql_parse_selector(Str text, Arena *arena, Matcher **ret_matchers, size_t *ret_count, Error *err) MUST_CHECK;
+bool promql_parse_selector(Str text, Arena *arena, Matcher **ret_matchers, size_t *ret_count,
+                           Error *err) MUST_CHECK;
 void promql_matchers_free(Matcher *matchers, size_t count);
 
 // Only parse and type-check.
@@ -98,7 +99,9 @@ bool promql_check(Str query, const PromqlFeatures *features, Error *err) MUST_CH
 // The pretty-printed form, as /api/v1/format_query.
 bool promql_format(Str query, const PromqlFeatures *features, Buf *out, Error *err) MUST_CHECK;
 // The tree, as /api/v1/parse_query.
-bool promql_tree_json(Str query, const PromqlFeatures *features, JsonWriter *json, Error *err) MUST_CHECK;
+bool promql_tree_json(Str query, const PromqlFeatures *features, JsonWriter *json,
+                      Error *err) MUST_CHECK;
 // The matchers of all selectors in the query, for query_exemplars: arrays in the arena, regexes owned by them.
-bool promql_selectors(Str query, const PromqlFeatures *features, Arena *arena, Matcher ***ret_matchers, size_t **ret_counts,
-                      size_t *ret_count, Error *err) MUST_CHECK;
+bool promql_selectors(Str query, const PromqlFeatures *features, Arena *arena,
+                      Matcher ***ret_matchers, size_t **ret_counts, size_t *ret_count,
+                      Error *err) MUST_CHECK;

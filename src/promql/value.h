@@ -54,7 +54,8 @@ typedef struct Value {
     int64_t range_ms;
     int64_t offset_ms;
     int64_t *window_end_ms; // per step
-    bool anchored, smoothed; // extended range selectors: samples also hold the neighbours just outside
+    bool anchored,
+        smoothed; // extended range selectors: samples also hold the neighbours just outside
     bool shared;
 } Value;
 
@@ -66,4 +67,5 @@ void annotate_info(EvalContext *context, const Expr *at, const char *fmt, ...) P
 
 // A new vector series with zeroed kinds for `steps` steps.
 void vector_series_init(Arena *arena, size_t steps, Labels labels, VectorSeries *ret_series);
-void vector_series_set_histogram(Arena *arena, size_t steps, VectorSeries *series, size_t step, const Histogram *histogram);
+void vector_series_set_histogram(Arena *arena, size_t steps, VectorSeries *series, size_t step,
+                                 const Histogram *histogram);

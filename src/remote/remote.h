@@ -24,11 +24,12 @@ void remote_write_receiver_free(RemoteWriteReceiver *receiver); // accepts NULL
 
 typedef struct RemoteWriteReply {
     int status; // 204, 400, 415, 500
-    uint64_t samples_written, histograms_written, exemplars_written; // what the X-Prometheus-Remote-Write-*-Written headers say
-    Error err;  // text of the answer when the status is not 204
+    uint64_t samples_written, histograms_written,
+        exemplars_written; // what the X-Prometheus-Remote-Write-*-Written headers say
+    Error err;             // text of the answer when the status is not 204
 } RemoteWriteReply;
 
 // One request. An empty content type means 1.0, an empty encoding snappy. 1.0 is all or nothing; of 2.0 the valid part is kept.
 // Thread: any.
-void remote_write_receive(RemoteWriteReceiver *receiver, Str content_type, Str content_encoding, Str body, Arena *arena,
-                          RemoteWriteReply *ret_reply);
+void remote_write_receive(RemoteWriteReceiver *receiver, Str content_type, Str content_encoding,
+                          Str body, Arena *arena, RemoteWriteReply *ret_reply);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "remote/remote_write_decode.h"
 
-#include "base/number.h"
-
 #include <xxhash.h>
+
+#include "base/number.h"
 
 static bool fail(WriteMessage *message, const char *what)
 {
@@ -12,9 +12,13 @@ static bool fail(WriteMessage *message, const char *what)
     return false;
 }
 
-bool write_message_init(WriteMessage *message, Str bytes, bool is_v2, const uint64_t seed[2], Arena *arena, Error *err)
+bool write_message_init(WriteMessage *message, Str bytes, bool is_v2, const uint64_t seed[2],
+                        Arena *arena, Error *err)
 {
-    *message = (WriteMessage){.is_v2 = is_v2, .seed = {seed[0], seed[1]}, .arena = arena, .reader = proto_reader(bytes)};
+    *message = (WriteMessage){
+        .is_v2 = is_v2, .seed = {seed[0], seed[1]},
+             .arena = arena, .reader = proto_reader(bytes)
+    };
     if (!is_v2)
         return true;
 
@@ -32,7 +36,8 @@ bool write_message_init(WriteMessage *message, Str bytes, bool is_v2, const uint
     while (proto_next(&reader)) {
         if (reader.field != 4 || reader.wire != PROTO_BYTES)
             continue;
-        message->symbol_hashes[message->symbol_count] = XXH3_64bits_withSeed(reader.bytes.ptr, reader.bytes.len, seed[0]);
+        message->symbol_hashes[message->symbol_count] =
+            XXH3_64bits_withSeed(reader.bytes.ptr, reader.bytes.len, seed[0]);
         message->symbols[message->symbol_count++] = reader.bytes;
     }
     if (message->symbol_count && message->symbols[0].len)
@@ -82,7 +87,8 @@ static bool decode_spans(WriteMessage *message, Str bytes, Grown *spans)
 }
 
 // Repeated numbers, packed or one by one.
-static bool decode_numbers(WriteMessage *message, const ProtoReader *r, ProtoWire wire, Grown *numbers)
+static bool decode_numbers(WriteMessage *message, const ProtoReader *r, ProtoWire wire,
+                           Grown *numbers)
 {
     if (r->wire != PROTO_BYTES) {
         *(uint64_t *)grown_add(message->arena, numbers, sizeof(uint64_t)) = r->number;
@@ -159,7 +165,8 @@ static bool decode_histogram_field(WriteMessage *message, const ProtoReader *r, 
 }
 
 // Deltas (zig-zag) of integer histograms or absolute counts of float ones, as counts.
-static double *bucket_counts(Arena *arena, const Grown *deltas, const Grown *counts, bool is_float, uint32_t *ret_count)
+static double *bucket_counts(Arena *arena, const Grown *deltas, const Grown *counts, bool is_float,
+                             uint32_t *ret_count)
 {
     const Grown *from = is_float ? counts : deltas;
     const uint64_t *numbers = from->items;
@@ -189,10 +196,10 @@ static bool decode_histogram(WriteMessage *message, Str bytes, WriteSample *samp
     h->positive_span_count = (uint32_t)raw->positive_spans.count;
     h->negative_spans = raw->negative_spans.items;
     h->negative_span_count = (uint32_t)raw->negative_spans.count;
-    h->positive_buckets =
-        bucket_counts(message->arena, &raw->positive_deltas, &raw->positive_counts, raw->is_float, &h->positive_count);
-    h->negative_buckets =
-        bucket_counts(message->arena, &raw->negative_deltas, &raw->negative_counts, raw->is_float, &h->negative_count);
+    h->positive_buckets = bucket_counts(message->arena, &raw->positive_deltas,
+                                        &raw->positive_counts, raw->is_float, &h->positive_count);
+    h->negative_buckets = bucket_counts(message->arena, &raw->negative_deltas,
+                                        &raw->negative_counts, raw->is_float, &h->negative_count);
     double *bounds = ARENA_ARRAY(message->arena, double, raw->custom.count);
     for (size_t i = 0; i < raw->custom.count; i++)
         bounds[i] = double_from_bits(((uint64_t *)raw->custom.items)[i]);
@@ -217,7 +224,8 @@ static bool decode_label(Str bytes, Label *ret_label)
     return !r.failed;
 }
 
-static bool symbol_labels(const WriteMessage *message, const uint32_t *refs, size_t count, Label *pairs)
+static bool symbol_labels(const WriteMessage *message, const uint32_t *refs, size_t count,
+                          Label *pairs)
 {
     for (size_t i = 0; i < count; i++) {
         if (refs[2 * i] >= message->symbol_count || refs[2 * i + 1] >= message->symbol_count)
@@ -250,7 +258,8 @@ static bool decode_exemplar(WriteMessage *message, Str bytes, Exemplar *exemplar
     ProtoReader r = proto_reader(bytes);
     while (proto_next(&r)) {
         if (r.field == 1 && !message->is_v2 && r.wire == PROTO_BYTES) {
-            if (labels.count >= WRITE_LABELS_MAX || !decode_label(r.bytes, grown_add(message->arena, &labels, sizeof(Label))))
+            if (labels.count >= WRITE_LABELS_MAX ||
+                !decode_label(r.bytes, grown_add(message->arena, &labels, sizeof(Label))))
                 return fail(message, "malformed exemplar label");
         } else if (r.field == 1 && message->is_v2) {
             if (!decode_refs(message, &r, &refs))
@@ -283,8 +292,10 @@ static bool decode_metadata(WriteMessage *message, Str bytes, WriteSeries *serie
     ProtoReader r = proto_reader(bytes);
     while (proto_next(&r)) {
         if (r.field == 1 && r.wire == PROTO_VARINT)
-            series->metadata.type = r.number <= METRIC_STATESET ? (MetricType)r.number : METRIC_UNKNOWN;
-        else if ((r.field == 3 || r.field == 4) && r.wire == PROTO_VARINT && r.number >= message->symbol_count)
+            series->metadata.type =
+                r.number <= METRIC_STATESET ? (MetricType)r.number : METRIC_UNKNOWN;
+        else if ((r.field == 3 || r.field == 4) && r.wire == PROTO_VARINT &&
+                 r.number >= message->symbol_count)
             return fail(message, "metadata reference out of range");
         else if (r.field == 3 && r.wire == PROTO_VARINT)
             series->metadata.help = message->symbols[r.number];
@@ -315,11 +326,14 @@ static bool decode_series_field(WriteMessage *message, const ProtoReader *r, Ser
         return true;
     }
     if (r->field == 2)
-        return decode_sample(message, r->bytes, grown_add(message->arena, &parts->samples, sizeof(WriteSample)));
+        return decode_sample(message, r->bytes,
+                             grown_add(message->arena, &parts->samples, sizeof(WriteSample)));
     if (r->field == (v2 ? 3u : 4u))
-        return decode_histogram(message, r->bytes, grown_add(message->arena, &parts->samples, sizeof(WriteSample)));
+        return decode_histogram(message, r->bytes,
+                                grown_add(message->arena, &parts->samples, sizeof(WriteSample)));
     if (r->field == (v2 ? 4u : 3u))
-        return decode_exemplar(message, r->bytes, grown_add(message->arena, &parts->exemplars, sizeof(Exemplar)));
+        return decode_exemplar(message, r->bytes,
+                               grown_add(message->arena, &parts->exemplars, sizeof(Exemplar)));
     if (r->field == 5 && v2)
         return decode_metadata(message, r->bytes, &parts->series);
     return true;
@@ -382,7 +396,8 @@ bool write_message_next(WriteMessage *message)
     return false;
 }
 
-bool write_message_labels(const WriteMessage *message, const WriteSeries *series, Labels *ret_labels, Error *err)
+bool write_message_labels(const WriteMessage *message, const WriteSeries *series,
+                          Labels *ret_labels, Error *err)
 {
     size_t count = series->label_count;
     Label *pairs = ARENA_ARRAY(message->arena, Label, count);
@@ -396,7 +411,8 @@ bool write_message_labels(const WriteMessage *message, const WriteSeries *series
     }
     for (size_t i = 0; i < count; i++)
         if (!name_is_utf8(pairs[i].name) || !str_is_utf8(pairs[i].value))
-            return error_set(err, ERR_INVALID, "invalid label \"" STR_FMT "\"", STR_ARG(str_sub(pairs[i].name, 0, 100)));
+            return error_set(err, ERR_INVALID, "invalid label \"" STR_FMT "\"",
+                             STR_ARG(str_sub(pairs[i].name, 0, 100)));
     if (!labels_sort(pairs, &count, err))
         return false;
     Labels labels = {pairs, count};

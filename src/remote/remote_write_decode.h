@@ -16,15 +16,15 @@ typedef struct WriteSample {
 } WriteSample;
 
 typedef struct WriteSeries {
-    uint64_t key[2];       // of the label bytes as they came: equal keys mean equal labels
+    uint64_t key[2];        // of the label bytes as they came: equal keys mean equal labels
     const Str *label_parts; // 1.0: the label messages; 2.0: NULL
     size_t label_count;
-    const uint32_t *refs;  // 2.0: symbol pairs
+    const uint32_t *refs; // 2.0: symbol pairs
     WriteSample *samples;
     size_t sample_count;
-    Exemplar *exemplars;   // 1.0 labels are ready; of 2.0, too
+    Exemplar *exemplars; // 1.0 labels are ready; of 2.0, too
     size_t exemplar_count;
-    bool has_metadata;     // 2.0
+    bool has_metadata; // 2.0
     Metadata metadata;
 } WriteSeries;
 
@@ -32,7 +32,7 @@ typedef struct WriteMessage {
     bool is_v2;
     uint64_t seed[2]; // of the keys
     Arena *arena;
-    Str *symbols;     // 2.0
+    Str *symbols; // 2.0
     uint64_t *symbol_hashes;
     size_t symbol_count;
     ProtoReader reader;
@@ -42,8 +42,10 @@ typedef struct WriteMessage {
 } WriteMessage;
 
 // Reads symbols (2.0) and stands before the first series.
-bool write_message_init(WriteMessage *message, Str bytes, bool is_v2, const uint64_t seed[2], Arena *arena, Error *err) MUST_CHECK;
+bool write_message_init(WriteMessage *message, Str bytes, bool is_v2, const uint64_t seed[2],
+                        Arena *arena, Error *err) MUST_CHECK;
 // The next series; false at the end and on failure. Its arrays live in the arena.
 bool write_message_next(WriteMessage *message);
 // The labels of the current series, sorted and checked: a valid name and label names, values in UTF-8, no name twice.
-bool write_message_labels(const WriteMessage *message, const WriteSeries *series, Labels *ret_labels, Error *err) MUST_CHECK;
+bool write_message_labels(const WriteMessage *message, const WriteSeries *series,
+                          Labels *ret_labels, Error *err) MUST_CHECK;

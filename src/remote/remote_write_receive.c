@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A request is decoded, its series are looked up by the hash of their label bytes (so that known series' labels are not even read), and all
 // samples go to the Sink in one batch.
+#include <stdlib.h>
+
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "codec/compress.h"
 #include "remote/remote.h"
 #include "remote/remote_write_decode.h"
-
-#include <stdlib.h>
 
 #define CACHE_SHARDS 16
 #define CACHE_SHARD_SLOTS_MAX ((size_t)1 << 17) // 2 M series in all, 24 bytes each
@@ -43,17 +43,19 @@ RemoteWriteReceiver *remote_write_receiver_new(const RemoteWriteOptions *options
     for (size_t i = 0; i < CACHE_SHARDS; i++)
         lock_init(&receiver->shards[i].lock, "write_cache", RANK_WRITE_CACHE);
     if (options->registry) {
-        receiver->invalid_labels =
-            counter_of(registry_counter(options->registry, "prometheus_api_remote_write_invalid_labels_samples_total",
-                                        "Samples skipped because the labels of their series were invalid.", NULL),
+        receiver->invalid_labels = counter_of(
+            registry_counter(
+                options->registry, "prometheus_api_remote_write_invalid_labels_samples_total",
+                "Samples skipped because the labels of their series were invalid.", NULL),
+            NULL);
+        receiver->samples_in =
+            counter_of(registry_counter(options->registry, "narthex_remote_write_samples_in_total",
+                                        "Samples and histograms taken by remote write.", NULL),
                        NULL);
-        receiver->samples_in = counter_of(registry_counter(options->registry, "narthex_remote_write_samples_in_total",
-                                                           "Samples and histograms taken by remote write.", NULL),
-                                          NULL);
-        receiver->out_of_order_exemplars =
-            counter_of(registry_counter(options->registry, "narthex_remote_write_exemplars_refused_total",
-                                        "Exemplars that came by remote write and were not taken.", NULL),
-                       NULL);
+        receiver->out_of_order_exemplars = counter_of(
+            registry_counter(options->registry, "narthex_remote_write_exemplars_refused_total",
+                             "Exemplars that came by remote write and were not taken.", NULL),
+            NULL);
     }
     return receiver;
 }
@@ -114,7 +116,10 @@ static void cache_put(RemoteWriteReceiver *receiver, const uint64_t key[2], Seri
     }
     CacheSlot *slot = cache_slot(shard->slots, shard->size, key);
     shard->count += slot->ref == 0;
-    *slot = (CacheSlot){{key[0], key[1]}, ref};
+    *slot = (CacheSlot){
+        {key[0], key[1]},
+        ref
+    };
     lock_give(&shard->lock);
 }
 
@@ -165,8 +170,10 @@ static void grow_samples(ReceiveRun *run, size_t more)
         return;
     size_t cap = MAX(run->cap * 2, run->count + more);
     cap = MAX(cap, (size_t)1024);
-    run->samples = arena_grow(run->arena, run->samples, run->cap * sizeof *run->samples, cap * sizeof *run->samples);
-    run->series_of_sample = arena_grow(run->arena, run->series_of_sample, run->cap * sizeof(uint32_t), cap * sizeof(uint32_t));
+    run->samples = arena_grow(run->arena, run->samples, run->cap * sizeof *run->samples,
+                              cap * sizeof *run->samples);
+    run->series_of_sample = arena_grow(run->arena, run->series_of_sample,
+                                       run->cap * sizeof(uint32_t), cap * sizeof(uint32_t));
     run->cap = cap;
 }
 
@@ -174,8 +181,10 @@ static uint32_t add_series(ReceiveRun *run, const WriteSeries *series, SeriesRef
 {
     if (run->series_count == run->series_cap) {
         size_t cap = run->series_cap ? run->series_cap * 2 : 256;
-        run->series = arena_grow(run->arena, run->series, run->series_cap * sizeof *run->series, cap * sizeof *run->series);
-        run->refs = arena_grow(run->arena, run->refs, run->series_cap * sizeof *run->refs, cap * sizeof *run->refs);
+        run->series = arena_grow(run->arena, run->series, run->series_cap * sizeof *run->series,
+                                 cap * sizeof *run->series);
+        run->refs = arena_grow(run->arena, run->refs, run->series_cap * sizeof *run->refs,
+                               cap * sizeof *run->refs);
         run->series_cap = cap;
     }
     run->series[run->series_count] = *series;
@@ -225,8 +234,10 @@ static void gather_series(ReceiveRun *run, const WriteSeries *series)
         if (sample->histogram && !finish_histogram(run, &sample->histogram))
             continue;
         run->series_of_sample[run->count] = index;
-        run->samples[run->count++] =
-            (SinkSample){.ref = ref, .t_ms = sample->t_ms, .value = sample->value, .histogram = sample->histogram};
+        run->samples[run->count++] = (SinkSample){.ref = ref,
+                                                  .t_ms = sample->t_ms,
+                                                  .value = sample->value,
+                                                  .histogram = sample->histogram};
     }
 }
 
@@ -302,7 +313,8 @@ static void pour_extras(ReceiveRun *run)
         if (series->has_metadata && run->appender->metadata)
             run->appender->metadata(run->appender, run->refs[s], series->metadata);
         for (size_t e = 0; e < series->exemplar_count && run->appender->exemplar; e++) {
-            if (run->appender->exemplar(run->appender, run->refs[s], &series->exemplars[e]) == APPEND_OK)
+            if (run->appender->exemplar(run->appender, run->refs[s], &series->exemplars[e]) ==
+                APPEND_OK)
                 run->reply->exemplars_written++;
             else
                 count(run->receiver->out_of_order_exemplars, 1);
@@ -318,7 +330,8 @@ static void finish(ReceiveRun *run)
         Error err = {0};
         pour_extras(run);
         if (run->appender->commit(run->appender, &err)) {
-            count(run->receiver->samples_in, (double)(reply->samples_written + reply->histograms_written));
+            count(run->receiver->samples_in,
+                  (double)(reply->samples_written + reply->histograms_written));
         } else {
             reply->err = err;
             run->store_failed = true;
@@ -359,7 +372,8 @@ static int message_version(const RemoteWriteReceiver *receiver, Str content_type
         return receiver->options.accept_v1 ? 1 : 0;
     Str rest = content_type;
     Str part;
-    if (!str_split_next(&rest, ';', &part) || !str_equal_nocase(str_trim(part), S("application/x-protobuf")))
+    if (!str_split_next(&rest, ';', &part) ||
+        !str_equal_nocase(str_trim(part), S("application/x-protobuf")))
         return 0;
     int version = 1;
     while (str_split_next(&rest, ';', &part)) {
@@ -367,9 +381,12 @@ static int message_version(const RemoteWriteReceiver *receiver, Str content_type
         if (!str_starts_with(part, S("proto=")))
             continue;
         Str proto = str_skip(part, 6);
-        version = str_is(proto, "prometheus.WriteRequest") ? 1 : str_is(proto, "io.prometheus.write.v2.Request") ? 2 : 0;
+        version = str_is(proto, "prometheus.WriteRequest")          ? 1
+                  : str_is(proto, "io.prometheus.write.v2.Request") ? 2
+                                                                    : 0;
     }
-    bool accepted = version == 1 ? receiver->options.accept_v1 : version == 2 && receiver->options.accept_v2;
+    bool accepted =
+        version == 1 ? receiver->options.accept_v1 : version == 2 && receiver->options.accept_v2;
     return accepted ? version : 0;
 }
 
@@ -377,12 +394,13 @@ static void refuse(RemoteWriteReply *reply, int status, const char *fmt, Str wha
 {
     reply->status = status;
     Arena scratch = {0};
-    error_set(&reply->err, ERR_INVALID, "%s: \"%s\"", fmt, str_to_c(&scratch, str_sub(what, 0, 200)));
+    error_set(&reply->err, ERR_INVALID, "%s: \"%s\"", fmt,
+              str_to_c(&scratch, str_sub(what, 0, 200)));
     arena_deinit(&scratch);
 }
 
-void remote_write_receive(RemoteWriteReceiver *receiver, Str content_type, Str content_encoding, Str body, Arena *arena,
-                          RemoteWriteReply *ret_reply)
+void remote_write_receive(RemoteWriteReceiver *receiver, Str content_type, Str content_encoding,
+                          Str body, Arena *arena, RemoteWriteReply *ret_reply)
 {
     *ret_reply = (RemoteWriteReply){.status = 204};
     int version = message_version(receiver, content_type);
@@ -391,14 +409,16 @@ void remote_write_receive(RemoteWriteReceiver *receiver, Str content_type, Str c
         return;
     }
     if (content_encoding.len && !str_equal_nocase(content_encoding, S("snappy"))) {
-        refuse(ret_reply, 415, "this content encoding is not accepted, only snappy is", content_encoding);
+        refuse(ret_reply, 415, "this content encoding is not accepted, only snappy is",
+               content_encoding);
         return;
     }
 
     Buf bytes = {.max = WRITE_BODY_BYTES_MAX};
     WriteMessage message;
     if (!snappy_decode(body, WRITE_BODY_BYTES_MAX, &bytes, &ret_reply->err) ||
-        !write_message_init(&message, buf_str(&bytes), version == 2, receiver->seed, arena, &ret_reply->err)) {
+        !write_message_init(&message, buf_str(&bytes), version == 2, receiver->seed, arena,
+                            &ret_reply->err)) {
         ret_reply->status = 400;
         buf_deinit(&bytes);
         return;

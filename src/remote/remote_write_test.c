@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The receiver over a Sink that keeps a log of what was poured into it.
-#include "remote/remote.h"
-
 #include "base/test.h"
 #include "codec/compress.h"
 #include "codec/protobuf.h"
+#include "remote/remote.h"
 
 typedef struct LogSink {
     Sink sink;
@@ -48,10 +47,14 @@ static size_t log_append(Appender *appender, SinkSample *samples, size_t count)
         size_t len = strlen(log->pending);
         Str name = labels_get(log->series[s->ref - 1], LABEL_METRIC_NAME);
         if (s->histogram)
-            snprintf(log->pending + len, sizeof log->pending - len, "%.*s@%lld=h%g/%g ", STR_ARG(name), (long long)s->t_ms,
-                     s->histogram->count, s->histogram->positive_count ? s->histogram->positive_buckets[s->histogram->positive_count - 1] : 0);
+            snprintf(log->pending + len, sizeof log->pending - len, "%.*s@%lld=h%g/%g ",
+                     STR_ARG(name), (long long)s->t_ms, s->histogram->count,
+                     s->histogram->positive_count
+                         ? s->histogram->positive_buckets[s->histogram->positive_count - 1]
+                         : 0);
         else
-            snprintf(log->pending + len, sizeof log->pending - len, "%.*s@%lld=%g ", STR_ARG(name), (long long)s->t_ms, s->value);
+            snprintf(log->pending + len, sizeof log->pending - len, "%.*s@%lld=%g ", STR_ARG(name),
+                     (long long)s->t_ms, s->value);
     }
     return taken;
 }
@@ -74,7 +77,8 @@ static Appender *log_begin(Sink *sink)
 {
     LogSink *log = CONTAINER_OF(sink, LogSink, sink);
     log->pending[0] = '\0';
-    log->appender = (Appender){.series = log_series, .append = log_append, .commit = log_commit, .rollback = log_rollback};
+    log->appender = (Appender){
+        .series = log_series, .append = log_append, .commit = log_commit, .rollback = log_rollback};
     return &log->appender;
 }
 
@@ -140,8 +144,10 @@ static void bench_init(Bench *bench)
     bench->log.sink.begin = log_begin;
     bench->log.refuse = APPEND_OUT_OF_ORDER;
     clock_fake_init(&bench->clock, 1000000);
-    bench->receiver = remote_write_receiver_new(
-        &(RemoteWriteOptions){.sink = &bench->log.sink, .clock = &bench->clock.clock, .accept_v1 = true, .accept_v2 = true});
+    bench->receiver = remote_write_receiver_new(&(RemoteWriteOptions){.sink = &bench->log.sink,
+                                                                      .clock = &bench->clock.clock,
+                                                                      .accept_v1 = true,
+                                                                      .accept_v2 = true});
 }
 
 static void bench_deinit(Bench *bench)
@@ -156,7 +162,8 @@ static RemoteWriteReply post(Bench *bench, const char *type, Buf *message)
     Buf packed = {0};
     RemoteWriteReply reply;
     snappy_encode(buf_str(message), &packed);
-    remote_write_receive(bench->receiver, str_from_c(type), S("snappy"), buf_str(&packed), &arena, &reply);
+    remote_write_receive(bench->receiver, str_from_c(type), S("snappy"), buf_str(&packed), &arena,
+                         &reply);
     buf_deinit(&packed);
     buf_deinit(message);
     arena_deinit(&arena);
@@ -270,13 +277,13 @@ TEST(remote_write, refuses_what_it_cannot_take)
         Str body; // as sent
         int status;
     } cases[] = {
-        {"other media type", "text/plain", "snappy", STR(""), 415},
-        {"unknown message", "application/x-protobuf;proto=unknown", "snappy", STR(""), 415},
-        {"gzip", "", "gzip", STR(""), 415},
-        {"no snappy", "", "", STR("\x0a\x01\xff"), 400},
-        {"empty", "", "snappy", STR(""), 400},
-        {"no protobuf", "", "snappy", STR("\x03\x08\xff\xff\xff"), 400},
-        {"first symbol is not empty", V2, "snappy", STR("\x03\x08\x22\x01\x61"), 400},
+        {"other media type",          "text/plain",                           "snappy", STR(""),                     415},
+        {"unknown message",           "application/x-protobuf;proto=unknown", "snappy", STR(""),                     415},
+        {"gzip",                      "",                                     "gzip",   STR(""),                     415},
+        {"no snappy",                 "",                                     "",       STR("\x0a\x01\xff"),         400},
+        {"empty",                     "",                                     "snappy", STR(""),                     400},
+        {"no protobuf",               "",                                     "snappy", STR("\x03\x08\xff\xff\xff"), 400},
+        {"first symbol is not empty", V2,                                     "snappy", STR("\x03\x08\x22\x01\x61"), 400},
     };
 
     EACH_CASE(c, cases) {
@@ -285,7 +292,8 @@ TEST(remote_write, refuses_what_it_cannot_take)
         RemoteWriteReply reply;
         bench_init(&bench);
 
-        remote_write_receive(bench.receiver, str_from_c(c->type), str_from_c(c->encoding), c->body, &arena, &reply);
+        remote_write_receive(bench.receiver, str_from_c(c->type), str_from_c(c->encoding), c->body,
+                             &arena, &reply);
 
         CHECK_EQ(reply.status, c->status);
         CHECK(reply.err.text[0] != '\0');
@@ -325,8 +333,11 @@ TEST(remote_write, a_store_that_fails_is_told_as_500)
     bench_deinit(&bench);
 }
 
-TEST_MAIN(remote_write, TEST_ROW(remote_write, v1_is_all_or_nothing), TEST_ROW(remote_write, v2_keeps_the_valid_part),
+TEST_MAIN(remote_write, TEST_ROW(remote_write, v1_is_all_or_nothing),
+          TEST_ROW(remote_write, v2_keeps_the_valid_part),
           TEST_ROW(remote_write, known_series_are_found_without_their_labels),
           TEST_ROW(remote_write, a_series_that_is_gone_is_looked_up_again),
-          TEST_ROW(remote_write, integer_histograms_come_as_counts), TEST_ROW(remote_write, refuses_what_it_cannot_take),
-          TEST_ROW(remote_write, the_far_future_is_out_of_bounds), TEST_ROW(remote_write, a_store_that_fails_is_told_as_500))
+          TEST_ROW(remote_write, integer_histograms_come_as_counts),
+          TEST_ROW(remote_write, refuses_what_it_cannot_take),
+          TEST_ROW(remote_write, the_far_future_is_out_of_bounds),
+          TEST_ROW(remote_write, a_store_that_fails_is_told_as_500))

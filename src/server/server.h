@@ -3,7 +3,7 @@
 // 1.10, 1.13.
 #pragma once
 
-#include "scrape/scrape_config.h"
+#include "scrape/scrape.h"
 
 // A block that is kept as it was written: this version does not act on it, and says so.
 typedef struct ServerOpaque {
@@ -47,8 +47,10 @@ typedef struct ServerFile {
     ServerStorage storage;
 } ServerFile;
 
+// One generation. Nobody changes it; the last user frees it.
 typedef struct ServerConfig {
-    Arena arena; // of everything in it
+    _Atomic int refs; // starts at 1
+    Arena arena;      // of everything in it
     ConfigReader reader;
     Str path;
     ServerFile file;
@@ -60,11 +62,12 @@ typedef struct ServerConfig {
 
 #define SERVER_CONFIG_BYTES_MAX ((size_t)64 << 20)
 
-// Fails with "file:line:column: ..." and changes nothing. The caller frees.
+// Fails with "file:line:column: ..." and changes nothing. The caller has the first reference.
 bool server_config_load(Str path, ServerConfig **ret_config, Error *err) MUST_CHECK;
 // The same from text; relative paths in it belong to the folder of `path`.
 bool server_config_parse(Str text, Str path, ServerConfig **ret_config, Error *err) MUST_CHECK;
-void server_config_free(ServerConfig *config); // accepts NULL
+void server_config_ref(ServerConfig *config);
+void server_config_unref(ServerConfig *config); // accepts NULL
 
 // As /api/v1/status/config shows it: defaults filled in, secrets masked.
 void server_config_print(const ServerConfig *config, Buf *out);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/fs.h"
-#include "server/server.h"
-
 #include <glob.h>
 #include <stdlib.h>
+
+#include "base/fs.h"
+#include "server/server.h"
 
 // Blocks that are kept as written --------------------------------------------------------------------------------------------------
 
@@ -19,8 +19,20 @@ static bool decode_opaque(ConfigReader *reader, const YamlNode *node, void *memb
 static bool is_secret_key(Str key)
 {
     static const char *const secrets[] = {
-        "password", "credentials", "client_secret", "secret_key",     "secret_access_key", "bearer_token", "secrets",
-        "key",      "access_key",  "token",         "client_certificate_key", "secret",    "api_key",      "application_credential_secret",
+        "password",
+        "credentials",
+        "client_secret",
+        "secret_key",
+        "secret_access_key",
+        "bearer_token",
+        "secrets",
+        "key",
+        "access_key",
+        "token",
+        "client_certificate_key",
+        "secret",
+        "api_key",
+        "application_credential_secret",
     };
     for (size_t i = 0; i < COUNT_OF(secrets); i++)
         if (str_is(key, secrets[i]))
@@ -30,7 +42,8 @@ static bool is_secret_key(Str key)
 
 static void print_node(Buf *buf, int indent, const YamlNode *node, bool secret);
 
-static void print_mapping(Buf *buf, int indent, const YamlNode *node, bool first_inline, bool secret)
+static void print_mapping(Buf *buf, int indent, const YamlNode *node, bool first_inline,
+                          bool secret)
 {
     for (size_t i = 0; i < node->count; i++) {
         if (i || !first_inline)
@@ -89,82 +102,141 @@ static bool finish_retention(ConfigReader *reader, const YamlNode *node, void *o
 {
     const StorageRetention *retention = object;
     if (retention->percentage < 0 || retention->percentage > 100)
-        return config_error(reader, node, err, "'storage.tsdb.retention.percentage' must be in the range [0, 100], got %g",
-                            retention->percentage);
+        return config_error(
+            reader, node, err,
+            "'storage.tsdb.retention.percentage' must be in the range [0, 100], got %g",
+            retention->percentage);
     return true;
 }
 
 static const ConfigField retention_fields[] = {
-    {.key = "time", .kind = CONFIG_DURATION, .offset = offsetof(StorageRetention, time_ms), .present_offset = offsetof(StorageRetention, has_time),
+    {.key = "time",
+     .kind = CONFIG_DURATION,
+     .offset = offsetof(StorageRetention,                 time_ms),
+     .present_offset = offsetof(StorageRetention,         has_time),
      .help = "How long to keep samples."},
-    {.key = "size", .kind = CONFIG_SIZE, .offset = offsetof(StorageRetention, bytes), .present_offset = offsetof(StorageRetention, has_size),
+    {.key = "size",
+     .kind = CONFIG_SIZE,
+     .offset = offsetof(StorageRetention, bytes),
+     .present_offset = offsetof(StorageRetention,                 has_size),
      .help = "Most bytes to keep."},
-    {.key = "percentage", .kind = CONFIG_DOUBLE, .offset = offsetof(StorageRetention, percentage), .help = "Largest share of the file system."},
+    {.key = "percentage",
+     .kind = CONFIG_DOUBLE,
+     .offset = offsetof(StorageRetention,                       percentage),
+     .help = "Largest share of the file system."},
 };
-static const ConfigTable retention_table = CONFIG_TABLE(StorageRetention, "retention", retention_fields, finish_retention);
+static const ConfigTable retention_table =
+    CONFIG_TABLE(StorageRetention, "retention", retention_fields, finish_retention);
 
-static bool finish_chunk_encoding(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
+static bool finish_chunk_encoding(ConfigReader *reader, const YamlNode *node, void *object,
+                                  Error *err)
 {
     Str floats = ((const StorageChunkEncoding *)object)->floats;
     if (!str_is(floats, "xor") && !str_is(floats, "xor2"))
-        return config_error(reader, node, err, "'storage.tsdb.chunk_encoding.floats' must be 'xor' or 'xor2', got '" STR_FMT "'",
-                            STR_ARG(str_sub(floats, 0, 50)));
+        return config_error(
+            reader, node, err,
+            "'storage.tsdb.chunk_encoding.floats' must be 'xor' or 'xor2', got '" STR_FMT "'",
+            STR_ARG(str_sub(floats, 0, 50)));
     return true;
 }
 
 static const ConfigField chunk_encoding_fields[] = {
-    {.key = "floats", .kind = CONFIG_STR, .offset = offsetof(StorageChunkEncoding, floats), .default_text = "xor", .help = "xor or xor2."},
+    {.key = "floats",
+     .kind = CONFIG_STR,
+     .offset = offsetof(StorageChunkEncoding, floats),
+     .default_text = "xor",
+     .help = "xor or xor2."},
 };
-static const ConfigTable chunk_encoding_table =
-    CONFIG_TABLE(StorageChunkEncoding, "chunk_encoding", chunk_encoding_fields, finish_chunk_encoding);
+static const ConfigTable chunk_encoding_table = CONFIG_TABLE(
+    StorageChunkEncoding, "chunk_encoding", chunk_encoding_fields, finish_chunk_encoding);
 
 static const ConfigField tsdb_fields[] = {
-    {.key = "out_of_order_time_window", .kind = CONFIG_DURATION, .offset = offsetof(StorageTsdb, out_of_order_time_window_ms),
+    {.key = "out_of_order_time_window",
+     .kind = CONFIG_DURATION,
+     .offset = offsetof(StorageTsdb,                                     out_of_order_time_window_ms),
      .help = "How far behind the newest sample of the store a sample may come."},
-    {.key = "stale_series_compaction_threshold", .kind = CONFIG_DOUBLE, .offset = offsetof(StorageTsdb, stale_series_compaction_threshold),
-     .help = "Share of stale series that starts an early compaction."},
-    {.key = "chunk_encoding", .kind = CONFIG_STRUCT, .offset = offsetof(StorageTsdb, chunk_encoding), .table = &chunk_encoding_table,
+    {                       .key = "stale_series_compaction_threshold",
+     .kind = CONFIG_DOUBLE,
+     .offset = offsetof(StorageTsdb, stale_series_compaction_threshold),
+     .help = "Share of stale series that starts an early compaction."        },
+    { .key = "chunk_encoding",
+     .kind = CONFIG_STRUCT,
+     .offset = offsetof(StorageTsdb,                                     chunk_encoding),
+     .table = &chunk_encoding_table,
      .help = "How samples are packed."},
-    {.key = "retention", .kind = CONFIG_STRUCT, .offset = offsetof(StorageTsdb, retention), .table = &retention_table,
+    {                                             .key = "retention",
+     .kind = CONFIG_STRUCT,
+     .offset = offsetof(StorageTsdb,                                          retention),
+     .table = &retention_table,
      .help = "What is deleted when; wins over the flags."},
 };
 static const ConfigTable tsdb_table = CONFIG_TABLE(StorageTsdb, "tsdb", tsdb_fields, NULL);
 
 static const ConfigField exemplars_fields[] = {
-    {.key = "max_exemplars", .kind = CONFIG_I64, .offset = offsetof(StorageExemplars, max_exemplars), .default_text = "100000",
+    {.key = "max_exemplars",
+     .kind = CONFIG_I64,
+     .offset = offsetof(StorageExemplars, max_exemplars),
+     .default_text = "100000",
      .help = "Exemplars kept; with feature exemplar-storage."},
 };
-static const ConfigTable exemplars_table = CONFIG_TABLE(StorageExemplars, "exemplars", exemplars_fields, NULL);
+static const ConfigTable exemplars_table =
+    CONFIG_TABLE(StorageExemplars, "exemplars", exemplars_fields, NULL);
 
 static const ConfigField storage_fields[] = {
-    {.key = "tsdb", .kind = CONFIG_STRUCT, .offset = offsetof(ServerStorage, tsdb), .table = &tsdb_table, .help = "Samples."},
-    {.key = "exemplars", .kind = CONFIG_STRUCT, .offset = offsetof(ServerStorage, exemplars), .table = &exemplars_table, .help = "Exemplars."},
+    {.key = "tsdb",
+     .kind = CONFIG_STRUCT,
+     .offset = offsetof(ServerStorage, tsdb),
+     .table = &tsdb_table,
+     .help = "Samples."  },
+    {.key = "exemplars",
+     .kind = CONFIG_STRUCT,
+     .offset = offsetof(ServerStorage, exemplars),
+     .table = &exemplars_table,
+     .help = "Exemplars."},
 };
-static const ConfigTable storage_table = CONFIG_TABLE(ServerStorage, "storage", storage_fields, NULL);
+static const ConfigTable storage_table =
+    CONFIG_TABLE(ServerStorage, "storage", storage_fields, NULL);
 
 #define OPAQUE(name, what)                                                                         \
     {                                                                                              \
-        .key = #name, .kind = CONFIG_CUSTOM, .offset = offsetof(ServerFile, name), .decode = decode_opaque,                      \
-        .print = print_opaque, .help = what                                                        \
+        .key = #name, .kind = CONFIG_CUSTOM, .offset = offsetof(ServerFile, name),                 \
+        .decode = decode_opaque, .print = print_opaque, .help = what                               \
     }
 
 static const ConfigField server_fields[] = {
-    {.key = "global", .kind = CONFIG_STRUCT, .offset = offsetof(ServerFile, global), .table = &scrape_global_table, .always_print = true,
+    {.key = "global",
+     .kind = CONFIG_STRUCT,
+     .offset = offsetof(ServerFile,                  global),
+     .table = &scrape_global_table,
+     .always_print = true,
      .help = "Defaults of all jobs."},
     OPAQUE(runtime, "Settings of the original's run time."),
     OPAQUE(alerting, "Alertmanagers."),
-    {.key = "rule_files", .kind = CONFIG_STR_LIST, .offset = offsetof(ServerFile, rule_files), .help = "Files of rules, as globs."},
-    {.key = "scrape_config_files", .kind = CONFIG_STR_LIST, .offset = offsetof(ServerFile, scrape_config_files),
-     .help = "Files with more scrape_configs, as globs."},
-    {.key = "scrape_configs", .kind = CONFIG_STRUCT_LIST, .offset = offsetof(ServerFile, scrape_configs), .table = &scrape_config_table,
-     .help = "What is scraped."},
-    {.key = "storage", .kind = CONFIG_STRUCT, .offset = offsetof(ServerFile, storage), .table = &storage_table, .help = "The storage."},
+    {.key = "rule_files",
+     .kind = CONFIG_STR_LIST,
+     .offset = offsetof(ServerFile,                        rule_files),
+     .help = "Files of rules, as globs."},
+    {.key = "scrape_config_files",
+     .kind = CONFIG_STR_LIST,
+     .offset = offsetof(ServerFile,                  scrape_config_files),
+     .help = "Files with more scrape_configs, as globs."              },
+    {.key = "scrape_configs",
+     .kind = CONFIG_STRUCT_LIST,
+     .offset = offsetof(ServerFile, scrape_configs),
+     .table = &scrape_config_table,
+     .help = "What is scraped."                                },
+    {.key = "storage",
+     .kind = CONFIG_STRUCT,
+     .offset = offsetof(ServerFile,        storage),
+     .table = &storage_table,
+     .help = "The storage."},
     OPAQUE(tracing, "Traces of the server itself."),
     OPAQUE(remote_write, "Where samples are sent."),
     OPAQUE(remote_read, "Where samples are read from."),
     OPAQUE(otlp, "OTLP receiver."),
 };
-static const ConfigTable server_table = CONFIG_TABLE(ServerFile, "prometheus.yml", server_fields, NULL);
+static const ConfigTable server_table =
+    CONFIG_TABLE(ServerFile, "prometheus.yml", server_fields, NULL);
 
 // A file of scrape_config_files: one key.
 typedef struct ScrapeConfigFile {
@@ -172,19 +244,25 @@ typedef struct ScrapeConfigFile {
 } ScrapeConfigFile;
 
 static const ConfigField scrape_file_fields[] = {
-    {.key = "scrape_configs", .kind = CONFIG_STRUCT_LIST, .offset = offsetof(ScrapeConfigFile, scrape_configs), .table = &scrape_config_table,
+    {.key = "scrape_configs",
+     .kind = CONFIG_STRUCT_LIST,
+     .offset = offsetof(ScrapeConfigFile, scrape_configs),
+     .table = &scrape_config_table,
      .help = "What is scraped."},
 };
-static const ConfigTable scrape_file_table = CONFIG_TABLE(ScrapeConfigFile, "scrape_config_file", scrape_file_fields, NULL);
+static const ConfigTable scrape_file_table =
+    CONFIG_TABLE(ScrapeConfigFile, "scrape_config_file", scrape_file_fields, NULL);
 
 // Checks across the parts --------------------------------------------------------------------------------------------------------------
 
 static void warn(ServerConfig *config, const YamlNode *node, const char *what)
 {
-    config->warnings = arena_grow(&config->arena, config->warnings, config->warning_count * sizeof(Str),
-                                  (config->warning_count + 1) * sizeof(Str));
+    config->warnings =
+        arena_grow(&config->arena, config->warnings, config->warning_count * sizeof(Str),
+                   (config->warning_count + 1) * sizeof(Str));
     config->warnings[config->warning_count++] =
-        arena_printf(&config->arena, STR_FMT ":%d:%d: %s", STR_ARG(config->reader.file_name), node->line, node->column, what);
+        arena_printf(&config->arena, STR_FMT ":%d:%d: %s", STR_ARG(config->reader.file_name),
+                     node->line, node->column, what);
 }
 
 static void warn_about_opaque(ServerConfig *config)
@@ -193,11 +271,13 @@ static void warn_about_opaque(ServerConfig *config)
         const ServerOpaque *opaque;
         const char *what;
     } blocks[] = {
-        {&config->file.alerting, "this version sends no alerts: ignoring \"alerting\""},
-        {&config->file.tracing, "this version sends no traces: ignoring \"tracing\""},
-        {&config->file.remote_write, "this version does not forward samples: ignoring \"remote_write\""},
-        {&config->file.remote_read, "this version does not read from other stores: ignoring \"remote_read\""},
-        {&config->file.otlp, "this version has no OTLP receiver: ignoring \"otlp\""},
+        {&config->file.alerting,     "this version sends no alerts: ignoring \"alerting\"" },
+        {&config->file.tracing,      "this version sends no traces: ignoring \"tracing\""  },
+        {&config->file.remote_write,
+         "this version does not forward samples: ignoring \"remote_write\""                },
+        {&config->file.remote_read,
+         "this version does not read from other stores: ignoring \"remote_read\""          },
+        {&config->file.otlp,         "this version has no OTLP receiver: ignoring \"otlp\""},
     };
     for (size_t i = 0; i < COUNT_OF(blocks); i++)
         if (blocks[i].opaque->node)
@@ -211,12 +291,14 @@ static bool is_glob(Str pattern)
     return star == STR_NOT_FOUND || str_find_char(str_skip(pattern, star), '/') == STR_NOT_FOUND;
 }
 
-static bool check_globs(ServerConfig *config, const YamlNode *root, const char *key, ConfigStrList *patterns, const char *what, Error *err)
+static bool check_globs(ServerConfig *config, const YamlNode *root, const char *key,
+                        ConfigStrList *patterns, const char *what, Error *err)
 {
     const YamlNode *node = yaml_get(root, str_from_c(key));
     for (size_t i = 0; i < patterns->count; i++)
         if (!is_glob(patterns->items[i]))
-            return config_error(&config->reader, node->items[i], err, "invalid %s path \"" STR_FMT "\"", what,
+            return config_error(&config->reader, node->items[i], err,
+                                "invalid %s path \"" STR_FMT "\"", what,
                                 STR_ARG(str_sub(patterns->items[i], 0, 200)));
     return true;
 }
@@ -230,7 +312,8 @@ static Str folder_of(Str path)
 // Relative to the folder of the file that it stands in.
 static Str joined(ServerConfig *config, Str path)
 {
-    return path.len && path.ptr[0] == '/' ? path : fs_join(&config->arena, config->reader.folder, path);
+    return path.len && path.ptr[0] == '/' ? path
+                                          : fs_join(&config->arena, config->reader.folder, path);
 }
 
 static const ScrapeConfig *find_job(const ServerConfig *config, Str name)
@@ -242,22 +325,26 @@ static const ScrapeConfig *find_job(const ServerConfig *config, Str name)
 }
 
 // Completes the jobs of one file and takes them up.
-static bool add_jobs(ServerConfig *config, ConfigReader *reader, const YamlNode *root, ConfigList *list, Error *err)
+static bool add_jobs(ServerConfig *config, ConfigReader *reader, const YamlNode *root,
+                     ConfigList *list, Error *err)
 {
     const YamlNode *nodes = yaml_get(root, S("scrape_configs"));
-    config->jobs = arena_grow(&config->arena, config->jobs, config->job_count * sizeof *config->jobs,
-                              (config->job_count + list->count) * sizeof *config->jobs);
+    config->jobs =
+        arena_grow(&config->arena, config->jobs, config->job_count * sizeof *config->jobs,
+                   (config->job_count + list->count) * sizeof *config->jobs);
     for (size_t i = 0; i < list->count; i++) {
         ScrapeConfig *job = (ScrapeConfig *)list->items + i;
         const YamlNode *node = nodes->items[i];
         if (!scrape_config_complete(reader, node, &config->file.global, job, err))
             return false;
         if (find_job(config, job->job_name))
-            return config_error(reader, node, err, "found multiple scrape configs with job name \"" STR_FMT "\"",
+            return config_error(reader, node, err,
+                                "found multiple scrape configs with job name \"" STR_FMT "\"",
                                 STR_ARG(str_sub(job->job_name, 0, 200)));
         for (size_t w = 0; w < job->discovery.ignored.count; w++) {
-            config->warnings = arena_grow(&config->arena, config->warnings, config->warning_count * sizeof(Str),
-                                          (config->warning_count + 1) * sizeof(Str));
+            config->warnings =
+                arena_grow(&config->arena, config->warnings, config->warning_count * sizeof(Str),
+                           (config->warning_count + 1) * sizeof(Str));
             config->warnings[config->warning_count++] = job->discovery.ignored.items[w];
         }
         config->jobs[config->job_count++] = job;
@@ -274,7 +361,10 @@ static bool add_scrape_file(ServerConfig *config, Str path, Error *err)
     if (!fs_read_file(&fs_system, path, &config->arena, SERVER_CONFIG_BYTES_MAX, &text, err) ||
         !yaml_parse(text, path, &config->arena, &root, err))
         return false;
-    *reader = (ConfigReader){.arena = &config->arena, .file_name = path, .folder = folder_of(path), .releases = config->reader.releases};
+    *reader = (ConfigReader){.arena = &config->arena,
+                             .file_name = path,
+                             .folder = folder_of(path),
+                             .releases = config->reader.releases};
     bool ok = config_decode(reader, &scrape_file_table, root, file, err) &&
               add_jobs(config, reader, root, &file->scrape_configs, err);
     config->reader.releases = reader->releases;
@@ -289,7 +379,8 @@ static bool add_scrape_files(ServerConfig *config, Error *err)
         bool ok = true;
         if (glob(str_to_c(&config->arena, pattern), 0, NULL, &found) == 0)
             for (size_t f = 0; f < found.gl_pathc && ok; f++)
-                ok = add_scrape_file(config, arena_str(&config->arena, str_from_c(found.gl_pathv[f])), err);
+                ok = add_scrape_file(config,
+                                     arena_str(&config->arena, str_from_c(found.gl_pathv[f])), err);
         globfree(&found);
         if (!ok)
             return false;
@@ -303,24 +394,30 @@ static bool fill(ServerConfig *config, Str text, Error *err)
     if (!yaml_parse(text, config->path, &config->arena, &root, err) ||
         !config_decode(&config->reader, &server_table, root, &config->file, err) ||
         !check_globs(config, root, "rule_files", &config->file.rule_files, "rule file", err) ||
-        !check_globs(config, root, "scrape_config_files", &config->file.scrape_config_files, "scrape config file", err) ||
-        !add_jobs(config, &config->reader, root, &config->file.scrape_configs, err) || !add_scrape_files(config, err))
+        !check_globs(config, root, "scrape_config_files", &config->file.scrape_config_files,
+                     "scrape config file", err) ||
+        !add_jobs(config, &config->reader, root, &config->file.scrape_configs, err) ||
+        !add_scrape_files(config, err))
         return false;
     warn_about_opaque(config);
     if (config->file.rule_files.count)
-        warn(config, yaml_get(root, S("rule_files")), "this version evaluates no rules: ignoring \"rule_files\"");
+        warn(config, yaml_get(root, S("rule_files")),
+             "this version evaluates no rules: ignoring \"rule_files\"");
     if (str_is(config->file.storage.tsdb.chunk_encoding.floats, "xor2"))
-        warn(config, root, "this version writes xor chunks: ignoring storage.tsdb.chunk_encoding.floats");
+        warn(config, root,
+             "this version writes xor chunks: ignoring storage.tsdb.chunk_encoding.floats");
     return true;
 }
 
 bool server_config_parse(Str text, Str path, ServerConfig **ret_config, Error *err)
 {
     ServerConfig *config = X_NEW(ServerConfig);
+    config->refs = 1;
     config->path = arena_str(&config->arena, path);
-    config->reader = (ConfigReader){.arena = &config->arena, .file_name = config->path, .folder = folder_of(config->path)};
+    config->reader = (ConfigReader){
+        .arena = &config->arena, .file_name = config->path, .folder = folder_of(config->path)};
     if (!fill(config, text, err)) {
-        server_config_free(config);
+        server_config_unref(config);
         return false;
     }
     *ret_config = config;
@@ -335,9 +432,14 @@ bool server_config_load(Str path, ServerConfig **ret_config, Error *err)
            server_config_parse(text, path, ret_config, err);
 }
 
-void server_config_free(ServerConfig *config)
+void server_config_ref(ServerConfig *config)
 {
-    if (!config)
+    config->refs++;
+}
+
+void server_config_unref(ServerConfig *config)
+{
+    if (!config || --config->refs > 0)
         return;
     config_release(&config->reader);
     arena_deinit(&config->arena);

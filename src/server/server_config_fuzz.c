@@ -15,7 +15,7 @@ static bool reprint(Str text, Buf *out)
     }
     buf_reset(out);
     server_config_print(config, out);
-    server_config_free(config);
+    server_config_unref(config);
     return true;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/server.h"
-
 #include "base/test.h"
+#include "server/server.h"
 
 static bool parse(const char *text, ServerConfig **ret_config, Error *err)
 {
@@ -18,7 +17,7 @@ TEST(server_config, an_empty_file_is_all_defaults)
     CHECK_EQ(config->file.global.interval_ms, 60000);
     CHECK_EQ(config->file.global.timeout_ms, 10000);
     CHECK_EQ(config->job_count, 0);
-    server_config_free(config);
+    server_config_unref(config);
 }
 
 TEST(server_config, takes_what_users_write)
@@ -49,12 +48,13 @@ TEST(server_config, takes_what_users_write)
     CHECK_EQ(config->job_count, 1);
     CHECK_EQ(config->jobs[0]->interval_ms, 15000);
     CHECK_EQ(config->file.storage.tsdb.retention.time_ms, INT64_C(30) * 24 * 3600 * 1000);
-    CHECK_EQ(config->file.storage.tsdb.out_of_order_time_window_ms, INT64_C(100) * 365 * 24 * 3600 * 1000);
+    CHECK_EQ(config->file.storage.tsdb.out_of_order_time_window_ms,
+             INT64_C(100) * 365 * 24 * 3600 * 1000);
     CHECK_HAS(printed.ptr, "password: <secret>");
     CHECK(strstr(printed.ptr, "hush") == NULL);
     CHECK_HAS(printed.ptr, "scrape_interval: 15s");
     buf_deinit(&printed);
-    server_config_free(config);
+    server_config_unref(config);
 }
 
 TEST(server_config, tells_file_line_and_column_of_a_mistake)
@@ -65,21 +65,27 @@ TEST(server_config, tells_file_line_and_column_of_a_mistake)
         const char *place;
         const char *want;
     } cases[] = {
-        {"unknown key", "global:\n  scrape_intervall: 15s\n", "conf/prometheus.yml:2:3: ", "scrape_intervall"},
-        {"bad duration", "global:\n  scrape_interval: 15x\n", "conf/prometheus.yml:2:20: ", "15x"},
-        {"timeout above interval", "global:\n  scrape_interval: 5s\n  scrape_timeout: 9s\n", "conf/prometheus.yml:",
-         "global scrape timeout greater than scrape interval"},
-        {"job without a name", "scrape_configs:\n  - metrics_path: /m\n", "conf/prometheus.yml:2:", "job_name"},
-        {"two jobs of one name", "scrape_configs:\n  - job_name: a\n  - job_name: a\n", "conf/prometheus.yml:3:5: ",
-         "found multiple scrape configs with job name \"a\""},
-        {"bad regex", "scrape_configs:\n  - job_name: a\n    relabel_configs:\n      - regex: '('\n        target_label: x\n",
-         "conf/prometheus.yml:4:", "missing )"},
-        {"null job", "scrape_configs:\n  -\n", "conf/prometheus.yml:2:", "empty or null"},
-        {"bad glob", "rule_files: ['a*/b*.yml']\n", "conf/prometheus.yml:1:", "invalid rule file path"},
-        {"yaml itself", "global: [\n", "conf/prometheus.yml:", ""},
-        {"duplicate key", "global: {}\nglobal: {}\n", "conf/prometheus.yml:2:1: ", "global"},
-        {"bad encoding", "storage: {tsdb: {chunk_encoding: {floats: gorilla}}}\n", "conf/prometheus.yml:1:", "'xor' or 'xor2'"},
-        {"percentage", "storage:\n  tsdb:\n    retention: {percentage: 101}\n", "conf/prometheus.yml:3:", "[0, 100]"},
+        {"unknown key",            "global:\n  scrape_intervall: 15s\n",
+         "conf/prometheus.yml:2:3: ",                                                                                      "scrape_intervall"                                  },
+        {"bad duration",           "global:\n  scrape_interval: 15x\n",                      "conf/prometheus.yml:2:20: ", "15x"                                               },
+        {"timeout above interval", "global:\n  scrape_interval: 5s\n  scrape_timeout: 9s\n",
+         "conf/prometheus.yml:",                                                                                           "global scrape timeout greater than scrape interval"},
+        {"job without a name",     "scrape_configs:\n  - metrics_path: /m\n",
+         "conf/prometheus.yml:2:",                                                                                         "job_name"                                          },
+        {"two jobs of one name",   "scrape_configs:\n  - job_name: a\n  - job_name: a\n",
+         "conf/prometheus.yml:3:5: ",                                                                                      "found multiple scrape configs with job name \"a\"" },
+        {"bad regex",
+         "scrape_configs:\n  - job_name: a\n    relabel_configs:\n      - regex: '('\n        "
+         "target_label: x\n",                                                                "conf/prometheus.yml:4:",     "missing )"                                         },
+        {"null job",               "scrape_configs:\n  -\n",                                 "conf/prometheus.yml:2:",     "empty or null"                                     },
+        {"bad glob",               "rule_files: ['a*/b*.yml']\n",
+         "conf/prometheus.yml:1:",                                                                                         "invalid rule file path"                            },
+        {"yaml itself",            "global: [\n",                                            "conf/prometheus.yml:",       ""                                                  },
+        {"duplicate key",          "global: {}\nglobal: {}\n",                               "conf/prometheus.yml:2:1: ",  "global"                                            },
+        {"bad encoding",           "storage: {tsdb: {chunk_encoding: {floats: gorilla}}}\n",
+         "conf/prometheus.yml:1:",                                                                                         "'xor' or 'xor2'"                                   },
+        {"percentage",             "storage:\n  tsdb:\n    retention: {percentage: 101}\n",
+         "conf/prometheus.yml:3:",                                                                                         "[0, 100]"                                          },
     };
 
     EACH_CASE(c, cases) {
@@ -100,21 +106,24 @@ TEST(server_config, says_what_it_does_not_act_on)
     Error err = {0};
     Buf printed = {0};
 
-    CHECK_OK(parse("rule_files: [rules.yml]\nremote_write:\n  - url: http://x/\n    basic_auth: {username: u, password: hush}\n", &config,
-                   &err),
+    CHECK_OK(parse("rule_files: [rules.yml]\nremote_write:\n  - url: http://x/\n    basic_auth: "
+                   "{username: u, password: hush}\n",
+                   &config, &err),
              err);
     server_config_print(config, &printed);
     buf_add_char(&printed, '\0');
 
     CHECK_EQ(config->warning_count, 2);
-    CHECK_HAS(config->warnings[0].ptr, "conf/prometheus.yml:3:3: this version does not forward samples: ignoring");
+    CHECK_HAS(config->warnings[0].ptr,
+              "conf/prometheus.yml:3:3: this version does not forward samples: ignoring");
     CHECK_HAS(config->warnings[1].ptr, "this version evaluates no rules");
     CHECK_HAS(printed.ptr, "password: <secret>");
     CHECK(strstr(printed.ptr, "hush") == NULL);
     buf_deinit(&printed);
-    server_config_free(config);
+    server_config_unref(config);
 }
 
-TEST_MAIN(server_config, TEST_ROW(server_config, an_empty_file_is_all_defaults), TEST_ROW(server_config, takes_what_users_write),
+TEST_MAIN(server_config, TEST_ROW(server_config, an_empty_file_is_all_defaults),
+          TEST_ROW(server_config, takes_what_users_write),
           TEST_ROW(server_config, tells_file_line_and_column_of_a_mistake),
           TEST_ROW(server_config, says_what_it_does_not_act_on))
