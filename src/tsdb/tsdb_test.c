@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/tsdb.h"
 
+#include "base/thread.h"
 #include "tsdb/block_fake.h"
 
 #define SERIES 30
@@ -357,7 +358,84 @@ TEST(tsdb, measures_itself_under_the_known_names)
     fake_deinit(&f);
 }
 
-TEST_MAIN(tsdb, TEST_ROW(tsdb, cuts_the_head_into_blocks_and_keeps_every_sample),
+typedef struct Stress {
+    Store store;
+    FakeSource fake;
+    int64_t poured_until; // atomic: commits below this time returned
+    bool done;            // atomic
+} Stress;
+
+static void stress_pour(void *arg)
+{
+    Stress *s = (Stress *)arg;
+    FakeSource step = s->fake;
+
+    for (int64_t t = s->fake.from_t_ms; t < s->fake.to_t_ms; t += 20 * s->fake.step_ms) {
+        step.from_t_ms = t;
+        step.to_t_ms = t + 20 * s->fake.step_ms;
+        pour(s->store.tsdb, &step);
+        __atomic_store_n(&s->poured_until, step.to_t_ms, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&s->done, true, __ATOMIC_RELEASE);
+}
+
+static void stress_compact(void *arg)
+{
+    Stress *s = (Stress *)arg;
+    Error err = {0};
+
+    while (!__atomic_load_n(&s->done, __ATOMIC_ACQUIRE))
+        CHECK_OK(tsdb_compact(s->store.tsdb, &err), err);
+}
+
+// Everything that was committed before the view was opened is in it, without a hole, and nothing twice.
+static void check_view(Stress *s)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Source *source = tsdb_source(s->store.tsdb);
+    int64_t until = __atomic_load_n(&s->poured_until, __ATOMIC_ACQUIRE);
+    Querier *querier;
+    SeriesList list;
+    Error err = {0};
+    size_t common = 0;
+
+    CHECK_OK(source->open(source, INT64_MIN, INT64_MAX, &querier, &err), err);
+    CHECK_OK(querier->select(querier, NULL, 0, NULL, &arena, &list, &err), err);
+    for (size_t i = 0; i < list.count; i++) {
+        SampleColumns c;
+        CHECK_OK(querier->read(querier, list.series[i].handle, INT64_MIN, INT64_MAX, &arena, &c, &err), err);
+        for (size_t k = 0; k < c.count; k++)
+            CHECK_EQ(c.t_ms[k], s->fake.from_t_ms + (int64_t)k * s->fake.step_ms);
+        CHECK((int64_t)c.count >= (until - s->fake.from_t_ms) / s->fake.step_ms);
+        CHECK(i == 0 || c.count == common); // commits are seen whole
+        common = c.count;
+    }
+    querier->close(querier);
+}
+
+TEST(tsdb, readers_miss_nothing_while_samples_come_and_blocks_are_cut)
+{
+    Stress s = {.poured_until = START_MS};
+    Thread pouring, compacting;
+    Error err = {0};
+    store_init(&s.store);
+    fake_init(&s.fake, 12, START_MS, START_MS + 40 * HOUR_MS, 60000);
+
+    CHECK_OK(thread_start(&pouring, "pour", stress_pour, &s, &err), err);
+    CHECK_OK(thread_start(&compacting, "compact", stress_compact, &s, &err), err);
+    while (!__atomic_load_n(&s.done, __ATOMIC_ACQUIRE))
+        check_view(&s);
+    thread_join(&pouring);
+    thread_join(&compacting);
+    check_view(&s);
+
+    CHECK(count_blocks(s.store.tsdb) > 1);
+    store_deinit(&s.store);
+    fake_deinit(&s.fake);
+}
+
+TEST_MAIN(tsdb, TEST_ROW(tsdb, readers_miss_nothing_while_samples_come_and_blocks_are_cut),
+          TEST_ROW(tsdb, cuts_the_head_into_blocks_and_keeps_every_sample),
           TEST_ROW(tsdb, compacts_blocks_and_removes_what_they_were_made_of), TEST_ROW(tsdb, a_second_process_is_refused),
           TEST_ROW(tsdb, deletes_in_head_and_blocks_and_cleans_up), TEST_ROW(tsdb, a_snapshot_holds_everything),
           TEST_ROW(tsdb, late_samples_become_blocks_of_their_own_and_merge),
