@@ -111,6 +111,7 @@ void eval_count_read(EvalContext *context, size_t step, uint64_t count)
 
 // Annotations --------------------------------------------------------------------------------------------------------------------
 
+PRINTF(4, 0)
 static void annotate(EvalContext *context, int level, const Expr *at, const char *fmt, va_list args)
 {
     char text[1000];
