@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/flags.h"
 
+#include <stdio.h>
+
 #include "base/fs.h"
 #include "base/number.h"
 #include "base/timefmt.h"
 #include "config/config.h"
-
-#include <stdio.h>
 
 #define ARGUMENT_FILE_BYTES_MAX ((size_t)1 << 20)
 #define ARGUMENTS_MAX 10000
@@ -19,7 +19,8 @@ static void *member(const FlagSpec *flag, void *object)
 
 static bool fail_value(const FlagSpec *flag, Str text, const char *why, Error *err)
 {
-    return error_set(err, ERR_INVALID, "flag --%s: invalid value \"" STR_FMT "\": %s", flag->name, STR_ARG(str_sub(text, 0, 200)), why);
+    return error_set(err, ERR_INVALID, "flag --%s: invalid value \"" STR_FMT "\": %s", flag->name,
+                     STR_ARG(str_sub(text, 0, 200)), why);
 }
 
 static bool in_limits(const FlagSpec *flag, int64_t value)
@@ -36,7 +37,8 @@ static bool set_enum(const FlagSpec *flag, Str text, int *out, Error *err)
             *out = i;
             return true;
         }
-        int n = snprintf(known + len, sizeof known - len, "%s%s", i ? ", " : "must be one of: ", flag->words[i]);
+        int n = snprintf(known + len, sizeof known - len, "%s%s",
+                         i ? ", " : "must be one of: ", flag->words[i]);
         len = MIN(len + (size_t)n, sizeof known - 1);
     }
     return fail_value(flag, text, known, err);
@@ -44,7 +46,8 @@ static bool set_enum(const FlagSpec *flag, Str text, int *out, Error *err)
 
 static void add_item(FlagStrList *list, Str text, Arena *arena)
 {
-    list->items = arena_grow(arena, list->items, list->count * sizeof(Str), (list->count + 1) * sizeof(Str));
+    list->items =
+        arena_grow(arena, list->items, list->count * sizeof(Str), (list->count + 1) * sizeof(Str));
     list->items[list->count++] = text;
 }
 
@@ -67,13 +70,16 @@ static bool set_value(const FlagSpec *flag, Str text, Arena *arena, void *object
     case FLAG_I64:
         if (!number_parse_i64(text, out))
             return fail_value(flag, text, "must be an integer", err);
-        return in_limits(flag, *(int64_t *)out) ? true : fail_value(flag, text, "out of range", err);
+        return in_limits(flag, *(int64_t *)out) ? true
+                                                : fail_value(flag, text, "out of range", err);
     case FLAG_DOUBLE:
-        return number_parse_double(text, out) ? true : fail_value(flag, text, "must be a number", err);
+        return number_parse_double(text, out) ? true
+                                              : fail_value(flag, text, "must be a number", err);
     case FLAG_DURATION:
         if (!duration_parse(text, out, &why))
             return fail_value(flag, text, why.text, err);
-        return in_limits(flag, *(int64_t *)out) ? true : fail_value(flag, text, "out of range", err);
+        return in_limits(flag, *(int64_t *)out) ? true
+                                                : fail_value(flag, text, "out of range", err);
     case FLAG_SIZE:
         return config_size_parse(text, out, &why) ? true : fail_value(flag, text, why.text, err);
     case FLAG_ENUM:
@@ -109,9 +115,11 @@ static bool fail_unknown(const FlagTable *table, Str name, Error *err)
         }
     }
     if (nearest)
-        return error_set(err, ERR_INVALID, "unknown long flag '--" STR_FMT "', did you mean '--%s'? Try --help",
+        return error_set(err, ERR_INVALID,
+                         "unknown long flag '--" STR_FMT "', did you mean '--%s'? Try --help",
                          STR_ARG(str_sub(name, 0, 100)), nearest);
-    return error_set(err, ERR_INVALID, "unknown long flag '--" STR_FMT "', try --help", STR_ARG(str_sub(name, 0, 100)));
+    return error_set(err, ERR_INVALID, "unknown long flag '--" STR_FMT "', try --help",
+                     STR_ARG(str_sub(name, 0, 100)));
 }
 
 // The arguments with @file replaced by the file's lines.
@@ -140,15 +148,16 @@ static bool set_defaults(const FlagTable *table, Arena *arena, void *object, Err
 {
     for (size_t i = 0; i < table->count; i++) {
         const FlagSpec *flag = &table->flags[i];
-        if (flag->default_text && !set_value(flag, str_from_c(flag->default_text), arena, object, err))
+        if (flag->default_text &&
+            !set_value(flag, str_from_c(flag->default_text), arena, object, err))
             return false;
     }
     return true;
 }
 
 // One argument that begins with "--". *at is moved behind a value that stands in the next argument.
-static bool parse_long(const FlagTable *table, const FlagStrList *args, size_t *at, Arena *arena, void *object, FlagResult *result,
-                       Error *err)
+static bool parse_long(const FlagTable *table, const FlagStrList *args, size_t *at, Arena *arena,
+                       void *object, FlagResult *result, Error *err)
 {
     Str body = str_skip(args->items[*at], 2);
     size_t equals = str_find_char(body, '=');
@@ -172,7 +181,8 @@ static bool parse_long(const FlagTable *table, const FlagStrList *args, size_t *
     if (equals != STR_NOT_FOUND)
         return set_value(flag, str_skip(body, equals + 1), arena, object, err);
     if (*at + 1 >= args->count)
-        return error_set(err, ERR_INVALID, "expected argument for flag '--" STR_FMT "'", STR_ARG(name));
+        return error_set(err, ERR_INVALID, "expected argument for flag '--" STR_FMT "'",
+                         STR_ARG(name));
     return set_value(flag, args->items[++*at], arena, object, err);
 }
 
@@ -185,13 +195,14 @@ static const FlagSpec *find_short(const FlagTable *table, char c)
 }
 
 // -x, -x value, -xvalue.
-static bool parse_short(const FlagTable *table, const FlagStrList *args, size_t *at, Arena *arena, void *object, FlagResult *result,
-                        Error *err)
+static bool parse_short(const FlagTable *table, const FlagStrList *args, size_t *at, Arena *arena,
+                        void *object, FlagResult *result, Error *err)
 {
     Str arg = args->items[*at];
     const FlagSpec *flag = find_short(table, arg.ptr[1]);
     if (!flag)
-        return error_set(err, ERR_INVALID, "unknown short flag '" STR_FMT "', try --help", STR_ARG(str_sub(arg, 0, 2)));
+        return error_set(err, ERR_INVALID, "unknown short flag '" STR_FMT "', try --help",
+                         STR_ARG(str_sub(arg, 0, 2)));
     result->given[flag - table->flags] = true;
     if (flag->kind == FLAG_BOOL) {
         *(bool *)member(flag, object) = true;
@@ -200,21 +211,25 @@ static bool parse_short(const FlagTable *table, const FlagStrList *args, size_t 
     if (arg.len > 2)
         return set_value(flag, str_skip(arg, arg.ptr[2] == '=' ? 3 : 2), arena, object, err);
     if (*at + 1 >= args->count)
-        return error_set(err, ERR_INVALID, "expected argument for flag '" STR_FMT "'", STR_ARG(arg));
+        return error_set(err, ERR_INVALID, "expected argument for flag '" STR_FMT "'",
+                         STR_ARG(arg));
     return set_value(flag, args->items[++*at], arena, object, err);
 }
 
-bool flags_parse(const FlagTable *table, int argc, char **argv, Arena *arena, void *object, FlagResult *ret_result, Error *err)
+bool flags_parse(const FlagTable *table, int argc, char **argv, Arena *arena, void *object,
+                 FlagResult *ret_result, Error *err)
 {
     FlagResult result = {.given = arena_zalloc(arena, table->count * sizeof(bool))};
     FlagStrList args = {0};
     FlagStrList rest = {0};
-    if (!set_defaults(table, arena, object, err) || !expand_arguments(argc, argv, arena, &args, err))
+    if (!set_defaults(table, arena, object, err) ||
+        !expand_arguments(argc, argv, arena, &args, err))
         return false;
     for (size_t i = 0; i < args.count && !result.help && !result.version; i++) {
         Str arg = args.items[i];
         bool ok = true;
-        if (str_is(arg, "--help") || str_is(arg, "-h") || str_is(arg, "--help-long") || str_is(arg, "--help-man"))
+        if (str_is(arg, "--help") || str_is(arg, "-h") || str_is(arg, "--help-long") ||
+            str_is(arg, "--help-man"))
             result.help = true;
         else if (str_is(arg, "--version"))
             result.version = true;
@@ -231,7 +246,8 @@ bool flags_parse(const FlagTable *table, int argc, char **argv, Arena *arena, vo
             return false;
     }
     if (rest.count && !table->synopsis && !result.help && !result.version)
-        return error_set(err, ERR_INVALID, "unexpected argument \"" STR_FMT "\", try --help", STR_ARG(str_sub(rest.items[0], 0, 100)));
+        return error_set(err, ERR_INVALID, "unexpected argument \"" STR_FMT "\", try --help",
+                         STR_ARG(str_sub(rest.items[0], 0, 100)));
     result.rest = rest.items;
     result.rest_count = rest.count;
     *ret_result = result;
@@ -295,9 +311,10 @@ static void add_wrapped(Buf *out, Str text, size_t indent)
 
 void flags_help(const FlagTable *table, Buf *out)
 {
-    buf_printf(out, "usage: %s [<flags>]%s%s\n\n%s\n\nFlags:\n", table->program, table->synopsis ? " " : "",
-               table->synopsis ? table->synopsis : "", table->summary);
-    buf_add_c(out, "  -h, --help\n      Show this help.\n      --version\n      Show the version.\n");
+    buf_printf(out, "usage: %s [<flags>]%s%s\n\n%s\n\nFlags:\n", table->program,
+               table->synopsis ? " " : "", table->synopsis ? table->synopsis : "", table->summary);
+    buf_add_c(out,
+              "  -h, --help\n      Show this help.\n      --version\n      Show the version.\n");
     for (size_t i = 0; i < table->count; i++) {
         const FlagSpec *flag = &table->flags[i];
         if (flag->hidden)
@@ -308,7 +325,8 @@ void flags_help(const FlagTable *table, Buf *out)
             buf_add_c(out, "      ");
         buf_printf(out, "--%s%s", flag->kind == FLAG_BOOL ? "[no-]" : "", flag->name);
         if (flag->kind != FLAG_BOOL)
-            buf_printf(out, "=%s", flag->default_text && *flag->default_text ? flag->default_text : "...");
+            buf_printf(out, "=%s",
+                       flag->default_text && *flag->default_text ? flag->default_text : "...");
         if (flag->kind == FLAG_STR_LIST)
             buf_add_c(out, " ...");
         add_wrapped(out, str_from_c(flag->help), 10);

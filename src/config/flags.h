@@ -54,8 +54,8 @@ typedef struct FlagResult {
 
 // Fills *object (zeroed first) with defaults, then the arguments (without the program's name). Strings live in the arena.
 // Fails ERR_INVALID with what a person needs: the flag, the value, the nearest known name.
-bool flags_parse(const FlagTable *table, int argc, char **argv, Arena *arena, void *object, FlagResult *ret_result, Error *err)
-    MUST_CHECK;
+bool flags_parse(const FlagTable *table, int argc, char **argv, Arena *arena, void *object,
+                 FlagResult *ret_result, Error *err) MUST_CHECK;
 
 // The text of --help, one flag per paragraph, hidden ones left out.
 void flags_help(const FlagTable *table, Buf *out);

@@ -15,12 +15,38 @@ typedef struct Options {
 static const char *const levels[] = {"debug", "info", NULL};
 
 static const FlagSpec specs[] = {
-    {.name = "web.listen-address", .kind = FLAG_STR, .offset = offsetof(Options, address), .default_text = "0.0.0.0:9090", .help = "Where to listen."},
-    {.name = "enable-feature", .kind = FLAG_STR_LIST, .offset = offsetof(Options, features), .help = "Features."},
-    {.name = "timeout", .kind = FLAG_DURATION, .offset = offsetof(Options, timeout_ms), .default_text = "2m", .help = "How long.", .short_name = 't'},
-    {.name = "count", .kind = FLAG_I64, .offset = offsetof(Options, count), .default_text = "3", .help = "How many.", .min = 1, .max = 10},
-    {.name = "lifecycle", .kind = FLAG_BOOL, .offset = offsetof(Options, lifecycle), .help = "Switch."},
-    {.name = "log.level", .kind = FLAG_ENUM, .offset = offsetof(Options, level), .default_text = "info", .help = "Level.", .words = levels},
+    {.name = "web.listen-address",
+     .kind = FLAG_STR,
+     .offset = offsetof(Options,            address),
+     .default_text = "0.0.0.0:9090",
+     .help = "Where to listen."                               },
+    { .name = "enable-feature",
+     .kind = FLAG_STR_LIST,
+     .offset = offsetof(Options, features),
+     .help = "Features."                  },
+    {                                       .name = "timeout",
+     .kind = FLAG_DURATION,
+     .offset = offsetof(Options,                   timeout_ms),
+     .default_text = "2m",
+     .help = "How long.",
+     .short_name = 't'},
+    {                                            .name = "count",
+     .kind = FLAG_I64,
+     .offset = offsetof(Options,                   count),
+     .default_text = "3",
+     .help = "How many.",
+     .min = 1,
+     .max = 10},
+    {                             .name = "lifecycle",
+     .kind = FLAG_BOOL,
+     .offset = offsetof(Options,                     lifecycle),
+     .help = "Switch."},
+    {                                  .name = "log.level",
+     .kind = FLAG_ENUM,
+     .offset = offsetof(Options,                       level),
+     .default_text = "info",
+     .help = "Level.",
+     .words = levels},
 };
 static const FlagTable table = {"narthex test", "Tests flags.", NULL, specs, COUNT_OF(specs)};
 
@@ -47,14 +73,14 @@ TEST(flags, take_every_form_of_a_value)
         bool lifecycle;
         int level;
     } cases[] = {
-        {"defaults", "", "0.0.0.0:9090", 120000, 0, false, 1},
-        {"equals", "--web.listen-address=:1 --timeout=5s", ":1", 5000, 0, false, 1},
-        {"next argument", "--web.listen-address :2 --log.level debug", ":2", 120000, 0, false, 0},
-        {"switch", "--lifecycle", "0.0.0.0:9090", 120000, 0, true, 1},
-        {"switched off again", "--lifecycle --no-lifecycle", "0.0.0.0:9090", 120000, 0, false, 1},
-        {"switch with a value", "--lifecycle=true", "0.0.0.0:9090", 120000, 0, true, 1},
-        {"many", "--enable-feature=a --enable-feature=b,c", "0.0.0.0:9090", 120000, 2, false, 1},
-        {"short", "-t 7s", "0.0.0.0:9090", 7000, 0, false, 1},
+        {"defaults",            "",                                          "0.0.0.0:9090", 120000, 0, false, 1},
+        {"equals",              "--web.listen-address=:1 --timeout=5s",      ":1",           5000,   0, false, 1},
+        {"next argument",       "--web.listen-address :2 --log.level debug", ":2",           120000, 0, false, 0},
+        {"switch",              "--lifecycle",                               "0.0.0.0:9090", 120000, 0, true,  1},
+        {"switched off again",  "--lifecycle --no-lifecycle",                "0.0.0.0:9090", 120000, 0, false, 1},
+        {"switch with a value", "--lifecycle=true",                          "0.0.0.0:9090", 120000, 0, true,  1},
+        {"many",                "--enable-feature=a --enable-feature=b,c",   "0.0.0.0:9090", 120000, 2, false, 1},
+        {"short",               "-t 7s",                                     "0.0.0.0:9090", 7000,   0, false, 1},
     };
 
     EACH_CASE(c, cases) {
@@ -81,15 +107,16 @@ TEST(flags, tell_what_is_wrong)
         const char *line;
         const char *want;
     } cases[] = {
-        {"a near miss is suggested", "--web.listen-adress=:1", "did you mean '--web.listen-address'"},
-        {"nothing near", "--zzzzzzzzzzz", "unknown long flag '--zzzzzzzzzzz'"},
-        {"value missing", "--timeout", "expected argument for flag '--timeout'"},
-        {"bad duration", "--timeout=5x", "flag --timeout: invalid value \"5x\""},
-        {"out of range", "--count=11", "out of range"},
-        {"bad word", "--log.level=loud", "must be one of: debug, info"},
-        {"stray argument", "stray", "unexpected argument \"stray\""},
-        {"bad switch", "--lifecycle=maybe", "must be true or false"},
-        {"missing file", "@/nonexistent/file", "arguments from a file"},
+        {"a near miss is suggested", "--web.listen-adress=:1",
+         "did you mean '--web.listen-address'"                                                         },
+        {"nothing near",             "--zzzzzzzzzzz",          "unknown long flag '--zzzzzzzzzzz'"     },
+        {"value missing",            "--timeout",              "expected argument for flag '--timeout'"},
+        {"bad duration",             "--timeout=5x",           "flag --timeout: invalid value \"5x\""  },
+        {"out of range",             "--count=11",             "out of range"                          },
+        {"bad word",                 "--log.level=loud",       "must be one of: debug, info"           },
+        {"stray argument",           "stray",                  "unexpected argument \"stray\""         },
+        {"bad switch",               "--lifecycle=maybe",      "must be true or false"                 },
+        {"missing file",             "@/nonexistent/file",     "arguments from a file"                 },
     };
 
     EACH_CASE(c, cases) {

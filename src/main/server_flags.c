@@ -10,6 +10,8 @@ static const char *const syncs[] = {"none", "interval", "commit", NULL};
 
 #define NOT_BELOW_ZERO .min = 0, .max = INT64_MAX
 
+// Rows of designated members, some with a line of help of their own: laid out by hand.
+// clang-format off
 static const FlagSpec specs[] = {
     {.name = "config.file", .kind = FLAG_STR, .offset = OFFSET(config_file), .default_text = "prometheus.yml",
      .help = "Prometheus configuration file path."},
@@ -141,15 +143,20 @@ static const FlagSpec specs[] = {
     {.name = "log.format", .kind = FLAG_ENUM, .offset = OFFSET(log_format), .default_text = "logfmt", .words = log_formats,
      .help = "Form of log messages: logfmt, json."},
 };
+// clang-format on
 
 const FlagTable server_flag_table = {
-    "narthex server", "The Prometheus server: scrapes, stores, answers queries.", NULL, specs, COUNT_OF(specs),
+    "narthex server", "The Prometheus server: scrapes, stores, answers queries.", NULL, specs,
+    COUNT_OF(specs),
 };
 
 const FlagTable server_flag_table_stack = {
     "narthex",
-    "The whole stack in one process. Without --config.file it scrapes itself and the machine it runs on. `narthex help` lists the commands.",
-    NULL, specs, COUNT_OF(specs),
+    "The whole stack in one process. Without --config.file it scrapes itself and the machine it "
+    "runs on. `narthex help` lists the commands.",
+    NULL,
+    specs,
+    COUNT_OF(specs),
 };
 
 bool server_feature(const ServerFlags *flags, const char *name)

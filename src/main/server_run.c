@@ -3,14 +3,6 @@
 // /-/healthy and the reason for not being ready can be asked for during replay.
 #include "main/server_run.h"
 
-#include "api/api.h"
-#include "base/lock.h"
-#include "base/number.h"
-#include "base/thread.h"
-#include "base/timefmt.h"
-#include "exporter/exporter.h"
-#include "server/server.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +10,14 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "api/api.h"
+#include "base/lock.h"
+#include "base/number.h"
+#include "base/thread.h"
+#include "base/timefmt.h"
+#include "exporter/exporter.h"
+#include "server/server.h"
 
 #define EXIT_FAILED 1
 #define EXIT_BAD_START 2
@@ -47,8 +47,8 @@ typedef struct Run {
     size_t listener_count;
     int phase; // ApiPhase, atomic
 
-    Lock reload_lock;     // one reload at a time
-    Lock lock;            // guards all below
+    Lock reload_lock; // one reload at a time
+    Lock lock;        // guards all below
     ServerConfig *config GUARDED_BY(lock);
     bool reload_ok GUARDED_BY(lock);
     int64_t reloaded_at_ms GUARDED_BY(lock), reload_failed_at_ms GUARDED_BY(lock);
@@ -74,7 +74,8 @@ static bool check_flags(const Run *run, Error *err)
         return error_set(err, ERR_INVALID, "--agent: agent mode is not part of this version");
     if (flags->web_config_file.len)
         return error_set(err, ERR_INVALID,
-                         "--web.config.file: this version has no authentication of its own and will not serve without the one asked for");
+                         "--web.config.file: this version has no authentication of its own and "
+                         "will not serve without the one asked for");
     static const char *const features[] = {
         "exemplar-storage",
         "native-histograms",
@@ -96,15 +97,19 @@ static bool check_flags(const Run *run, Error *err)
             for (size_t f = 0; f < COUNT_OF(features); f++)
                 known |= str_is(str_trim(name), features[f]);
             if (!known)
-                log_warn("unknown option for --enable-feature, ignoring", KV("option", str_trim(name)));
+                log_warn("unknown option for --enable-feature, ignoring",
+                         KV("option", str_trim(name)));
         }
     }
     if (flags->web_enable_otlp_receiver)
-        log_warn("this version has no OTLP receiver, ignoring", KV("flag", "web.enable-otlp-receiver"));
+        log_warn("this version has no OTLP receiver, ignoring",
+                 KV("flag", "web.enable-otlp-receiver"));
     if (flags->web_user_assets.len)
-        log_warn("this version serves no files of your own, ignoring", KV("flag", "web.user-assets"));
+        log_warn("this version serves no files of your own, ignoring",
+                 KV("flag", "web.user-assets"));
     if (flags->delay_compact_file.len)
-        log_warn("this version does not wait for uploads, ignoring", KV("flag", "storage.tsdb.delay-compact-file.path"));
+        log_warn("this version does not wait for uploads, ignoring",
+                 KV("flag", "storage.tsdb.delay-compact-file.path"));
     return true;
 }
 
@@ -132,7 +137,8 @@ static void list_flags(Run *run, const FlagTable *table)
     for (size_t i = 0; i < table->count; i++) {
         Buf value = {0};
         flag_print(&table->flags[i], &run->flags, &value);
-        pairs[i] = (HttpPair){str_from_c(table->flags[i].name), arena_str(&run->arena, buf_str(&value))};
+        pairs[i] =
+            (HttpPair){str_from_c(table->flags[i].name), arena_str(&run->arena, buf_str(&value))};
         buf_deinit(&value);
     }
     qsort(pairs, table->count, sizeof *pairs, compare_pairs);
@@ -171,8 +177,11 @@ static bool work_out_urls(Run *run, Error *err)
         url = arena_printf(&run->arena, "http://" STR_FMT ":" STR_FMT "/", STR_ARG(run->hostname),
                            STR_ARG(port_of(run->flags.web_listen_address.items[0])));
     size_t scheme = str_find(url, S("://"));
-    if (scheme == STR_NOT_FOUND || !(str_starts_with(url, S("http://")) || str_starts_with(url, S("https://"))))
-        return error_set(err, ERR_INVALID, "--web.external-url: \"" STR_FMT "\" is no http or https URL", STR_ARG(str_sub(url, 0, 200)));
+    if (scheme == STR_NOT_FOUND ||
+        !(str_starts_with(url, S("http://")) || str_starts_with(url, S("https://"))))
+        return error_set(err, ERR_INVALID,
+                         "--web.external-url: \"" STR_FMT "\" is no http or https URL",
+                         STR_ARG(str_sub(url, 0, 200)));
     while (url.len && url.ptr[url.len - 1] == '/')
         url.len--;
     Str rest = str_skip(url, scheme + 3);
@@ -185,7 +194,8 @@ static bool work_out_urls(Run *run, Error *err)
     while (prefix.len && prefix.ptr[0] == '/')
         prefix = str_skip(prefix, 1);
     run->external_url = url;
-    run->route_prefix = prefix.len ? arena_printf(&run->arena, "/" STR_FMT, STR_ARG(prefix)) : STR_NONE;
+    run->route_prefix =
+        prefix.len ? arena_printf(&run->arena, "/" STR_FMT, STR_ARG(prefix)) : STR_NONE;
     return true;
 }
 
@@ -194,13 +204,14 @@ static bool work_out_urls(Run *run, Error *err)
 // What the stack scrapes when nobody says otherwise; the two jobs have targets inside the process (see apply_scrapes).
 static Str stack_config(Run *run)
 {
-    return arena_printf(&run->arena,
-                        "global:\n  scrape_interval: %ds\n  scrape_timeout: %ds\n"
-                        "scrape_configs:\n"
-                        "  - job_name: narthex\n    static_configs:\n      - targets: ['localhost:" STR_FMT "']\n"
-                        "  - job_name: node\n    static_configs:\n      - targets: ['" STR_FMT "']\n",
-                        STACK_INTERVAL_MS / 1000, STACK_TIMEOUT_MS / 1000, STR_ARG(port_of(run->flags.web_listen_address.items[0])),
-                        STR_ARG(run->hostname));
+    return arena_printf(
+        &run->arena,
+        "global:\n  scrape_interval: %ds\n  scrape_timeout: %ds\n"
+        "scrape_configs:\n"
+        "  - job_name: narthex\n    static_configs:\n      - targets: ['localhost:" STR_FMT "']\n"
+        "  - job_name: node\n    static_configs:\n      - targets: ['" STR_FMT "']\n",
+        STACK_INTERVAL_MS / 1000, STACK_TIMEOUT_MS / 1000,
+        STR_ARG(port_of(run->flags.web_listen_address.items[0])), STR_ARG(run->hostname));
 }
 
 static bool load_config(Run *run, ServerConfig **ret_config, Error *err)
@@ -219,7 +230,8 @@ static uint64_t share_of_disk(Str dir, Arena *arena, double percentage)
 }
 
 // The file wins over the flags; without either, 15 days.
-static void retention_of(const Run *run, const ServerConfig *config, int64_t *ret_ms, uint64_t *ret_bytes)
+static void retention_of(const Run *run, const ServerConfig *config, int64_t *ret_ms,
+                         uint64_t *ret_bytes)
 {
     const StorageRetention *file = &config->file.storage.tsdb.retention;
     Arena scratch = {0};
@@ -307,7 +319,8 @@ static bool reload(Run *run, Error *err)
         uint64_t retention_bytes;
         tell_warnings(fresh);
         retention_of(run, fresh, &retention_ms, &retention_bytes);
-        tsdb_reconfigure(run->tsdb, retention_ms, retention_bytes, fresh->file.storage.tsdb.out_of_order_time_window_ms);
+        tsdb_reconfigure(run->tsdb, retention_ms, retention_bytes,
+                         fresh->file.storage.tsdb.out_of_order_time_window_ms);
         engine_set_default_step(run->engine, fresh->file.global.evaluation_interval_ms);
         apply_scrapes(run, fresh);
         lock_take(&run->lock);
@@ -445,7 +458,8 @@ static bool start_listeners(Run *run, Error *err)
 {
     const ServerFlags *flags = &run->flags;
     if (flags->web_listen_address.count > LISTENERS_MAX)
-        return error_set(err, ERR_LIMIT, "--web.listen-address: more than %d addresses", LISTENERS_MAX);
+        return error_set(err, ERR_LIMIT, "--web.listen-address: more than %d addresses",
+                         LISTENERS_MAX);
     for (size_t i = 0; i < flags->web_listen_address.count; i++) {
         HttpServerOptions options;
         http_server_options_default(&options);
@@ -477,7 +491,9 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     retention_of(run, config, &options.retention_ms, &options.retention_bytes);
     options.max_block_ms = flags->max_block_duration_ms;
     if (options.max_block_ms == 0)
-        options.max_block_ms = options.retention_ms ? MIN(BLOCK_MS_MAX_DEFAULT, options.retention_ms / 10) : BLOCK_MS_MAX_DEFAULT;
+        options.max_block_ms = options.retention_ms
+                                   ? MIN(BLOCK_MS_MAX_DEFAULT, options.retention_ms / 10)
+                                   : BLOCK_MS_MAX_DEFAULT;
     options.max_block_ms = MAX(options.max_block_ms, options.min_block_ms);
     options.out_of_order_window_ms = config->file.storage.tsdb.out_of_order_time_window_ms;
     options.wal_segment_bytes = flags->wal_segment_bytes;
@@ -488,7 +504,8 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.wal_sync_interval_ms = flags->wal_sync_interval_ms;
     options.samples_per_chunk = (int)flags->samples_per_chunk;
     if (server_feature(flags, "exemplar-storage"))
-        options.max_exemplars = (uint64_t)MAX(config->file.storage.exemplars.max_exemplars, INT64_C(0));
+        options.max_exemplars =
+            (uint64_t)MAX(config->file.storage.exemplars.max_exemplars, INT64_C(0));
     return tsdb_open(&options, &run->tsdb, err);
 }
 
@@ -529,21 +546,27 @@ static bool start_scraping(Run *run, ServerConfig *config, Error *err)
 
 static void make_registry(Run *run)
 {
-    static const char *const labels[] = {"version", "revision", "branch", "goversion", "goos", "goarch", "tags", NULL};
+    static const char *const labels[] = {"version", "revision", "branch", "goversion",
+                                         "goos",    "goarch",   "tags",   NULL};
     run->registry = registry_new();
     registry_process_metrics(run->registry);
-    const Str values[] = {S(NARTHEX_VERSION), S("unknown"), S("main"), S("none"), S("linux"), S("c"), S("")};
+    const Str values[] = {S(NARTHEX_VERSION), S("unknown"), S("main"), S("none"),
+                          S("linux"),         S("c"),       S("")};
     gauge_set(gauge_of(registry_gauge(run->registry, "prometheus_build_info",
-                                      "Always 1; its labels tell version and build of the server.", labels),
+                                      "Always 1; its labels tell version and build of the server.",
+                                      labels),
                        values),
               1);
-    run->reload_ok_gauge = gauge_of(registry_gauge(run->registry, "prometheus_config_last_reload_successful",
-                                                   "Whether the last configuration reload attempt was successful.", NULL),
-                                    NULL);
-    run->reload_at_gauge = gauge_of(registry_gauge(run->registry, "prometheus_config_last_reload_success_timestamp_seconds",
-                                                   "Timestamp of the last successful configuration reload.", NULL),
-                                    NULL);
-    gauge_set(gauge_of(registry_gauge(run->registry, "prometheus_ready", "Whether the server has ended its start and serves requests.",
+    run->reload_ok_gauge = gauge_of(
+        registry_gauge(run->registry, "prometheus_config_last_reload_successful",
+                       "Whether the last configuration reload attempt was successful.", NULL),
+        NULL);
+    run->reload_at_gauge = gauge_of(
+        registry_gauge(run->registry, "prometheus_config_last_reload_success_timestamp_seconds",
+                       "Timestamp of the last successful configuration reload.", NULL),
+        NULL);
+    gauge_set(gauge_of(registry_gauge(run->registry, "prometheus_ready",
+                                      "Whether the server has ended its start and serves requests.",
                                       NULL),
                        NULL),
               0);
@@ -576,7 +599,8 @@ static uint64_t look_at_files(Run *run)
     size_t extra = run->config->file.scrape_config_files.count;
     lock_give(&run->lock);
     if (stat(str_to_c(&arena, run->flags.config_file), &st) == 0) {
-        Str text = arena_printf(&arena, "%lld.%09ld %lld %zu", (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long long)st.st_size, extra);
+        Str text = arena_printf(&arena, "%lld.%09ld %lld %zu", (long long)st.st_mtim.tv_sec,
+                                st.st_mtim.tv_nsec, (long long)st.st_size, extra);
         seen = str_hash(text);
     }
     arena_deinit(&arena);
@@ -585,7 +609,9 @@ static uint64_t look_at_files(Run *run)
 
 static void serve(Run *run, const sigset_t *signals)
 {
-    bool watch = (run->flags.config_auto_reload || server_feature(&run->flags, "auto-reload-config")) && !run->stack;
+    bool watch =
+        (run->flags.config_auto_reload || server_feature(&run->flags, "auto-reload-config")) &&
+        !run->stack;
     run->files_seen = watch ? look_at_files(run) : 0;
     for (;;) {
         int64_t wait_ms = watch ? run->flags.config_auto_reload_interval_ms : 3600 * 1000;
@@ -595,7 +621,8 @@ static void serve(Run *run, const sigset_t *signals)
         if (signal_number == SIGHUP) {
             (void)reload(run, &err); // told in the log
         } else if (signal_number == SIGTERM || signal_number == SIGINT) {
-            log_info("received a signal, exiting gracefully", KV("signal", signal_number == SIGINT ? "interrupt" : "terminated"));
+            log_info("received a signal, exiting gracefully",
+                     KV("signal", signal_number == SIGINT ? "interrupt" : "terminated"));
             return;
         }
         if (watch && look_at_files(run) != run->files_seen) {
@@ -632,7 +659,8 @@ static bool open_node(Run *run, Error *err)
 static int live(Run *run, const FlagTable *table, const sigset_t *signals)
 {
     Error err = {0};
-    log_info("starting narthex", KV("version", NARTHEX_VERSION), KV("mode", run->stack ? "stack" : "server"));
+    log_info("starting narthex", KV("version", NARTHEX_VERSION),
+             KV("mode", run->stack ? "stack" : "server"));
     if (run->stack && !open_node(run, &err))
         return fail("cannot look at this machine", &err);
     fill_api(run, table);
@@ -702,7 +730,8 @@ int server_run(const FlagTable *table, int argc, char **argv, bool stack)
         return EXIT_BAD_START;
     }
     if (!load_config(run, &run->config, &err)) {
-        log_error("error loading the configuration", KV("file", run->flags.config_file), KV("err", &err));
+        log_error("error loading the configuration", KV("file", run->flags.config_file),
+                  KV("err", &err));
         return EXIT_BAD_START;
     }
     tell_warnings(run->config);

@@ -1,35 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-// remote.h: samples over the wire. Takes remote write 1.0 and 2.0 requests into a Sink.
+// remote.h: samples over the wire. Takes remote write 1.0 (prometheus.WriteRequest) and 2.0
+// (io.prometheus.write.v2.Request) into a Sink.
 //
-// Formats: prometheus.WriteRequest and io.prometheus.write.v2.Request in snappy blocks (prometheus.md section 7.1); rules of the
-// receiver as the original's storage/remote/write_handler.go.
+//     body --snappy--> protobuf --labels--> SeriesRef (cache) --> SinkSample batches --> commit or rollback
+//
+// (1) A 1.0 request is written whole or not at all. Of a 2.0 request what is good is kept.
+// (2) A series that was written before is known by the hash of its label bytes: its labels are not looked at again.
+//
+// Facts: prometheus.md sections 7.1 and 7.3. Thread: any.
 #pragma once
 
 #include "base/clock.h"
 #include "client/registry.h"
 #include "metric/sink.h"
 
-typedef struct RemoteWriteReceiver RemoteWriteReceiver;
+#define REMOTE_WRITE_BYTES_MAX (32u << 20)    // of a request, decompressed
+#define REMOTE_WRITE_LABELS_MAX 1000          // of one series
+#define REMOTE_WRITE_FUTURE_MS (10 * 60000)   // newer samples are out of bounds
+#define REMOTE_WRITE_CACHED_SERIES (1u << 20) // remembered; then the cache starts anew
 
 typedef struct RemoteWriteOptions {
-    Sink *sink;
+    Registry *registry; // NULL: no metrics
     Clock *clock;
-    Registry *registry; // NULL: none
-    bool accept_v1;
-    bool accept_v2;
+    bool accept_v1, accept_v2;
 } RemoteWriteOptions;
 
-RemoteWriteReceiver *remote_write_receiver_new(const RemoteWriteOptions *options);
-void remote_write_receiver_free(RemoteWriteReceiver *receiver); // accepts NULL
+typedef struct RemoteWrite RemoteWrite;
+RemoteWrite *remote_write_new(const RemoteWriteOptions *options);
+void remote_write_free(RemoteWrite *remote); // accepts NULL
 
-typedef struct RemoteWriteReply {
-    int status; // 204, 400, 415, 500
-    uint64_t samples_written, histograms_written,
-        exemplars_written; // what the X-Prometheus-Remote-Write-*-Written headers say
-    Error err;             // text of the answer when the status is not 204
-} RemoteWriteReply;
+typedef struct RemoteWriteRequest {
+    Str content_type;     // empty: 1.0
+    Str content_encoding; // empty: snappy
+    Str body;
+} RemoteWriteRequest;
 
-// One request. An empty content type means 1.0, an empty encoding snappy. 1.0 is all or nothing; of 2.0 the valid part is kept.
-// Thread: any.
-void remote_write_receive(RemoteWriteReceiver *receiver, Str content_type, Str content_encoding,
-                          Str body, Arena *arena, RemoteWriteReply *ret_reply);
+typedef struct RemoteWriteAnswer {
+    int status; // of HTTP: 204, 400, 415, 500
+    Str text;   // of a failure, in the arena
+    uint64_t samples, histograms,
+        exemplars; // written, for the X-Prometheus-Remote-Write-*-Written headers
+} RemoteWriteAnswer;
+
+// `sink` is the same in all calls of one RemoteWrite, as the cache holds its refs.
+void remote_write_handle(RemoteWrite *remote, Sink *sink, const RemoteWriteRequest *request,
+                         Arena *arena, RemoteWriteAnswer *ret_answer);
