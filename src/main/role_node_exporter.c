@@ -46,6 +46,7 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 
 #define OFFSET(member) offsetof(NodeRoleFlags, member)
+// clang-format off: version 14 falls over rows of unequal length
 static const FlagSpec own_flags[] = {
     {.name = "web.listen-address", .kind = FLAG_STR_LIST, .offset = OFFSET(web_listen_address), .default_text = ":9100",
      .help = "Address to listen on. Can be repeated."},
@@ -62,6 +63,7 @@ static const FlagSpec own_flags[] = {
     {.name = "log.format", .kind = FLAG_ENUM, .offset = OFFSET(log_format), .default_text = "logfmt", .words = log_formats,
      .help = "Form of log messages."},
 };
+// clang-format on
 
 static FlagTable flag_table(Arena *arena)
 {
