@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command node-exporter: the collectors of the exporter room behind HTTP, with the flags and pages of the original.
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/log.h"
 #include "base/number.h"
 #include "client/registry.h"
 #include "exporter/exporter.h"
 #include "main/roles.h"
 #include "net/http_server.h"
-
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #define WORKERS 2
 #define CONNECTIONS_MAX 128
@@ -46,24 +46,28 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 
 #define OFFSET(member) offsetof(NodeRoleFlags, member)
-// clang-format off: version 14 falls over rows of unequal length
+#define FLAG(flag, type, member, text, about, ...)                                                 \
+    {                                                                                              \
+        .name = flag, .kind = type, .offset = OFFSET(member), .default_text = text, .help = about, \
+        __VA_ARGS__                                                                                \
+    }
 static const FlagSpec own_flags[] = {
-    {.name = "web.listen-address", .kind = FLAG_STR_LIST, .offset = OFFSET(web_listen_address), .default_text = ":9100",
-     .help = "Address to listen on. Can be repeated."},
-    {.name = "web.telemetry-path", .kind = FLAG_STR, .offset = OFFSET(web_telemetry_path), .default_text = "/metrics",
-     .help = "Path under which metrics are shown."},
-    {.name = "web.disable-exporter-metrics", .kind = FLAG_BOOL, .offset = OFFSET(web_disable_exporter_metrics),
-     .help = "Leave out the metrics about the exporter itself (promhttp_*, process_*)."},
-    {.name = "web.max-requests", .kind = FLAG_I64, .offset = OFFSET(web_max_requests), .default_text = "40", .min = 0, .max = 100000,
-     .help = "Most scrapes at the same time; 0 is no limit."},
-    {.name = "runtime.gomaxprocs", .kind = FLAG_I64, .offset = OFFSET(runtime_gomaxprocs), .default_text = "1",
-     .help = "Taken for compatibility; collectors run one after the other."},
-    {.name = "log.level", .kind = FLAG_ENUM, .offset = OFFSET(log_level), .default_text = "info", .words = log_levels,
-     .help = "Only log messages of this severity or above."},
-    {.name = "log.format", .kind = FLAG_ENUM, .offset = OFFSET(log_format), .default_text = "logfmt", .words = log_formats,
-     .help = "Form of log messages."},
+    FLAG("web.listen-address", FLAG_STR_LIST, web_listen_address, ":9100",
+         "Address to listen on. Can be repeated.", .hidden = false),
+    FLAG("web.telemetry-path", FLAG_STR, web_telemetry_path, "/metrics",
+         "Path under which metrics are shown.", .hidden = false),
+    FLAG("web.disable-exporter-metrics", FLAG_BOOL, web_disable_exporter_metrics, NULL,
+         "Leave out the metrics about the exporter itself (promhttp_*, process_*).",
+         .hidden = false),
+    FLAG("web.max-requests", FLAG_I64, web_max_requests, "40",
+         "Most scrapes at the same time; 0 is no limit.", .min = 0, .max = 100000),
+    FLAG("runtime.gomaxprocs", FLAG_I64, runtime_gomaxprocs, "1",
+         "Taken for compatibility; collectors run one after the other.", .hidden = false),
+    FLAG("log.level", FLAG_ENUM, log_level, "info", "Only log messages of this severity or above.",
+         .words = log_levels),
+    FLAG("log.format", FLAG_ENUM, log_format, "logfmt", "Form of log messages.",
+         .words = log_formats),
 };
-// clang-format on
 
 static FlagTable flag_table(Arena *arena)
 {
@@ -87,16 +91,19 @@ static void add_own_metrics(NodeRole *role)
     Registry *registry = role->registry = registry_new();
     registry_process_metrics(registry);
     role->in_flight_gauge =
-        gauge_of(registry_gauge(registry, "promhttp_metric_handler_requests_in_flight", "Scrapes being served now.", NULL), NULL);
-    Family *requests = registry_counter(registry, "promhttp_metric_handler_requests_total", "Scrapes by HTTP status code.", by_code);
+        gauge_of(registry_gauge(registry, "promhttp_metric_handler_requests_in_flight",
+                                "Scrapes being served now.", NULL),
+                 NULL);
+    Family *requests = registry_counter(registry, "promhttp_metric_handler_requests_total",
+                                        "Scrapes by HTTP status code.", by_code);
     for (size_t i = 0; i < COUNT_OF(codes); i++) {
         char text[8];
         int len = snprintf(text, sizeof text, "%d", codes[i]);
         Str value = {text, (size_t)len};
         role->requests[i] = counter_of(requests, &value);
     }
-    Family *errors =
-        registry_counter(registry, "promhttp_metric_handler_errors_total", "Faults while metrics were gathered or written.", by_cause);
+    Family *errors = registry_counter(registry, "promhttp_metric_handler_errors_total",
+                                      "Faults while metrics were gathered or written.", by_cause);
     Str encoding = S("encoding");
     Str gathering = S("gathering");
     (void)counter_of(errors, &encoding); // shown as 0: nothing can fail there
@@ -117,15 +124,18 @@ static bool params_named(const HttpRequest *request, Str name, Str *values, size
     return true;
 }
 
-static bool select_collectors(const NodeRole *role, const HttpRequest *request, NodeSelection *ret_selection, Error *err)
+static bool select_collectors(const NodeRole *role, const HttpRequest *request,
+                              NodeSelection *ret_selection, Error *err)
 {
     Str collect[FILTERS_MAX];
     Str exclude[FILTERS_MAX];
     size_t collect_count;
     size_t exclude_count;
-    if (!params_named(request, S("collect[]"), collect, &collect_count) || !params_named(request, S("exclude[]"), exclude, &exclude_count))
+    if (!params_named(request, S("collect[]"), collect, &collect_count) ||
+        !params_named(request, S("exclude[]"), exclude, &exclude_count))
         return error_set(err, ERR_INVALID, "more than %d collectors named", FILTERS_MAX);
-    return node_exporter_select(role->exporter, collect, collect_count, exclude, exclude_count, ret_selection, err);
+    return node_exporter_select(role->exporter, collect, collect_count, exclude, exclude_count,
+                                ret_selection, err);
 }
 
 // The family that a line "# HELP name ..." begins; the empty Str for others.
@@ -217,7 +227,9 @@ static Str content_type(HttpRequest *request)
     }
     if (escaping.len == 0)
         escaping = S("underscores");
-    return arena_printf(request->arena, "text/plain; version=0.0.4; charset=utf-8; escaping=" STR_FMT, STR_ARG(escaping));
+    return arena_printf(request->arena,
+                        "text/plain; version=0.0.4; charset=utf-8; escaping=" STR_FMT,
+                        STR_ARG(escaping));
 }
 
 #define PLAIN S("text/plain; charset=utf-8")
@@ -235,20 +247,26 @@ static int serve_page(NodeRole *role, HttpRequest *request)
     NodeSelection selection;
     if (!select_collectors(role, request, &selection, &err)) {
         bool is_combined = str_starts_with(str_from_c(err.text), S("Combined"));
-        return reply_text(request, 400,
-                          arena_printf(request->arena, "%s%s\n", is_combined ? "" : "Couldn't create filtered metrics handler: ", err.text));
+        return reply_text(
+            request, 400,
+            arena_printf(
+                request->arena, "%s%s\n",
+                is_combined ? "" : "Couldn't create filtered metrics handler: ", err.text));
     }
     CLEANUP(buf_deinit) Buf page = {.max = PAGE_BYTES_MAX};
     node_exporter_write_selected(role->exporter, selection, &page);
     if (role->registry)
-        registry_write(role->registry, REGISTRY_TEXT, &page); // process_* and promhttp_* come behind node_*
+        registry_write(role->registry, REGISTRY_TEXT,
+                       &page); // process_* and promhttp_* come behind node_*
     if (!keep_named(request, &page))
         return reply_text(request, 400, S("too many name[] parameters\n"));
     if (!buf_ok(&page, "the page", &err)) {
         if (role->gathering_errors)
             counter_inc(role->gathering_errors);
         return reply_text(request, 500,
-                          arena_printf(request->arena, "An error has occurred while serving metrics:\n\n%s\n", err.text));
+                          arena_printf(request->arena,
+                                       "An error has occurred while serving metrics:\n\n%s\n",
+                                       err.text));
     }
     http_reply_compress(request);
     http_reply(request, 200, content_type(request), buf_str(&page));
@@ -268,10 +286,14 @@ static void serve_metrics(NodeRole *role, HttpRequest *request)
     if (role->registry)
         gauge_add(role->in_flight_gauge, 1);
     int64_t limit = role->flags.web_max_requests;
-    int status = limit && in_flight > limit
-                     ? reply_text(request, 503,
-                                  arena_printf(request->arena, "Limit of concurrent requests reached (%lld), try again later.\n", (long long)limit))
-                     : serve_page(role, request);
+    int status =
+        limit && in_flight > limit
+            ? reply_text(
+                  request, 503,
+                  arena_printf(request->arena,
+                               "Limit of concurrent requests reached (%lld), try again later.\n",
+                               (long long)limit))
+            : serve_page(role, request);
     if (role->registry)
         gauge_add(role->in_flight_gauge, -1);
     atomic_fetch_sub(&role->in_flight, 1);
@@ -279,10 +301,14 @@ static void serve_metrics(NodeRole *role, HttpRequest *request)
 }
 
 static const char landing_page[] =
-    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"UTF-8\">\n<title>Node Exporter</title>\n"
-    "<style>body{font-family:sans-serif;margin:0}header{background:#e6522c;color:#fff;padding:1rem}main{padding:1rem}</style>\n"
-    "</head>\n<body>\n<header><h1>Node Exporter</h1></header>\n<main>\n<h2>Prometheus Node Exporter</h2>\n"
-    "<div>Version: (version=%s)</div>\n<ul><li><a href=\"%s\">Metrics</a></li></ul>\n</main>\n</body>\n</html>\n";
+    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"UTF-8\">\n<title>Node "
+    "Exporter</title>\n"
+    "<style>body{font-family:sans-serif;margin:0}header{background:#e6522c;color:#fff;padding:1rem}"
+    "main{padding:1rem}</style>\n"
+    "</head>\n<body>\n<header><h1>Node Exporter</h1></header>\n<main>\n<h2>Prometheus Node "
+    "Exporter</h2>\n"
+    "<div>Version: (version=%s)</div>\n<ul><li><a "
+    "href=\"%s\">Metrics</a></li></ul>\n</main>\n</body>\n</html>\n";
 
 static void add_html(Buf *out, Str text)
 {
@@ -329,7 +355,8 @@ static bool listen_all(NodeRole *role, HttpServer **servers, size_t *count, Erro
 {
     const FlagStrList *addresses = &role->flags.web_listen_address;
     if (addresses->count > ADDRESSES_MAX)
-        return error_set(err, ERR_INVALID, "flag --web.listen-address: more than %d addresses", ADDRESSES_MAX);
+        return error_set(err, ERR_INVALID, "flag --web.listen-address: more than %d addresses",
+                         ADDRESSES_MAX);
     for (size_t i = 0; i < addresses->count; i++) {
         HttpServerOptions options;
         http_server_options_default(&options);
@@ -381,7 +408,8 @@ static int serve(NodeRole *role)
 static bool check_flags(NodeRoleFlags *flags, Error *err)
 {
     if (flags->web_telemetry_path.len < 2 || flags->web_telemetry_path.ptr[0] != '/')
-        return error_set(err, ERR_INVALID, "flag --web.telemetry-path: must begin with / and not be /");
+        return error_set(err, ERR_INVALID,
+                         "flag --web.telemetry-path: must begin with / and not be /");
     return true;
 }
 
