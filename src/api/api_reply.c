@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "api/api_internal.h"
+#include "base/number.h"
+#include "base/timefmt.h"
+
+enum {
+    FLUSH_BYTES = 128 * 1024, // answers up to this go out in one piece
+    ANNOTATIONS_MAX = 10,
+    POINT_BYTES_MAX = 64 + NUMBER_BYTES_MAX,
+};
+
+#define JSON_TYPE S("application/json")
+
+// ---- errors ----
+
+typedef struct ErrorRow {
+    const char *name;
+    int status;
+} ErrorRow;
+
+static const ErrorRow error_rows[] = {
+    [API_BAD_DATA] = {"bad_data",       400},
+    [API_EXECUTION] = {"execution",      422},
+    [API_CANCELED] = {"canceled",       499},
+    [API_TIMEOUT] = {"timeout",        503},
+    [API_INTERNAL] = {"internal",       500},
+    [API_NOT_FOUND] = {"not_found",      404},
+    [API_NOT_ACCEPTABLE] = {"not_acceptable", 406},
+    [API_UNAVAILABLE] = {"unavailable",    500}, // upstream has no status of its own for it
+};
+
+ApiErrorKind api_error_kind(ErrorCode code)
+{
+    switch (code) {
+    case ERR_INVALID:
+    case ERR_CONFLICT:
+        return API_BAD_DATA;
+    case ERR_NOT_FOUND:
+        return API_NOT_FOUND;
+    case ERR_LIMIT:
+        return API_EXECUTION;
+    case ERR_CANCELED:
+        return API_CANCELED;
+    case ERR_TIMEOUT:
+        return API_TIMEOUT;
+    case ERR_UNAVAILABLE:
+        return API_UNAVAILABLE;
+    case ERR_NONE:
+    case ERR_IO:
+    case ERR_CORRUPT:
+        break;
+    }
+    return API_INTERNAL;
+}
+
+static void send_error(ApiCall *call, ApiErrorKind kind, Str text)
+{
+    Buf buf = {0};
+    JsonWriter json;
+    json_writer_init(&json, &buf);
+    json_object(&json);
+    json_key_c(&json, "status", "error");
+    json_key_c(&json, "errorType", error_rows[kind].name);
+    json_key_str(&json, "error", text);
+    json_object_end(&json);
+    api_bytes(call, error_rows[kind].status, JSON_TYPE, buf_str(&buf));
+    buf_deinit(&buf);
+}
+
+void api_error(ApiCall *call, ApiErrorKind kind, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    Str text = arena_vprintf(call->arena, fmt, args);
+    va_end(args);
+    send_error(call, kind, text);
+}
+
+void api_error_from(ApiCall *call, const Error *err)
+{
+    send_error(call, api_error_kind(err->code), str_from_c(err->text));
+}
+
+void api_bad_param(ApiCall *call, const char *name, const Error *err)
+{
+    api_error(call, API_BAD_DATA, "invalid parameter \"%s\": %s", name, err->text);
+}
+
+// ---- plain answers ----
+
+void api_bytes(ApiCall *call, int status, Str content_type, Str bytes)
+{
+    call->status = status;
+    call->sent_bytes += bytes.len;
+    http_reply(call->request, status, content_type, bytes);
+}
+
+void api_text(ApiCall *call, int status, Str text)
+{
+    api_bytes(call, status, S("text/plain; charset=utf-8"), text);
+}
+
+void api_empty(ApiCall *call, int status)
+{
+    api_bytes(call, status, STR_NONE, STR_NONE);
+}
+
+// ---- success documents ----
+
+static bool begin_stream(ApiReply *reply)
+{
+    ApiCall *call = reply->call;
+    if (reply->streaming)
+        return true;
+    reply->streaming = true;
+    call->status = 200;
+    return http_stream_begin(call->request, 200, reply->content_type);
+}
+
+static bool send_on(void *arg, Str bytes)
+{
+    ApiReply *reply = arg;
+    reply->call->sent_bytes += bytes.len;
+    return begin_stream(reply) && http_stream_write(reply->call->request, bytes);
+}
+
+void api_stream_begin(ApiCall *call, ApiReply *reply)
+{
+    *reply = (ApiReply){.call = call, .content_type = JSON_TYPE};
+    json_writer_init(&reply->json, &reply->buf);
+    reply->json.flush_at = FLUSH_BYTES;
+    reply->json.flush = send_on;
+    reply->json.arg = reply;
+    http_reply_compress(call->request);
+}
+
+void api_stream_end(ApiReply *reply)
+{
+    ApiCall *call = reply->call;
+    if (!reply->streaming) {
+        api_bytes(call, 200, reply->content_type, buf_str(&reply->buf));
+    } else if (!reply->json.stopped) {
+        call->sent_bytes += reply->buf.len;
+        if (http_stream_write(call->request, buf_str(&reply->buf)))
+            http_stream_end(call->request);
+    }
+    buf_deinit(&reply->buf);
+}
+
+void api_reply_begin(ApiCall *call, ApiReply *reply)
+{
+    api_stream_begin(call, reply);
+    json_object(&reply->json);
+    json_key_c(&reply->json, "status", "success");
+    json_key(&reply->json, S("data"));
+}
+
+void api_reply_flush(ApiReply *reply)
+{
+    JsonWriter *json = &reply->json;
+    if (LIKELY(reply->buf.len < FLUSH_BYTES))
+        return;
+    if (!json->stopped && !send_on(reply, buf_str(&reply->buf)))
+        json->stopped = true;
+    buf_reset(&reply->buf);
+}
+
+static void write_annotations(JsonWriter *json, const char *key, const char *what, StrList list)
+{
+    if (list.count == 0)
+        return;
+    json_key(json, str_from_c(key));
+    json_array(json);
+    for (size_t i = 0; i < MIN(list.count, (size_t)ANNOTATIONS_MAX); i++)
+        json_str(json, list.items[i]);
+    if (list.count > ANNOTATIONS_MAX) {
+        char more[80];
+        int len = snprintf(more, sizeof more, "%zu more %s annotations omitted",
+                           list.count - ANNOTATIONS_MAX, what);
+        json_str(json, str_make(more, (size_t)len));
+    }
+    json_array_end(json);
+}
+
+void api_reply_end(ApiReply *reply, StrList warnings, StrList infos)
+{
+    write_annotations(&reply->json, "warnings", "warning", warnings);
+    write_annotations(&reply->json, "infos", "info", infos);
+    json_object_end(&reply->json);
+    api_stream_end(reply);
+}
+
+void api_reply_done(ApiReply *reply)
+{
+    api_reply_end(reply, (StrList){0}, (StrList){0});
+}
+
+// ---- values ----
+
+static char *put_u64(char *at, uint64_t value)
+{
+    char digits[20];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    while (count)
+        *at++ = digits[--count];
+    return at;
+}
+
+// Seconds; exactly three decimals unless they are all zero (util/jsonutil.MarshalTimestamp).
+static char *put_time(char *at, int64_t t_ms)
+{
+    uint64_t ms = t_ms < 0 ? 0 - (uint64_t)t_ms : (uint64_t)t_ms;
+    if (t_ms < 0)
+        *at++ = '-';
+    at = put_u64(at, ms / 1000);
+    uint64_t rest = ms % 1000;
+    if (rest) {
+        *at++ = '.';
+        *at++ = (char)('0' + rest / 100);
+        *at++ = (char)('0' + rest / 10 % 10);
+        *at++ = (char)('0' + rest % 10);
+    }
+    return at;
+}
+
+void api_json_time(Buf *buf, int64_t t_ms)
+{
+    char *at = buf_reserve(buf, 32);
+    if (at)
+        buf->len += (size_t)(put_time(at, t_ms) - at);
+}
+
+void api_json_labels(JsonWriter *json, Labels labels)
+{
+    json_object(json);
+    for (size_t i = 0; i < labels.count; i++) {
+        json_key(json, labels.pairs[i].name);
+        json_str(json, labels.pairs[i].value);
+    }
+    json_object_end(json);
+}
+
+void api_json_point(ApiReply *reply, int64_t t_ms, double value, const Histogram *histogram)
+{
+    Buf *buf = &reply->buf;
+    char *start = buf_reserve(buf, POINT_BYTES_MAX);
+    if (!start)
+        return;
+    char *at = start;
+    *at++ = '[';
+    at = put_time(at, t_ms);
+    *at++ = ',';
+    if (!histogram) {
+        *at++ = '"';
+        at += number_format_json(value, at);
+        *at++ = '"';
+    }
+    buf->len += (size_t)(at - start);
+    if (histogram)
+        histogram_print_json(buf, histogram);
+    buf_add_char(buf, ']');
+}
+
+void api_json_rfc3339(JsonWriter *json, int64_t t_ms)
+{
+    Buf text = {0};
+    buf_add_rfc3339(&text, t_ms, 0);
+    json_str(json, buf_str(&text));
+    buf_deinit(&text);
+}

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+// routes.c: the table of routes, and the way from a request to its row.
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/api_internal.h"
+
+#define GET METHOD_GET
+#define HEAD METHOD_HEAD
+#define POST METHOD_POST
+#define PUT METHOD_PUT
+#define OPTIONS METHOD_OPTIONS
+#define READY ROUTE_READY
+#define API ROUTE_API
+#define PLAIN ROUTE_PLAIN
+
+const ApiRoute api_routes[] = {
+    {OPTIONS,    "/api/v1/*",                           api_options,                API        },
+
+    {GET | POST, "/api/v1/query",                       api_query,                  API | READY},
+    {GET | POST, "/api/v1/query_range",                 api_query_range,            API | READY},
+    {GET | POST, "/api/v1/query_exemplars",             api_query_exemplars,        API | READY},
+    {GET | POST, "/api/v1/format_query",                api_format_query,           API | READY},
+    {GET | POST, "/api/v1/parse_query",                 api_parse_query,            API | READY},
+    {GET | POST, "/api/v1/labels",                      api_labels,                 API | READY},
+    {GET,        "/api/v1/label/:name/values",          api_label_values,           API | READY},
+    {GET | POST, "/api/v1/series",                      api_series,                 API | READY},
+
+    {GET,        "/api/v1/targets",                     api_targets,                API | READY},
+    {GET,        "/api/v1/targets/metadata",            api_targets_metadata,       API | READY},
+    {GET,        "/api/v1/targets/relabel_steps",       api_relabel_steps,          API | READY},
+    {GET,        "/api/v1/scrape_pools",                api_scrape_pools,           API | READY},
+    {GET,        "/api/v1/scrape_pools/config",         api_scrape_pool_config,     API | READY},
+    {GET,        "/api/v1/metadata",                    api_metadata,               API | READY},
+
+    {GET,        "/api/v1/rules",                       api_rules,                  API | READY},
+    {GET,        "/api/v1/alerts",                      api_alerts,                 API | READY},
+    {GET,        "/api/v1/alertmanagers",               api_alertmanagers,          API | READY},
+
+    {GET,        "/api/v1/status/config",               api_status_config,          API | READY},
+    {GET,        "/api/v1/status/flags",                api_status_flags,           API | READY},
+    {GET,        "/api/v1/status/runtimeinfo",          api_status_runtimeinfo,     API | READY},
+    {GET,        "/api/v1/status/buildinfo",            api_status_buildinfo,       API | READY},
+    {GET,        "/api/v1/status/tsdb",                 api_status_tsdb,            API | READY},
+    {GET,        "/api/v1/status/tsdb/blocks",          api_status_blocks,          API | READY},
+    {GET,        "/api/v1/status/walreplay",            api_status_walreplay,       API        },
+    {GET,        "/api/v1/features",                    api_features,               API        },
+    {GET,        "/api/v1/notifications",               api_notifications,          API        },
+    {GET,        "/api/v1/notifications/live",          api_notifications_live,     API        },
+
+    {POST | PUT, "/api/v1/admin/tsdb/delete_series",    api_admin_delete_series,    API | READY},
+    {POST | PUT, "/api/v1/admin/tsdb/clean_tombstones", api_admin_clean_tombstones, API | READY},
+    {POST | PUT, "/api/v1/admin/tsdb/snapshot",         api_admin_snapshot,         API | READY},
+    {POST,       "/api/v1/write",                       api_remote_write,           API | READY},
+
+    {GET,        "/federate",                           api_federate,               READY      },
+    {GET,        "/metrics",                            api_metrics,                0          },
+    {GET,        "/version",                            api_version,                0          },
+    {GET | HEAD, "/-/healthy",                          api_healthy,                0          },
+    {GET | HEAD, "/-/ready",                            api_ready,                  READY      },
+    {POST | PUT, "/-/reload",                           api_reload,                 0          },
+    {POST | PUT, "/-/quit",                             api_quit,                   0          },
+    {GET | HEAD, "/-/reload",                           api_needs_post,             PLAIN      },
+    {GET | HEAD, "/-/quit",                             api_needs_post,             PLAIN      },
+
+    {GET | HEAD, "/",                                   api_root,                   0          },
+    {GET | HEAD, "/graph",                              api_old_graph,              0          },
+ // The paths of UI_PAGES, then whatever the UI was built into.
+    {GET | HEAD, "/query",                              api_page,                   0          },
+    {GET | HEAD, "/alerts",                             api_page,                   0          },
+    {GET | HEAD, "/rules",                              api_page,                   0          },
+    {GET | HEAD, "/targets",                            api_page,                   0          },
+    {GET | HEAD, "/service-discovery",                  api_page,                   0          },
+    {GET | HEAD, "/alertmanager-discovery",             api_page,                   0          },
+    {GET | HEAD, "/config",                             api_page,                   0          },
+    {GET | HEAD, "/flags",                              api_page,                   0          },
+    {GET | HEAD, "/status",                             api_page,                   0          },
+    {GET | HEAD, "/tsdb-status",                        api_page,                   0          },
+    {GET | HEAD, "/agent",                              api_page,                   0          },
+    {GET | HEAD, "/*",                                  api_asset,                  PLAIN      },
+};
+const size_t api_route_count = COUNT_OF(api_routes);
+
+// ---- finding ----
+
+static bool matches(const char *pattern, Str path, Str *ret_segment)
+{
+    size_t i = 0;
+    for (const char *p = pattern; *p; p++) {
+        if (*p == '*')
+            return true;
+        if (*p != ':') {
+            if (i >= path.len || path.ptr[i] != *p)
+                return false;
+            i++;
+            continue;
+        }
+        size_t from = i;
+        while (i < path.len && path.ptr[i] != '/')
+            i++;
+        if (i == from)
+            return false;
+        *ret_segment = str_sub(path, from, i - from);
+        while (p[1] && p[1] != '/')
+            p++;
+    }
+    return i == path.len;
+}
+
+static unsigned method_bit(Str method)
+{
+    static const struct {
+        Str name;
+        unsigned bit;
+    } methods[] = {
+        {STR("GET"),     METHOD_GET    },
+        {STR("HEAD"),    METHOD_HEAD   },
+        {STR("POST"),    METHOD_POST   },
+        {STR("PUT"),     METHOD_PUT    },
+        {STR("OPTIONS"), METHOD_OPTIONS},
+    };
+    for (size_t i = 0; i < COUNT_OF(methods); i++)
+        if (str_equal(methods[i].name, method))
+            return methods[i].bit;
+    return 0;
+}
+
+// The row for the call, or NULL; *ret_allowed has the methods of all rows that match the path.
+static const ApiRoute *find_route(ApiCall *call, unsigned *ret_allowed)
+{
+    unsigned bit = method_bit(call->request->method);
+    *ret_allowed = 0;
+    for (size_t i = 0; i < api_route_count; i++) {
+        const ApiRoute *route = &api_routes[i];
+        Str segment = STR_NONE;
+        if (!matches(route->pattern, call->path, &segment))
+            continue;
+        // What stands behind a '*' does not make a path known: only for its own method.
+        bool wild = strchr(route->pattern, '*') != NULL;
+        if (wild && (*ret_allowed || !(route->methods & bit)))
+            continue;
+        *ret_allowed |= route->methods;
+        if (route->methods & bit) {
+            call->segment = segment;
+            return route;
+        }
+    }
+    return NULL;
+}
+
+// ---- metrics: one child per row and status, found once ----
+
+enum { STATUS_SLOTS = 8 };
+
+typedef struct ApiRouteMetrics {
+    HistogramMetric *duration;
+    HistogramMetric *size;
+    struct {
+        _Atomic int status;
+        Counter *_Atomic counter;
+    } slots[STATUS_SLOTS];
+} ApiRouteMetrics;
+
+static const double duration_bounds[] = {.1, .2, .4, 1, 3, 8, 20, 60, 120};
+static const double size_bounds[] = {100,     1000,     10000,     100000,
+                                     1000000, 10000000, 100000000, 1000000000};
+
+static void metrics_init(ApiContext *api)
+{
+    static const char *const by_handler[] = {"handler", NULL};
+    static const char *const by_handler_code[] = {"handler", "code", NULL};
+    ApiState *state = api->state;
+    state->requests = registry_counter(api->registry, "prometheus_http_requests_total",
+                                       "Counter of HTTP requests.", by_handler_code);
+    state->durations = registry_histogram(api->registry, "prometheus_http_request_duration_seconds",
+                                          "Histogram of latencies for HTTP requests.", by_handler,
+                                          duration_bounds, COUNT_OF(duration_bounds));
+    state->sizes = registry_histogram(api->registry, "prometheus_http_response_size_bytes",
+                                      "Histogram of response size for HTTP requests.", by_handler,
+                                      size_bounds, COUNT_OF(size_bounds));
+    state->route_metrics = X_ARRAY(ApiRouteMetrics, api_route_count);
+    for (size_t i = 0; i < api_route_count; i++) {
+        if (api_routes[i].flags & ROUTE_PLAIN)
+            continue;
+        Str handler = str_from_c(api_routes[i].pattern);
+        state->route_metrics[i].duration = histogram_of(state->durations, &handler);
+        state->route_metrics[i].size = histogram_of(state->sizes, &handler);
+    }
+}
+
+static Counter *request_counter(const ApiState *state, size_t row, int status)
+{
+    ApiRouteMetrics *metrics = &state->route_metrics[row];
+    for (size_t i = 0; i < STATUS_SLOTS; i++)
+        if (metrics->slots[i].status == status && metrics->slots[i].counter)
+            return metrics->slots[i].counter;
+    char code[16];
+    Str values[] = {str_from_c(api_routes[row].pattern), STR_NONE};
+    values[1] = str_make(code, (size_t)snprintf(code, sizeof code, "%d", status));
+    Counter *counter = counter_of(state->requests, values);
+    for (size_t i = 0; i < STATUS_SLOTS; i++) {
+        int empty = 0;
+        if (atomic_compare_exchange_strong(&metrics->slots[i].status, &empty, status)) {
+            metrics->slots[i].counter = counter;
+            break;
+        }
+    }
+    return counter;
+}
+
+static void count_call(const ApiCall *call, int64_t took_ns)
+{
+    const ApiState *state = call->api->state;
+    if (!state->route_metrics || call->route->flags & ROUTE_PLAIN)
+        return;
+    size_t row = (size_t)(call->route - api_routes);
+    counter_inc(request_counter(state, row, call->status));
+    histogram_observe(state->route_metrics[row].duration, (double)took_ns / 1e9);
+    histogram_observe(state->route_metrics[row].size, (double)call->sent_bytes);
+}
+
+// ---- answering ----
+
+static void add_cors(ApiCall *call)
+{
+    HttpRequest *request = call->request;
+    const ApiState *state = call->api->state;
+    http_reply_header(request, S("Vary"), S("Origin"));
+    Str origin = http_header(request, S("Origin"));
+    if (origin.len == 0)
+        return;
+    if (!state->cors_any && !regex_match(state->cors, origin))
+        return;
+    http_reply_header(request, S("Access-Control-Allow-Headers"),
+                      S("Accept, Authorization, Content-Type, Origin"));
+    http_reply_header(request, S("Access-Control-Allow-Methods"), S("GET, POST, OPTIONS"));
+    http_reply_header(request, S("Access-Control-Allow-Origin"), state->cors_any ? S("*") : origin);
+    http_reply_header(request, S("Access-Control-Expose-Headers"), S("Date"));
+}
+
+static ApiPhase phase_of(const ApiContext *api)
+{
+    return api->phase ? api->phase(api->owner) : API_READY;
+}
+
+static void answer_not_ready(ApiCall *call, ApiPhase phase)
+{
+    http_reply_header(call->request, S("X-Prometheus-Stopping"),
+                      phase == API_STOPPING ? S("true") : S("false"));
+    api_text(call, 503, S("Service Unavailable"));
+}
+
+static void answer_no_route(ApiCall *call, unsigned allowed)
+{
+    if (!allowed) {
+        api_text(call, 404, S("404 page not found\n"));
+        return;
+    }
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "OPTIONS"};
+    Buf list = {0};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (allowed & 1u << i)
+            buf_printf(&list, "%s%s", list.len ? ", " : "", names[i]);
+    http_reply_header(call->request, S("Allow"), buf_str(&list));
+    buf_deinit(&list);
+    api_text(call, 405, S("Method Not Allowed\n"));
+}
+
+// Takes the route prefix off. False: the path is not below it.
+static bool strip_prefix(const ApiContext *api, Str path, Str *ret_path)
+{
+    if (!str_starts_with(path, api->route_prefix))
+        return false;
+    Str rest = str_skip(path, api->route_prefix.len);
+    if (rest.len && rest.ptr[0] != '/')
+        return false;
+    *ret_path = rest.len ? rest : S("/");
+    return true;
+}
+
+void api_handle(void *context, HttpRequest *request)
+{
+    ApiContext *api = context;
+    ApiCall call = {.api = api, .request = request, .arena = request->arena};
+    int64_t start_ns = clock_mono_ns(api->clock);
+    unsigned allowed = 0;
+    if (!strip_prefix(api, request->path, &call.path)) {
+        if (str_is(request->path, "/")) { // outside the prefix there is a sign post only
+            http_reply_header(request, S("Location"),
+                              arena_printf(call.arena, STR_FMT "/", STR_ARG(api->route_prefix)));
+            api_empty(&call, 302);
+        } else {
+            answer_no_route(&call, 0);
+        }
+        return;
+    }
+    call.route = find_route(&call, &allowed);
+    if (!call.route) {
+        answer_no_route(&call, allowed);
+        return;
+    }
+    if (call.route->flags & ROUTE_API)
+        add_cors(&call);
+    ApiPhase phase = call.route->flags & ROUTE_READY ? phase_of(api) : API_READY;
+    if (phase == API_READY)
+        call.route->handle(&call);
+    else
+        answer_not_ready(&call, phase);
+    count_call(&call, clock_mono_ns(api->clock) - start_ns);
+}
+
+// ---- life ----
+
+bool api_init(ApiContext *api, Error *err)
+{
+    Regex *cors = NULL;
+    bool cors_any = api->cors_origin.len == 0 || str_is(api->cors_origin, ".*");
+    if (!cors_any && !regex_new(api->cors_origin, &cors, err))
+        return error_context(err, "web.cors.origin");
+    api->state = X_NEW(ApiState);
+    api->state->cors = cors;
+    api->state->cors_any = cors_any;
+    if (api->registry)
+        metrics_init(api);
+    if (api->enable_remote_write)
+        api->state->remote_write = remote_write_new(&(RemoteWriteOptions){
+            .registry = api->registry,
+            .clock = api->clock,
+            .accept_v1 = api->accept_write_v1,
+            .accept_v2 = api->accept_write_v2,
+        });
+    api_page_init(api);
+    return true;
+}
+
+void api_deinit(ApiContext *api)
+{
+    if (!api->state)
+        return;
+    regex_free(api->state->cors);
+    free(api->state->route_metrics);
+    remote_write_free(api->state->remote_write);
+    api_page_free(api);
+    free(api->state);
+    api->state = NULL;
+}

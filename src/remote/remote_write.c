@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/number.h"
+#include "codec/compress.h"
+#include "remote/remote.h"
+#include "remote/remote_write_internal.h"
+
+enum {
+    COMPLAINTS_MAX = 10, // told in full; further ones are only counted
+    COMPLAINTS_BYTES_MAX = 16 * 1024,
+};
+
+RemoteWrite *remote_write_new(const RemoteWriteOptions *options)
+{
+    RemoteWrite *remote = X_NEW(RemoteWrite);
+    remote->options = *options;
+    remote->cache = remote_series_cache_new(REMOTE_WRITE_CACHED_SERIES);
+    Registry *registry = options->registry;
+    if (registry) {
+        remote->invalid_labels = counter_of(
+            registry_counter(
+                registry, "prometheus_api_remote_write_invalid_labels_samples_total",
+                "The total number of received remote write samples and histogram samples "
+                "which contains invalid labels.",
+                NULL),
+            NULL);
+        remote->samples =
+            counter_of(registry_counter(registry, "narthex_remote_write_received_samples_total",
+                                        "Samples and histograms taken by remote write.", NULL),
+                       NULL);
+        remote->requests_refused =
+            counter_of(registry_counter(registry, "narthex_remote_write_refused_requests_total",
+                                        "Remote write requests answered with an error.", NULL),
+                       NULL);
+    }
+    return remote;
+}
+
+void remote_write_free(RemoteWrite *remote)
+{
+    if (!remote)
+        return;
+    remote_series_cache_free(remote->cache);
+    free(remote);
+}
+
+// ---- faults ----
+
+void write_run_complain(WriteRun *run, const char *fmt, ...)
+{
+    if (run->complaint_count++ < COMPLAINTS_MAX) {
+        va_list args;
+        va_start(args, fmt);
+        if (run->complaints.len)
+            buf_add_char(&run->complaints, '\n');
+        buf_vprintf(&run->complaints, fmt, args);
+        va_end(args);
+    }
+    if (!run->keeps_good)
+        run->stopped = true;
+}
+
+static void fail_store(WriteRun *run, const Error *err)
+{
+    run->store_failed = true;
+    run->stopped = true;
+    run->store_err = *err;
+}
+
+static const char *status_text(AppendStatus status)
+{
+    switch (status) {
+    case APPEND_OUT_OF_ORDER:
+        return "out of order sample";
+    case APPEND_TOO_OLD:
+        return "too old sample";
+    case APPEND_OUT_OF_BOUNDS:
+        return "out of bounds";
+    case APPEND_DUPLICATE:
+        return "duplicate sample for timestamp";
+    case APPEND_OK:
+    case APPEND_GONE:
+    case APPEND_LIMIT:
+        break;
+    }
+    return "sample refused";
+}
+
+// ---- series ----
+
+// Labels of the origin, sorted and checked, in the scratch arena. False: *ret_why (in err) says what is wrong.
+static bool checked_labels(WriteRun *run, WriteOrigin origin, Labels *ret_labels, Error *err)
+{
+    Label *pairs = NULL;
+    size_t count = 0;
+    if (!run->labels_of(run, origin.labels, &pairs, &count, err) ||
+        !labels_sort(pairs, &count, err))
+        return false;
+    Labels labels = {pairs, count};
+    if (!name_is_utf8(labels_get(labels, LABEL_METRIC_NAME)))
+        return error_set(err, ERR_INVALID, "invalid metric name or labels: no valid metric name");
+    for (size_t i = 0; i < count; i++)
+        if (!name_is_utf8(pairs[i].name) || !str_is_utf8(pairs[i].value))
+            return error_set(err, ERR_INVALID, "invalid metric name or labels: not UTF-8");
+    *ret_labels = labels;
+    return true;
+}
+
+static SeriesRef resolve(WriteRun *run, WriteOrigin origin, bool *ret_created)
+{
+    Labels labels;
+    Error err = {0};
+    arena_reset(&run->scratch);
+    if (!checked_labels(run, origin, &labels, &err)) {
+        if (run->remote->invalid_labels)
+            counter_inc(run->remote->invalid_labels);
+        // Version 1.0 skips such a series without a word, as upstream does; too many labels is our own limit.
+        if (run->keeps_good || err.code == ERR_LIMIT)
+            write_run_complain(run, "%s", err.text);
+        return 0;
+    }
+    SeriesRef ref = run->appender->series(run->appender, labels, ret_created, &err);
+    if (!ref)
+        fail_store(run, &err);
+    else
+        remote_series_cache_put(run->remote->cache, origin.key, ref);
+    return ref;
+}
+
+SeriesRef write_run_series(WriteRun *run, WriteOrigin origin, bool *ret_created)
+{
+    *ret_created = false;
+    SeriesRef ref = remote_series_cache_get(run->remote->cache, origin.key);
+    return ref ? ref : resolve(run, origin, ret_created);
+}
+
+// ---- samples ----
+
+static void complain_about(WriteRun *run, const SinkSample *sample, WriteOrigin origin)
+{
+    Labels labels = LABELS_NONE;
+    Error ignored; // the complaint is about the sample
+    Buf text = {0};
+    arena_reset(&run->scratch);
+    (void)!checked_labels(run, origin, &labels, &ignored);
+    labels_print(&text, labels);
+    write_run_complain(run, "%s for series " STR_FMT " at %lld", status_text(sample->status),
+                       (int)MIN(text.len, 1000u), text.ptr ? text.ptr : "",
+                       (long long)sample->t_ms);
+    buf_deinit(&text);
+}
+
+// A series that the store has dropped since it was cached comes back under a new ref.
+static void revive(WriteRun *run, SinkSample *sample, WriteOrigin origin)
+{
+    bool created;
+    for (int tries = 0; tries < 3 && sample->status == APPEND_GONE && !run->stopped; tries++) {
+        sample->ref = resolve(run, origin, &created);
+        if (!sample->ref)
+            return;
+        run->appender->append(run->appender, sample, 1);
+    }
+}
+
+static void judge(WriteRun *run, SinkSample *sample, WriteOrigin origin)
+{
+    if (sample->status == APPEND_GONE)
+        revive(run, sample, origin);
+    if (sample->status == APPEND_OK) {
+        if (sample->histogram)
+            run->histograms_written++;
+        else
+            run->samples_written++;
+    } else if (sample->status == APPEND_LIMIT || sample->status == APPEND_GONE) {
+        Error err;
+        error_set(&err, ERR_LIMIT, "the store takes no more samples");
+        fail_store(run, &err);
+    } else {
+        complain_about(run, sample, origin);
+    }
+}
+
+static void flush_samples(WriteRun *run)
+{
+    size_t count = run->count;
+    run->count = 0;
+    if (count == 0 || run->stopped)
+        return;
+    size_t taken = run->appender->append(run->appender, run->samples, count);
+    if (LIKELY(taken == count)) {
+        uint64_t histograms = 0;
+        for (size_t i = 0; i < count; i++)
+            histograms += run->samples[i].histogram != NULL;
+        run->histograms_written += histograms;
+        run->samples_written += count - histograms;
+        return;
+    }
+    for (size_t i = 0; i < count && !run->stopped; i++)
+        judge(run, &run->samples[i], run->origins[i]);
+}
+
+void write_run_flush(WriteRun *run)
+{
+    flush_samples(run);
+    for (size_t i = 0; i < run->exemplar_count && !run->stopped; i++)
+        run->exemplars_written += run->appender->exemplar(run->appender, run->exemplars[i].ref,
+                                                          &run->exemplars[i].exemplar) == APPEND_OK;
+    run->exemplar_count = 0;
+}
+
+void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, int64_t t_ms, double value,
+                      const Histogram *histogram)
+{
+    if (!ref || run->stopped)
+        return;
+    Error err;
+    SinkSample sample = {.ref = ref, .t_ms = t_ms, .value = value, .histogram = histogram};
+    if (histogram && !is_stale_nan(histogram->sum) && !histogram_validate(histogram, &err)) {
+        write_run_complain(run, "invalid histogram: %s", err.text);
+        return;
+    }
+    if (t_ms > run->t_ms_max) {
+        sample.status = APPEND_OUT_OF_BOUNDS;
+        complain_about(run, &sample, origin);
+        return;
+    }
+    run->samples[run->count] = sample;
+    run->origins[run->count++] = origin;
+    if (run->count == WRITE_BATCH)
+        write_run_flush(run);
+}
+
+void write_run_exemplar(WriteRun *run, SeriesRef ref, const Exemplar *exemplar)
+{
+    if (!ref || run->stopped)
+        return;
+    run->exemplars[run->exemplar_count++] = (WriteExemplar){ref, *exemplar};
+    if (run->exemplar_count == WRITE_BATCH)
+        write_run_flush(run);
+}
+
+// ---- requests ----
+
+typedef enum WriteVersion { WRITE_NONE, WRITE_V1, WRITE_V2 } WriteVersion;
+
+static WriteVersion version_of(const RemoteWrite *remote, Str content_type,
+                               RemoteWriteAnswer *answer, Arena *arena)
+{
+    WriteVersion version = WRITE_V1;
+    Str media;
+    Str rest = content_type;
+    if (str_trim(content_type).len && str_split_next(&rest, ';', &media)) {
+        if (!str_equal_nocase(str_trim(media), S("application/x-protobuf"))) {
+            answer->text = arena_printf(
+                arena,
+                "expected application/x-protobuf as the first (media) part, got " STR_FMT
+                " content-type",
+                STR_ARG(content_type));
+            return WRITE_NONE;
+        }
+        Str param;
+        while (str_split_next(&rest, ';', &param)) {
+            Str value = param;
+            Str name;
+            if (!str_split_next(&value, '=', &name) || !str_is(str_trim(name), "proto"))
+                continue;
+            value = str_trim(value);
+            version = str_is(value, "prometheus.WriteRequest")          ? WRITE_V1
+                      : str_is(value, "io.prometheus.write.v2.Request") ? WRITE_V2
+                                                                        : WRITE_NONE;
+            if (version == WRITE_NONE) {
+                answer->text = arena_printf(arena, "unknown remote write protobuf message " STR_FMT,
+                                            STR_ARG(value));
+                return WRITE_NONE;
+            }
+        }
+    }
+    if (version == WRITE_V1 ? remote->options.accept_v1 : remote->options.accept_v2)
+        return version;
+    answer->text = arena_printf(arena, "%s protobuf message is not accepted by this server",
+                                version == WRITE_V1 ? "prometheus.WriteRequest"
+                                                    : "io.prometheus.write.v2.Request");
+    return WRITE_NONE;
+}
+
+static void finish(WriteRun *run, bool well_formed, RemoteWriteAnswer *answer)
+{
+    Error err = {0};
+    write_run_flush(run);
+    bool roll_back = !well_formed || run->stopped;
+    bool committed = false;
+    if (roll_back)
+        run->appender->rollback(run->appender);
+    else
+        committed = run->appender->commit(run->appender, &err);
+    if (!roll_back && !committed)
+        fail_store(run, &err);
+
+    if (committed) {
+        answer->samples = run->samples_written;
+        answer->histograms = run->histograms_written;
+        answer->exemplars = run->exemplars_written;
+    }
+    if (run->store_failed) {
+        answer->status = 500;
+        answer->text = arena_str(run->arena, str_from_c(run->store_err.text));
+    } else if (!well_formed) {
+        answer->status = 400;
+        answer->text = S("proto: the message is malformed");
+    } else if (run->complaint_count > 0) {
+        answer->status = 400;
+        if (run->complaint_count > COMPLAINTS_MAX)
+            buf_printf(&run->complaints, "\n%zu more", run->complaint_count - COMPLAINTS_MAX);
+        answer->text = arena_str(run->arena, buf_str(&run->complaints));
+    } else {
+        answer->status = 204;
+    }
+}
+
+static void write_message(RemoteWrite *remote, Sink *sink, WriteVersion version, Str message,
+                          Arena *arena, RemoteWriteAnswer *answer)
+{
+    WriteRun *run = ARENA_NEW(arena, WriteRun);
+    run->remote = remote;
+    run->arena = arena;
+    run->keeps_good = version == WRITE_V2;
+    run->t_ms_max = clock_now_ms(remote->options.clock) + REMOTE_WRITE_FUTURE_MS;
+    run->appender = sink->begin(sink);
+    buf_init(&run->complaints, COMPLAINTS_BYTES_MAX);
+    bool well_formed = version == WRITE_V2 ? remote_write_v2_decode(run, message)
+                                           : remote_write_v1_decode(run, message);
+    finish(run, well_formed, answer);
+    buf_deinit(&run->complaints);
+    buf_deinit(&run->key_buf);
+    arena_deinit(&run->scratch);
+}
+
+void remote_write_handle(RemoteWrite *remote, Sink *sink, const RemoteWriteRequest *request,
+                         Arena *arena, RemoteWriteAnswer *ret_answer)
+{
+    RemoteWriteAnswer answer = {.status = 415};
+    Error err = {0};
+    Buf message = {0};
+    Str encoding = str_trim(request->content_encoding);
+    WriteVersion version = version_of(remote, request->content_type, &answer, arena);
+    if (version == WRITE_NONE) {
+        // answered
+    } else if (encoding.len && !str_equal_nocase(encoding, S("snappy"))) {
+        answer.text = arena_printf(
+            arena,
+            STR_FMT
+            " encoding (compression) is not accepted by this server; only snappy is acceptable",
+            STR_ARG(encoding));
+    } else if (!snappy_decode(request->body, REMOTE_WRITE_BYTES_MAX, &message, &err)) {
+        answer.status = 400;
+        answer.text = arena_str(arena, str_from_c(err.text));
+    } else {
+        write_message(remote, sink, version, buf_str(&message), arena, &answer);
+    }
+    buf_deinit(&message);
+    if (remote->samples)
+        counter_add(remote->samples, (double)(answer.samples + answer.histograms));
+    if (remote->requests_refused && answer.status != 204)
+        counter_inc(remote->requests_refused);
+    if (version == WRITE_V1) // the sender counts by itself: upstream tells zeros
+        answer.samples = answer.histograms = answer.exemplars = 0;
+    *ret_answer = answer;
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// remote_write_internal.h: one request on its way into the Sink; shared by both versions. Private to the room.
+#pragma once
+
+#include "codec/protobuf.h"
+#include "remote/remote.h"
+#include "remote/remote_series_cache.h"
+
+enum { WRITE_BATCH = 1024 };
+
+struct RemoteWrite {
+    RemoteWriteOptions options;
+    RemoteSeriesCache *cache;
+    Counter *invalid_labels;
+    Counter *samples;
+    Counter *requests_refused;
+};
+
+typedef struct WriteRun WriteRun;
+
+// Where a sample's labels stand, should they be needed again.
+typedef struct WriteOrigin {
+    RemoteSeriesKey key;
+    Str labels;
+} WriteOrigin;
+
+typedef struct WriteExemplar {
+    SeriesRef ref;
+    Exemplar exemplar;
+} WriteExemplar;
+
+struct WriteRun {
+    RemoteWrite *remote;
+    Appender *appender;
+    Arena *arena;  // until the commit
+    Arena scratch; // of one series' labels
+    int64_t t_ms_max;
+    bool keeps_good; // 2.0
+    // Reads the labels of an origin as they came: unsorted, unchecked. False: err tells.
+    bool (*labels_of)(WriteRun *run, Str origin, Label **ret_pairs, size_t *ret_count, Error *err);
+
+    SinkSample samples[WRITE_BATCH];
+    WriteOrigin origins[WRITE_BATCH];
+    size_t count;
+    WriteExemplar exemplars[WRITE_BATCH];
+    size_t exemplar_count;
+
+    uint64_t samples_written, histograms_written, exemplars_written;
+    Buf complaints; // what was wrong with the client's data; not empty: 400
+    size_t complaint_count;
+    bool stopped; // nothing more is taken: a 1.0 request with a fault, or the store failed
+    bool store_failed;
+    Error store_err;
+
+    // 2.0
+    Str *symbols;
+    RemoteSeriesKey *symbol_keys;
+    size_t symbol_count;
+    Buf key_buf;
+};
+
+// The message was read; false: it is not what it should be.
+bool remote_write_v1_decode(WriteRun *run, Str message);
+bool remote_write_v2_decode(WriteRun *run, Str message);
+
+// Adds a complaint; a 1.0 request ends with it.
+void write_run_complain(WriteRun *run, const char *fmt, ...) PRINTF(2, 3);
+// The series' ref: from the cache, or by its labels. 0: there is none (a complaint was made, or the series is to be skipped).
+SeriesRef write_run_series(WriteRun *run, WriteOrigin origin, bool *ret_created);
+void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, int64_t t_ms, double value,
+                      const Histogram *histogram);
+void write_run_exemplar(WriteRun *run, SeriesRef ref, const Exemplar *exemplar);
+// Pours what has gathered into the sink.
+void write_run_flush(WriteRun *run);
+
+// A Histogram message of either version. False: malformed protobuf. A histogram that breaks a rule is told by *ret_err.
+bool remote_histogram_decode(Str message, Arena *arena, Histogram **ret_histogram,
+                             int64_t *ret_t_ms);

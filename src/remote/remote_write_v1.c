@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// prometheus.WriteRequest. Facts: prometheus.md section 7.1.
+#include "remote/remote_write_internal.h"
+
+// A Label message.
+static bool read_label(Str message, Label *ret_label)
+{
+    Label label = {0};
+    ProtoReader r = proto_reader(message);
+    while (proto_next(&r)) {
+        if (r.wire != PROTO_BYTES)
+            continue;
+        if (r.field == 1)
+            label.name = r.bytes;
+        else if (r.field == 2)
+            label.value = r.bytes;
+    }
+    *ret_label = label;
+    return !r.failed;
+}
+
+// All fields 1 of a message (a TimeSeries, or an Exemplar), as labels.
+static bool read_labels(WriteRun *run, Str message, Label **ret_pairs, size_t *ret_count,
+                        Error *err)
+{
+    Label *pairs = NULL;
+    size_t count = 0;
+    size_t cap = 0;
+    ProtoReader r = proto_reader(message);
+    while (proto_next(&r)) {
+        if (r.field != 1 || r.wire != PROTO_BYTES)
+            continue;
+        if (count == REMOTE_WRITE_LABELS_MAX)
+            return error_set(err, ERR_LIMIT, "more than %d labels in one series",
+                             REMOTE_WRITE_LABELS_MAX);
+        if (count == cap) {
+            size_t more = MAX(cap * 2, 16u);
+            pairs = arena_grow(&run->scratch, pairs, cap * sizeof *pairs, more * sizeof *pairs);
+            cap = more;
+        }
+        if (!read_label(r.bytes, &pairs[count]))
+            return error_set(err, ERR_INVALID, "malformed label");
+        count++;
+    }
+    *ret_pairs = pairs;
+    *ret_count = count;
+    return true;
+}
+
+static bool read_sample(Str message, double *ret_value, int64_t *ret_t_ms)
+{
+    ProtoReader r = proto_reader(message);
+    *ret_value = 0;
+    *ret_t_ms = 0;
+    while (proto_next(&r)) {
+        if (r.field == 1 && r.wire == PROTO_FIXED64)
+            *ret_value = proto_double(&r);
+        else if (r.field == 2 && r.wire == PROTO_VARINT)
+            *ret_t_ms = (int64_t)r.number;
+    }
+    return !r.failed;
+}
+
+static bool read_exemplar(WriteRun *run, SeriesRef ref, Str message)
+{
+    Exemplar exemplar = {.has_t = true};
+    Label *pairs;
+    size_t count;
+    Error err;
+    ProtoReader r = proto_reader(message);
+    while (proto_next(&r)) {
+        if (r.field == 2 && r.wire == PROTO_FIXED64)
+            exemplar.value = proto_double(&r);
+        else if (r.field == 3 && r.wire == PROTO_VARINT)
+            exemplar.t_ms = (int64_t)r.number;
+    }
+    if (r.failed)
+        return false;
+    // A bad exemplar does not spoil its series.
+    if (!read_labels(run, message, &pairs, &count, &err) || !labels_sort(pairs, &count, &err))
+        return true;
+    exemplar.labels = labels_copy(run->arena, (Labels){pairs, count});
+    write_run_exemplar(run, ref, &exemplar);
+    return true;
+}
+
+// The label fields of a series as they lie in the message, when nothing stands between them; else the
+// whole message stands for them (a longer key, but as good).
+static Str label_bytes(Str message)
+{
+    const char *start = NULL;
+    const char *end = NULL;
+    ProtoReader r = proto_reader(message);
+    const char *before = message.ptr;
+    while (proto_next(&r)) {
+        const char *at = (const char *)r.reader.at;
+        if (r.field == 1 && r.wire == PROTO_BYTES) {
+            if (end && end != before)
+                return message;
+            if (!start)
+                start = before;
+            end = at;
+        } else if (end) {
+            // Labels come first in what every sender writes: look no further than the first other field
+            // unless labels come again.
+            break;
+        }
+        before = at;
+    }
+    return start ? str_make(start, (size_t)(end - start)) : STR_NONE;
+}
+
+static bool has_later_labels(Str rest)
+{
+    ProtoReader r = proto_reader(rest);
+    while (proto_next(&r))
+        if (r.field == 1 && r.wire == PROTO_BYTES)
+            return true;
+    return false;
+}
+
+static bool read_series(WriteRun *run, Str message)
+{
+    Str labels = label_bytes(message);
+    Str rest =
+        labels.ptr ? str_skip(message, (size_t)(labels.ptr + labels.len - message.ptr)) : message;
+    if (labels.ptr && has_later_labels(rest)) {
+        labels = message;
+        rest = message;
+    }
+    WriteOrigin origin = {remote_series_key(run->remote->cache, labels), labels};
+    bool created;
+    SeriesRef ref = write_run_series(run, origin, &created);
+
+    ProtoReader r = proto_reader(rest);
+    while (proto_next(&r)) {
+        if (r.wire != PROTO_BYTES || r.field < 2 || r.field > 4)
+            continue;
+        int64_t t_ms;
+        double value;
+        Histogram *histogram;
+        bool ok = true;
+        if (r.field == 2) {
+            ok = read_sample(r.bytes, &value, &t_ms);
+            if (ok)
+                write_run_sample(run, ref, origin, t_ms, value, NULL);
+        } else if (r.field == 3) {
+            ok = read_exemplar(run, ref, r.bytes);
+        } else {
+            ok = remote_histogram_decode(r.bytes, run->arena, &histogram, &t_ms);
+            if (ok)
+                write_run_sample(run, ref, origin, t_ms, 0, histogram);
+        }
+        if (!ok)
+            return false;
+    }
+    return !r.failed;
+}
+
+bool remote_write_v1_decode(WriteRun *run, Str message)
+{
+    run->labels_of = read_labels;
+    ProtoReader r = proto_reader(message);
+    while (!run->stopped && proto_next(&r))
+        if (r.field == 1 && r.wire == PROTO_BYTES && !read_series(run, r.bytes))
+            return false;
+    return !r.failed;
+}
