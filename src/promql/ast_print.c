@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "promql/ast.h"
-
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/number.h"
 #include "base/timefmt.h"
+#include "promql/ast.h"
 #include "promql/functions.h"
 
 #define LINE_BYTES_MAX 100 // of the pretty form: what is longer is split
@@ -15,10 +14,11 @@ static void print_duration_expr(Buf *buf, const Expr *expr);
 const char *binary_op_text(BinaryOp op)
 {
     static const char *const texts[] = {
-        [OP_ADD] = "+",         [OP_SUB] = "-",  [OP_MUL] = "*",         [OP_DIV] = "/", [OP_MOD] = "%",  [OP_POW] = "^",
-        [OP_ATAN2] = "atan2",   [OP_EQ] = "==",  [OP_NE] = "!=",         [OP_LT] = "<",  [OP_LE] = "<=",  [OP_GT] = ">",
-        [OP_GE] = ">=",         [OP_TRIM_UPPER] = "</", [OP_TRIM_LOWER] = ">/", [OP_AND] = "and", [OP_OR] = "or",
-        [OP_UNLESS] = "unless",
+        [OP_ADD] = "+", [OP_SUB] = "-",         [OP_MUL] = "*",         [OP_DIV] = "/",
+        [OP_MOD] = "%", [OP_POW] = "^",         [OP_ATAN2] = "atan2",   [OP_EQ] = "==",
+        [OP_NE] = "!=", [OP_LT] = "<",          [OP_LE] = "<=",         [OP_GT] = ">",
+        [OP_GE] = ">=", [OP_TRIM_UPPER] = "</", [OP_TRIM_LOWER] = ">/", [OP_AND] = "and",
+        [OP_OR] = "or", [OP_UNLESS] = "unless",
     };
     return texts[op];
 }
@@ -26,11 +26,20 @@ const char *binary_op_text(BinaryOp op)
 const char *aggregate_op_text(AggregateOp op)
 {
     static const char *const texts[] = {
-        [AGG_SUM] = "sum",           [AGG_AVG] = "avg",       [AGG_COUNT] = "count",
-        [AGG_MIN] = "min",           [AGG_MAX] = "max",       [AGG_GROUP] = "group",
-        [AGG_STDDEV] = "stddev",     [AGG_STDVAR] = "stdvar", [AGG_TOPK] = "topk",
-        [AGG_BOTTOMK] = "bottomk",   [AGG_COUNT_VALUES] = "count_values", [AGG_QUANTILE] = "quantile",
-        [AGG_LIMITK] = "limitk",     [AGG_LIMIT_RATIO] = "limit_ratio",
+        [AGG_SUM] = "sum",
+        [AGG_AVG] = "avg",
+        [AGG_COUNT] = "count",
+        [AGG_MIN] = "min",
+        [AGG_MAX] = "max",
+        [AGG_GROUP] = "group",
+        [AGG_STDDEV] = "stddev",
+        [AGG_STDVAR] = "stdvar",
+        [AGG_TOPK] = "topk",
+        [AGG_BOTTOMK] = "bottomk",
+        [AGG_COUNT_VALUES] = "count_values",
+        [AGG_QUANTILE] = "quantile",
+        [AGG_LIMITK] = "limitk",
+        [AGG_LIMIT_RATIO] = "limit_ratio",
     };
     return texts[op];
 }
@@ -192,7 +201,9 @@ static void print_selector(Buf *buf, const Expr *expr)
 {
     buf_add_str(buf, expr->selector.metric_name);
     print_matchers(buf, expr);
-    const char *extension = expr->selector.anchored ? " anchored" : expr->selector.smoothed ? " smoothed" : "";
+    const char *extension = expr->selector.anchored   ? " anchored"
+                            : expr->selector.smoothed ? " smoothed"
+                                                      : "";
     if (expr->selector.has_range) {
         buf_add_char(buf, '[');
         print_range(buf, expr->selector.range_ms, expr->selector.range_expr);
@@ -213,7 +224,8 @@ static void print_subquery_suffix(Buf *buf, const Expr *expr)
     print_range(buf, expr->subquery.range_ms, expr->subquery.range_expr);
     buf_add_char(buf, ':');
     if (expr->subquery.step_ms != 0 || expr->subquery.step_expr)
-        print_range(buf, expr->subquery.step_ms, expr->subquery.step_ms != 0 ? NULL : expr->subquery.step_expr);
+        print_range(buf, expr->subquery.step_ms,
+                    expr->subquery.step_ms != 0 ? NULL : expr->subquery.step_expr);
     buf_add_char(buf, ']');
     print_at(buf, &expr->subquery.shift);
     print_offset(buf, &expr->subquery.shift);
@@ -226,7 +238,8 @@ static void print_aggregate_head(Buf *buf, const Expr *expr)
     if (!expr->aggregate.without && expr->aggregate.grouping_count == 0)
         return;
     buf_add_char(buf, ' ');
-    print_clause(buf, expr->aggregate.without ? "without" : "by", expr->aggregate.grouping, expr->aggregate.grouping_count);
+    print_clause(buf, expr->aggregate.without ? "without" : "by", expr->aggregate.grouping,
+                 expr->aggregate.grouping_count);
     buf_add_char(buf, ' ');
 }
 
@@ -260,10 +273,11 @@ static void print_operator(Buf *buf, const Expr *expr)
         return;
     bool grouped = expr->binary.card == CARD_MANY_TO_ONE || expr->binary.card == CARD_ONE_TO_MANY;
     if (expr->binary.label_count || expr->binary.on || grouped)
-        print_clause(buf, expr->binary.on ? " on" : " ignoring", expr->binary.labels, expr->binary.label_count);
+        print_clause(buf, expr->binary.on ? " on" : " ignoring", expr->binary.labels,
+                     expr->binary.label_count);
     if (grouped)
-        print_clause(buf, expr->binary.card == CARD_MANY_TO_ONE ? " group_left" : " group_right", expr->binary.include,
-                     expr->binary.include_count);
+        print_clause(buf, expr->binary.card == CARD_MANY_TO_ONE ? " group_left" : " group_right",
+                     expr->binary.include, expr->binary.include_count);
     print_fills(buf, expr);
 }
 
@@ -417,7 +431,8 @@ void expr_pretty(Buf *buf, const Expr *expr, int level)
         }
         return;
     }
-    bool splits = expr->kind == EXPR_CALL || expr->kind == EXPR_AGGREGATE || expr->kind == EXPR_BINARY || expr->kind == EXPR_PAREN;
+    bool splits = expr->kind == EXPR_CALL || expr->kind == EXPR_AGGREGATE ||
+                  expr->kind == EXPR_BINARY || expr->kind == EXPR_PAREN;
     if (!splits || fits_line(expr)) {
         print_indent(buf, level);
         expr_print(buf, expr);

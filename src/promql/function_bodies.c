@@ -10,39 +10,44 @@ QuotedText quoted_text(Str s)
     Buf buf;
     buf_init(&buf, 0);
     buf_add_go_quoted(&buf, s);
-    snprintf(quoted.text, sizeof quoted.text, "%.*s", (int)MIN(buf.len, sizeof quoted.text - 1), buf.ptr);
+    snprintf(quoted.text, sizeof quoted.text, "%.*s", (int)MIN(buf.len, sizeof quoted.text - 1),
+             buf.ptr);
     buf_deinit(&buf);
     return quoted;
 }
 
 void range_note(RangeNotes *notes, RangeNote note)
 {
-    static const struct {
-        bool is_warning, has_name;
-        const char *text;
-    } rows[] = {
-        [NOTE_MIXED] = {true, true, "encountered a mix of histograms and floats for metric name "},
-        [NOTE_NOT_COUNTER] = {true, true, "this native histogram metric is not a counter: "},
-        [NOTE_NOT_GAUGE] = {true, true, "this native histogram metric is not a gauge: "},
-        [NOTE_MIXED_SCHEMAS] = {true, true,
-                                "vector contains a mix of histograms with exponential and custom buckets schemas for metric name "},
-        [NOTE_IGNORED] = {false, true, "ignored histograms in a range containing both floats and histograms for metric name "},
-        [NOTE_NON_COUNTER_NAME] = {false, true,
-                                   "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "},
-        [NOTE_BOUNDS_SUB] = {false, false, "mismatched custom buckets were reconciled during subtraction"},
-        [NOTE_BOUNDS_ADD] = {false, false, "mismatched custom buckets were reconciled during addition"},
-        [NOTE_BOUNDS_AGGREGATION] = {false, false, "mismatched custom buckets were reconciled during aggregation"},
-        [NOTE_RESET_COLLISION] = {true, false, "conflicting counter resets during histogram aggregation"},
+    // Those that end in a space go on with the metric name.
+    static const char *const texts[] = {
+        [NOTE_MIXED] = "encountered a mix of histograms and floats for metric name ",
+        [NOTE_NOT_COUNTER] = "this native histogram metric is not a counter: ",
+        [NOTE_NOT_GAUGE] = "this native histogram metric is not a gauge: ",
+        [NOTE_MIXED_SCHEMAS] = "vector contains a mix of histograms with exponential and custom "
+                               "buckets schemas for metric name ",
+        [NOTE_IGNORED] = "ignored histograms in a range containing both floats and histograms for "
+                         "metric name ",
+        [NOTE_NON_COUNTER_NAME] = "metric might not be a counter, name does not end in "
+                                  "_total/_sum/_count/_bucket: ",
+        [NOTE_BOUNDS_SUB] = "mismatched custom buckets were reconciled during subtraction",
+        [NOTE_BOUNDS_ADD] = "mismatched custom buckets were reconciled during addition",
+        [NOTE_BOUNDS_AGGREGATION] = "mismatched custom buckets were reconciled during aggregation",
+        [NOTE_RESET_COLLISION] = "conflicting counter resets during histogram aggregation",
     };
+    static const uint32_t warnings = 1u << NOTE_MIXED | 1u << NOTE_NOT_COUNTER |
+                                     1u << NOTE_NOT_GAUGE | 1u << NOTE_MIXED_SCHEMAS |
+                                     1u << NOTE_RESET_COLLISION;
     uint32_t bit = 1u << note;
     if (notes->told & bit)
         return;
     notes->told |= bit;
+    const char *text = texts[note];
     QuotedText name = {""};
-    if (rows[note].has_name)
+    if (text[strlen(text) - 1] == ' ')
         name = quoted_text(labels_get(notes->labels, LABEL_METRIC_NAME));
     const Expr *at = notes->call->expr->call.args[0];
-    (rows[note].is_warning ? annotate_warning : annotate_info)(notes->call->context, at, "%s%s", rows[note].text, name.text);
+    (warnings & bit ? annotate_warning : annotate_info)(notes->call->context, at, "%s%s", text,
+                                                        name.text);
 }
 
 const Value *range_argument(const FunctionCall *call)
@@ -60,7 +65,8 @@ void float_view_init(FloatView *view, const RangeSeries *series)
     if (!samples->histograms)
         return;
     size_t count = samples->count;
-    char *heap = x_malloc(count * (sizeof(int64_t) + sizeof(double)) + (count + 1) * sizeof(uint32_t));
+    char *heap =
+        x_malloc(count * (sizeof(int64_t) + sizeof(double)) + (count + 1) * sizeof(uint32_t));
     int64_t *t_ms = (int64_t *)(void *)heap;
     double *value = (double *)(void *)(t_ms + count);
     uint32_t *before = (uint32_t *)(void *)(value + count);
@@ -83,7 +89,8 @@ void float_view_deinit(FloatView *view)
 
 Value vector_new(const FunctionCall *call, size_t count)
 {
-    return (Value){.type = TYPE_VECTOR, .series = ARENA_ARRAY(call->arena, VectorSeries, count), .count = 0};
+    return (Value){
+        .type = TYPE_VECTOR, .series = ARENA_ARRAY(call->arena, VectorSeries, count), .count = 0};
 }
 
 bool vector_finish(const FunctionCall *call, Value *vector, Value *ret_value, Error *err)

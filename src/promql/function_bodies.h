@@ -82,9 +82,11 @@ static inline void set_float(VectorSeries *out, size_t step, double value)
 // Room for `count` series, none yet.
 Value vector_new(const FunctionCall *call, size_t count);
 // Hands out the vector of a function that dropped names: without series that are empty now, equal ones merged.
-bool vector_finish(const FunctionCall *call, Value *vector, Value *ret_value, Error *err) MUST_CHECK;
+bool vector_finish(const FunctionCall *call, Value *vector, Value *ret_value,
+                   Error *err) MUST_CHECK;
 
-#define RANGE_FUNCTION(name) void name(const FunctionCall *call, Arena *arena, const RangeSeries *series, VectorSeries *out)
+#define RANGE_FUNCTION(name)                                                                       \
+    void name(const FunctionCall *call, Arena *arena, const RangeSeries *series, VectorSeries *out)
 #define GENERAL_FUNCTION(name) bool name(FunctionCall *call, Value *ret_value, Error *err)
 
 // functions_rate.c
@@ -94,10 +96,11 @@ RANGE_FUNCTION(range_delta);
 RANGE_FUNCTION(range_irate);
 RANGE_FUNCTION(range_idelta);
 // functions_rate_histogram.c: of the window [first, last], all histograms; NULL: nothing. Time in ms.
-Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSeries *series, uint32_t first, uint32_t last,
-                                 bool is_counter);
-Histogram *histogram_window_extended(RangeNotes *notes, Arena *arena, const RangeSeries *series, uint32_t first, uint32_t last,
-                                     int64_t start_ms, int64_t end_ms, bool smoothed, bool is_counter);
+Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSeries *series,
+                                 uint32_t first, uint32_t last, bool is_counter);
+Histogram *histogram_window_extended(RangeNotes *notes, Arena *arena, const RangeSeries *series,
+                                     uint32_t first, uint32_t last, int64_t start_ms,
+                                     int64_t end_ms, bool smoothed, bool is_counter);
 
 // functions_trend.c
 RANGE_FUNCTION(range_changes);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // histogram_*: quantiles, fractions and moments of classic and native histograms. Rules: prometheus.md section 4.9.
-#include "promql/function_bodies.h"
-
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/number.h"
 #include "base/timefmt.h"
+#include "promql/function_bodies.h"
 #include "promql/quantile.h"
 
 #define LABEL_BUCKET S("le")
@@ -15,7 +14,8 @@
 
 typedef double (*HistogramFunction)(const Histogram *h, Arena *scratch);
 
-static bool each_histogram(FunctionCall *call, HistogramFunction function, Value *ret_value, Error *err)
+static bool each_histogram(FunctionCall *call, HistogramFunction function, Value *ret_value,
+                           Error *err)
 {
     Value *vector = &call->args[0];
     Arena scratch = {0};
@@ -154,12 +154,14 @@ static Str shown_name(const HistogramSet *set, Labels labels)
 }
 
 // " for metric name "x"", or nothing.
-static void annotate_named(const HistogramSet *set, bool is_warning, const char *text, Labels labels)
+static void annotate_named(const HistogramSet *set, bool is_warning, const char *text,
+                           Labels labels)
 {
     Str name = shown_name(set, labels);
     QuotedText quoted = quoted_text(name);
     (is_warning ? annotate_warning : annotate_info)(set->call->context, set->at, "%s%s%s", text,
-                                                    name.len ? " for metric name " : "", name.len ? quoted.text : "");
+                                                    name.len ? " for metric name " : "",
+                                                    name.len ? quoted.text : "");
 }
 
 // Go's ParseFloat takes more forms than a sender of histograms uses; these are read.
@@ -189,8 +191,10 @@ static void annotate_bad_bucket(HistogramSet *set, const VectorSeries *series)
 {
     Str bound = labels_get(series->labels, LABEL_BUCKET), name = shown_name(set, series->labels);
     QuotedText quoted_bound = quoted_text(bound), quoted_name = quoted_text(name);
-    annotate_warning(set->call->context, set->at, "bucket label \"le\" is missing or has a malformed value of %s%s%s",
-                     quoted_bound.text, name.len ? " for metric name " : "", name.len ? quoted_name.text : "");
+    annotate_warning(set->call->context, set->at,
+                     "bucket label \"le\" is missing or has a malformed value of %s%s%s",
+                     quoted_bound.text, name.len ? " for metric name " : "",
+                     name.len ? quoted_name.text : "");
 }
 
 static void add_bucket_series(HistogramSet *set, uint32_t index)
@@ -201,11 +205,13 @@ static void add_bucket_series(HistogramSet *set, uint32_t index)
         annotate_bad_bucket(set, series);
         return;
     }
-    ClassicGroup *group = find_group(set, labels_drop(set->call->arena, series->labels, &LABEL_BUCKET, 1), true);
+    ClassicGroup *group =
+        find_group(set, labels_drop(set->call->arena, series->labels, &LABEL_BUCKET, 1), true);
     group->drop_name = series->drop_name;
     if (group->count == group->cap) {
         uint32_t cap = group->cap ? 2 * group->cap : 16;
-        group->buckets = arena_grow(set->call->arena, group->buckets, group->cap * sizeof(BucketSeries), cap * sizeof(BucketSeries));
+        group->buckets = arena_grow(set->call->arena, group->buckets,
+                                    group->cap * sizeof(BucketSeries), cap * sizeof(BucketSeries));
         group->cap = cap;
     }
     group->buckets[group->count++] = (BucketSeries){upper, index};
@@ -264,7 +270,8 @@ static size_t gather_buckets(HistogramSet *set, const ClassicGroup *group, size_
     for (uint32_t i = 0; i < group->count; i++) {
         const VectorSeries *series = &set->vector->series[group->buckets[i].series];
         if (series->kind[step] == POINT_FLOAT)
-            set->scratch_buckets[count++] = (ClassicBucket){group->buckets[i].upper, series->value[step]};
+            set->scratch_buckets[count++] =
+                (ClassicBucket){group->buckets[i].upper, series->value[step]};
     }
     return count;
 }
@@ -308,13 +315,15 @@ static void annotate_fixes(HistogramSet *set)
     buf_add_double_g(&text, set->fixes.bucket_min);
     buf_add_c(&text, " to ");
     buf_add_double_g(&text, set->fixes.bucket_max);
-    buf_printf(&text, ", with a max diff of %.2g, over %zu samples from ", set->fixes.diff_max, set->fix_count);
+    buf_printf(&text, ", with a max diff of %.2g, over %zu samples from ", set->fixes.diff_max,
+               set->fix_count);
     buf_add_rfc3339(&text, set->fix_first_ms / 1000 * 1000, 0);
     buf_add_c(&text, " to ");
     buf_add_rfc3339(&text, set->fix_last_ms / 1000 * 1000, 0);
     annotate_info(set->call->context, set->at,
                   "input to histogram_quantile needed to be fixed for monotonicity (see "
-                  "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)" STR_FMT,
+                  "https://prometheus.io/docs/prometheus/latest/querying/functions/"
+                  "#histogram_quantile)" STR_FMT,
                   STR_ARG(buf_str(&text)));
     buf_deinit(&text);
     set->fix_count = 0;
@@ -324,8 +333,10 @@ static void annotate_effect(const HistogramSet *set, NanEffect effect, Labels la
 {
     static const char *const texts[] = {
         [NAN_EFFECT_RESULT] = "input to histogram_quantile has NaN observations, result is NaN",
-        [NAN_EFFECT_SKEW] = "input to histogram_quantile has NaN observations, result is skewed higher",
-        [NAN_EFFECT_EXCLUDED] = "input to histogram_fraction has NaN observations, which are excluded from all fractions",
+        [NAN_EFFECT_SKEW] =
+            "input to histogram_quantile has NaN observations, result is skewed higher",
+        [NAN_EFFECT_EXCLUDED] = "input to histogram_fraction has NaN observations, which are "
+                                "excluded from all fractions",
     };
     if (effect != NAN_EFFECT_NONE)
         annotate_named(set, false, texts[effect], labels);
@@ -341,21 +352,26 @@ typedef struct HistogramQuestion {
     Str label, label_value;
 } HistogramQuestion;
 
-static double ask_native(HistogramSet *set, const HistogramQuestion *question, size_t step, const VectorSeries *series)
+static double ask_native(HistogramSet *set, const HistogramQuestion *question, size_t step,
+                         const VectorSeries *series)
 {
     NanEffect effect;
     const Histogram *h = series->histogram[step];
-    double answer = question->q ? histogram_quantile_of(question->q[step], h, &set->scratch, &effect)
-                                : histogram_fraction_of(question->lower[step], question->upper[step], h, &set->scratch, &effect);
+    double answer = question->q
+                        ? histogram_quantile_of(question->q[step], h, &set->scratch, &effect)
+                        : histogram_fraction_of(question->lower[step], question->upper[step], h,
+                                                &set->scratch, &effect);
     arena_reset(&set->scratch);
     annotate_effect(set, effect, series->labels);
     return answer;
 }
 
-static double ask_classic(HistogramSet *set, const HistogramQuestion *question, size_t step, const ClassicGroup *group, size_t count)
+static double ask_classic(HistogramSet *set, const HistogramQuestion *question, size_t step,
+                          const ClassicGroup *group, size_t count)
 {
     if (!question->q)
-        return bucket_fraction(question->lower[step], question->upper[step], set->scratch_buckets, count);
+        return bucket_fraction(question->lower[step], question->upper[step], set->scratch_buckets,
+                               count);
     MonotonicFix fix;
     double answer = bucket_quantile(question->q[step], set->scratch_buckets, count, &fix);
     if (fix.forced)
@@ -364,7 +380,8 @@ static double ask_classic(HistogramSet *set, const HistogramQuestion *question, 
 }
 
 // A result series with the labels of what was asked.
-static VectorSeries *new_answer(HistogramSet *set, const HistogramQuestion *question, Labels labels, bool drop_name, Value *result)
+static VectorSeries *new_answer(HistogramSet *set, const HistogramQuestion *question, Labels labels,
+                                bool drop_name, Value *result)
 {
     FunctionCall *call = set->call;
     VectorSeries *out = &result->series[result->count++];
@@ -400,7 +417,8 @@ static void answer_natives(HistogramSet *set, const HistogramQuestion *question,
             if (!group || !group_has_buckets(set, group, step)) {
                 set_float(out, step, ask_native(set, question, step, series));
             } else if (!told) {
-                annotate_named(set, true, "vector contains a mix of classic and native histograms", series->labels);
+                annotate_named(set, true, "vector contains a mix of classic and native histograms",
+                               series->labels);
                 told = true;
             }
         }
@@ -434,7 +452,8 @@ static void annotate_bad_quantiles(const FunctionCall *call, size_t arg)
             continue;
         char text[NUMBER_BYTES_MAX];
         text[number_format_g(q, text)] = '\0';
-        annotate_warning(call->context, call->expr->call.args[arg], "quantile value should be between 0 and 1, got %s", text);
+        annotate_warning(call->context, call->expr->call.args[arg],
+                         "quantile value should be between 0 and 1, got %s", text);
     }
 }
 
@@ -512,7 +531,10 @@ GENERAL_FUNCTION(function_histogram_quantiles)
         for (size_t step = 0; step < call->steps->count; step++) {
             if (!is_new_quantile(q, step))
                 continue;
-            HistogramQuestion question = {.q = q, .has_only = true, .only_q = q[step], .label = call->args[1].string,
+            HistogramQuestion question = {.q = q,
+                                          .has_only = true,
+                                          .only_q = q[step],
+                                          .label = call->args[1].string,
                                           .label_value = format_quantile(call->arena, q[step])};
             answer_natives(&set, &question, &result);
             answer_classics(&set, &question, &result);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Labels and order: what leaves values alone.
-#include "promql/function_bodies.h"
-
 #include <math.h>
 #include <stdlib.h>
+
+#include "promql/function_bodies.h"
 
 // A vector whose labels were set; only a metric name set anew stays when names are dropped later.
 static bool relabeled(FunctionCall *call, Value *ret_value, Error *err)
@@ -23,20 +23,25 @@ static void set_label(const FunctionCall *call, VectorSeries *series, Str name, 
 
 GENERAL_FUNCTION(function_label_replace)
 {
-    Str name = call->args[1].string, replacement = call->args[2].string, source = call->args[3].string;
+    Str name = call->args[1].string, replacement = call->args[2].string,
+        source = call->args[3].string;
     Str pattern = call->args[4].string;
     Regex *regex;
     Error fault = {0};
     if (!regex_new(pattern, &regex, &fault))
-        return error_set(err, ERR_LIMIT, "invalid regular expression in label_replace(): " STR_FMT, STR_ARG(pattern));
+        return error_set(err, ERR_LIMIT, "invalid regular expression in label_replace(): " STR_FMT,
+                         STR_ARG(pattern));
     if (!name_is_utf8(name)) {
         regex_free(regex);
-        return error_set(err, ERR_LIMIT, "invalid destination label name in label_replace(): " STR_FMT, STR_ARG(name));
+        return error_set(err, ERR_LIMIT,
+                         "invalid destination label name in label_replace(): " STR_FMT,
+                         STR_ARG(name));
     }
     for (size_t i = 0; i < call->args[0].count; i++) {
         VectorSeries *series = &call->args[0].series[i];
         Str value;
-        if (regex_expand(regex, labels_get(series->labels, source), replacement, call->arena, &value))
+        if (regex_expand(regex, labels_get(series->labels, source), replacement, call->arena,
+                         &value))
             set_label(call, series, name, value);
     }
     regex_free(regex);
@@ -48,9 +53,11 @@ GENERAL_FUNCTION(function_label_join)
     Str name = call->args[1].string, separator = call->args[2].string;
     for (size_t i = 3; i < call->count; i++)
         if (!name_is_utf8(call->args[i].string))
-            return error_set(err, ERR_LIMIT, "invalid source label name in label_join(): " STR_FMT, STR_ARG(call->args[i].string));
+            return error_set(err, ERR_LIMIT, "invalid source label name in label_join(): " STR_FMT,
+                             STR_ARG(call->args[i].string));
     if (!name_is_utf8(name))
-        return error_set(err, ERR_LIMIT, "invalid destination label name in label_join(): " STR_FMT, STR_ARG(name));
+        return error_set(err, ERR_LIMIT, "invalid destination label name in label_join(): " STR_FMT,
+                         STR_ARG(name));
     Buf joined;
     buf_init(&joined, 0);
     for (size_t s = 0; s < call->args[0].count; s++) {
@@ -99,7 +106,8 @@ int natural_compare(Str a, Str b)
     Str rest_a = a, rest_b = b;
     while (rest_a.len && rest_b.len) {
         Str x = take_run(&rest_a), y = take_run(&rest_b);
-        int order = is_digit(x.ptr[0]) && is_digit(y.ptr[0]) ? compare_digits(x, y) : str_compare(x, y);
+        int order =
+            is_digit(x.ptr[0]) && is_digit(y.ptr[0]) ? compare_digits(x, y) : str_compare(x, y);
         if (order)
             return order;
     }
@@ -118,7 +126,9 @@ static bool sort_matters(const FunctionCall *call)
 {
     if (call->steps->count == 1)
         return true;
-    annotate_warning(call->context, call->expr, "sort is ineffective for range queries since results are always ordered by labels");
+    annotate_warning(
+        call->context, call->expr,
+        "sort is ineffective for range queries since results are always ordered by labels");
     return false;
 }
 
@@ -143,7 +153,8 @@ static bool sort_by_value(FunctionCall *call, bool descending, Value *ret_value)
     }
     eval_remove_empty(vector, call->steps->count);
     if (sort_matters(call))
-        qsort_r(vector->series, vector->count, sizeof *vector->series, compare_series_values, &descending);
+        qsort_r(vector->series, vector->count, sizeof *vector->series, compare_series_values,
+                &descending);
     *ret_value = *vector;
     return true;
 }
@@ -179,7 +190,8 @@ static bool sort_by_labels(FunctionCall *call, bool descending, Value *ret_value
     SortOrder order = {call, descending};
     Value *vector = &call->args[0];
     if (sort_matters(call))
-        qsort_r(vector->series, vector->count, sizeof *vector->series, compare_series_labels, &order);
+        qsort_r(vector->series, vector->count, sizeof *vector->series, compare_series_labels,
+                &order);
     *ret_value = *vector;
     return true;
 }

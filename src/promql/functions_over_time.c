@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What looks at the floats of a window and leaves histograms out, with a note.
-#include "promql/function_bodies.h"
-
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/number.h"
+#include "promql/function_bodies.h"
 
 #define VALUES_ON_STACK 256
 #define OVERLAP_MIN 8 // windows that hold each sample so often are slid, not read anew
@@ -21,9 +20,15 @@ typedef struct WindowRun {
 
 typedef double (*WindowFunction)(WindowRun *run, size_t step, void *arg);
 
-static void window_run_init(WindowRun *run, const FunctionCall *call, const RangeSeries *series, VectorSeries *out)
+static void window_run_init(WindowRun *run, const FunctionCall *call, const RangeSeries *series,
+                            VectorSeries *out)
 {
-    *run = (WindowRun){.call = call, .notes = {.call = call, .labels = series->labels}, .series = series, .out = out};
+    *run = (WindowRun){
+        .call = call,
+        .notes = {.call = call, .labels = series->labels},
+        .series = series,
+        .out = out
+    };
     float_view_init(&run->view, series);
 }
 
@@ -40,7 +45,8 @@ static bool window_at(WindowRun *run, size_t step)
     return true;
 }
 
-static void each_window(const FunctionCall *call, const RangeSeries *series, VectorSeries *out, WindowFunction function, void *arg)
+static void each_window(const FunctionCall *call, const RangeSeries *series, VectorSeries *out,
+                        WindowFunction function, void *arg)
 {
     WindowRun run;
     window_run_init(&run, call, series, out);
@@ -51,7 +57,8 @@ static void each_window(const FunctionCall *call, const RangeSeries *series, Vec
 }
 
 // The largest window, and whether windows overlap so much that sliding pays.
-static bool windows_overlap(const FunctionCall *call, const RangeSeries *series, uint32_t *ret_largest)
+static bool windows_overlap(const FunctionCall *call, const RangeSeries *series,
+                            uint32_t *ret_largest)
 {
     uint64_t total = 0;
     uint32_t largest = 0;
@@ -126,12 +133,14 @@ static void slide_extremes(WindowRun *run, ExtremeKind kind, uint32_t largest)
         if (!window_at(run, step))
             continue;
         candidates_advance(&c, run, kind);
-        set_float(run->out, step, c.back != c.front ? run->view.value[c.ring[c.front & c.mask]] : NAN);
+        set_float(run->out, step,
+                  c.back != c.front ? run->view.value[c.ring[c.front & c.mask]] : NAN);
     }
     free(c.ring);
 }
 
-static void extreme_over_time(const FunctionCall *call, const RangeSeries *series, VectorSeries *out, ExtremeKind kind)
+static void extreme_over_time(const FunctionCall *call, const RangeSeries *series,
+                              VectorSeries *out, ExtremeKind kind)
 {
     WindowRun run;
     window_run_init(&run, call, series, out);
@@ -256,7 +265,8 @@ static double window_quantile(WindowRun *run, size_t step, void *arg)
     if (isnan(q) || q < 0 || q > 1) {
         char text[32];
         text[number_format_g(q, text)] = '\0';
-        annotate_warning(run->call->context, run->call->expr->call.args[0], "quantile value should be between 0 and 1, got %s", text);
+        annotate_warning(run->call->context, run->call->expr->call.args[0],
+                         "quantile value should be between 0 and 1, got %s", text);
     }
     return quantile_of(q, copy->values, window_copy(copy, run));
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What takes windows of floats or of histograms.
-#include "promql/function_bodies.h"
-
 #include <math.h>
 #include <stdlib.h>
+
+#include "promql/function_bodies.h"
 
 #define OVERLAP_MIN 8 // windows that hold each sample so often are slid, not read anew
 
@@ -30,7 +30,8 @@ RANGE_FUNCTION(range_present_over_time)
             set_float(out, step, 1);
 }
 
-static void pick_sample(const FunctionCall *call, Arena *arena, const RangeSeries *series, uint32_t at, VectorSeries *out, size_t step)
+static void pick_sample(const FunctionCall *call, Arena *arena, const RangeSeries *series,
+                        uint32_t at, VectorSeries *out, size_t step)
 {
     const Histogram *h = range_histogram(series, at);
     if (h)
@@ -183,8 +184,10 @@ static bool doubles_overflow(const double *v, uint32_t count)
 
 static bool histogram_overflows(const Histogram *h)
 {
-    return isinf(h->zero_count) || isinf(h->count) || isinf(h->sum) || doubles_overflow(h->positive_buckets, h->positive_count) ||
-           doubles_overflow(h->negative_buckets, h->negative_count) || doubles_overflow(h->custom_bounds, h->custom_count);
+    return isinf(h->zero_count) || isinf(h->count) || isinf(h->sum) ||
+           doubles_overflow(h->positive_buckets, h->positive_count) ||
+           doubles_overflow(h->negative_buckets, h->negative_count) ||
+           doubles_overflow(h->custom_bounds, h->custom_count);
 }
 
 // Adds h / divisor to sum * factor. False: buckets of both kinds.
@@ -276,7 +279,8 @@ static void sum_histograms(SumRun *run, size_t step, uint32_t first, uint32_t la
             range_note(&run->notes, NOTE_RESET_COLLISION);
         if (s.mismatch)
             range_note(&run->notes, NOTE_BOUNDS_AGGREGATION);
-        vector_series_set_histogram(run->arena, run->call->steps->count, run->out, step, histogram_copy(run->arena, result));
+        vector_series_set_histogram(run->arena, run->call->steps->count, run->out, step,
+                                    histogram_copy(run->arena, result));
     }
     arena_deinit(&s.arenas[0]);
     arena_deinit(&s.arenas[1]);
@@ -305,17 +309,25 @@ static void sum_step(SumRun *run, size_t step)
         range_note(&run->notes, NOTE_MIXED);
 }
 
-static void sum_run(const FunctionCall *call, Arena *arena, const RangeSeries *series, VectorSeries *out, bool average)
+static void sum_run(const FunctionCall *call, Arena *arena, const RangeSeries *series,
+                    VectorSeries *out, bool average)
 {
-    SumRun run = {.call = call, .notes = {.call = call, .labels = series->labels}, .series = series, .arena = arena, .out = out,
-                  .average = average};
+    SumRun run = {
+        .call = call,
+        .notes = {.call = call, .labels = series->labels},
+        .series = series,
+        .arena = arena,
+        .out = out,
+        .average = average
+    };
     uint64_t total = 0;
     uint32_t largest = 0;
     for (size_t i = 0; i < call->steps->count; i++) {
         total += series->last[i] - series->first[i];
         largest = MAX(largest, series->last[i] - series->first[i]);
     }
-    run.slides = !series->samples.histograms && total > (uint64_t)OVERLAP_MIN * series->samples.count;
+    run.slides =
+        !series->samples.histograms && total > (uint64_t)OVERLAP_MIN * series->samples.count;
     if (run.slides)
         run.front = x_malloc(largest * sizeof(KahanSum));
     for (size_t step = 0; step < call->steps->count; step++)

@@ -61,10 +61,12 @@ static double add_resets(const RateRun *run, double value)
 }
 
 // How much longer than the sampled time the increase is taken to have lasted: to both edges of the window if they are near.
-static double extrapolation_factor(const RateRun *run, int64_t start_ms, int64_t end_ms, double first_value, double increase)
+static double extrapolation_factor(const RateRun *run, int64_t start_ms, int64_t end_ms,
+                                   double first_value, double increase)
 {
     const int64_t *t_ms = run->series->samples.t_ms;
-    double to_start = seconds(t_ms[run->first] - start_ms), to_end = seconds(end_ms - t_ms[run->last - 1]);
+    double to_start = seconds(t_ms[run->first] - start_ms),
+           to_end = seconds(end_ms - t_ms[run->last - 1]);
     double sampled = seconds(t_ms[run->last - 1] - t_ms[run->first]);
     double average = sampled / (double)(run->last - run->first - 1);
     double threshold = average * 1.1;
@@ -88,13 +90,14 @@ static void rate_floats(RateRun *run, size_t step, int64_t start_ms, int64_t end
     double first = v[run->first], increase = v[run->last - 1] - first;
     if (run->is_counter)
         increase = add_resets(run, increase);
-    set_float(run->out, step, increase * extrapolation_factor(run, start_ms, end_ms, first, increase));
+    set_float(run->out, step,
+              increase * extrapolation_factor(run, start_ms, end_ms, first, increase));
 }
 
 static void rate_histograms(RateRun *run, size_t step, int64_t start_ms, int64_t end_ms)
 {
-    Histogram *increase =
-        histogram_window_rate(&run->notes, &run->scratch, run->series, run->first, run->last - 1, run->is_counter);
+    Histogram *increase = histogram_window_rate(&run->notes, &run->scratch, run->series, run->first,
+                                                run->last - 1, run->is_counter);
     if (!increase)
         return;
     double first = run->series->samples.histograms[run->first]->count;
@@ -107,7 +110,8 @@ static void rate_histograms(RateRun *run, size_t step, int64_t start_ms, int64_t
 // Anchored and smoothed: no extrapolation; the values at the edges are those of the neighbours, or interpolated ------------------------
 
 // The samples that may be looked at: the window, and beyond its edges as far as the lookback goes.
-static void extend_window(const RateRun *run, int64_t start_ms, int64_t end_ms, uint32_t *first, uint32_t *last)
+static void extend_window(const RateRun *run, int64_t start_ms, int64_t end_ms, uint32_t *first,
+                          uint32_t *last)
 {
     const SampleColumns *samples = &run->series->samples;
     int64_t lookback_ms = run->notes.call->context->lookback_ms;
@@ -123,10 +127,12 @@ static double interpolate(const SampleColumns *samples, uint32_t i, int64_t t_ms
     double y1 = samples->value[i], y2 = samples->value[i + 1];
     if (is_counter && y2 < y1)
         y1 = 0;
-    return y1 + (y2 - y1) * (double)(t_ms - samples->t_ms[i]) / (double)(samples->t_ms[i + 1] - samples->t_ms[i]);
+    return y1 + (y2 - y1) * (double)(t_ms - samples->t_ms[i]) /
+                    (double)(samples->t_ms[i + 1] - samples->t_ms[i]);
 }
 
-static double extended_resets(const SampleColumns *samples, int64_t first, int64_t last, double left, double right)
+static double extended_resets(const SampleColumns *samples, int64_t first, int64_t last,
+                              double left, double right)
 {
     double correction = 0, previous = left;
     for (int64_t i = first; i <= last; i++) {
@@ -137,12 +143,14 @@ static double extended_resets(const SampleColumns *samples, int64_t first, int64
     return right < previous ? correction + previous : correction;
 }
 
-static void extended_floats(RateRun *run, size_t step, int64_t start_ms, int64_t end_ms, uint32_t first, uint32_t last)
+static void extended_floats(RateRun *run, size_t step, int64_t start_ms, int64_t end_ms,
+                            uint32_t first, uint32_t last)
 {
     const SampleColumns *samples = &run->series->samples;
     bool smoothed = run->matrix->smoothed;
-    double left = smoothed && samples->t_ms[first] < start_ms ? interpolate(samples, first, start_ms, run->is_counter)
-                                                              : samples->value[first];
+    double left = smoothed && samples->t_ms[first] < start_ms
+                      ? interpolate(samples, first, start_ms, run->is_counter)
+                      : samples->value[first];
     double right = smoothed && last > first && samples->t_ms[last] > end_ms
                        ? interpolate(samples, last - 1, end_ms, run->is_counter)
                        : samples->value[last];
@@ -155,10 +163,12 @@ static void extended_floats(RateRun *run, size_t step, int64_t start_ms, int64_t
     set_float(run->out, step, run->per_second ? result / run->range_s : result);
 }
 
-static void extended_histograms(RateRun *run, size_t step, int64_t start_ms, int64_t end_ms, uint32_t first, uint32_t last)
+static void extended_histograms(RateRun *run, size_t step, int64_t start_ms, int64_t end_ms,
+                                uint32_t first, uint32_t last)
 {
-    Histogram *result = histogram_window_extended(&run->notes, &run->scratch, run->series, first, last, start_ms, end_ms,
-                                                  run->matrix->smoothed, run->is_counter);
+    Histogram *result =
+        histogram_window_extended(&run->notes, &run->scratch, run->series, first, last, start_ms,
+                                  end_ms, run->matrix->smoothed, run->is_counter);
     if (!result)
         return;
     if (run->per_second)
@@ -240,7 +250,8 @@ static void note_non_counter(RateRun *run)
             return;
         QuotedText shown_type = quoted_text(type), shown_name = quoted_text(name);
         annotate_info(run->notes.call->context, run->notes.call->expr->call.args[0],
-                      "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got %s: %s",
+                      "metric might not be a counter, __type__ label is not set to \"counter\" or "
+                      "\"histogram\", got %s: %s",
                       shown_type.text, shown_name.text);
         return;
     }
@@ -250,7 +261,8 @@ static void note_non_counter(RateRun *run)
     range_note(&run->notes, NOTE_NON_COUNTER_NAME);
 }
 
-static void rate_run(const FunctionCall *call, Arena *arena, const RangeSeries *series, VectorSeries *out, RateKind kind)
+static void rate_run(const FunctionCall *call, Arena *arena, const RangeSeries *series,
+                     VectorSeries *out, RateKind kind)
 {
     RateRun run = {
         .notes = {.call = call, .labels = series->labels},
@@ -286,10 +298,12 @@ RANGE_FUNCTION(range_delta)
 
 // irate and idelta: the last two samples ------------------------------------------------------------------------------------------
 
-static void instant_histograms(RangeNotes *notes, Arena *arena, const RangeSeries *series, uint32_t at, double interval_s,
-                               bool is_rate, VectorSeries *out, size_t step)
+static void instant_histograms(RangeNotes *notes, Arena *arena, const RangeSeries *series,
+                               uint32_t at, double interval_s, bool is_rate, VectorSeries *out,
+                               size_t step)
 {
-    const Histogram *previous = series->samples.histograms[at - 1], *last = series->samples.histograms[at];
+    const Histogram *previous = series->samples.histograms[at - 1],
+                    *last = series->samples.histograms[at];
     bool gauges = previous->hint == HINT_GAUGE && last->hint == HINT_GAUGE;
     if (is_rate && (previous->hint == HINT_GAUGE || last->hint == HINT_GAUGE))
         range_note(notes, NOTE_NOT_COUNTER);
@@ -314,7 +328,8 @@ static void instant_histograms(RangeNotes *notes, Arena *arena, const RangeSerie
     vector_series_set_histogram(arena, notes->call->steps->count, out, step, result);
 }
 
-static void instant_run(const FunctionCall *call, Arena *arena, const RangeSeries *series, VectorSeries *out, bool is_rate)
+static void instant_run(const FunctionCall *call, Arena *arena, const RangeSeries *series,
+                        VectorSeries *out, bool is_rate)
 {
     RangeNotes notes = {.call = call, .labels = series->labels};
     const SampleColumns *samples = &series->samples;
@@ -323,7 +338,8 @@ static void instant_run(const FunctionCall *call, Arena *arena, const RangeSerie
             continue;
         uint32_t at = series->last[step] - 1;
         double interval_s = seconds(samples->t_ms[at] - samples->t_ms[at - 1]);
-        bool is_histogram = range_histogram(series, at) != NULL, was_histogram = range_histogram(series, at - 1) != NULL;
+        bool is_histogram = range_histogram(series, at) != NULL,
+             was_histogram = range_histogram(series, at - 1) != NULL;
         if (interval_s == 0)
             continue;
         if (is_histogram != was_histogram) {

@@ -6,7 +6,8 @@ static bool is_custom(const Histogram *h)
     return h->schema == HISTOGRAM_SCHEMA_CUSTOM;
 }
 
-static bool sub_with_notes(RangeNotes *notes, Arena *arena, const Histogram *a, const Histogram *b, Histogram **ret)
+static bool sub_with_notes(RangeNotes *notes, Arena *arena, const Histogram *a, const Histogram *b,
+                           Histogram **ret)
 {
     bool mismatch = false;
     if (!histogram_sub(arena, a, b, ret, &mismatch)) {
@@ -18,7 +19,8 @@ static bool sub_with_notes(RangeNotes *notes, Arena *arena, const Histogram *a, 
     return true;
 }
 
-static bool add_with_notes(RangeNotes *notes, Arena *arena, const Histogram *a, const Histogram *b, Histogram **ret)
+static bool add_with_notes(RangeNotes *notes, Arena *arena, const Histogram *a, const Histogram *b,
+                           Histogram **ret)
 {
     bool mismatch = false;
     if (!histogram_add(arena, a, b, ret, &mismatch)) {
@@ -31,8 +33,8 @@ static bool add_with_notes(RangeNotes *notes, Arena *arena, const Histogram *a, 
 }
 
 // Hints and flavours of the samples between first and last; the lowest schema of a counter. False: they do not go together.
-static bool check_window(RangeNotes *notes, const Histogram *const *h, uint32_t first, uint32_t last, bool custom, bool is_counter,
-                         int32_t *schema)
+static bool check_window(RangeNotes *notes, const Histogram *const *h, uint32_t first,
+                         uint32_t last, bool custom, bool is_counter, int32_t *schema)
 {
     if (!is_counter)
         return true;
@@ -48,8 +50,8 @@ static bool check_window(RangeNotes *notes, const Histogram *const *h, uint32_t 
     return true;
 }
 
-Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSeries *series, uint32_t first, uint32_t last,
-                                 bool is_counter)
+Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSeries *series,
+                                 uint32_t first, uint32_t last, bool is_counter)
 {
     const Histogram *const *h = series->samples.histograms;
     const Histogram *previous = h[first], *newest = h[last];
@@ -59,8 +61,9 @@ Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSer
     // Behind a reset the first sample's buckets do not matter.
     if (is_counter && histogram_detect_reset(previous, h[first + 1])) {
         const Histogram *second = h[first + 1];
-        nothing = (Histogram){
-            .schema = second->schema, .custom_bounds = second->custom_bounds, .custom_count = second->custom_count};
+        nothing = (Histogram){.schema = second->schema,
+                              .custom_bounds = second->custom_bounds,
+                              .custom_count = second->custom_count};
         previous = &nothing;
     }
     bool custom = is_custom(previous);
@@ -79,7 +82,8 @@ Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSer
         return NULL;
     if (is_counter) {
         for (uint32_t i = first + 1; i <= last; i++) {
-            if (histogram_detect_reset(previous, h[i]) && !add_with_notes(notes, arena, result, previous, &result))
+            if (histogram_detect_reset(previous, h[i]) &&
+                !add_with_notes(notes, arena, result, previous, &result))
                 return NULL;
             previous = h[i];
         }
@@ -93,8 +97,8 @@ Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSer
 // Anchored and smoothed ----------------------------------------------------------------------------------------------------------
 
 // The histogram at t_ms between samples i and i + 1; across a reset the earlier one counts as empty.
-static bool interpolate(RangeNotes *notes, Arena *arena, const RangeSeries *series, uint32_t i, int64_t t_ms, bool is_counter,
-                        const Histogram **ret)
+static bool interpolate(RangeNotes *notes, Arena *arena, const RangeSeries *series, uint32_t i,
+                        int64_t t_ms, bool is_counter, const Histogram **ret)
 {
     const Histogram *h1 = series->samples.histograms[i], *h2 = series->samples.histograms[i + 1];
     int64_t t1 = series->samples.t_ms[i], t2 = series->samples.t_ms[i + 1];
@@ -121,7 +125,8 @@ static bool interpolate(RangeNotes *notes, Arena *arena, const RangeSeries *seri
     return true;
 }
 
-static bool window_is_uniform(RangeNotes *notes, const Histogram *const *h, uint32_t first, uint32_t last, bool is_counter)
+static bool window_is_uniform(RangeNotes *notes, const Histogram *const *h, uint32_t first,
+                              uint32_t last, bool is_counter)
 {
     for (uint32_t i = first; i <= last; i++) {
         if (is_custom(h[i]) != is_custom(h[first])) {
@@ -135,13 +140,16 @@ static bool window_is_uniform(RangeNotes *notes, const Histogram *const *h, uint
 }
 
 // Adds what was lost at resets between the edges to *result.
-static bool add_extended_resets(RangeNotes *notes, Arena *arena, const RangeSeries *series, uint32_t first, uint32_t last,
-                                const Histogram *left, const Histogram *right, int64_t start_ms, bool smoothed, Histogram **result)
+static bool add_extended_resets(RangeNotes *notes, Arena *arena, const RangeSeries *series,
+                                uint32_t first, uint32_t last, const Histogram *left,
+                                const Histogram *right, int64_t start_ms, bool smoothed,
+                                Histogram **result)
 {
     const Histogram *const *h = series->samples.histograms;
     uint32_t from = first + 1;
     const Histogram *previous = left;
-    if (smoothed && series->samples.t_ms[first] < start_ms && histogram_detect_reset(h[first], h[first + 1])) {
+    if (smoothed && series->samples.t_ms[first] < start_ms &&
+        histogram_detect_reset(h[first], h[first + 1])) {
         // That reset is in the left edge already.
         previous = h[first + 1];
         from++;
@@ -150,22 +158,26 @@ static bool add_extended_resets(RangeNotes *notes, Arena *arena, const RangeSeri
         return true;
     // The sample at `last` is the right edge, or made it.
     for (uint32_t i = from; i < last; i++) {
-        if (histogram_detect_reset(previous, h[i]) && !add_with_notes(notes, arena, *result, previous, result))
+        if (histogram_detect_reset(previous, h[i]) &&
+            !add_with_notes(notes, arena, *result, previous, result))
             return false;
         previous = h[i];
     }
-    return !histogram_detect_reset(previous, right) || add_with_notes(notes, arena, *result, previous, result);
+    return !histogram_detect_reset(previous, right) ||
+           add_with_notes(notes, arena, *result, previous, result);
 }
 
-Histogram *histogram_window_extended(RangeNotes *notes, Arena *arena, const RangeSeries *series, uint32_t first, uint32_t last,
-                                     int64_t start_ms, int64_t end_ms, bool smoothed, bool is_counter)
+Histogram *histogram_window_extended(RangeNotes *notes, Arena *arena, const RangeSeries *series,
+                                     uint32_t first, uint32_t last, int64_t start_ms,
+                                     int64_t end_ms, bool smoothed, bool is_counter)
 {
     const SampleColumns *samples = &series->samples;
     const Histogram *const *h = samples->histograms;
     if (!window_is_uniform(notes, h, first, last, is_counter))
         return NULL;
     const Histogram *left = h[first], *right = h[last];
-    if (smoothed && samples->t_ms[first] < start_ms && !interpolate(notes, arena, series, first, start_ms, is_counter, &left))
+    if (smoothed && samples->t_ms[first] < start_ms &&
+        !interpolate(notes, arena, series, first, start_ms, is_counter, &left))
         return NULL;
     if (smoothed && last > first && samples->t_ms[last] > end_ms &&
         !interpolate(notes, arena, series, last - 1, end_ms, is_counter, &right))
@@ -175,8 +187,8 @@ Histogram *histogram_window_extended(RangeNotes *notes, Arena *arena, const Rang
     Histogram *result;
     if (!sub_with_notes(notes, arena, right, left, &result))
         return NULL;
-    if (is_counter &&
-        !add_extended_resets(notes, arena, series, first, last, left, right, start_ms, smoothed, &result))
+    if (is_counter && !add_extended_resets(notes, arena, series, first, last, left, right, start_ms,
+                                           smoothed, &result))
         return NULL;
     return result;
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers and dates: what looks at each float by itself.
-#include "promql/function_bodies.h"
-
 #include <math.h>
 
 #include "base/number.h"
 #include "base/timefmt.h"
+#include "promql/function_bodies.h"
 
 double math_sgn(double v)
 {
@@ -49,7 +48,8 @@ static double go_min(double a, double b)
 
 static Value scalar_new(const FunctionCall *call)
 {
-    return (Value){.type = TYPE_SCALAR, .scalar = ARENA_ARRAY(call->arena, double, call->steps->count)};
+    return (Value){.type = TYPE_SCALAR,
+                   .scalar = ARENA_ARRAY(call->arena, double, call->steps->count)};
 }
 
 // The same number at every step.
@@ -90,7 +90,8 @@ GENERAL_FUNCTION(function_step)
 GENERAL_FUNCTION(function_range)
 {
     (void)err;
-    return constant(call, (double)(call->context->end_ms - call->context->start_ms) / 1000, ret_value);
+    return constant(call, (double)(call->context->end_ms - call->context->start_ms) / 1000,
+                    ret_value);
 }
 
 GENERAL_FUNCTION(function_time)

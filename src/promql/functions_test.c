@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Range functions against what their definition says, window by window: sliding must not show.
-#include "promql/function_bodies.h"
+#include <math.h>
+#include <stdlib.h>
 
 #include "base/number.h"
 #include "base/test.h"
-
-#include <math.h>
-#include <stdlib.h>
+#include "promql/function_bodies.h"
 
 enum { SAMPLES_MAX = 400, STEPS_MAX = 200 };
 
@@ -40,10 +39,18 @@ static void bed_init(Bed *bed, int64_t range_ms, int64_t step_ms, size_t steps)
     bed->context.lookback_ms = 300000;
     lock_init(&bed->context.lock, "test", 800);
     bed->steps = (Steps){10000, step_ms, steps};
-    bed->args[0] = (Value){.type = TYPE_MATRIX, .range_ms = range_ms, .window_end_ms = bed->window_end_ms};
-    bed->call = (FunctionCall){.context = &bed->context, .arena = &bed->arena, .steps = &bed->steps, .expr = &bed->expr,
-                               .args = bed->args, .count = 1};
-    bed->series = (RangeSeries){.labels = {&bed->name, 1}, .first = bed->first, .last = bed->last};
+    bed->args[0] =
+        (Value){.type = TYPE_MATRIX, .range_ms = range_ms, .window_end_ms = bed->window_end_ms};
+    bed->call = (FunctionCall){.context = &bed->context,
+                               .arena = &bed->arena,
+                               .steps = &bed->steps,
+                               .expr = &bed->expr,
+                               .args = bed->args,
+                               .count = 1};
+    bed->series = (RangeSeries){
+        .labels = {&bed->name, 1},
+          .first = bed->first, .last = bed->last
+    };
     bed->series.samples = (SampleColumns){bed->t_ms, bed->value, NULL, 0};
 }
 
@@ -75,7 +82,8 @@ static void bed_deinit(Bed *bed)
     free(bed);
 }
 
-typedef void (*RangeFunction)(const FunctionCall *call, Arena *arena, const RangeSeries *series, VectorSeries *out);
+typedef void (*RangeFunction)(const FunctionCall *call, Arena *arena, const RangeSeries *series,
+                              VectorSeries *out);
 
 static VectorSeries bed_run(Bed *bed, RangeFunction function)
 {
@@ -172,10 +180,14 @@ TEST(functions, windows_give_what_the_definition_says)
         RangeFunction function;
         Definition definition;
     } cases[] = {
-        {"sum_over_time", range_sum_over_time, sum_of},     {"avg_over_time", range_avg_over_time, average_of},
-        {"max_over_time", range_max_over_time, max_of_window}, {"min_over_time", range_min_over_time, min_of_window},
-        {"changes", range_changes, changes_of},             {"resets", range_resets, resets_of},
-        {"count_over_time", range_count_over_time, count_of}, {"last_over_time", range_last_over_time, last_of},
+        {"sum_over_time",   range_sum_over_time,   sum_of       },
+        {"avg_over_time",   range_avg_over_time,   average_of   },
+        {"max_over_time",   range_max_over_time,   max_of_window},
+        {"min_over_time",   range_min_over_time,   min_of_window},
+        {"changes",         range_changes,         changes_of   },
+        {"resets",          range_resets,          resets_of    },
+        {"count_over_time", range_count_over_time, count_of     },
+        {"last_over_time",  range_last_over_time,  last_of      },
     };
     srand(7);
     for (int round = 0; round < 60; round++) {
@@ -191,8 +203,7 @@ TEST(functions, windows_give_what_the_definition_says)
         }
         bed->series.samples.count = samples;
         bed_cut(bed);
-        EACH_CASE(c, cases)
-        {
+        EACH_CASE(c, cases) {
             VectorSeries out = bed_run(bed, c->function);
             for (size_t i = 0; i < bed->steps.count; i++) {
                 uint32_t count = bed->last[i] - bed->first[i];
@@ -207,7 +218,8 @@ TEST(functions, windows_give_what_the_definition_says)
 }
 
 // One window over samples each 10 s, beginning at 0 s, looked at from 50 s with a range of 50 s.
-static VectorSeries one_window(Bed **ret_bed, const double *values, size_t count, RangeFunction function)
+static VectorSeries one_window(Bed **ret_bed, const double *values, size_t count,
+                               RangeFunction function)
 {
     Bed *bed = X_NEW(Bed);
     bed_init(bed, 50000, 1, 1);
@@ -232,32 +244,33 @@ TEST(functions, single_windows)
         double want; // NAN with no_result: nothing
         bool no_result;
     } cases[] = {
-        // The left edge is exclusive: the sample at 0 s does not count.
-        {"increase reaches both edges", range_increase, {0, 10, 20, 30, 40, 50}, 6, 50},
-        {"rate is per second", range_rate, {0, 10, 20, 30, 40, 50}, 6, 1},
-        {"increase behind a reset", range_increase, {0, 10, 20, 5, 15, 25}, 6, 43.75},
-        {"increase not below zero", range_increase, {0, 1, 21, 41, 61, 81}, 6, 81},
-        {"delta falls", range_delta, {0, 50, 40, 30, 20, 10}, 6, -50},
-        {"one sample gives no rate", range_rate, {0, 1}, 2, 0, true},
-        {"irate of the last two", range_irate, {0, 10, 20, 30, 40, 55}, 6, 1.5},
-        {"irate behind a reset", range_irate, {0, 10, 20, 30, 40, 5}, 6, 0.5},
-        {"idelta", range_idelta, {0, 10, 20, 30, 40, 5}, 6, -35},
-        {"deriv", range_deriv, {0, 10, 20, 30, 40, 50}, 6, 1},
-        {"deriv of a constant", range_deriv, {7, 7, 7, 7, 7, 7}, 6, 0},
-        {"sum keeps what is small", range_sum_over_time, {0, 1e100, 1, -1e100, 1, 0}, 6, 2},
-        {"average does not overflow", range_avg_over_time, {0, 1.5e308, 1.5e308, 1.5e308, 1.5e308, 1.5e308}, 6, 1.5e308},
-        {"stddev", range_stddev_over_time, {0, 2, 4, 4, 4, 6}, 6, 1.2649110640673518},
-        {"median deviation", range_mad_over_time, {0, 1, 2, 3, 4, 100}, 6, 1},
-        {"time of the newest maximum", range_ts_of_max_over_time, {9, 1, 5, 5, 2, 1}, 6, 30},
-        {"time of the newest minimum", range_ts_of_min_over_time, {0, 1, 5, 5, 2, 1}, 6, 50},
-        {"time of the first", range_ts_of_first_over_time, {0, 1, 5, 5, 2, 1}, 6, 10},
-        {"time of the last", range_ts_of_last_over_time, {0, 1, 5}, 3, 20},
-        {"first", range_first_over_time, {0, 1, 5}, 3, 1},
-        {"present", range_present_over_time, {0, 1, 5}, 3, 1},
+  // The left edge is exclusive: the sample at 0 s does not count.
+        {"increase reaches both edges", range_increase, {0, 10, 20, 30, 40, 50},                6,                                    50                      },
+        {"rate is per second",          range_rate,     {0, 10, 20, 30, 40, 50},                6,                                    1                       },
+        {"increase behind a reset",     range_increase, {0, 10, 20, 5, 15, 25},                 6,                                    43.75                   },
+        {"increase not below zero",     range_increase, {0, 1, 21, 41, 61, 81},                 6,                                    81                      },
+        {"delta falls",                 range_delta,    {0, 50, 40, 30, 20, 10},                6,                                    -50                     },
+        {"one sample gives no rate",    range_rate,     {0, 1},                                 2,                                    0,                        true},
+        {"irate of the last two",                             range_irate,                     {0, 10, 20, 30, 40, 55},                    6,             1.5                },
+        {"irate behind a reset",                             range_irate,                      {0, 10, 20, 30, 40, 5},                     6,              0.5},
+        {"idelta",                             range_idelta,                                    {0, 10, 20, 30, 40, 5},                                  6,             -35  },
+        {"deriv",                             range_deriv,                                     {0, 10, 20, 30, 40, 50},                                    6,             1},
+        {"deriv of a constant",                             range_deriv,                       {7, 7, 7, 7, 7, 7},                      6,                  0                     },
+        {"sum keeps what is small",                             range_sum_over_time,                   {0, 1e100, 1, -1e100, 1, 0},          6, 2},
+        {"average does not overflow",
+         range_avg_over_time,                 {0, 1.5e308, 1.5e308, 1.5e308, 1.5e308, 1.5e308},
+         6,                                       1.5e308                                                                                                                                                    },
+        {"stddev",                             range_stddev_over_time,                                    {0, 2, 4, 4, 4, 6},                        6,       1.2649110640673518},
+        {"median deviation",                             range_mad_over_time,                          {0, 1, 2, 3, 4, 100},                 6,        1                                                                                                                                                            },
+        {"time of the newest maximum",                             range_ts_of_max_over_time,                {9, 1, 5, 5, 2, 1}, 6,    30},
+        {"time of the newest minimum",                             range_ts_of_min_over_time,                {0, 1, 5, 5, 2, 1}, 6,    50                                                                                                                                                            },
+        {"time of the first",                             range_ts_of_first_over_time,                         {0, 1, 5, 5, 2, 1},        6,  10},
+        {"time of the last",                             range_ts_of_last_over_time,                          {0, 1, 5},          3,            20                                                                                                                                                                    },
+        {"first",                             range_first_over_time,                                     {0, 1, 5},                          3,                 1},
+        {"present",                             range_present_over_time,                                   {0, 1, 5},                      3,               1                                                                                                                                                                      },
     };
 
-    EACH_CASE(c, cases)
-    {
+    EACH_CASE(c, cases) {
         Bed *bed;
         VectorSeries out = one_window(&bed, c->values, c->count, c->function);
         CHECK_EQ(out.kind[0], c->no_result ? POINT_NONE : POINT_FLOAT);
@@ -275,16 +288,18 @@ TEST(functions, tell_of_mixed_windows)
         bool has_result;
         const char *warning, *info;
     } cases[] = {
-        {"rate", range_rate, false, "encountered a mix of histograms and floats for metric name \"x_total\" (1:1)", NULL},
-        {"sum_over_time", range_sum_over_time, false, "encountered a mix of histograms and floats", NULL},
-        {"max_over_time", range_max_over_time, true, NULL, "ignored histograms in a range containing both"},
-        {"deriv", range_deriv, true, NULL, "ignored histograms in a range containing both"},
-        {"changes", range_changes, true, NULL, NULL},
-        {"count_over_time", range_count_over_time, true, NULL, NULL},
+        {"rate",            range_rate,            false,
+         "encountered a mix of histograms and floats for metric name \"x_total\" (1:1)",                NULL                                           },
+        {"sum_over_time",   range_sum_over_time,   false, "encountered a mix of histograms and floats",
+         NULL                                                                                                                                          },
+        {"max_over_time",   range_max_over_time,   true,  NULL,
+         "ignored histograms in a range containing both"                                                                                               },
+        {"deriv",           range_deriv,           true,  NULL,                                         "ignored histograms in a range containing both"},
+        {"changes",         range_changes,         true,  NULL,                                         NULL                                           },
+        {"count_over_time", range_count_over_time, true,  NULL,                                         NULL                                           },
     };
 
-    EACH_CASE(c, cases)
-    {
+    EACH_CASE(c, cases) {
         static const double values[] = {0, 1, 2, 3, 4, 5};
         static const Histogram empty = {.count = 0};
         const Histogram *histograms[6] = {[3] = &empty};
@@ -328,5 +343,6 @@ TEST(functions, equal_series_merge_if_they_never_meet)
     arena_deinit(&arena);
 }
 
-TEST_MAIN(functions, TEST_ROW(functions, windows_give_what_the_definition_says), TEST_ROW(functions, single_windows),
-          TEST_ROW(functions, tell_of_mixed_windows), TEST_ROW(functions, equal_series_merge_if_they_never_meet))
+TEST_MAIN(functions, TEST_ROW(functions, windows_give_what_the_definition_says),
+          TEST_ROW(functions, single_windows), TEST_ROW(functions, tell_of_mixed_windows),
+          TEST_ROW(functions, equal_series_merge_if_they_never_meet))

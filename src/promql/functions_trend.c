@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a series moves: changes, resets, regression, smoothing.
-#include "promql/function_bodies.h"
-
 #include <math.h>
+
+#include "promql/function_bodies.h"
 
 // changes and resets: pairs of neighbours that differ, counted along with the window ----------------------------------------------
 
@@ -10,7 +10,8 @@ typedef bool (*PairTest)(const RangeSeries *series, uint32_t i); // samples i - 
 
 static bool is_change(const RangeSeries *series, uint32_t i)
 {
-    const Histogram *previous = range_histogram(series, i - 1), *current = range_histogram(series, i);
+    const Histogram *previous = range_histogram(series, i - 1),
+                    *current = range_histogram(series, i);
     if (previous && current)
         return !histogram_equal(previous, current);
     if (previous || current)
@@ -21,30 +22,35 @@ static bool is_change(const RangeSeries *series, uint32_t i)
 
 static bool is_reset(const RangeSeries *series, uint32_t i)
 {
-    const Histogram *previous = range_histogram(series, i - 1), *current = range_histogram(series, i);
+    const Histogram *previous = range_histogram(series, i - 1),
+                    *current = range_histogram(series, i);
     if (previous && current)
         return histogram_detect_reset(previous, current);
     return previous || current || series->samples.value[i] < series->samples.value[i - 1];
 }
 
 // An anchored window begins with the newest sample at or before its start, if that is not too old.
-static uint32_t anchored_first(const FunctionCall *call, const Value *matrix, const RangeSeries *series, size_t step)
+static uint32_t anchored_first(const FunctionCall *call, const Value *matrix,
+                               const RangeSeries *series, size_t step)
 {
     uint32_t first = series->first[step];
     if (!matrix->anchored || first == 0)
         return first;
     int64_t start_ms = matrix->window_end_ms[step] - matrix->range_ms;
-    return series->samples.t_ms[first - 1] > start_ms - call->context->lookback_ms ? first - 1 : first;
+    return series->samples.t_ms[first - 1] > start_ms - call->context->lookback_ms ? first - 1
+                                                                                   : first;
 }
 
-static void count_pairs(const FunctionCall *call, const RangeSeries *series, VectorSeries *out, PairTest test)
+static void count_pairs(const FunctionCall *call, const RangeSeries *series, VectorSeries *out,
+                        PairTest test)
 {
     const Value *matrix = range_argument(call);
     uint32_t first = 0, last = 0, pairs = 0;
     for (size_t step = 0; step < call->steps->count; step++) {
         if (series->first[step] == series->last[step])
             continue;
-        uint32_t new_first = anchored_first(call, matrix, series, step), new_last = series->last[step];
+        uint32_t new_first = anchored_first(call, matrix, series, step),
+                 new_last = series->last[step];
         if (new_first >= last) {
             first = last = new_first;
             pairs = 0;
@@ -99,16 +105,18 @@ static Line fit_line(const FloatView *view, uint32_t first, uint32_t last, int64
     if (constant)
         return isinf(y_first) ? (Line){NAN, NAN} : (Line){0, y_first};
     double n = last - first, sx = kahan_value(&x_sum), sy = kahan_value(&y_sum);
-    double covariance = kahan_value(&xy_sum) - sx * sy / n, variance = kahan_value(&xx_sum) - sx * sx / n;
+    double covariance = kahan_value(&xy_sum) - sx * sy / n,
+           variance = kahan_value(&xx_sum) - sx * sx / n;
     double slope = covariance / variance;
     return (Line){slope, sy / n - slope * sx / n};
 }
 
 // The window's floats; false if there are too few for a line.
-static bool regression_window(RangeNotes *notes, const FloatView *view, const RangeSeries *series, size_t step, uint32_t *ret_first,
-                              uint32_t *ret_last)
+static bool regression_window(RangeNotes *notes, const FloatView *view, const RangeSeries *series,
+                              size_t step, uint32_t *ret_first, uint32_t *ret_last)
 {
-    uint32_t first = float_view_index(view, series->first[step]), last = float_view_index(view, series->last[step]);
+    uint32_t first = float_view_index(view, series->first[step]),
+             last = float_view_index(view, series->last[step]);
     uint32_t floats = last - first, all = series->last[step] - series->first[step];
     if (floats > 0 && floats < all)
         range_note(notes, NOTE_IGNORED);
@@ -166,10 +174,12 @@ static bool is_proper_factor(double factor, const char *name, Error *err)
 {
     if (!(factor <= 0 || factor >= 1))
         return true;
-    return error_set(err, ERR_LIMIT, "invalid %s factor. Expected: 0 < %cf < 1, got: %f", name, name[0], factor);
+    return error_set(err, ERR_LIMIT, "invalid %s factor. Expected: 0 < %cf < 1, got: %f", name,
+                     name[0], factor);
 }
 
-static bool smooth_series(FunctionCall *call, const RangeSeries *series, VectorSeries *out, Error *err)
+static bool smooth_series(FunctionCall *call, const RangeSeries *series, VectorSeries *out,
+                          Error *err)
 {
     RangeNotes notes = {.call = call, .labels = series->labels};
     FloatView view;

@@ -11,45 +11,45 @@ static const struct {
     TokenKind kind;
     int op;
 } keywords[] = {
-    {STR("and"), TOKEN_OPERATOR, OP_AND},
-    {STR("or"), TOKEN_OPERATOR, OP_OR},
-    {STR("unless"), TOKEN_OPERATOR, OP_UNLESS},
-    {STR("atan2"), TOKEN_OPERATOR, OP_ATAN2},
-    {STR("sum"), TOKEN_AGGREGATE, AGG_SUM},
-    {STR("avg"), TOKEN_AGGREGATE, AGG_AVG},
-    {STR("count"), TOKEN_AGGREGATE, AGG_COUNT},
-    {STR("min"), TOKEN_AGGREGATE, AGG_MIN},
-    {STR("max"), TOKEN_AGGREGATE, AGG_MAX},
-    {STR("group"), TOKEN_AGGREGATE, AGG_GROUP},
-    {STR("stddev"), TOKEN_AGGREGATE, AGG_STDDEV},
-    {STR("stdvar"), TOKEN_AGGREGATE, AGG_STDVAR},
-    {STR("topk"), TOKEN_AGGREGATE, AGG_TOPK},
-    {STR("bottomk"), TOKEN_AGGREGATE, AGG_BOTTOMK},
-    {STR("count_values"), TOKEN_AGGREGATE, AGG_COUNT_VALUES},
-    {STR("quantile"), TOKEN_AGGREGATE, AGG_QUANTILE},
-    {STR("limitk"), TOKEN_AGGREGATE, AGG_LIMITK},
-    {STR("limit_ratio"), TOKEN_AGGREGATE, AGG_LIMIT_RATIO},
-    {STR("offset"), TOKEN_OFFSET, 0},
-    {STR("smoothed"), TOKEN_SMOOTHED, 0},
-    {STR("anchored"), TOKEN_ANCHORED, 0},
-    {STR("by"), TOKEN_BY, 0},
-    {STR("without"), TOKEN_WITHOUT, 0},
-    {STR("on"), TOKEN_ON, 0},
-    {STR("ignoring"), TOKEN_IGNORING, 0},
-    {STR("group_left"), TOKEN_GROUP_LEFT, 0},
-    {STR("group_right"), TOKEN_GROUP_RIGHT, 0},
-    {STR("fill"), TOKEN_FILL, 0},
-    {STR("fill_left"), TOKEN_FILL_LEFT, 0},
-    {STR("fill_right"), TOKEN_FILL_RIGHT, 0},
-    {STR("bool"), TOKEN_BOOL, 0},
-    {STR("start"), TOKEN_START_WORD, 0},
-    {STR("end"), TOKEN_END_WORD, 0},
-    {STR("step"), TOKEN_STEP, 0},
-    {STR("range"), TOKEN_RANGE, 0},
-    {STR("max_of"), TOKEN_MAX_OF, 0},
-    {STR("min_of"), TOKEN_MIN_OF, 0},
-    {STR("inf"), TOKEN_NUMBER, 0},
-    {STR("nan"), TOKEN_NUMBER, 0},
+    {STR("and"),          TOKEN_OPERATOR,    OP_AND          },
+    {STR("or"),           TOKEN_OPERATOR,    OP_OR           },
+    {STR("unless"),       TOKEN_OPERATOR,    OP_UNLESS       },
+    {STR("atan2"),        TOKEN_OPERATOR,    OP_ATAN2        },
+    {STR("sum"),          TOKEN_AGGREGATE,   AGG_SUM         },
+    {STR("avg"),          TOKEN_AGGREGATE,   AGG_AVG         },
+    {STR("count"),        TOKEN_AGGREGATE,   AGG_COUNT       },
+    {STR("min"),          TOKEN_AGGREGATE,   AGG_MIN         },
+    {STR("max"),          TOKEN_AGGREGATE,   AGG_MAX         },
+    {STR("group"),        TOKEN_AGGREGATE,   AGG_GROUP       },
+    {STR("stddev"),       TOKEN_AGGREGATE,   AGG_STDDEV      },
+    {STR("stdvar"),       TOKEN_AGGREGATE,   AGG_STDVAR      },
+    {STR("topk"),         TOKEN_AGGREGATE,   AGG_TOPK        },
+    {STR("bottomk"),      TOKEN_AGGREGATE,   AGG_BOTTOMK     },
+    {STR("count_values"), TOKEN_AGGREGATE,   AGG_COUNT_VALUES},
+    {STR("quantile"),     TOKEN_AGGREGATE,   AGG_QUANTILE    },
+    {STR("limitk"),       TOKEN_AGGREGATE,   AGG_LIMITK      },
+    {STR("limit_ratio"),  TOKEN_AGGREGATE,   AGG_LIMIT_RATIO },
+    {STR("offset"),       TOKEN_OFFSET,      0               },
+    {STR("smoothed"),     TOKEN_SMOOTHED,    0               },
+    {STR("anchored"),     TOKEN_ANCHORED,    0               },
+    {STR("by"),           TOKEN_BY,          0               },
+    {STR("without"),      TOKEN_WITHOUT,     0               },
+    {STR("on"),           TOKEN_ON,          0               },
+    {STR("ignoring"),     TOKEN_IGNORING,    0               },
+    {STR("group_left"),   TOKEN_GROUP_LEFT,  0               },
+    {STR("group_right"),  TOKEN_GROUP_RIGHT, 0               },
+    {STR("fill"),         TOKEN_FILL,        0               },
+    {STR("fill_left"),    TOKEN_FILL_LEFT,   0               },
+    {STR("fill_right"),   TOKEN_FILL_RIGHT,  0               },
+    {STR("bool"),         TOKEN_BOOL,        0               },
+    {STR("start"),        TOKEN_START_WORD,  0               },
+    {STR("end"),          TOKEN_END_WORD,    0               },
+    {STR("step"),         TOKEN_STEP,        0               },
+    {STR("range"),        TOKEN_RANGE,       0               },
+    {STR("max_of"),       TOKEN_MAX_OF,      0               },
+    {STR("min_of"),       TOKEN_MIN_OF,      0               },
+    {STR("inf"),          TOKEN_NUMBER,      0               },
+    {STR("nan"),          TOKEN_NUMBER,      0               },
 };
 
 void lexer_init(Lexer *lexer, Str input)
@@ -122,7 +122,10 @@ static void lex_accept_run(Lexer *l, const char *set)
 
 static Token lex_emit_op(Lexer *l, TokenKind kind, int op)
 {
-    Token token = {.kind = kind, .op = op, .start = (uint32_t)l->start, .text = str_sub(l->input, l->start, l->pos - l->start)};
+    Token token = {.kind = kind,
+                   .op = op,
+                   .start = (uint32_t)l->start,
+                   .text = str_sub(l->input, l->start, l->pos - l->start)};
     l->start = l->pos;
     return token;
 }
@@ -146,12 +149,14 @@ static size_t rune_quote(uint32_t rune, char *out, size_t size)
     if (rune < 0x80)
         return (size_t)snprintf(out, size, "'%c'", (int)rune);
     if (rune < 0x800)
-        return (size_t)snprintf(out, size, "'%c%c'", 0xC0 | (int)(rune >> 6), 0x80 | (int)(rune & 63));
-    if (rune < 0x10000)
-        return (size_t)snprintf(out, size, "'%c%c%c'", 0xE0 | (int)(rune >> 12), 0x80 | (int)(rune >> 6 & 63),
+        return (size_t)snprintf(out, size, "'%c%c'", 0xC0 | (int)(rune >> 6),
                                 0x80 | (int)(rune & 63));
-    return (size_t)snprintf(out, size, "'%c%c%c%c'", 0xF0 | (int)(rune >> 18), 0x80 | (int)(rune >> 12 & 63),
-                            0x80 | (int)(rune >> 6 & 63), 0x80 | (int)(rune & 63));
+    if (rune < 0x10000)
+        return (size_t)snprintf(out, size, "'%c%c%c'", 0xE0 | (int)(rune >> 12),
+                                0x80 | (int)(rune >> 6 & 63), 0x80 | (int)(rune & 63));
+    return (size_t)snprintf(out, size, "'%c%c%c%c'", 0xF0 | (int)(rune >> 18),
+                            0x80 | (int)(rune >> 12 & 63), 0x80 | (int)(rune >> 6 & 63),
+                            0x80 | (int)(rune & 63));
 }
 
 static Token lex_error_token(Lexer *l)
@@ -217,7 +222,11 @@ static bool lex_escape(Lexer *l, uint32_t quote, Token *ret_error)
         char letter;
         int digits, base;
         uint32_t max;
-    } numeric[] = {{'x', 2, 16, 255}, {'u', 4, 16, 0x10FFFF}, {'U', 8, 16, 0x10FFFF}};
+    } numeric[] = {
+        {'x', 2, 16, 255     },
+        {'u', 4, 16, 0x10FFFF},
+        {'U', 8, 16, 0x10FFFF}
+    };
 
     uint32_t c = lex_take(l);
     if (c < 0x80 && c && (strchr("abfnrtv\\", (int)c) || c == quote))
@@ -247,7 +256,8 @@ static bool lex_escape(Lexer *l, uint32_t quote, Token *ret_error)
         int d = hex_digit(c);
         if (d >= base) {
             *ret_error = c == RUNE_END ? lex_error(l, "escape sequence not terminated")
-                                       : lex_error_code_point(l, "illegal character ", c, " in escape sequence");
+                                       : lex_error_code_point(l, "illegal character ", c,
+                                                              " in escape sequence");
             return false;
         }
         value = value * (uint64_t)base + (uint64_t)d;
@@ -373,11 +383,13 @@ static Token lex_word(Lexer *l)
             continue;
         TokenKind kind = keywords[i].kind;
         // These three may be metric names, too.
-        if ((kind == TOKEN_FILL || kind == TOKEN_FILL_LEFT || kind == TOKEN_FILL_RIGHT) && !lex_paren_follows(l))
+        if ((kind == TOKEN_FILL || kind == TOKEN_FILL_LEFT || kind == TOKEN_FILL_RIGHT) &&
+            !lex_paren_follows(l))
             return lex_emit(l, TOKEN_IDENTIFIER);
         return lex_emit_op(l, kind, keywords[i].op);
     }
-    return lex_emit(l, str_find_char(word, ':') == STR_NOT_FOUND ? TOKEN_IDENTIFIER : TOKEN_METRIC_IDENTIFIER);
+    return lex_emit(l, str_find_char(word, ':') == STR_NOT_FOUND ? TOKEN_IDENTIFIER
+                                                                 : TOKEN_METRIC_IDENTIFIER);
 }
 
 // A word inside brackets, its first letter taken. False if it is none of the four.
@@ -388,7 +400,8 @@ static bool lex_duration_word(Lexer *l, Token *ret_token)
     Str word = str_sub(l->input, l->start, l->pos - l->start);
     for (size_t i = 0; i < COUNT_OF(keywords); i++) {
         TokenKind kind = keywords[i].kind;
-        if ((kind == TOKEN_STEP || kind == TOKEN_RANGE || kind == TOKEN_MAX_OF || kind == TOKEN_MIN_OF) &&
+        if ((kind == TOKEN_STEP || kind == TOKEN_RANGE || kind == TOKEN_MAX_OF ||
+             kind == TOKEN_MIN_OF) &&
             str_equal_nocase(keywords[i].word, word)) {
             *ret_token = lex_emit(l, kind);
             return true;
@@ -618,7 +631,8 @@ static void lex_skip_blank(Lexer *l)
         char c = l->input.ptr[l->pos];
         // Directly behind '[' a comment is not known.
         if (c == '#' && !l->in_duration) {
-            while (l->pos < l->input.len && l->input.ptr[l->pos] != '\n' && l->input.ptr[l->pos] != '\r')
+            while (l->pos < l->input.len && l->input.ptr[l->pos] != '\n' &&
+                   l->input.ptr[l->pos] != '\r')
                 l->pos++;
             l->pos--;
         } else if (!is_space((uint8_t)c)) {
@@ -636,158 +650,4 @@ Token lexer_next(Lexer *lexer)
     if (lexer->brace_open)
         return lex_inside_braces(lexer);
     return lex_statement(lexer);
-}
-
-// Go's %.10q...: the first ten runes.
-static void quote_short(Buf *buf, Str text)
-{
-    if (text.len <= 10) {
-        buf_add_go_quoted(buf, text);
-        return;
-    }
-    size_t at = 0;
-    uint32_t rune;
-    for (int i = 0; i < 10 && at < text.len; i++)
-        at += str_rune(str_skip(text, at), &rune);
-    buf_add_go_quoted(buf, str_sub(text, 0, at));
-    buf_add_c(buf, "...");
-}
-
-static void describe_word(Buf *buf, const char *kind, Str text)
-{
-    buf_add_c(buf, kind);
-    buf_add_go_quoted(buf, text);
-}
-
-void token_describe(Buf *buf, const Token *token)
-{
-    Str text = token->text;
-    switch (token->kind) {
-    case TOKEN_END:
-        buf_add_c(buf, "end of input");
-        return;
-    case TOKEN_IDENTIFIER:
-        describe_word(buf, "identifier ", text);
-        return;
-    case TOKEN_METRIC_IDENTIFIER:
-        describe_word(buf, "metric identifier ", text);
-        return;
-    case TOKEN_NUMBER:
-        buf_add_c(buf, "number ");
-        break;
-    case TOKEN_DURATION:
-        buf_add_c(buf, "duration ");
-        break;
-    case TOKEN_STRING:
-        buf_add_c(buf, "string ");
-        break;
-    case TOKEN_OPERATOR:
-    case TOKEN_EQUAL_REGEX:
-    case TOKEN_NOT_REGEX:
-    case TOKEN_AT:
-        buf_add_c(buf, "<op:");
-        buf_add_str(buf, text);
-        buf_add_char(buf, '>');
-        return;
-    case TOKEN_AGGREGATE:
-        buf_add_c(buf, "<aggr:");
-        buf_add_str(buf, text);
-        buf_add_char(buf, '>');
-        return;
-    case TOKEN_BOOL ... TOKEN_ANCHORED:
-        buf_add_char(buf, '<');
-        buf_add_str(buf, text);
-        buf_add_char(buf, '>');
-        return;
-    default:
-        break;
-    }
-    quote_short(buf, text);
-}
-
-static size_t utf8_encode(uint32_t r, char *out)
-{
-    if (r < 0x80) {
-        out[0] = (char)r;
-        return 1;
-    }
-    if (r < 0x800) {
-        out[0] = (char)(0xC0 | r >> 6);
-        out[1] = (char)(0x80 | (r & 63));
-        return 2;
-    }
-    if (r < 0x10000) {
-        out[0] = (char)(0xE0 | r >> 12);
-        out[1] = (char)(0x80 | (r >> 6 & 63));
-        out[2] = (char)(0x80 | (r & 63));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | r >> 18);
-    out[1] = (char)(0x80 | (r >> 12 & 63));
-    out[2] = (char)(0x80 | (r >> 6 & 63));
-    out[3] = (char)(0x80 | (r & 63));
-    return 4;
-}
-
-// One escape at s[*at], behind the backslash. Writes what it means; false if it is none.
-static bool unescape(Str s, size_t *at, char quote, char **out)
-{
-    static const char letters[] = "abfnrtv\\", values[] = "\a\b\f\n\r\t\v\\";
-    if (*at >= s.len)
-        return false;
-    char c = s.ptr[(*at)++];
-    const char *letter = c ? strchr(letters, c) : NULL;
-    if (letter || c == quote) {
-        *(*out)++ = letter ? values[letter - letters] : quote;
-        return true;
-    }
-    int base = 16, digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
-    if (c >= '0' && c <= '7') {
-        base = 8, digits = 3;
-        (*at)--;
-    }
-    if (!digits || s.len - *at < (size_t)digits)
-        return false;
-    uint32_t value = 0;
-    for (int i = 0; i < digits; i++) {
-        int d = hex_digit((uint8_t)s.ptr[(*at)++]);
-        if (d >= base)
-            return false;
-        value = value * (uint32_t)base + (uint32_t)d;
-    }
-    if (c == 'u' || c == 'U') {
-        if (value > 0x10FFFF)
-            return false;
-        *out += utf8_encode(value, *out);
-    } else {
-        if (value > 255)
-            return false;
-        *(*out)++ = (char)value;
-    }
-    return true;
-}
-
-bool string_unquote(Str literal, Arena *arena, Str *ret_string)
-{
-    if (literal.len < 2)
-        return false;
-    char quote = literal.ptr[0];
-    Str body = str_sub(literal, 1, literal.len - 2);
-    if (quote == '`' || str_find_char(body, '\\') == STR_NOT_FOUND) {
-        *ret_string = body;
-        return true;
-    }
-    // Every escape is at least as long as what it means.
-    char *text = arena_alloc(arena, body.len), *out = text;
-    for (size_t at = 0; at < body.len;) {
-        if (body.ptr[at] != '\\') {
-            *out++ = body.ptr[at++];
-            continue;
-        }
-        at++;
-        if (!unescape(body, &at, quote, &out))
-            return false;
-    }
-    *ret_string = str_make(text, (size_t)(out - text));
-    return true;
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "promql/parse_internal.h"
-
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include "promql/functions.h"
+#include "promql/parse_internal.h"
 
 static const ParseContext in_nothing = {"", ""};
 static const ParseContext in_aggregation = {"aggregation", ""};
@@ -115,8 +114,10 @@ typedef struct StrArray {
 static bool token_is_label(const Token *token)
 {
     if (token->kind == TOKEN_OPERATOR)
-        return token->op == OP_AND || token->op == OP_OR || token->op == OP_UNLESS || token->op == OP_ATAN2;
-    return token->kind == TOKEN_IDENTIFIER || token->kind == TOKEN_METRIC_IDENTIFIER || token->kind == TOKEN_AGGREGATE ||
+        return token->op == OP_AND || token->op == OP_OR || token->op == OP_UNLESS ||
+               token->op == OP_ATAN2;
+    return token->kind == TOKEN_IDENTIFIER || token->kind == TOKEN_METRIC_IDENTIFIER ||
+           token->kind == TOKEN_AGGREGATE ||
            (token->kind >= TOKEN_BOOL && token->kind != TOKEN_WITHOUT);
 }
 
@@ -134,7 +135,8 @@ static bool parse_grouping_label(Parser *p, StrArray *labels)
     parse_advance(p);
     if (labels->count == labels->cap) {
         size_t cap = labels->cap ? 2 * labels->cap : 4;
-        labels->items = arena_grow(p->arena, labels->items, labels->cap * sizeof(Str), cap * sizeof(Str));
+        labels->items =
+            arena_grow(p->arena, labels->items, labels->cap * sizeof(Str), cap * sizeof(Str));
         labels->cap = cap;
     }
     labels->items[labels->count++] = name;
@@ -173,7 +175,8 @@ static bool token_begins_expr(const Token *token)
 {
     switch (token->kind) {
     case TOKEN_OPERATOR:
-        return token_is_sign(token) || token->op == OP_AND || token->op == OP_OR || token->op == OP_UNLESS;
+        return token_is_sign(token) || token->op == OP_AND || token->op == OP_OR ||
+               token->op == OP_UNLESS;
     case TOKEN_END:
     case TOKEN_ERROR:
     case TOKEN_RIGHT_PAREN:
@@ -210,7 +213,8 @@ static bool parse_arguments(Parser *p, ExprArray *args)
             return false;
         if (args->count == args->cap) {
             size_t cap = args->cap ? 2 * args->cap : 4;
-            args->items = arena_grow(p->arena, args->items, args->cap * sizeof(Expr *), cap * sizeof(Expr *));
+            args->items =
+                arena_grow(p->arena, args->items, args->cap * sizeof(Expr *), cap * sizeof(Expr *));
             args->cap = cap;
         }
         args->items[args->count++] = arg;
@@ -263,14 +267,17 @@ static bool aggregate_set_arguments(Parser *p, Expr *expr, const ExprArray *args
     if (aggregate_op_has_param(op)) {
         if ((op == AGG_LIMITK || op == AGG_LIMIT_RATIO) && !p->features->experimental_functions)
             return PARSE_FAIL(p, expr->start,
-                              "%s() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+                              "%s() is experimental and must be enabled with "
+                              "--enable-feature=promql-experimental-functions",
                               aggregate_op_text(op));
         want = 2;
         expr->aggregate.param = args->items[0];
     }
     if (args->count != want)
-        return PARSE_FAIL(p, expr->start, "wrong number of arguments for aggregate expression provided, expected %zu, got %zu", want,
-                          args->count);
+        return PARSE_FAIL(
+            p, expr->start,
+            "wrong number of arguments for aggregate expression provided, expected %zu, got %zu",
+            want, args->count);
     expr->aggregate.expr = args->items[want - 1];
     return true;
 }
@@ -288,7 +295,8 @@ static bool parse_aggregate(Parser *p, const Token *word, Expr **ret_expr)
     ExprArray args = {0};
     if (!parse_arguments(p, &args))
         return false;
-    if (!modifier_first && (p->token.kind == TOKEN_BY || p->token.kind == TOKEN_WITHOUT) && !parse_aggregate_modifier(p, expr))
+    if (!modifier_first && (p->token.kind == TOKEN_BY || p->token.kind == TOKEN_WITHOUT) &&
+        !parse_aggregate_modifier(p, expr))
         return false;
     p->context = outer;
     expr->end = p->last_end;
@@ -332,8 +340,8 @@ static bool parse_paren(Parser *p, Expr **ret_expr)
 
 static bool token_may_name_metric(const Token *token)
 {
-    return token->kind == TOKEN_IDENTIFIER || token->kind == TOKEN_METRIC_IDENTIFIER || token->kind == TOKEN_LEFT_BRACE ||
-           token->kind == TOKEN_AGGREGATE ||
+    return token->kind == TOKEN_IDENTIFIER || token->kind == TOKEN_METRIC_IDENTIFIER ||
+           token->kind == TOKEN_LEFT_BRACE || token->kind == TOKEN_AGGREGATE ||
            (token->kind == TOKEN_OPERATOR && token_begins_expr(token) && !token_is_sign(token)) ||
            (token->kind >= TOKEN_BOOL && token_begins_expr(token));
 }
@@ -344,11 +352,13 @@ static bool parse_word(Parser *p, Expr **ret_expr)
     Token word = p->token;
     Lexer ahead = p->lexer;
     Token next = lexer_next(&ahead);
-    if (word.kind == TOKEN_AGGREGATE && (next.kind == TOKEN_LEFT_PAREN || next.kind == TOKEN_BY || next.kind == TOKEN_WITHOUT)) {
+    if (word.kind == TOKEN_AGGREGATE &&
+        (next.kind == TOKEN_LEFT_PAREN || next.kind == TOKEN_BY || next.kind == TOKEN_WITHOUT)) {
         parse_advance(p);
         return parse_aggregate(p, &word, ret_expr);
     }
-    if (next.kind == TOKEN_LEFT_PAREN && (word.kind == TOKEN_IDENTIFIER || word.kind >= TOKEN_START_WORD)) {
+    if (next.kind == TOKEN_LEFT_PAREN &&
+        (word.kind == TOKEN_IDENTIFIER || word.kind >= TOKEN_START_WORD)) {
         parse_advance(p);
         return parse_call(p, &word, ret_expr);
     }
@@ -374,7 +384,14 @@ static bool parse_primary(Parser *p, Expr **ret_expr)
 
 // Operators, lowest first.
 
-enum { PRECEDENCE_OR = 1, PRECEDENCE_AND, PRECEDENCE_COMPARE, PRECEDENCE_SUM, PRECEDENCE_PRODUCT, PRECEDENCE_POWER };
+enum {
+    PRECEDENCE_OR = 1,
+    PRECEDENCE_AND,
+    PRECEDENCE_COMPARE,
+    PRECEDENCE_SUM,
+    PRECEDENCE_PRODUCT,
+    PRECEDENCE_POWER
+};
 
 static int binary_precedence(BinaryOp op)
 {
@@ -447,7 +464,8 @@ static bool parse_binary_modifiers(Parser *p, Expr *expr)
         expr->binary.labels = labels.items;
         expr->binary.label_count = labels.count;
         if (p->token.kind == TOKEN_GROUP_LEFT || p->token.kind == TOKEN_GROUP_RIGHT) {
-            expr->binary.card = p->token.kind == TOKEN_GROUP_LEFT ? CARD_MANY_TO_ONE : CARD_ONE_TO_MANY;
+            expr->binary.card =
+                p->token.kind == TOKEN_GROUP_LEFT ? CARD_MANY_TO_ONE : CARD_ONE_TO_MANY;
             parse_advance(p);
             StrArray include = {0};
             if (p->token.kind == TOKEN_LEFT_PAREN && !parse_grouping(p, &include))
@@ -469,7 +487,8 @@ static bool parse_binary(Parser *p, Expr **left)
     expr->binary.op = op;
     expr->binary.left = *left;
     expr->binary.has_matching = true;
-    if (!parse_binary_modifiers(p, expr) || !parse_expr(p, op == OP_POW ? precedence : precedence + 1, &expr->binary.right))
+    if (!parse_binary_modifiers(p, expr) ||
+        !parse_expr(p, op == OP_POW ? precedence : precedence + 1, &expr->binary.right))
         return false;
     expr->end = expr->binary.right->end;
     if (!p->features->fill_modifiers && (expr->binary.has_fill_left || expr->binary.has_fill_right))
@@ -504,8 +523,10 @@ static bool parse_signed(Parser *p, Expr **ret_expr)
 static bool parse_expr_inner(Parser *p, int precedence_min, Expr **ret_expr)
 {
     Expr *left;
-    bool ok = token_is_sign(&p->token) ? parse_signed(p, &left) : parse_primary(p, &left) && parse_suffixes(p, &left);
-    while (ok && p->token.kind == TOKEN_OPERATOR && binary_precedence((BinaryOp)p->token.op) >= precedence_min)
+    bool ok = token_is_sign(&p->token) ? parse_signed(p, &left)
+                                       : parse_primary(p, &left) && parse_suffixes(p, &left);
+    while (ok && p->token.kind == TOKEN_OPERATOR &&
+           binary_precedence((BinaryOp)p->token.op) >= precedence_min)
         ok = parse_binary(p, &left);
     if (ok)
         *ret_expr = left;
@@ -515,7 +536,8 @@ static bool parse_expr_inner(Parser *p, int precedence_min, Expr **ret_expr)
 static bool parse_expr(Parser *p, int precedence_min, Expr **ret_expr)
 {
     if (++p->depth > PARSE_DEPTH_MAX)
-        return PARSE_FAIL(p, p->token.start, "expression is nested too deeply (more than %d levels)", PARSE_DEPTH_MAX);
+        return PARSE_FAIL(p, p->token.start,
+                          "expression is nested too deeply (more than %d levels)", PARSE_DEPTH_MAX);
     bool ok = parse_expr_inner(p, precedence_min, ret_expr);
     p->depth--;
     return ok;
@@ -523,7 +545,8 @@ static bool parse_expr(Parser *p, int precedence_min, Expr **ret_expr)
 
 // Entries.
 
-static void parser_init(Parser *p, Str query, const PromqlFeatures *features, Arena *arena, Error *err)
+static void parser_init(Parser *p, Str query, const PromqlFeatures *features, Arena *arena,
+                        Error *err)
 {
     static const PromqlFeatures no_features = {.duration_expressions = true};
     *p = (Parser){.arena = arena, .err = err, .context = in_nothing};
@@ -535,7 +558,8 @@ static void parser_init(Parser *p, Str query, const PromqlFeatures *features, Ar
 
 static bool query_fits(Str query, Error *err)
 {
-    return query.len <= QUERY_BYTES_MAX || error_set(err, ERR_LIMIT, "query is longer than %u bytes", QUERY_BYTES_MAX);
+    return query.len <= QUERY_BYTES_MAX ||
+           error_set(err, ERR_LIMIT, "query is longer than %u bytes", QUERY_BYTES_MAX);
 }
 
 // Frees what a failed parse has left.
@@ -548,7 +572,8 @@ static bool parser_finish(Parser *p, bool ok)
     return ok;
 }
 
-bool promql_parse(Str query, const PromqlFeatures *features, Arena *arena, Expr **ret_expr, Error *err)
+bool promql_parse(Str query, const PromqlFeatures *features, Arena *arena, Expr **ret_expr,
+                  Error *err)
 {
     if (!query_fits(query, err))
         return false;
@@ -565,15 +590,16 @@ bool promql_parse(Str query, const PromqlFeatures *features, Arena *arena, Expr 
     return true;
 }
 
-bool parse_metric_selector(Str text, Arena *arena, Matcher **ret_matchers, size_t *ret_count, Error *err)
+bool parse_metric_selector(Str text, Arena *arena, Matcher **ret_matchers, size_t *ret_count,
+                           Error *err)
 {
     if (!query_fits(text, err))
         return false;
     Parser p;
     parser_init(&p, text, NULL, arena, err);
     Expr *expr;
-    bool ok = (token_may_name_metric(&p.token) || parse_unexpected(&p)) && parse_selector(&p, &expr) &&
-              (p.token.kind == TOKEN_END || parse_unexpected(&p));
+    bool ok = (token_may_name_metric(&p.token) || parse_unexpected(&p)) &&
+              parse_selector(&p, &expr) && (p.token.kind == TOKEN_END || parse_unexpected(&p));
     if (!parser_finish(&p, ok))
         return false;
     *ret_matchers = expr->selector.matchers;

@@ -6,8 +6,8 @@
 
 #define QUERY_BYTES_MAX (4u << 20)
 #define QUERY_MATCHERS_MAX 10000
-#define PARSE_DEPTH_MAX 400  // nested parentheses, calls and signs
-#define EXPR_DEPTH_MAX 1000  // of the tree, where `a + b + c` counts as two
+#define PARSE_DEPTH_MAX 400 // nested parentheses, calls and signs
+#define EXPR_DEPTH_MAX 1000 // of the tree, where `a + b + c` counts as two
 
 // Fails ERR_INVALID with "line:col: parse error: ..." for the byte offset.
 bool parse_error(Error *err, Str query, uint32_t offset, const char *fmt, ...) PRINTF(4, 5);
@@ -16,7 +16,8 @@ bool parse_error(Error *err, Str query, uint32_t offset, const char *fmt, ...) P
 bool expr_type_check(Expr *expr, Str query, Error *err) MUST_CHECK;
 
 // A selector of one of the API's match[]: only matchers. The regexes are the caller's.
-bool parse_metric_selector(Str text, Arena *arena, Matcher **ret_matchers, size_t *ret_count, Error *err) MUST_CHECK;
+bool parse_metric_selector(Str text, Arena *arena, Matcher **ret_matchers, size_t *ret_count,
+                           Error *err) MUST_CHECK;
 
 static inline bool binary_op_is_comparison(BinaryOp op)
 {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "promql/parse_internal.h"
-
 #include <math.h>
 
 #include "base/number.h"
 #include "base/timefmt.h"
+#include "promql/parse_internal.h"
 
 // Go's underscoreOK: only between digits, or behind the base prefix.
 static bool underscores_ok(Str text)
@@ -48,8 +47,11 @@ static bool parse_based_integer(Str text, double *ret_value)
     int64_t value = 0;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        int64_t digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : 99;
-        if (digit >= base || __builtin_mul_overflow(value, base, &value) || __builtin_add_overflow(value, digit, &value))
+        int64_t digit = c >= '0' && c <= '9'                 ? c - '0'
+                        : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                             : 99;
+        if (digit >= base || __builtin_mul_overflow(value, base, &value) ||
+            __builtin_add_overflow(value, digit, &value))
             return false;
     }
     *ret_value = (double)value;
@@ -61,7 +63,8 @@ static bool parse_number_text(Parser *p, const Token *token, double *ret_value)
     Str text = token->text;
     if (str_find_char(text, '_') != STR_NOT_FOUND) {
         if (!underscores_ok(text))
-            return parse_fail_quoted(p, token->start, "error parsing number: strconv.ParseFloat: parsing ", text,
+            return parse_fail_quoted(p, token->start,
+                                     "error parsing number: strconv.ParseFloat: parsing ", text,
                                      ": invalid syntax");
         char *plain = arena_alloc(p->arena, text.len);
         size_t len = 0;
@@ -73,7 +76,8 @@ static bool parse_number_text(Parser *p, const Token *token, double *ret_value)
     double value;
     if (!parse_based_integer(text, &value) && !number_parse_double(text, &value)) {
         bool hex = text.len > 1 && (text.ptr[1] | 32) == 'x';
-        return parse_fail_quoted(p, token->start, "error parsing number: strconv.ParseFloat: parsing ", token->text,
+        return parse_fail_quoted(p, token->start,
+                                 "error parsing number: strconv.ParseFloat: parsing ", token->text,
                                  hex ? ": invalid syntax" : ": value out of range");
     }
     *ret_value = value;
@@ -83,7 +87,8 @@ static bool parse_number_text(Parser *p, const Token *token, double *ret_value)
 // Says what is wrong with a duration in the original's words.
 static bool fail_duration(Parser *p, const Token *token, const Error *fault)
 {
-    static const Str units[] = {STR("ms"), STR("s"), STR("m"), STR("h"), STR("d"), STR("w"), STR("y")};
+    static const Str units[] = {STR("ms"), STR("s"), STR("m"), STR("h"),
+                                STR("d"),  STR("w"), STR("y")};
     Str text = token->text;
     for (size_t at = 0; at < text.len;) {
         while (at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9')
@@ -96,8 +101,9 @@ static bool fail_duration(Parser *p, const Token *token, const Error *fault)
         for (size_t i = 0; i < COUNT_OF(units); i++)
             known |= str_equal(unit, units[i]);
         if (!known)
-            return PARSE_FAIL(p, token->start, "unknown unit \"" STR_FMT "\" in duration \"" STR_FMT "\"", STR_ARG(unit),
-                              STR_ARG(text));
+            return PARSE_FAIL(p, token->start,
+                              "unknown unit \"" STR_FMT "\" in duration \"" STR_FMT "\"",
+                              STR_ARG(unit), STR_ARG(text));
     }
     if (strstr(fault->text, "out of range"))
         return PARSE_FAIL(p, token->start, "duration out of range");
@@ -158,7 +164,8 @@ static Expr *duration_new(Parser *p, DurationOp op, uint32_t start, Expr *left, 
 
 static bool duration_enabled(Parser *p, uint32_t start)
 {
-    return p->features->duration_expressions || PARSE_FAIL(p, start, "experimental duration expression is not enabled");
+    return p->features->duration_expressions ||
+           PARSE_FAIL(p, start, "experimental duration expression is not enabled");
 }
 
 static bool parse_duration_number(Parser *p, Expr **ret_expr)
@@ -240,7 +247,8 @@ static bool parse_duration_operand(Parser *p, Expr **ret_expr)
     if (token_is_sign(&token)) {
         parse_advance(p);
         Expr *operand;
-        return parse_duration_expr(p, DURATION_POWER, &operand) && duration_apply_sign(p, &token, operand, ret_expr);
+        return parse_duration_expr(p, DURATION_POWER, &operand) &&
+               duration_apply_sign(p, &token, operand, ret_expr);
     }
     switch (token.kind) {
     case TOKEN_LEFT_PAREN:
@@ -263,8 +271,12 @@ static int duration_precedence(const Token *token, DurationOp *ret_op)
         DurationOp duration_op;
         int precedence;
     } ops[] = {
-        {OP_ADD, DUR_ADD, DURATION_SUM},     {OP_SUB, DUR_SUB, DURATION_SUM},     {OP_MUL, DUR_MUL, DURATION_PRODUCT},
-        {OP_DIV, DUR_DIV, DURATION_PRODUCT}, {OP_MOD, DUR_MOD, DURATION_PRODUCT}, {OP_POW, DUR_POW, DURATION_POWER},
+        {OP_ADD, DUR_ADD, DURATION_SUM    },
+        {OP_SUB, DUR_SUB, DURATION_SUM    },
+        {OP_MUL, DUR_MUL, DURATION_PRODUCT},
+        {OP_DIV, DUR_DIV, DURATION_PRODUCT},
+        {OP_MOD, DUR_MOD, DURATION_PRODUCT},
+        {OP_POW, DUR_POW, DURATION_POWER  },
     };
     for (size_t i = 0; i < COUNT_OF(ops); i++) {
         if (token_is_op(token, ops[i].op)) {
@@ -285,10 +297,13 @@ static bool parse_duration_rest(Parser *p, int precedence_min, Expr *left, Expr 
             break;
         parse_advance(p);
         Expr *right;
-        if (!parse_duration_expr(p, op == DUR_POW ? precedence : precedence + 1, &right) || !duration_enabled(p, left->start))
+        if (!parse_duration_expr(p, op == DUR_POW ? precedence : precedence + 1, &right) ||
+            !duration_enabled(p, left->start))
             return false;
-        if ((op == DUR_DIV || op == DUR_MOD) && duration_is_number(right) && right->duration.number == 0)
-            return PARSE_FAIL(p, token.start, op == DUR_DIV ? "division by zero" : "modulo by zero");
+        if ((op == DUR_DIV || op == DUR_MOD) && duration_is_number(right) &&
+            right->duration.number == 0)
+            return PARSE_FAIL(p, token.start,
+                              op == DUR_DIV ? "division by zero" : "modulo by zero");
         left = duration_new(p, op, left->start, left, right);
     }
     *ret_expr = left;
@@ -297,7 +312,8 @@ static bool parse_duration_rest(Parser *p, int precedence_min, Expr *left, Expr 
 
 static bool fail_depth(Parser *p)
 {
-    return PARSE_FAIL(p, p->token.start, "expression is nested too deeply (more than %d levels)", PARSE_DEPTH_MAX);
+    return PARSE_FAIL(p, p->token.start, "expression is nested too deeply (more than %d levels)",
+                      PARSE_DEPTH_MAX);
 }
 
 static bool parse_duration_expr(Parser *p, int precedence_min, Expr **ret_expr)
@@ -305,7 +321,8 @@ static bool parse_duration_expr(Parser *p, int precedence_min, Expr **ret_expr)
     if (++p->depth > PARSE_DEPTH_MAX)
         return fail_depth(p);
     Expr *left;
-    bool ok = parse_duration_operand(p, &left) && parse_duration_rest(p, precedence_min, left, ret_expr);
+    bool ok =
+        parse_duration_operand(p, &left) && parse_duration_rest(p, precedence_min, left, ret_expr);
     p->depth--;
     return ok;
 }
@@ -315,19 +332,22 @@ bool parse_offset_duration(Parser *p, Expr **ret_expr)
     Token token = p->token;
     if (token.kind == TOKEN_LEFT_PAREN) {
         Expr *left;
-        return parse_duration_operand(p, &left) && parse_duration_rest(p, DURATION_SUM, left, ret_expr);
+        return parse_duration_operand(p, &left) &&
+               parse_duration_rest(p, DURATION_SUM, left, ret_expr);
     }
     if (!token_is_sign(&token))
         return parse_duration_operand(p, ret_expr);
     parse_advance(p);
     Expr *operand;
     if (p->token.kind == TOKEN_LEFT_PAREN)
-        return parse_duration_paren(p, &operand) && duration_apply_sign(p, &token, operand, ret_expr);
+        return parse_duration_paren(p, &operand) &&
+               duration_apply_sign(p, &token, operand, ret_expr);
     // Further signs belong to the same first term.
     if (token_is_sign(&p->token)) {
         if (++p->depth > PARSE_DEPTH_MAX)
             return fail_depth(p);
-        bool ok = parse_offset_duration(p, &operand) && duration_apply_sign(p, &token, operand, ret_expr);
+        bool ok =
+            parse_offset_duration(p, &operand) && duration_apply_sign(p, &token, operand, ret_expr);
         p->depth--;
         return ok;
     }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "promql/parse_internal.h"
-
 #include <math.h>
 #include <stdlib.h>
 
+#include "promql/parse_internal.h"
+
 static const ParseContext in_offset = {"offset", "number, duration, step(), or range()"};
 static const ParseContext in_at = {"@", "timestamp"};
-static const ParseContext in_brackets = {"subquery or range selector", "number, duration, step(), or range()"};
+static const ParseContext in_brackets = {"subquery or range selector",
+                                         "number, duration, step(), or range()"};
 static const ParseContext in_range_end = {"subquery or range", "\":\" or \"]\""};
-static const ParseContext in_step = {"subquery selector", "number, duration, step(), range(), or \"]\""};
+static const ParseContext in_step = {"subquery selector",
+                                     "number, duration, step(), range(), or \"]\""};
 static const ParseContext in_step_end = {"subquery selector", "\"]\""};
 static const ParseContext in_matcher = {"label matching", "identifier or \"}\""};
 static const ParseContext in_matcher_op = {"label matching", "label matching operator"};
@@ -18,7 +20,8 @@ static const ParseContext in_matcher_list = {"label matching", "\",\" or \"}\""}
 bool parse_string(Parser *p, Str *ret_string)
 {
     if (!string_unquote(p->token.text, p->arena, ret_string))
-        return parse_fail_quoted(p, p->token.start, "error unquoting string ", p->token.text, ": invalid syntax");
+        return parse_fail_quoted(p, p->token.start, "error unquoting string ", p->token.text,
+                                 ": invalid syntax");
     return true;
 }
 
@@ -27,7 +30,8 @@ typedef struct MatcherList {
     size_t count, cap;
 } MatcherList;
 
-static bool parse_add_matcher(Parser *p, MatcherList *list, MatchKind kind, Str name, Str value, uint32_t start)
+static bool parse_add_matcher(Parser *p, MatcherList *list, MatchKind kind, Str name, Str value,
+                              uint32_t start)
 {
     if (++p->matcher_count > QUERY_MATCHERS_MAX)
         return PARSE_FAIL(p, start, "more than %d matchers in one query", QUERY_MATCHERS_MAX);
@@ -44,7 +48,8 @@ static bool parse_add_matcher(Parser *p, MatcherList *list, MatchKind kind, Str 
     }
     if (list->count == list->cap) {
         size_t cap = list->cap ? 2 * list->cap : 4;
-        list->items = arena_grow(p->arena, list->items, list->cap * sizeof *list->items, cap * sizeof *list->items);
+        list->items = arena_grow(p->arena, list->items, list->cap * sizeof *list->items,
+                                 cap * sizeof *list->items);
         list->cap = cap;
     }
     list->items[list->count++] = matcher;
@@ -129,11 +134,13 @@ bool parse_selector(Parser *p, Expr **ret_expr)
         expr->selector.metric_name = p->token.text;
         parse_advance(p);
     }
-    if (p->token.kind == TOKEN_LEFT_BRACE && !parse_matchers(p, &list, &expr->selector.name_in_braces))
+    if (p->token.kind == TOKEN_LEFT_BRACE &&
+        !parse_matchers(p, &list, &expr->selector.name_in_braces))
         return false;
     expr->end = p->last_end;
     if (expr->selector.metric_name.len &&
-        !parse_add_matcher(p, &list, MATCH_EQUAL, LABEL_METRIC_NAME, expr->selector.metric_name, expr->start))
+        !parse_add_matcher(p, &list, MATCH_EQUAL, LABEL_METRIC_NAME, expr->selector.metric_name,
+                           expr->start))
         return false;
     expr->selector.matchers = list.items;
     expr->selector.count = list.count;
@@ -204,7 +211,9 @@ static bool parse_brackets(Parser *p, Expr **expr)
 
 static TimeShift *expr_shift(Expr *expr)
 {
-    return expr->kind == EXPR_SELECTOR ? &expr->selector.shift : expr->kind == EXPR_SUBQUERY ? &expr->subquery.shift : NULL;
+    return expr->kind == EXPR_SELECTOR   ? &expr->selector.shift
+           : expr->kind == EXPR_SUBQUERY ? &expr->subquery.shift
+                                         : NULL;
 }
 
 static bool parse_offset(Parser *p, Expr *expr)
@@ -220,7 +229,8 @@ static bool parse_offset(Parser *p, Expr *expr)
     TimeShift *shift = expr_shift(expr);
     if (!shift)
         return PARSE_FAIL(p, expr->start,
-                          "offset modifier must be preceded by an instant vector selector or range vector selector or a subquery");
+                          "offset modifier must be preceded by an instant vector selector or range "
+                          "vector selector or a subquery");
     if (shift_has_offset(shift))
         return PARSE_FAIL(p, expr->start, "offset may not be set multiple times");
     if (offset->duration.op == DUR_NUMBER)
@@ -266,13 +276,16 @@ static bool parse_at(Parser *p, Expr *expr)
     if (!(seconds < 0x1p63 && seconds > -0x1p63)) {
         if (isnan(seconds) || isinf(seconds))
             return PARSE_FAIL(p, expr->start, "timestamp out of bounds for @ modifier: %s",
-                              isnan(seconds) ? "NaN" : seconds > 0 ? "+Inf" : "-Inf");
+                              isnan(seconds) ? "NaN"
+                              : seconds > 0  ? "+Inf"
+                                             : "-Inf");
         return PARSE_FAIL(p, expr->start, "timestamp out of bounds for @ modifier: %f", seconds);
     }
     TimeShift *shift = expr_shift(expr);
     if (!shift)
         return PARSE_FAIL(p, expr->start,
-                          "@ modifier must be preceded by an instant vector selector or range vector selector or a subquery");
+                          "@ modifier must be preceded by an instant vector selector or range "
+                          "vector selector or a subquery");
     if (shift->at != AT_NONE)
         return PARSE_FAIL(p, expr->start, "@ <timestamp> may not be set multiple times");
     double ms = round(seconds * 1000);
@@ -295,7 +308,8 @@ static bool parse_extension(Parser *p, Expr *expr)
         return PARSE_FAIL(p, expr->start, "%s modifier not implemented", name);
     *(anchored ? &expr->selector.anchored : &expr->selector.smoothed) = true;
     if (expr->selector.anchored && expr->selector.smoothed)
-        return PARSE_FAIL(p, expr->start, "anchored and smoothed modifiers cannot be used together");
+        return PARSE_FAIL(p, expr->start,
+                          "anchored and smoothed modifiers cannot be used together");
     expr->end = p->last_end;
     return true;
 }

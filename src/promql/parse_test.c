@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "promql/parse.h"
 
+#include <stdlib.h>
+
 #include "base/test.h"
 #include "promql/functions.h"
 
-#include <stdlib.h>
-
-static const PromqlFeatures all_features = {
-    .experimental_functions = true, .duration_expressions = true, .extended_range_selectors = true, .fill_modifiers = true};
+static const PromqlFeatures all_features = {.experimental_functions = true,
+                                            .duration_expressions = true,
+                                            .extended_range_selectors = true,
+                                            .fill_modifiers = true};
 static const PromqlFeatures default_features = {.duration_expressions = true};
 
 static void check_printed(Str query, Str want)
@@ -44,60 +46,65 @@ TEST(parse, prints_what_it_read)
         Str query;
         Str want;
     } cases[] = {
-        {"number", STR("1e3"), STR("1000")},
-        {"hexadecimal", STR("0x1F"), STR("31")},
-        {"octal", STR("010"), STR("8")},
-        {"no octal", STR("089"), STR("89")},
-        {"underscores", STR("1_000.5"), STR("1000.5")},
-        {"infinity", STR("-inF"), STR("-Inf")},
-        {"duration as number", STR("1h30m"), STR("1h30m")},
-        {"negative number", STR("-1"), STR("-1")},
-        {"string", STR("'a\\x62\"\\u00e9'"), STR("\"ab\\\"\xC3\xA9\"")},
-        {"raw string", STR("`a\\n`"), STR("\"a\\\\n\"")},
-        {"comment", STR("foo # bar\n+ 1"), STR("foo + 1")},
-        {"sorted matchers", STR("foo{z!='1', b=~\"x\",}"), STR("foo{b=~\"x\",z!=\"1\"}")},
-        {"quoted name", STR("{\"a.b\", \"c d\"=\"e\"}"), STR("{\"c d\"=\"e\",__name__=\"a.b\"}")},
-        {"keyword as metric", STR("sum + by * offset"), STR("sum + by * offset")},
-        {"keyword metric with range", STR("rate(end[5m])"), STR("rate(end[5m])")},
-        {"fill as metric", STR("fill + fill_left"), STR("fill + fill_left")},
-        {"keywords as labels", STR("sum by (sum, by, on, bool) (a)"), STR("sum by (sum, by, on, bool) (a)")},
-        {"quoted label", STR("sum by (\"a.b\") (a)"), STR("sum by (\"a.b\") (a)")},
-        {"sign is weaker than power", STR("-1 ^ 2"), STR("-1 ^ 2")},
-        {"product before sum", STR("a+b*c"), STR("a + b * c")},
-        {"clause behind", STR("sum(a)without(b)"), STR("sum without (b) (a)")},
-        {"empty by", STR("sum by () (a)"), STR("sum(a)")},
-        {"parameter", STR("topk(3,foo)"), STR("topk(3, foo)")},
-        {"matching", STR("a>bool on()group_left(x)b"), STR("a > bool on () group_left (x) b")},
-        {"ignoring nothing", STR("a + ignoring() b"), STR("a + b")},
-        {"fills", STR("a + fill_right(1) fill_left(-2) b"), STR("a + fill_left (-2) fill_right (1) b")},
-        {"one fill", STR("a + on(x) fill(5m) b"), STR("a + on (x) fill (300) b")},
-        {"trim", STR("h </ 2 >/ 1"), STR("h </ 2 >/ 1")},
-        {"offset and at", STR("foo offset 5m @ 10"), STR("foo @ 10.000 offset 5m")},
-        {"at start", STR("foo@start()"), STR("foo @ start()")},
-        {"negative offset", STR("foo[5m] offset -90s"), STR("foo[5m] offset -1m30s")},
-        {"offset binds one term", STR("foo offset 5m ^ 2"), STR("foo offset 5m ^ 2")},
-        {"subquery", STR("foo[300s:1m] @ end()"), STR("foo[5m:1m] @ end()")},
-        {"subquery without step", STR("(foo + bar)[1h:]"), STR("(foo + bar)[1h:]")},
-        {"range expression", STR("foo[step()+(1m*2)]"), STR("foo[step() + (1m * 2)]")},
-        {"wrapped number", STR("foo[(5)]"), STR("foo[(5)]")},
-        {"extremes of durations", STR("foo[max_of(1m,min_of(step(),range()))]"),
-         STR("foo[max_of(1m, min_of(step(), range()))]")},
-        {"offset expression", STR("foo offset -(step()*2)"), STR("foo offset -(step() * 2)")},
-        {"signs of an offset", STR("foo offset ++-0 - 1h"), STR("foo - 1h")},
-        {"anchored", STR("rate(foo[5m] anchored offset 1m)"), STR("rate(foo[5m] anchored offset 1m)")},
-        {"smoothed instant", STR("foo smoothed @ 5"), STR("foo @ 5.000 smoothed")},
-        {"info", STR("info(foo, {a=\"b\"})"), STR("info(foo, {a=\"b\"})")},
-        {"any number of arguments", STR("label_join(a,'b','c','d','e')"), STR("label_join(a, \"b\", \"c\", \"d\", \"e\")")},
+        {"number",                    STR("1e3"),                                    STR("1000")                            },
+        {"hexadecimal",               STR("0x1F"),                                   STR("31")                              },
+        {"octal",                     STR("010"),                                    STR("8")                               },
+        {"no octal",                  STR("089"),                                    STR("89")                              },
+        {"underscores",               STR("1_000.5"),                                STR("1000.5")                          },
+        {"infinity",                  STR("-inF"),                                   STR("-Inf")                            },
+        {"duration as number",        STR("1h30m"),                                  STR("1h30m")                           },
+        {"negative number",           STR("-1"),                                     STR("-1")                              },
+        {"string",                    STR("'a\\x62\"\\u00e9'"),                      STR("\"ab\\\"\xC3\xA9\"")              },
+        {"raw string",                STR("`a\\n`"),                                 STR("\"a\\\\n\"")                      },
+        {"comment",                   STR("foo # bar\n+ 1"),                         STR("foo + 1")                         },
+        {"sorted matchers",           STR("foo{z!='1', b=~\"x\",}"),                 STR("foo{b=~\"x\",z!=\"1\"}")          },
+        {"quoted name",               STR("{\"a.b\", \"c d\"=\"e\"}"),               STR("{\"c d\"=\"e\",__name__=\"a.b\"}")},
+        {"keyword as metric",         STR("sum + by * offset"),                      STR("sum + by * offset")               },
+        {"keyword metric with range", STR("rate(end[5m])"),                          STR("rate(end[5m])")                   },
+        {"fill as metric",            STR("fill + fill_left"),                       STR("fill + fill_left")                },
+        {"keywords as labels",        STR("sum by (sum, by, on, bool) (a)"),
+         STR("sum by (sum, by, on, bool) (a)")                                                                              },
+        {"quoted label",              STR("sum by (\"a.b\") (a)"),                   STR("sum by (\"a.b\") (a)")            },
+        {"sign is weaker than power", STR("-1 ^ 2"),                                 STR("-1 ^ 2")                          },
+        {"product before sum",        STR("a+b*c"),                                  STR("a + b * c")                       },
+        {"clause behind",             STR("sum(a)without(b)"),                       STR("sum without (b) (a)")             },
+        {"empty by",                  STR("sum by () (a)"),                          STR("sum(a)")                          },
+        {"parameter",                 STR("topk(3,foo)"),                            STR("topk(3, foo)")                    },
+        {"matching",                  STR("a>bool on()group_left(x)b"),              STR("a > bool on () group_left (x) b") },
+        {"ignoring nothing",          STR("a + ignoring() b"),                       STR("a + b")                           },
+        {"fills",                     STR("a + fill_right(1) fill_left(-2) b"),
+         STR("a + fill_left (-2) fill_right (1) b")                                                                         },
+        {"one fill",                  STR("a + on(x) fill(5m) b"),                   STR("a + on (x) fill (300) b")         },
+        {"trim",                      STR("h </ 2 >/ 1"),                            STR("h </ 2 >/ 1")                     },
+        {"offset and at",             STR("foo offset 5m @ 10"),                     STR("foo @ 10.000 offset 5m")          },
+        {"at start",                  STR("foo@start()"),                            STR("foo @ start()")                   },
+        {"negative offset",           STR("foo[5m] offset -90s"),                    STR("foo[5m] offset -1m30s")           },
+        {"offset binds one term",     STR("foo offset 5m ^ 2"),                      STR("foo offset 5m ^ 2")               },
+        {"subquery",                  STR("foo[300s:1m] @ end()"),                   STR("foo[5m:1m] @ end()")              },
+        {"subquery without step",     STR("(foo + bar)[1h:]"),                       STR("(foo + bar)[1h:]")                },
+        {"range expression",          STR("foo[step()+(1m*2)]"),                     STR("foo[step() + (1m * 2)]")          },
+        {"wrapped number",            STR("foo[(5)]"),                               STR("foo[(5)]")                        },
+        {"extremes of durations",     STR("foo[max_of(1m,min_of(step(),range()))]"),
+         STR("foo[max_of(1m, min_of(step(), range()))]")                                                                    },
+        {"offset expression",         STR("foo offset -(step()*2)"),                 STR("foo offset -(step() * 2)")        },
+        {"signs of an offset",        STR("foo offset ++-0 - 1h"),                   STR("foo - 1h")                        },
+        {"anchored",                  STR("rate(foo[5m] anchored offset 1m)"),
+         STR("rate(foo[5m] anchored offset 1m)")                                                                            },
+        {"smoothed instant",          STR("foo smoothed @ 5"),                       STR("foo @ 5.000 smoothed")            },
+        {"info",                      STR("info(foo, {a=\"b\"})"),                   STR("info(foo, {a=\"b\"})")            },
+        {"any number of arguments",   STR("label_join(a,'b','c','d','e')"),
+         STR("label_join(a, \"b\", \"c\", \"d\", \"e\")")                                                                   },
     };
 
     EACH_CASE(c, cases)
-    check_printed(c->query, c->want);
+        check_printed(c->query, c->want);
 }
 
 TEST(parse, reads_its_own_print_the_same)
 {
     static const Str queries[] = {
-        STR("sum by (a, \"b c\") (rate({\"m.x\", q=~\"a|b\"}[5m:10s] @ end() offset -1h)) / on (a) group_left (z) b ^ -2 ^ c"),
+        STR("sum by (a, \"b c\") (rate({\"m.x\", q=~\"a|b\"}[5m:10s] @ end() offset -1h)) / on (a) "
+            "group_left (z) b ^ -2 ^ c"),
         STR("foo[-(1m-2m)*2] offset (5m + range()) @ -1.5"),
         STR("a and ignoring (x) b unless (c or -d) == bool +e"),
     };
@@ -124,81 +131,115 @@ TEST(parse, says_where_and_what)
         Str query;
         const char *want;
     } cases[] = {
-        {"nothing", STR(""), "unknown position: parse error: no expression found in input"},
-        {"only a comment", STR("# x"), "1:1: parse error: no expression found in input"},
-        {"second line", STR("foo +\n  )"), "2:4: parse error: unexpected right parenthesis ')'"},
-        {"end", STR("a *"), "1:4: parse error: unexpected end of input"},
-        {"unclosed", STR("sum(rate(a[5m])"), "1:16: parse error: unclosed left parenthesis"},
-        {"two expressions", STR("a b"), "1:3: parse error: unexpected identifier \"b\""},
-        {"operator twice", STR("a + * b"), "1:5: parse error: unexpected <op:*>"},
-        {"long string", STR("a \"0123456789ab\""), "1:3: parse error: unexpected string \"\\\"012345678\"..."},
-        {"inside an aggregation", STR("sum(a b)"), "1:7: parse error: unexpected identifier \"b\" in aggregation"},
-        {"colon inside braces", STR("a{b:c=\"d\"}"), "1:4: parse error: unexpected character inside braces: ':'"},
-        {"no operator", STR("a{b}"), "1:4: parse error: unexpected \"}\" in label matching, expected label matching operator"},
-        {"no string", STR("a{b=c}"), "1:5: parse error: unexpected identifier \"c\" in label matching, expected string"},
-        {"no comma", STR("a{b=\"c\" d=\"e\"}"),
-         "1:9: parse error: unexpected identifier \"d\" in label matching, expected \",\" or \"}\""},
-        {"grouping", STR("sum by a (b)"), "1:8: parse error: unexpected identifier \"a\" in grouping opts, expected \"(\""},
-        {"grouping label", STR("sum by (1) (b)"), "1:9: parse error: unexpected number \"1\" in grouping opts, expected label"},
-        {"without is no label", STR("sum by (without) (b)"),
-         "1:9: parse error: unexpected <without> in grouping opts, expected label"},
-        {"empty range", STR("a[]"),
-         "1:3: parse error: unexpected \"]\" in subquery or range selector, expected number, duration, step(), or range()"},
-        {"zero range", STR("a[0s]"), "1:3: parse error: duration must be greater than 0"},
-        {"unknown unit", STR("a[5hs]"), "1:3: parse error: unknown unit \"hs\" in duration \"5hs\""},
-        {"units in order", STR("a[1m1h]"), "1:3: parse error: not a valid duration string: \"1m1h\""},
-        {"endless range", STR("a[1e11]"), "1:3: parse error: duration out of range"},
-        {"division", STR("a[1m/0]"), "1:5: parse error: division by zero"},
-        {"offset of nothing", STR("a offset"),
-         "1:9: parse error: unexpected end of input in offset, expected number, duration, step(), or range()"},
-        {"offset of a number", STR("1 offset 5m"),
-         "1:1: parse error: offset modifier must be preceded by an instant vector selector or range vector selector or a "
-         "subquery"},
-        {"offset twice", STR("a offset 1m offset 2m"), "1:1: parse error: offset may not be set multiple times"},
-        {"at twice", STR("a @ 1 @ 2"), "1:1: parse error: @ <timestamp> may not be set multiple times"},
-        {"at infinity", STR("a @ Inf"), "1:1: parse error: timestamp out of bounds for @ modifier: +Inf"},
-        {"range of an expression", STR("(a)[5m]"), "1:4: parse error: ranges only allowed for vector selectors"},
-        {"offset before range", STR("a offset 1m [5m]"), "1:13: parse error: no offset modifiers allowed before range"},
-        {"unknown function", STR("nope(a)"), "1:1: parse error: unknown function with name \"nope\""},
-        {"function's case", STR("RATE(a[5m])"), "1:1: parse error: unknown function with name \"RATE\""},
-        {"trailing comma", STR("abs(a,)"), "1:6: parse error: trailing commas not allowed in function call args"},
-        {"too few arguments", STR("abs()"), "1:1: parse error: expected 1 argument(s) in call to \"abs\", got 0"},
-        {"at least", STR("label_join(a, 'b')"),
-         "1:1: parse error: expected at least 3 argument(s) in call to \"label_join\", got 2"},
-        {"at most", STR("round(a, 1, 2)"), "1:1: parse error: expected at most 2 argument(s) in call to \"round\", got 3"},
-        {"argument's type", STR("rate(a)"),
-         "1:6: parse error: expected type range vector in call to function \"rate\", got instant vector"},
-        {"aggregate of nothing", STR("sum()"), "1:1: parse error: no arguments for aggregate expression provided"},
-        {"aggregate's parameter", STR("topk(a)"),
-         "1:1: parse error: wrong number of arguments for aggregate expression provided, expected 2, got 1"},
-        {"parameter's type", STR("topk('x', a)"),
-         "1:6: parse error: expected type scalar in aggregation parameter, got string"},
-        {"scalars compared", STR("1  == 1"), "1:4: parse error: comparisons between scalars must use BOOL modifier"},
-        {"bool on arithmetic", STR("a + bool b"), "1:3: parse error: bool modifier can only be used on comparison operators"},
-        {"set of scalars", STR("1 and 2"), "1:1: parse error: set operator \"and\" not allowed in binary scalar expression"},
-        {"matching scalars", STR("a * on(x) 1"), "1:1: parse error: vector matching only allowed between instant vectors"},
-        {"grouping a set", STR("a or on(x) group_left b"), "1:1: parse error: no grouping allowed for \"or\" operation"},
-        {"label in both", STR("a * on(x) group_left(x) b"),
-         "1:3: parse error: label \"x\" must not occur in ON and GROUP clause at once"},
-        {"operand", STR("a + 'b'"), "1:5: parse error: binary expression must contain only scalar and instant vector types"},
-        {"sign", STR("-a[5m]"),
-         "1:1: parse error: unary expression only allowed on expressions of type scalar or instant vector, got \"range "
-         "vector\""},
-        {"subquery of a range", STR("a[5m][5m:1m]"),
-         "1:1: parse error: subquery is only allowed on instant vector, got matrix instead"},
-        {"matches everything", STR("{x=~\".*\"}"),
-         "1:1: parse error: vector selector must contain at least one non-empty matcher"},
-        {"name twice", STR("a{__name__=\"b\"}"), "1:1: parse error: metric name must not be set twice: \"a\" or \"b\""},
-        {"bad escape", STR("\"\\q\""), "1:1: parse error: unknown escape sequence U+0071 'q'"},
-        {"open string", STR("\"a"), "1:1: parse error: unterminated quoted string"},
-        {"bad number", STR("1.5.2"), "1:1: parse error: bad number or duration syntax: \"1.5.\""},
-        {"stray character", STR("a $ b"), "1:3: parse error: unexpected character: '$'"},
-        {"info with a name", STR("info(a, b{c=\"d\"})"),
-         "1:9: parse error: expected label selectors only, got vector selector instead"},
+        {"nothing",                STR(""),                          "unknown position: parse error: no expression found in input"},
+        {"only a comment",         STR("# x"),                       "1:1: parse error: no expression found in input"             },
+        {"second line",            STR("foo +\n  )"),                "2:4: parse error: unexpected right parenthesis ')'"         },
+        {"end",                    STR("a *"),                       "1:4: parse error: unexpected end of input"                  },
+        {"unclosed",               STR("sum(rate(a[5m])"),           "1:16: parse error: unclosed left parenthesis"               },
+        {"two expressions",        STR("a b"),                       "1:3: parse error: unexpected identifier \"b\""              },
+        {"operator twice",         STR("a + * b"),                   "1:5: parse error: unexpected <op:*>"                        },
+        {"long string",            STR("a \"0123456789ab\""),
+         "1:3: parse error: unexpected string \"\\\"012345678\"..."                                                               },
+        {"inside an aggregation",  STR("sum(a b)"),
+         "1:7: parse error: unexpected identifier \"b\" in aggregation"                                                           },
+        {"colon inside braces",    STR("a{b:c=\"d\"}"),
+         "1:4: parse error: unexpected character inside braces: ':'"                                                              },
+        {"no operator",            STR("a{b}"),
+         "1:4: parse error: unexpected \"}\" in label matching, expected label matching operator"                                 },
+        {"no string",              STR("a{b=c}"),
+         "1:5: parse error: unexpected identifier \"c\" in label matching, expected string"                                       },
+        {"no comma",               STR("a{b=\"c\" d=\"e\"}"),
+         "1:9: parse error: unexpected identifier \"d\" in label matching, expected \",\" or "
+         "\"}\""                                                                                                                  },
+        {"grouping",               STR("sum by a (b)"),
+         "1:8: parse error: unexpected identifier \"a\" in grouping opts, expected \"(\""                                         },
+        {"grouping label",         STR("sum by (1) (b)"),
+         "1:9: parse error: unexpected number \"1\" in grouping opts, expected label"                                             },
+        {"without is no label",    STR("sum by (without) (b)"),
+         "1:9: parse error: unexpected <without> in grouping opts, expected label"                                                },
+        {"empty range",            STR("a[]"),
+         "1:3: parse error: unexpected \"]\" in subquery or range selector, expected number, "
+         "duration, step(), or range()"                                                                                           },
+        {"zero range",             STR("a[0s]"),                     "1:3: parse error: duration must be greater than 0"          },
+        {"unknown unit",           STR("a[5hs]"),
+         "1:3: parse error: unknown unit \"hs\" in duration \"5hs\""                                                              },
+        {"units in order",         STR("a[1m1h]"),
+         "1:3: parse error: not a valid duration string: \"1m1h\""                                                                },
+        {"endless range",          STR("a[1e11]"),                   "1:3: parse error: duration out of range"                    },
+        {"division",               STR("a[1m/0]"),                   "1:5: parse error: division by zero"                         },
+        {"offset of nothing",      STR("a offset"),
+         "1:9: parse error: unexpected end of input in offset, expected number, duration, step(), "
+         "or range()"                                                                                                             },
+        {"offset of a number",     STR("1 offset 5m"),
+         "1:1: parse error: offset modifier must be preceded by an instant vector selector or "
+         "range vector selector or a "
+         "subquery"                                                                                                               },
+        {"offset twice",           STR("a offset 1m offset 2m"),
+         "1:1: parse error: offset may not be set multiple times"                                                                 },
+        {"at twice",               STR("a @ 1 @ 2"),
+         "1:1: parse error: @ <timestamp> may not be set multiple times"                                                          },
+        {"at infinity",            STR("a @ Inf"),
+         "1:1: parse error: timestamp out of bounds for @ modifier: +Inf"                                                         },
+        {"range of an expression", STR("(a)[5m]"),
+         "1:4: parse error: ranges only allowed for vector selectors"                                                             },
+        {"offset before range",    STR("a offset 1m [5m]"),
+         "1:13: parse error: no offset modifiers allowed before range"                                                            },
+        {"unknown function",       STR("nope(a)"),
+         "1:1: parse error: unknown function with name \"nope\""                                                                  },
+        {"function's case",        STR("RATE(a[5m])"),
+         "1:1: parse error: unknown function with name \"RATE\""                                                                  },
+        {"trailing comma",         STR("abs(a,)"),
+         "1:6: parse error: trailing commas not allowed in function call args"                                                    },
+        {"too few arguments",      STR("abs()"),
+         "1:1: parse error: expected 1 argument(s) in call to \"abs\", got 0"                                                     },
+        {"at least",               STR("label_join(a, 'b')"),
+         "1:1: parse error: expected at least 3 argument(s) in call to \"label_join\", got 2"                                     },
+        {"at most",                STR("round(a, 1, 2)"),
+         "1:1: parse error: expected at most 2 argument(s) in call to \"round\", got 3"                                           },
+        {"argument's type",        STR("rate(a)"),
+         "1:6: parse error: expected type range vector in call to function \"rate\", got instant "
+         "vector"                                                                                                                 },
+        {"aggregate of nothing",   STR("sum()"),
+         "1:1: parse error: no arguments for aggregate expression provided"                                                       },
+        {"aggregate's parameter",  STR("topk(a)"),
+         "1:1: parse error: wrong number of arguments for aggregate expression provided, expected "
+         "2, got 1"                                                                                                               },
+        {"parameter's type",       STR("topk('x', a)"),
+         "1:6: parse error: expected type scalar in aggregation parameter, got string"                                            },
+        {"scalars compared",       STR("1  == 1"),
+         "1:4: parse error: comparisons between scalars must use BOOL modifier"                                                   },
+        {"bool on arithmetic",     STR("a + bool b"),
+         "1:3: parse error: bool modifier can only be used on comparison operators"                                               },
+        {"set of scalars",         STR("1 and 2"),
+         "1:1: parse error: set operator \"and\" not allowed in binary scalar expression"                                         },
+        {"matching scalars",       STR("a * on(x) 1"),
+         "1:1: parse error: vector matching only allowed between instant vectors"                                                 },
+        {"grouping a set",         STR("a or on(x) group_left b"),
+         "1:1: parse error: no grouping allowed for \"or\" operation"                                                             },
+        {"label in both",          STR("a * on(x) group_left(x) b"),
+         "1:3: parse error: label \"x\" must not occur in ON and GROUP clause at once"                                            },
+        {"operand",                STR("a + 'b'"),
+         "1:5: parse error: binary expression must contain only scalar and instant vector types"                                  },
+        {"sign",                   STR("-a[5m]"),
+         "1:1: parse error: unary expression only allowed on expressions of type scalar or instant "
+         "vector, got \"range "
+         "vector\""                                                                                                               },
+        {"subquery of a range",    STR("a[5m][5m:1m]"),
+         "1:1: parse error: subquery is only allowed on instant vector, got matrix instead"                                       },
+        {"matches everything",     STR("{x=~\".*\"}"),
+         "1:1: parse error: vector selector must contain at least one non-empty matcher"                                          },
+        {"name twice",             STR("a{__name__=\"b\"}"),
+         "1:1: parse error: metric name must not be set twice: \"a\" or \"b\""                                                    },
+        {"bad escape",             STR("\"\\q\""),                   "1:1: parse error: unknown escape sequence U+0071 'q'"       },
+        {"open string",            STR("\"a"),                       "1:1: parse error: unterminated quoted string"               },
+        {"bad number",             STR("1.5.2"),                     "1:1: parse error: bad number or duration syntax: \"1.5.\""  },
+        {"stray character",        STR("a $ b"),                     "1:3: parse error: unexpected character: '$'"                },
+        {"info with a name",       STR("info(a, b{c=\"d\"})"),
+         "1:9: parse error: expected label selectors only, got vector selector instead"                                           },
     };
 
     EACH_CASE(c, cases)
-    check_error(c->query, &all_features, c->want);
+        check_error(c->query, &all_features, c->want);
 }
 
 TEST(parse, guards_what_is_experimental)
@@ -208,23 +249,28 @@ TEST(parse, guards_what_is_experimental)
         Str query;
         const char *want;
     } cases[] = {
-        {"function", STR("mad_over_time(a[5m])"), "1:1: parse error: function \"mad_over_time\" is not enabled"},
+        {"function",  STR("mad_over_time(a[5m])"),
+         "1:1: parse error: function \"mad_over_time\" is not enabled"            },
         {"aggregate", STR("limitk(1, a)"),
-         "1:1: parse error: limitk() is experimental and must be enabled with --enable-feature=promql-experimental-functions"},
-        {"anchored", STR("a[5m] anchored"), "1:1: parse error: anchored modifier is experimental and not enabled"},
-        {"smoothed", STR("a smoothed"), "1:1: parse error: smoothed modifier is experimental and not enabled"},
-        {"fill", STR("a + fill(0) b"), "1:1: parse error: binop fill modifiers are experimental and not enabled"},
+         "1:1: parse error: limitk() is experimental and must be enabled with "
+         "--enable-feature=promql-experimental-functions"                         },
+        {"anchored",  STR("a[5m] anchored"),
+         "1:1: parse error: anchored modifier is experimental and not enabled"    },
+        {"smoothed",  STR("a smoothed"),
+         "1:1: parse error: smoothed modifier is experimental and not enabled"    },
+        {"fill",      STR("a + fill(0) b"),
+         "1:1: parse error: binop fill modifiers are experimental and not enabled"},
     };
 
-    EACH_CASE(c, cases)
-    {
+    EACH_CASE(c, cases) {
         Error err = {0};
         CHECK_OK(promql_check(c->query, &all_features, &err), err);
         check_error(c->query, &default_features, c->want);
     }
     PromqlFeatures none = {0};
     test_enter_case("duration expression");
-    check_error(S("a[1m+1m]"), &none, "1:3: parse error: experimental duration expression is not enabled");
+    check_error(S("a[1m+1m]"), &none,
+                "1:3: parse error: experimental duration expression is not enabled");
     test_enter_case("");
 }
 
@@ -248,20 +294,20 @@ TEST(parse, limits_depth_and_matchers)
         bool fits;
         const char *want;
     } cases[] = {
-        {"parentheses", repeat(&arena, "(", 100000, "a"), false, "nested too deeply"},
-        {"signs", repeat(&arena, "+-", 100000, "a"), false, "nested too deeply"},
-        {"powers", repeat(&arena, "a^", 100000, "a"), false, "nested too deeply"},
-        {"calls", repeat(&arena, "abs(", 100000, "a"), false, "nested too deeply"},
-        {"sums", repeat(&arena, "1+", 100000, "1"), false, "nested too deeply"},
-        {"selectors", repeat(&arena, "a+", 100000, "a"), false, "more than 10000 matchers"},
-        {"subqueries", repeat(&arena, "min_over_time(", 300, "a"), false, "unclosed left parenthesis"},
-        {"durations", repeat(&arena, "", 0, "a[1m"), false, "unclosed left bracket"},
-        {"many sums", repeat(&arena, "a+", 900, "a"), true, ""},
-        {"many matchers", repeat(&arena, "{a=\"b\"} or ", 900, "a"), true, ""},
+        {"parentheses",   repeat(&arena, "(",              100000, "a"),    false, "nested too deeply"       },
+        {"signs",         repeat(&arena, "+-",             100000, "a"),    false, "nested too deeply"       },
+        {"powers",        repeat(&arena, "a^",             100000, "a"),    false, "nested too deeply"       },
+        {"calls",         repeat(&arena, "abs(",           100000, "a"),    false, "nested too deeply"       },
+        {"sums",          repeat(&arena, "1+",             100000, "1"),    false, "nested too deeply"       },
+        {"selectors",     repeat(&arena, "a+",             100000, "a"),    false, "more than 10000 matchers"},
+        {"subqueries",    repeat(&arena, "min_over_time(", 300,    "a"),    false,
+         "unclosed left parenthesis"                                                                         },
+        {"durations",     repeat(&arena, "",               0,      "a[1m"), false, "unclosed left bracket"   },
+        {"many sums",     repeat(&arena, "a+",             900,    "a"),    true,  ""                        },
+        {"many matchers", repeat(&arena, "{a=\"b\"} or ",  900,    "a"),    true,  ""                        },
     };
 
-    EACH_CASE(c, cases)
-    {
+    EACH_CASE(c, cases) {
         Error err = {0};
         CHECK_EQ(promql_check(c->query, &all_features, &err), c->fits);
         CHECK_HAS(err.text, c->want);
@@ -284,17 +330,22 @@ TEST(parse, formats_as_the_original)
         Str query;
         Str want;
     } cases[] = {
-        {"short", STR("sum( rate( x[5m] ) )by(a)"), STR("sum by (a) (rate(x[5m]))")},
-        {"long", STR("histogram_quantile(0.99, sum by (le, job) (rate(http_request_duration_seconds_bucket{job=\"api\","
-                     "code!~\"5..\"}[5m]))) > on(job) group_left(team) (avg by (job) (limits{kind=\"latency\"}) or vector(3))"),
-         STR("  histogram_quantile(\n    0.99,\n    sum by (le, job) (rate(http_request_duration_seconds_bucket{code!~\"5..\","
-             "job=\"api\"}[5m]))\n  )\n> on (job) group_left (team)\n  (avg by (job) (limits{kind=\"latency\"}) or vector(3))")},
-        {"number in a line that just fits", STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb * 2"),
-         STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb * 2")},
+        {"short",                           STR("sum( rate( x[5m] ) )by(a)"),                       STR("sum by (a) (rate(x[5m]))")},
+        {"long",
+         STR("histogram_quantile(0.99, sum by (le, job) "
+             "(rate(http_request_duration_seconds_bucket{job=\"api\","
+             "code!~\"5..\"}[5m]))) > on(job) group_left(team) (avg by (job) "
+             "(limits{kind=\"latency\"}) or vector(3))"),
+         STR("  histogram_quantile(\n    0.99,\n    sum by (le, job) "
+             "(rate(http_request_duration_seconds_bucket{code!~\"5..\","
+             "job=\"api\"}[5m]))\n  )\n> on (job) group_left (team)\n  (avg by (job) "
+             "(limits{kind=\"latency\"}) or vector(3))")                                                                           },
+        {"number in a line that just fits",
+         STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb * 2"),
+         STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb * 2")                                 },
     };
 
-    EACH_CASE(c, cases)
-    {
+    EACH_CASE(c, cases) {
         Buf got = {0};
         Error err = {0};
         CHECK_OK(promql_format(c->query, &all_features, &got, &err), err);
@@ -310,21 +361,24 @@ TEST(parse, shows_the_tree_as_json)
         Str query;
         Str want;
     } cases[] = {
-        {"number", STR("1.5"), STR("{\"type\":\"numberLiteral\",\"val\":\"1.5\"}")},
-        {"call", STR("time()"),
-         STR("{\"args\":[],\"func\":{\"argTypes\":[],\"name\":\"time\",\"returnType\":\"scalar\",\"variadic\":0},"
-             "\"type\":\"call\"}")},
-        {"sign", STR("-(1)"),
-         STR("{\"expr\":{\"expr\":{\"type\":\"numberLiteral\",\"val\":\"1\"},\"type\":\"parenExpr\"},\"op\":\"-\","
-             "\"type\":\"unaryExpr\"}")},
+        {"number",   STR("1.5"),               STR("{\"type\":\"numberLiteral\",\"val\":\"1.5\"}")},
+        {"call",     STR("time()"),
+         STR("{\"args\":[],\"func\":{\"argTypes\":[],\"name\":\"time\",\"returnType\":\"scalar\","
+             "\"variadic\":0},"
+             "\"type\":\"call\"}")                                                                },
+        {"sign",     STR("-(1)"),
+         STR("{\"expr\":{\"expr\":{\"type\":\"numberLiteral\",\"val\":\"1\"},\"type\":"
+             "\"parenExpr\"},\"op\":\"-\","
+             "\"type\":\"unaryExpr\"}")                                                           },
         {"selector", STR("foo offset 5m @ 3"),
-         STR("{\"anchored\":false,\"matchers\":[{\"name\":\"__name__\",\"type\":\"=\",\"value\":\"foo\"}],\"name\":\"foo\","
-             "\"offset\":300000,\"offsetExpr\":null,\"smoothed\":false,\"startOrEnd\":null,\"timestamp\":3000,"
-             "\"type\":\"vectorSelector\"}")},
+         STR("{\"anchored\":false,\"matchers\":[{\"name\":\"__name__\",\"type\":\"=\",\"value\":"
+             "\"foo\"}],\"name\":\"foo\","
+             "\"offset\":300000,\"offsetExpr\":null,\"smoothed\":false,\"startOrEnd\":null,"
+             "\"timestamp\":3000,"
+             "\"type\":\"vectorSelector\"}")                                                      },
     };
 
-    EACH_CASE(c, cases)
-    {
+    EACH_CASE(c, cases) {
         Buf got = {0};
         JsonWriter json;
         json_writer_init(&json, &got);
@@ -363,8 +417,8 @@ TEST(parse, finds_all_selectors)
     size_t *counts, count;
     Error err = {0};
 
-    CHECK_OK(promql_selectors(S("sum(a) / topk(scalar(b), rate(c{x=~\"y.*\"}[5m])) or -(d)"), &all_features, &arena, &matchers,
-                              &counts, &count, &err),
+    CHECK_OK(promql_selectors(S("sum(a) / topk(scalar(b), rate(c{x=~\"y.*\"}[5m])) or -(d)"),
+                              &all_features, &arena, &matchers, &counts, &count, &err),
              err);
     CHECK_EQ(count, 4);
     CHECK_EQ(counts[2], 2);
@@ -383,14 +437,17 @@ TEST(parse, table_of_functions_is_sorted_and_whole)
     for (size_t i = 0; i < count; i++) {
         test_enter_case(rows[i].name);
         CHECK(function_find(str_from_c(rows[i].name)) == &rows[i]);
-        CHECK_EQ((rows[i].range != NULL) + (rows[i].math != NULL) + (rows[i].general != NULL) + rows[i].special, 1);
+        CHECK_EQ((rows[i].range != NULL) + (rows[i].math != NULL) + (rows[i].general != NULL) +
+                     rows[i].special,
+                 1);
     }
     test_enter_case("");
     CHECK(function_find(S("nope")) == NULL);
 }
 
-TEST_MAIN(parse, TEST_ROW(parse, prints_what_it_read), TEST_ROW(parse, reads_its_own_print_the_same),
-          TEST_ROW(parse, says_where_and_what), TEST_ROW(parse, guards_what_is_experimental),
-          TEST_ROW(parse, limits_depth_and_matchers), TEST_ROW(parse, formats_as_the_original),
-          TEST_ROW(parse, shows_the_tree_as_json), TEST_ROW(parse, selectors_alone), TEST_ROW(parse, finds_all_selectors),
+TEST_MAIN(parse, TEST_ROW(parse, prints_what_it_read),
+          TEST_ROW(parse, reads_its_own_print_the_same), TEST_ROW(parse, says_where_and_what),
+          TEST_ROW(parse, guards_what_is_experimental), TEST_ROW(parse, limits_depth_and_matchers),
+          TEST_ROW(parse, formats_as_the_original), TEST_ROW(parse, shows_the_tree_as_json),
+          TEST_ROW(parse, selectors_alone), TEST_ROW(parse, finds_all_selectors),
           TEST_ROW(parse, table_of_functions_is_sorted_and_whole))

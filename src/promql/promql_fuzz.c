@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What was parsed is printed, parsed again and printed the same; the pretty form means the same, too.
-#include "promql/ast.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "promql/ast.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 // The printed form; false if the text does not parse.
 static bool print_again(Str query, Buf *printed, Buf *pretty)
 {
-    static const PromqlFeatures features = {
-        .experimental_functions = true, .duration_expressions = true, .extended_range_selectors = true, .fill_modifiers = true};
+    static const PromqlFeatures features = {.experimental_functions = true,
+                                            .duration_expressions = true,
+                                            .extended_range_selectors = true,
+                                            .fill_modifiers = true};
     Arena arena = {0};
     Expr *expr;
     Error err = {0};
@@ -30,8 +32,8 @@ static void must_print(Str query, Str want)
 {
     Buf got = {0};
     if (!print_again(query, &got, NULL) || !str_equal(buf_str(&got), want)) {
-        fprintf(stderr, "read as   " STR_FMT "\nwant      " STR_FMT "\ngot       " STR_FMT "\n", STR_ARG(query), STR_ARG(want),
-                STR_ARG(buf_str(&got)));
+        fprintf(stderr, "read as   " STR_FMT "\nwant      " STR_FMT "\ngot       " STR_FMT "\n",
+                STR_ARG(query), STR_ARG(want), STR_ARG(buf_str(&got)));
         abort();
     }
     buf_deinit(&got);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "promql/promql.h"
-
 #include "base/number.h"
 #include "promql/functions.h"
 #include "promql/parse.h"
+#include "promql/promql.h"
 
 #define PRETTY_BYTES_MAX (64u << 20)
 
 static void tree_expr(JsonWriter *json, const Expr *expr);
 
-bool promql_parse_selector(Str text, Arena *arena, Matcher **ret_matchers, size_t *ret_count, Error *err)
+bool promql_parse_selector(Str text, Arena *arena, Matcher **ret_matchers, size_t *ret_count,
+                           Error *err)
 {
     return parse_metric_selector(text, arena, ret_matchers, ret_count, err);
 }
@@ -221,8 +221,9 @@ static void tree_aggregate(JsonWriter *json, const Expr *expr)
 static const char *duration_op_text(DurationOp op)
 {
     static const char *const texts[] = {
-        [DUR_ADD] = "+",   [DUR_SUB] = "-",     [DUR_MUL] = "*",       [DUR_DIV] = "/",      [DUR_MOD] = "%",      [DUR_POW] = "^",
-        [DUR_NEG] = "-",   [DUR_POS] = "+",     [DUR_STEP] = "step",   [DUR_RANGE] = "range", [DUR_MIN] = "min_of", [DUR_MAX] = "max_of",
+        [DUR_ADD] = "+",     [DUR_SUB] = "-",       [DUR_MUL] = "*",      [DUR_DIV] = "/",
+        [DUR_MOD] = "%",     [DUR_POW] = "^",       [DUR_NEG] = "-",      [DUR_POS] = "+",
+        [DUR_STEP] = "step", [DUR_RANGE] = "range", [DUR_MIN] = "min_of", [DUR_MAX] = "max_of",
     };
     return texts[op];
 }
@@ -295,11 +296,14 @@ static int tree_depth(const Expr *expr)
         return 0;
     switch (expr->kind) {
     case EXPR_SELECTOR:
-        below = MAX(MAX(tree_depth(expr->selector.range_expr), tree_depth(expr->selector.shift.offset_expr)), 2);
+        below = MAX(MAX(tree_depth(expr->selector.range_expr),
+                        tree_depth(expr->selector.shift.offset_expr)),
+                    2);
         break;
     case EXPR_SUBQUERY:
-        below = MAX(MAX(tree_depth(expr->subquery.range_expr), tree_depth(expr->subquery.step_expr)),
-                    MAX(tree_depth(expr->subquery.shift.offset_expr), tree_depth(expr->subquery.expr)));
+        below =
+            MAX(MAX(tree_depth(expr->subquery.range_expr), tree_depth(expr->subquery.step_expr)),
+                MAX(tree_depth(expr->subquery.shift.offset_expr), tree_depth(expr->subquery.expr)));
         break;
     case EXPR_CALL:
         below = 2;
@@ -338,7 +342,9 @@ bool promql_tree_json(Str query, const PromqlFeatures *features, JsonWriter *jso
     if (fits)
         tree_expr(json, expr);
     else
-        error_set(err, ERR_LIMIT, "the expression's tree is nested too deeply to be shown (more than %d levels)", JSON_DEPTH_MAX);
+        error_set(err, ERR_LIMIT,
+                  "the expression's tree is nested too deeply to be shown (more than %d levels)",
+                  JSON_DEPTH_MAX);
     expr_free_regexes(expr);
     return fits;
 }
@@ -358,8 +364,10 @@ static void collect_selectors(SelectorList *list, const Expr *expr)
     case EXPR_SELECTOR:
         if (list->count == list->cap) {
             size_t cap = list->cap ? 2 * list->cap : 4;
-            list->matchers = arena_grow(list->arena, list->matchers, list->cap * sizeof(Matcher *), cap * sizeof(Matcher *));
-            list->counts = arena_grow(list->arena, list->counts, list->cap * sizeof(size_t), cap * sizeof(size_t));
+            list->matchers = arena_grow(list->arena, list->matchers, list->cap * sizeof(Matcher *),
+                                        cap * sizeof(Matcher *));
+            list->counts = arena_grow(list->arena, list->counts, list->cap * sizeof(size_t),
+                                      cap * sizeof(size_t));
             list->cap = cap;
         }
         list->matchers[list->count] = expr->selector.matchers;
@@ -393,8 +401,8 @@ static void collect_selectors(SelectorList *list, const Expr *expr)
     }
 }
 
-bool promql_selectors(Str query, const PromqlFeatures *features, Arena *arena, Matcher ***ret_matchers, size_t **ret_counts,
-                      size_t *ret_count, Error *err)
+bool promql_selectors(Str query, const PromqlFeatures *features, Arena *arena,
+                      Matcher ***ret_matchers, size_t **ret_counts, size_t *ret_count, Error *err)
 {
     Expr *expr;
     if (!promql_parse(query, features, arena, &expr, err))

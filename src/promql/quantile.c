@@ -194,7 +194,8 @@ typedef struct Threshold {
     bool found;
 } Threshold;
 
-static void threshold_classic(Threshold *t, double lower, double upper, double below, double cumulative)
+static void threshold_classic(Threshold *t, double lower, double upper, double below,
+                              double cumulative)
 {
     if (t->found)
         return;
@@ -203,7 +204,9 @@ static void threshold_classic(Threshold *t, double lower, double upper, double b
         t->found = true;
     } else if (upper > t->value) {
         // A bucket without a lower end cannot be split.
-        t->rank = lower == -INFINITY ? cumulative : below + (cumulative - below) * (t->value - lower) / (upper - lower);
+        t->rank = lower == -INFINITY
+                      ? cumulative
+                      : below + (cumulative - below) * (t->value - lower) / (upper - lower);
         t->found = true;
     }
 }
@@ -252,7 +255,8 @@ static void clip_zero_bucket(const Histogram *h, HistogramBucket *bucket)
         bucket->upper = 0;
 }
 
-static double interpolate_quantile(const Histogram *h, const HistogramBucket *bucket, double fraction)
+static double interpolate_quantile(const Histogram *h, const HistogramBucket *bucket,
+                                   double fraction)
 {
     if (is_custom(h) || (bucket->lower <= 0 && bucket->upper >= 0))
         return bucket->lower + (bucket->upper - bucket->lower) * fraction;
@@ -269,7 +273,8 @@ typedef struct RankSearch {
     size_t next;            // buckets looked at
 } RankSearch;
 
-static RankSearch search_rank(const HistogramBucket *buckets, size_t bucket_count, bool forward, double rank)
+static RankSearch search_rank(const HistogramBucket *buckets, size_t bucket_count, bool forward,
+                              double rank)
 {
     RankSearch search = {0};
     while (search.next < bucket_count) {
@@ -350,13 +355,15 @@ static void threshold_native(Threshold *t, const HistogramBucket *bucket, double
         t->rank = below;
         t->found = true;
     } else if (bucket->upper > t->value) {
-        t->rank = linear && bucket->lower == -INFINITY ? bucket->count
-                                                       : below + bucket->count * fraction_below(bucket, t->value, linear);
+        t->rank = linear && bucket->lower == -INFINITY
+                      ? bucket->count
+                      : below + bucket->count * fraction_below(bucket, t->value, linear);
         t->found = true;
     }
 }
 
-double histogram_fraction_of(double lower, double upper, const Histogram *h, Arena *scratch, NanEffect *ret_effect)
+double histogram_fraction_of(double lower, double upper, const Histogram *h, Arena *scratch,
+                             NanEffect *ret_effect)
 {
     *ret_effect = NAN_EFFECT_NONE;
     if (h->count == 0 || isnan(lower) || isnan(upper))

@@ -22,8 +22,14 @@ double bucket_quantile(double q, ClassicBucket *buckets, size_t count, Monotonic
 double bucket_fraction(double lower, double upper, ClassicBucket *buckets, size_t count);
 
 // What NaN observations do to the result.
-typedef enum NanEffect { NAN_EFFECT_NONE, NAN_EFFECT_RESULT, NAN_EFFECT_SKEW, NAN_EFFECT_EXCLUDED } NanEffect;
+typedef enum NanEffect {
+    NAN_EFFECT_NONE,
+    NAN_EFFECT_RESULT,
+    NAN_EFFECT_SKEW,
+    NAN_EFFECT_EXCLUDED
+} NanEffect;
 
 // `scratch` holds the bucket list.
 double histogram_quantile_of(double q, const Histogram *h, Arena *scratch, NanEffect *ret_effect);
-double histogram_fraction_of(double lower, double upper, const Histogram *h, Arena *scratch, NanEffect *ret_effect);
+double histogram_fraction_of(double lower, double upper, const Histogram *h, Arena *scratch,
+                             NanEffect *ret_effect);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "promql/quantile.h"
 
-#include "base/test.h"
-#include "promql/function_bodies.h"
-
 #include <math.h>
 #include <stdlib.h>
+
+#include "base/test.h"
+#include "promql/function_bodies.h"
 
 static int compare_doubles(const void *a, const void *b)
 {
@@ -32,7 +32,9 @@ TEST(quantile, of_values_agrees_with_sorting)
         double values[40], copy[40];
         size_t count = 1 + (size_t)rand() % 40;
         for (size_t i = 0; i < count; i++)
-            values[i] = rand() % 10 == 0 ? NAN : rand() % 20 == 0 ? INFINITY : (double)(rand() % 30) - 10;
+            values[i] = rand() % 10 == 0   ? NAN
+                        : rand() % 20 == 0 ? INFINITY
+                                           : (double)(rand() % 30) - 10;
         memcpy(copy, values, sizeof copy);
         double q = (double)(rand() % 101) / 100;
 
@@ -64,23 +66,28 @@ TEST(quantile, of_classic_buckets)
         double want;
         bool want_forced;
     } cases[] = {
-        {"in the middle", 0.5, {{1, 10}, {2, 20}, {INFINITY, 20}}, 3, 1, false},
-        {"linear inside", 0.75, {{1, 10}, {2, 20}, {INFINITY, 20}}, 3, 1.5, false},
-        {"first begins at zero", 0.25, {{1, 10}, {2, 20}, {INFINITY, 20}}, 3, 0.5, false},
-        {"first is negative", 0.25, {{-1, 10}, {2, 20}, {INFINITY, 20}}, 3, -1, false},
-        {"in the last", 0.99, {{1, 1}, {2, 1}, {INFINITY, 20}}, 3, 2, false},
-        {"no infinity", 0.5, {{1, 10}, {2, 20}}, 2, NAN, false},
-        {"only infinity", 0.5, {{INFINITY, 20}}, 1, NAN, false},
-        {"no observations", 0.5, {{1, 0}, {INFINITY, 0}}, 2, NAN, false},
-        {"below zero", -1, {{1, 0}, {INFINITY, 1}}, 2, -INFINITY, false},
-        {"above one", 2, {{1, 0}, {INFINITY, 1}}, 2, INFINITY, false},
-        {"equal bounds are added", 0.5, {{1, 5}, {1, 5}, {2, 20}, {INFINITY, 20}}, 4, 1, false},
-        {"falling counts are raised", 0.75, {{1, 10}, {2, 8}, {3, 20}, {INFINITY, 20}}, 4, 2.5, true},
-        {"next to nothing is ignored", 0.5, {{1, 10}, {2, 10 - 1e-13}, {INFINITY, 10}}, 3, 0.5, false},
+        {"in the middle",              0.5,  {{1, 10}, {2, 20}, {INFINITY, 20}},         3, 1,         false},
+        {"linear inside",              0.75, {{1, 10}, {2, 20}, {INFINITY, 20}},         3, 1.5,       false},
+        {"first begins at zero",       0.25, {{1, 10}, {2, 20}, {INFINITY, 20}},         3, 0.5,       false},
+        {"first is negative",          0.25, {{-1, 10}, {2, 20}, {INFINITY, 20}},        3, -1,        false},
+        {"in the last",                0.99, {{1, 1}, {2, 1}, {INFINITY, 20}},           3, 2,         false},
+        {"no infinity",                0.5,  {{1, 10}, {2, 20}},                         2, NAN,       false},
+        {"only infinity",              0.5,  {{INFINITY, 20}},                           1, NAN,       false},
+        {"no observations",            0.5,  {{1, 0}, {INFINITY, 0}},                    2, NAN,       false},
+        {"below zero",                 -1,   {{1, 0}, {INFINITY, 1}},                    2, -INFINITY, false},
+        {"above one",                  2,    {{1, 0}, {INFINITY, 1}},                    2, INFINITY,  false},
+        {"equal bounds are added",     0.5,  {{1, 5}, {1, 5}, {2, 20}, {INFINITY, 20}},  4, 1,         false},
+        {"falling counts are raised",
+         0.75,                               {{1, 10}, {2, 8}, {3, 20}, {INFINITY, 20}},
+         4,                                                                                 2.5,
+         true                                                                                               },
+        {"next to nothing is ignored",
+         0.5,                                {{1, 10}, {2, 10 - 1e-13}, {INFINITY, 10}},
+         3,                                                                                 0.5,
+         false                                                                                              },
     };
 
-    EACH_CASE(c, cases)
-    {
+    EACH_CASE(c, cases) {
         ClassicBucket buckets[4];
         MonotonicFix fix;
         memcpy(buckets, c->buckets, sizeof buckets);
@@ -96,23 +103,37 @@ TEST(quantile, fraction_of_classic_buckets)
         const char *name;
         double lower, upper, want;
     } cases[] = {
-        {"all", -INFINITY, INFINITY, 1}, {"half", 0, 1, 0.5},        {"inside one", 0.5, 1, 0.25},
-        {"nothing", 2, 1, 0},           {"over an edge", 0.5, 1.5, 0.5}, {"not a number", NAN, 1, NAN},
+        {"all",          -INFINITY, INFINITY, 1   },
+        {"half",         0,         1,        0.5 },
+        {"inside one",   0.5,       1,        0.25},
+        {"nothing",      2,         1,        0   },
+        {"over an edge", 0.5,       1.5,      0.5 },
+        {"not a number", NAN,       1,        NAN },
     };
 
-    EACH_CASE(c, cases)
-    {
-        ClassicBucket buckets[] = {{1, 10}, {2, 20}, {INFINITY, 20}};
+    EACH_CASE(c, cases) {
+        ClassicBucket buckets[] = {
+            {1,        10},
+            {2,        20},
+            {INFINITY, 20}
+        };
         CHECK_DOUBLE(bucket_fraction(c->lower, c->upper, buckets, 3), c->want);
     }
 }
 
 TEST(quantile, of_native_histograms)
 {
-    static const HistogramSpan spans[] = {{0, 2}};
+    static const HistogramSpan spans[] = {
+        {0, 2}
+    };
     static const double counts[] = {2, 2};
-    Histogram h = {.schema = 0, .count = 4, .sum = 6, .positive_spans = spans, .positive_span_count = 1,
-                   .positive_buckets = counts, .positive_count = 2};
+    Histogram h = {.schema = 0,
+                   .count = 4,
+                   .sum = 6,
+                   .positive_spans = spans,
+                   .positive_span_count = 1,
+                   .positive_buckets = counts,
+                   .positive_count = 2};
     Arena scratch = {0};
     NanEffect effect;
 
@@ -135,13 +156,15 @@ TEST(quantile, natural_order_of_labels)
         Str a, b;
         int want;
     } cases[] = {
-        {"digits as numbers", STR("cpu9"), STR("cpu10"), -1}, {"text", STR("a"), STR("b"), -1},
-        {"shorter first", STR("a1"), STR("a1b"), -1},         {"leading zeros", STR("a010b"), STR("a9b"), 1},
-        {"equal", STR("x1y2"), STR("x1y2"), 0},               {"nothing first", STR(""), STR("a"), -1},
+        {"digits as numbers", STR("cpu9"),  STR("cpu10"), -1},
+        {"text",              STR("a"),     STR("b"),     -1},
+        {"shorter first",     STR("a1"),    STR("a1b"),   -1},
+        {"leading zeros",     STR("a010b"), STR("a9b"),   1 },
+        {"equal",             STR("x1y2"),  STR("x1y2"),  0 },
+        {"nothing first",     STR(""),      STR("a"),     -1},
     };
 
-    EACH_CASE(c, cases)
-    {
+    EACH_CASE(c, cases) {
         int got = natural_compare(c->a, c->b);
         CHECK_EQ((got > 0) - (got < 0), c->want);
         got = natural_compare(c->b, c->a);
@@ -149,6 +172,7 @@ TEST(quantile, natural_order_of_labels)
     }
 }
 
-TEST_MAIN(quantile, TEST_ROW(quantile, of_values_agrees_with_sorting), TEST_ROW(quantile, of_values_has_edges),
-          TEST_ROW(quantile, of_classic_buckets), TEST_ROW(quantile, fraction_of_classic_buckets),
-          TEST_ROW(quantile, of_native_histograms), TEST_ROW(quantile, natural_order_of_labels))
+TEST_MAIN(quantile, TEST_ROW(quantile, of_values_agrees_with_sorting),
+          TEST_ROW(quantile, of_values_has_edges), TEST_ROW(quantile, of_classic_buckets),
+          TEST_ROW(quantile, fraction_of_classic_buckets), TEST_ROW(quantile, of_native_histograms),
+          TEST_ROW(quantile, natural_order_of_labels))

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "promql/parse.h"
-
 #include "base/buf.h"
 #include "promql/functions.h"
+#include "promql/parse.h"
 
 typedef struct TypeCheck {
     Str query;
@@ -40,7 +39,8 @@ static const char *value_type_word(ValueType type)
 static bool check_depth(TypeCheck *c, const Expr *expr)
 {
     return ++c->depth <= EXPR_DEPTH_MAX ||
-           CHECK_FAIL(c, expr->start, "expression is nested too deeply (more than %d levels)", EXPR_DEPTH_MAX);
+           CHECK_FAIL(c, expr->start, "expression is nested too deeply (more than %d levels)",
+                      EXPR_DEPTH_MAX);
 }
 
 // Duration expressions have one type; only their depth can be wrong.
@@ -48,7 +48,8 @@ static bool check_duration(TypeCheck *c, const Expr *expr)
 {
     if (!expr)
         return true;
-    bool ok = check_depth(c, expr) && check_duration(c, expr->duration.left) && check_duration(c, expr->duration.right);
+    bool ok = check_depth(c, expr) && check_duration(c, expr->duration.left) &&
+              check_duration(c, expr->duration.right);
     c->depth--;
     return ok;
 }
@@ -57,8 +58,9 @@ static bool check_want(TypeCheck *c, Expr *expr, ValueType want, const char *pla
 {
     if (!check_expr(c, expr))
         return false;
-    return expr->type == want || CHECK_FAIL(c, expr->start, "expected type %s in %s, got %s", value_type_text(want), place,
-                                            value_type_text(expr->type));
+    return expr->type == want ||
+           CHECK_FAIL(c, expr->start, "expected type %s in %s, got %s", value_type_text(want),
+                      place, value_type_text(expr->type));
 }
 
 static bool check_aggregate(TypeCheck *c, Expr *expr)
@@ -68,7 +70,8 @@ static bool check_aggregate(TypeCheck *c, Expr *expr)
         return false;
     if (!expr->aggregate.param)
         return true;
-    return check_want(c, expr->aggregate.param, expr->aggregate.op == AGG_COUNT_VALUES ? TYPE_STRING : TYPE_SCALAR,
+    return check_want(c, expr->aggregate.param,
+                      expr->aggregate.op == AGG_COUNT_VALUES ? TYPE_STRING : TYPE_SCALAR,
                       "aggregation parameter");
 }
 
@@ -92,7 +95,8 @@ static bool check_group_labels(TypeCheck *c, Expr *expr)
             Buf label;
             buf_init(&label, 0);
             buf_add_go_quoted(&label, expr->binary.labels[i]);
-            CHECK_FAIL(c, operator_start(c, expr), "label " STR_FMT " must not occur in ON and GROUP clause at once",
+            CHECK_FAIL(c, operator_start(c, expr),
+                       "label " STR_FMT " must not occur in ON and GROUP clause at once",
                        STR_ARG(buf_str(&label)));
             buf_deinit(&label);
             return false;
@@ -109,17 +113,21 @@ static bool is_operand(ValueType type)
 // What stands between operator and right side, now that both types are known.
 static bool check_matching(TypeCheck *c, Expr *expr)
 {
-    bool vectors = expr->binary.left->type == TYPE_VECTOR && expr->binary.right->type == TYPE_VECTOR;
+    bool vectors =
+        expr->binary.left->type == TYPE_VECTOR && expr->binary.right->type == TYPE_VECTOR;
     bool has_fill = expr->binary.has_fill_left || expr->binary.has_fill_right;
     const char *op = binary_op_text(expr->binary.op);
     if (!vectors) {
         if (expr->binary.label_count)
-            return CHECK_FAIL(c, expr->start, "vector matching only allowed between instant vectors");
+            return CHECK_FAIL(c, expr->start,
+                              "vector matching only allowed between instant vectors");
         if (has_fill)
-            return CHECK_FAIL(c, expr->start, "filling in missing series only allowed between instant vectors");
+            return CHECK_FAIL(c, expr->start,
+                              "filling in missing series only allowed between instant vectors");
         expr->binary.has_matching = false;
         if (binary_op_is_set(expr->binary.op))
-            return CHECK_FAIL(c, expr->start, "set operator \"%s\" not allowed in binary scalar expression", op);
+            return CHECK_FAIL(c, expr->start,
+                              "set operator \"%s\" not allowed in binary scalar expression", op);
         return true;
     }
     if (!binary_op_is_set(expr->binary.op))
@@ -127,7 +135,8 @@ static bool check_matching(TypeCheck *c, Expr *expr)
     if (expr->binary.card != CARD_MANY_TO_MANY)
         return CHECK_FAIL(c, expr->start, "no grouping allowed for \"%s\" operation", op);
     if (has_fill)
-        return CHECK_FAIL(c, expr->start, "filling in missing series not allowed for set operators");
+        return CHECK_FAIL(c, expr->start,
+                          "filling in missing series not allowed for set operators");
     return true;
 }
 
@@ -139,9 +148,11 @@ static bool check_binary(TypeCheck *c, Expr *expr)
     bool scalars = left == TYPE_SCALAR && right == TYPE_SCALAR;
     expr->type = scalars ? TYPE_SCALAR : TYPE_VECTOR;
     if (expr->binary.return_bool && !binary_op_is_comparison(expr->binary.op))
-        return CHECK_FAIL(c, operator_start(c, expr), "bool modifier can only be used on comparison operators");
+        return CHECK_FAIL(c, operator_start(c, expr),
+                          "bool modifier can only be used on comparison operators");
     if (scalars && binary_op_is_comparison(expr->binary.op) && !expr->binary.return_bool)
-        return CHECK_FAIL(c, operator_start(c, expr), "comparisons between scalars must use BOOL modifier");
+        return CHECK_FAIL(c, operator_start(c, expr),
+                          "comparisons between scalars must use BOOL modifier");
     if (binary_op_is_set(expr->binary.op) && expr->binary.card == CARD_ONE_TO_ONE)
         expr->binary.card = CARD_MANY_TO_MANY;
     if (!check_group_labels(c, expr))
@@ -158,12 +169,16 @@ static bool check_argument_count(TypeCheck *c, const Expr *expr)
     size_t got = expr->call.count, declared = (size_t)f->arg_count;
     if (f->variadic == 0)
         return got == declared ||
-               CHECK_FAIL(c, expr->start, "expected %zu argument(s) in call to \"%s\", got %zu", declared, f->name, got);
+               CHECK_FAIL(c, expr->start, "expected %zu argument(s) in call to \"%s\", got %zu",
+                          declared, f->name, got);
     size_t least = declared - 1;
     if (got < least)
-        return CHECK_FAIL(c, expr->start, "expected at least %zu argument(s) in call to \"%s\", got %zu", least, f->name, got);
+        return CHECK_FAIL(c, expr->start,
+                          "expected at least %zu argument(s) in call to \"%s\", got %zu", least,
+                          f->name, got);
     if (f->variadic > 0 && got > least + (size_t)f->variadic)
-        return CHECK_FAIL(c, expr->start, "expected at most %zu argument(s) in call to \"%s\", got %zu",
+        return CHECK_FAIL(c, expr->start,
+                          "expected at most %zu argument(s) in call to \"%s\", got %zu",
                           least + (size_t)f->variadic, f->name, got);
     return true;
 }
@@ -175,12 +190,14 @@ static bool check_info_selector(TypeCheck *c, Expr *expr)
     if (arg->kind == EXPR_SELECTOR && !arg->selector.has_range) {
         arg->type = TYPE_VECTOR;
         return arg->selector.metric_name.len == 0 ||
-               CHECK_FAIL(c, arg->start, "expected label selectors only, got vector selector instead");
+               CHECK_FAIL(c, arg->start,
+                          "expected label selectors only, got vector selector instead");
     }
     if (!check_expr(c, arg))
         return false;
     if (arg->type != TYPE_VECTOR)
-        return CHECK_FAIL(c, expr->start, "expected type instant vector in call to function \"info\", got %s",
+        return CHECK_FAIL(c, expr->start,
+                          "expected type instant vector in call to function \"info\", got %s",
                           value_type_text(arg->type));
     return CHECK_FAIL(c, arg->start, "expected label selectors only");
 }
@@ -202,8 +219,8 @@ static bool check_call(TypeCheck *c, Expr *expr)
         if (!check_expr(c, arg))
             return false;
         if (arg->type != want)
-            return CHECK_FAIL(c, arg->start, "expected type %s in call to function \"%s\", got %s", value_type_text(want),
-                              f->name, value_type_text(arg->type));
+            return CHECK_FAIL(c, arg->start, "expected type %s in call to function \"%s\", got %s",
+                              value_type_text(want), f->name, value_type_text(arg->type));
     }
     return true;
 }
@@ -213,9 +230,10 @@ static bool check_unary(TypeCheck *c, Expr *expr)
     if (!check_expr(c, expr->unary.expr))
         return false;
     expr->type = expr->unary.expr->type;
-    return is_operand(expr->type) ||
-           CHECK_FAIL(c, expr->start, "unary expression only allowed on expressions of type scalar or instant vector, got \"%s\"",
-                      value_type_text(expr->type));
+    return is_operand(expr->type) || CHECK_FAIL(c, expr->start,
+                                                "unary expression only allowed on expressions of "
+                                                "type scalar or instant vector, got \"%s\"",
+                                                value_type_text(expr->type));
 }
 
 static bool check_shift(TypeCheck *c, const TimeShift *shift)
@@ -230,10 +248,11 @@ static bool check_subquery(TypeCheck *c, Expr *expr)
     if (!check_expr(c, inner))
         return false;
     if (inner->type != TYPE_VECTOR)
-        return CHECK_FAIL(c, expr->start, "subquery is only allowed on instant vector, got %s instead",
+        return CHECK_FAIL(c, expr->start,
+                          "subquery is only allowed on instant vector, got %s instead",
                           value_type_word(inner->type));
-    return check_duration(c, expr->subquery.range_expr) && check_duration(c, expr->subquery.step_expr) &&
-           check_shift(c, &expr->subquery.shift);
+    return check_duration(c, expr->subquery.range_expr) &&
+           check_duration(c, expr->subquery.step_expr) && check_shift(c, &expr->subquery.shift);
 }
 
 static bool check_name_once(TypeCheck *c, const Expr *expr)
@@ -264,7 +283,8 @@ static bool check_selector(TypeCheck *c, Expr *expr)
     for (size_t i = 0; i < expr->selector.count; i++)
         if (!expr->selector.matchers[i].matches_empty)
             return true;
-    return CHECK_FAIL(c, expr->start, "vector selector must contain at least one non-empty matcher");
+    return CHECK_FAIL(c, expr->start,
+                      "vector selector must contain at least one non-empty matcher");
 }
 
 static bool check_kind(TypeCheck *c, Expr *expr)
