@@ -47,6 +47,9 @@ typedef struct DiscoveryConfigs {
 
 extern const ConfigTable discovery_configs_table;
 
+// One static target, for jobs that do not come from a file.
+DiscoveryConfigs discovery_configs_static(Arena *arena, Str address);
+
 typedef struct DiscoveryJob {
     Str name;
     const DiscoveryConfigs *configs; // copied where a provider needs it longer than the call

@@ -81,3 +81,15 @@ const DiscoveryKind discovery_static = {
     .start = start_static,
     .stop = stop_static,
 };
+
+DiscoveryConfigs discovery_configs_static(Arena *arena, Str address)
+{
+    StaticGroup *group = ARENA_NEW(arena, StaticGroup);
+    group->targets = (ConfigStrList){ARENA_NEW(arena, Str), 1};
+    group->targets.items[0] = arena_str(arena, address);
+    DiscoveryConfigs configs = {0};
+    for (size_t i = 0; i < discovery_kind_count; i++)
+        if (discovery_kinds[i] == &discovery_static)
+            configs.lists[i] = (ConfigList){group, 1};
+    return configs;
+}

@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scrape/scrape_append.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/number.h"
+#include "metric/relabel.h"
+
+#define FUTURE_MS_MAX 600000 // a sample further ahead of the clock is out of bounds
+
+// One call of scrape_append.
+typedef struct Round {
+    ScrapeState *state;
+    ScrapeWork *work;
+    Appender *appender;
+    const ScrapeInput *input;
+    ScrapeResult *result;
+    Exposition parser;
+} Round;
+
+void scrape_state_deinit(ScrapeState *state, ScrapeWork *work)
+{
+    series_cache_deinit(&state->series);
+    metadata_deinit(&state->metadata, &work->metadata);
+}
+
+void scrape_work_deinit(ScrapeWork *work)
+{
+    arena_deinit(&work->arena);
+    metadata_pool_deinit(&work->metadata);
+}
+
+// ---- labels of a series that is seen for the first time ----
+
+static int shorter_name_first(const void *a, const void *b)
+{
+    const Label *x = a;
+    const Label *y = b;
+    return x->name.len < y->name.len ? -1 : x->name.len > y->name.len;
+}
+
+// The scraped labels that the target's have displaced come back as exported_<name>.
+static void add_exported(LabelsBuilder *builder, Label *displaced, size_t count, Arena *arena)
+{
+    if (count > 1)
+        qsort(displaced, count, sizeof *displaced, shorter_name_first);
+    for (size_t i = 0; i < count; i++) {
+        Str name = displaced[i].name;
+        do
+            name = arena_printf(arena, "exported_" STR_FMT, STR_ARG(name));
+        while (labels_builder_get(builder, name).len);
+        labels_builder_set(builder, name, displaced[i].value);
+    }
+}
+
+static void attach_target_labels(const Round *round, LabelsBuilder *builder)
+{
+    Labels target = round->input->target->labels;
+    Arena *arena = builder->arena;
+    Label *displaced = ARENA_ARRAY(arena, Label, target.count);
+    size_t count = 0;
+    for (size_t i = 0; i < target.count; i++) {
+        Str own = labels_builder_get(builder, target.pairs[i].name);
+        if (own.len && round->input->config->honor_labels)
+            continue;
+        if (own.len)
+            displaced[count++] = (Label){target.pairs[i].name, own};
+        labels_builder_set(builder, target.pairs[i].name, target.pairs[i].value);
+    }
+    add_exported(builder, displaced, count, arena);
+}
+
+static bool names_are_valid(Labels labels, int validation)
+{
+    for (size_t i = 0; i < labels.count; i++) {
+        Label label = labels.pairs[i];
+        bool is_name = str_equal(label.name, LABEL_METRIC_NAME);
+        bool ok = validation == NAMES_LEGACY
+                      ? label_name_is_legacy(label.name) &&
+                            (!is_name || metric_name_is_legacy(label.value))
+                      : name_is_utf8(label.name) && (!is_name || name_is_utf8(label.value));
+        if (!ok || !str_is_utf8(label.value))
+            return false;
+    }
+    return true;
+}
+
+#define SHORT_ARG(s) (int)MIN((s).len, 50), (s).ptr // %.50s
+
+static bool check_label_limits(const Round *round, Labels labels, Error *err)
+{
+    const ScrapeLimits *limits = &round->input->config->limits;
+    Str metric = labels_get(labels, LABEL_METRIC_NAME);
+    if (limits->labels && labels.count > limits->labels)
+        return error_set(err, ERR_LIMIT,
+                         "label_limit exceeded (metric: %.*s, number of labels: %zu, limit: %llu)",
+                         SHORT_ARG(metric), labels.count, (unsigned long long)limits->labels);
+    for (size_t i = 0; i < labels.count; i++) {
+        Label label = labels.pairs[i];
+        if (limits->label_name_bytes && label.name.len > limits->label_name_bytes)
+            return error_set(err, ERR_LIMIT,
+                             "label_name_length_limit exceeded (metric: %.*s, label name: %.*s, "
+                             "length: %zu, limit: %llu)",
+                             SHORT_ARG(metric), SHORT_ARG(label.name), label.name.len,
+                             (unsigned long long)limits->label_name_bytes);
+        if (limits->label_value_bytes && label.value.len > limits->label_value_bytes)
+            return error_set(err, ERR_LIMIT,
+                             "label_value_length_limit exceeded (metric: %.*s, label name: %.*s, "
+                             "value: \"%.*s\", length: "
+                             "%zu, limit: %llu)",
+                             SHORT_ARG(metric), SHORT_ARG(label.name), SHORT_ARG(label.value),
+                             label.value.len, (unsigned long long)limits->label_value_bytes);
+    }
+    return true;
+}
+
+static bool check_labels(Round *round, Labels labels, Error *err)
+{
+    if (labels_get(labels, LABEL_METRIC_NAME).len == 0)
+        return error_set(err, ERR_INVALID, "missing metric name (__name__ label)");
+    if (!names_are_valid(labels, round->input->config->validation)) {
+        CLEANUP(buf_deinit) Buf text = {.max = 300};
+        labels_print(&text, labels);
+        return error_set(err, ERR_INVALID, "invalid metric name or label names: " STR_FMT,
+                         STR_ARG(buf_str(&text)));
+    }
+    if (check_label_limits(round, labels, err))
+        return true;
+    round->result->faults.label_limit = true;
+    return false;
+}
+
+// The series of the parser's current sample. *ret_ref is 0 if relabelling drops it.
+static bool resolve(Round *round, Exposition *at, SeriesRef *ret_ref, Error *err)
+{
+    Arena *arena = &round->work->arena;
+    const ScrapeConfig *config = round->input->config;
+    Labels scraped;
+    if (!exposition_labels(at, arena, &scraped, err))
+        return false;
+    LabelsBuilder builder;
+    labels_builder_init(&builder, arena, scraped);
+    attach_target_labels(round, &builder);
+    *ret_ref = 0;
+    if (!relabel_apply(config->metric_relabel.items, config->metric_relabel.count, &builder))
+        return true;
+    Labels labels = labels_builder_finish(&builder);
+    if (labels.count == 0)
+        return true;
+    if (!check_labels(round, labels, err))
+        return false;
+    bool created;
+    *ret_ref = round->appender->series(round->appender, labels, &created, err);
+    return *ret_ref != 0;
+}
+
+// ---- batches ----
+
+static void count_status(ScrapeFaults *faults, AppendStatus status)
+{
+    switch (status) {
+    case APPEND_OUT_OF_ORDER:
+    case APPEND_TOO_OLD:
+        faults->out_of_order++;
+        break;
+    case APPEND_OUT_OF_BOUNDS:
+        faults->out_of_bounds++;
+        break;
+    case APPEND_DUPLICATE:
+        faults->duplicate_timestamp++;
+        break;
+    default:
+        break;
+    }
+}
+
+// The store has forgotten the series since the last scrape: it is found or made again from its text.
+static bool retry_gone(Round *round, size_t i)
+{
+    ScrapeWork *work = round->work;
+    SeriesSlot *slot = series_cache_at(&round->state->series, work->positions[i]);
+    Exposition at = round->parser;
+    at.series_text = str_make(work->texts[i], slot->bytes);
+    at.type = (MetricType)work->types[i];
+    if (!resolve(round, &at, &slot->ref, &round->result->err))
+        return false;
+    work->samples[i].ref = slot->ref;
+    if (round->appender->append(round->appender, &work->samples[i], 1) == 0)
+        count_status(&round->result->faults, work->samples[i].status);
+    return true;
+}
+
+static bool flush(Round *round)
+{
+    ScrapeWork *work = round->work;
+    size_t count = work->count;
+    work->count = 0;
+    if (count == 0)
+        return true;
+    if (LIKELY(round->appender->append(round->appender, work->samples, count) == count))
+        return true;
+    for (size_t i = 0; i < count; i++) {
+        AppendStatus status = work->samples[i].status;
+        if (status == APPEND_GONE) {
+            if (!retry_gone(round, i))
+                return false;
+        } else if (status == APPEND_LIMIT) {
+            return error_set(&round->result->err, ERR_LIMIT, "the store takes no more samples");
+        } else {
+            count_status(&round->result->faults, status);
+        }
+    }
+    return true;
+}
+
+// ---- native histograms ----
+
+static size_t bucket_count(const Histogram *h)
+{
+    return (size_t)h->positive_count + h->negative_count;
+}
+
+// The finest schema whose buckets grow by at least `factor`: clamp(floor(-log2(log2(factor))), -4, 8).
+static int32_t schema_of_factor(double factor)
+{
+    if (factor <= 1)
+        return HISTOGRAM_SCHEMA_MAX;
+    double schema = floor(-log2(log2(factor)));
+    return (int32_t)fmin(fmax(schema, HISTOGRAM_SCHEMA_MIN), HISTOGRAM_SCHEMA_MAX);
+}
+
+static bool limit_histogram(Round *round, const Histogram **histogram, Error *err)
+{
+    const ScrapeConfig *config = round->input->config;
+    Arena *arena = &round->work->arena;
+    bool custom = (*histogram)->schema == HISTOGRAM_SCHEMA_CUSTOM;
+    if (config->histogram_factor_min > 1 && !custom) {
+        int32_t schema = schema_of_factor(config->histogram_factor_min);
+        if (schema < (*histogram)->schema)
+            *histogram = histogram_reduce(arena, *histogram, schema);
+    }
+    uint64_t max = config->histogram_buckets_max;
+    while (max && bucket_count(*histogram) > max) {
+        if (custom || (*histogram)->schema <= HISTOGRAM_SCHEMA_MIN) {
+            round->result->faults.histogram_bucket_limit = true;
+            return error_set(err, ERR_LIMIT, "histogram bucket limit exceeded");
+        }
+        *histogram = histogram_reduce(arena, *histogram, (*histogram)->schema - 1);
+    }
+    return true;
+}
+
+// ---- samples ----
+
+static void add_exemplar(Round *round, SeriesRef ref)
+{
+    Exemplar exemplar;
+    Error ignored; // a bad exemplar costs itself alone
+    if (!round->appender->exemplar ||
+        !exposition_exemplar(&round->parser, &round->work->arena, &exemplar, &ignored))
+        return;
+    if (!exemplar.has_t) {
+        exemplar.t_ms = round->parser.has_t ? round->parser.t_ms : round->input->t_ms;
+        exemplar.has_t = true;
+    }
+    if (round->appender->exemplar(round->appender, ref, &exemplar) == APPEND_OUT_OF_ORDER)
+        round->result->faults.exemplar_out_of_order++;
+}
+
+// Puts the sample of a known, kept series into the batch.
+static inline bool push_sample(Round *round, SeriesSlot *slot)
+{
+    ScrapeWork *work = round->work;
+    const Exposition *parser = &round->parser;
+    const ScrapeInput *input = round->input;
+    size_t i = work->count;
+    SinkSample *sample = &work->samples[i];
+    sample->ref = slot->ref;
+    sample->t_ms = input->t_ms;
+    sample->value = parser->value;
+    sample->histogram = NULL;
+    work->positions[i] = (uint32_t)series_cache_position(&round->state->series, slot);
+    work->texts[i] = parser->series_text.ptr;
+    work->types[i] = (uint8_t)parser->type;
+    uint32_t flags = SLOT_ACTIVE;
+    if (UNLIKELY(parser->has_t && input->config->honor_timestamps)) {
+        sample->t_ms = parser->t_ms;
+        if (!input->config->track_timestamps_staleness)
+            flags |= SLOT_UNTRACKED;
+        if (parser->t_ms > input->now_ms + FUTURE_MS_MAX) {
+            slot->flags = flags & 7;
+            round->result->faults.out_of_bounds++;
+            return true;
+        }
+    }
+    slot->flags = flags & 7;
+    if (UNLIKELY(parser->kind == EXPOSITION_HISTOGRAM)) {
+        sample->histogram = parser->histogram;
+        if (!limit_histogram(round, &sample->histogram, &round->result->err))
+            return false;
+    }
+    work->count = i + 1;
+    if (UNLIKELY(parser->has_exemplar))
+        add_exemplar(round, slot->ref);
+    return work->count < SCRAPE_BATCH || flush(round);
+}
+
+// True if the sample may be stored; beyond the limit the rest is only counted.
+static bool count_sample(Round *round)
+{
+    ScrapeResult *result = round->result;
+    uint64_t max = round->input->config->limits.samples;
+    result->post_relabel++;
+    result->faults.sample_limit |= max != 0 && result->post_relabel > max;
+    return !result->faults.sample_limit;
+}
+
+// A second line of a series in one page: only times of their own tell them apart.
+static bool take_again(Round *round, const SeriesSlot *slot)
+{
+    if (slot->flags & SLOT_DROPPED)
+        return true;
+    if (!round->parser.has_t || !round->input->config->honor_timestamps) {
+        round->result->faults.duplicate_timestamp++;
+        return true;
+    }
+    if (!flush(round))
+        return false;
+    SinkSample sample = {
+        .ref = slot->ref, .t_ms = round->parser.t_ms, .value = round->parser.value};
+    if (count_sample(round) && round->appender->append(round->appender, &sample, 1) == 0)
+        count_status(&round->result->faults, sample.status);
+    return true;
+}
+
+static bool take_known(Round *round, SeriesSlot *known)
+{
+    SeriesCache *cache = &round->state->series;
+    SeriesSlot *slot;
+    // The batch's positions are of one list: it is given away before the order is left.
+    bool leaves_order = !cache->reordering && known != series_cache_expected(cache);
+    if (UNLIKELY(leaves_order) && !flush(round))
+        return false;
+    if (UNLIKELY(series_cache_take(cache, known, &slot)))
+        return take_again(round, known);
+    if (UNLIKELY(slot->flags & SLOT_DROPPED))
+        return true;
+    return !count_sample(round) || push_sample(round, slot);
+}
+
+static bool take_new(Round *round, uint64_t hash)
+{
+    SeriesCache *cache = &round->state->series;
+    SeriesRef ref;
+    if (!cache->reordering && !flush(round))
+        return false;
+    if (round->result->faults.sample_limit) {
+        round->result->post_relabel++;
+        return true;
+    }
+    if (!resolve(round, &round->parser, &ref, &round->result->err))
+        return false;
+    SeriesSlot *slot = series_cache_add(cache, hash, (uint32_t)round->parser.series_text.len);
+    slot->ref = ref;
+    if (ref == 0) {
+        slot->flags = SLOT_DROPPED;
+        return true;
+    }
+    round->result->added++;
+    return !count_sample(round) || push_sample(round, slot);
+}
+
+static bool take_unexpected(Round *round)
+{
+    const Exposition *parser = &round->parser;
+    uint64_t hash = exposition_series_hash(parser->series_text);
+    SeriesSlot *slot =
+        series_cache_find(&round->state->series, hash, (uint32_t)parser->series_text.len);
+    return slot ? take_known(round, slot) : take_new(round, hash);
+}
+
+// Anything that is not the expected line. False on a fault that fails the scrape.
+static bool take_line(Round *round)
+{
+    Exposition *parser = &round->parser;
+    MetadataCache *metadata = &round->state->metadata;
+    MetadataPool *pool = &round->work->metadata;
+    switch (parser->kind) {
+    case EXPOSITION_HISTOGRAM:
+        if (!round->input->target->switches.native_histograms)
+            return true;
+        // fall through
+    case EXPOSITION_SAMPLE:
+        round->result->scraped++;
+        return take_unexpected(round);
+    case EXPOSITION_TYPE:
+        metadata_type(metadata, pool, parser->name, parser->type);
+        return true;
+    case EXPOSITION_HELP:
+        metadata_help(metadata, pool, parser->name, parser->text);
+        return true;
+    case EXPOSITION_UNIT:
+        metadata_unit(metadata, pool, parser->name, parser->text);
+        return true;
+    case EXPOSITION_COMMENT:
+        return true;
+    }
+    return true;
+}
+
+static bool append_body(Round *round)
+{
+    Exposition *parser = &round->parser;
+    SeriesCache *cache = &round->state->series;
+    exposition_init(parser, round->input->format, round->input->body, &round->work->arena);
+    for (;;) {
+        SeriesSlot *expected = series_cache_expected(cache);
+        if (LIKELY(expected && exposition_next_hash(parser, expected->bytes, expected->hash))) {
+            if (UNLIKELY(parser->kind == EXPOSITION_HISTOGRAM &&
+                         !round->input->target->switches.native_histograms))
+                continue;
+            round->result->scraped++;
+            if (!take_known(round, expected))
+                return false;
+            continue;
+        }
+        if (!exposition_next(parser))
+            break;
+        if (!take_line(round))
+            return false;
+    }
+    if (parser->failed) {
+        round->result->err = parser->err;
+        return false;
+    }
+    if (round->result->faults.sample_limit)
+        return error_set(&round->result->err, ERR_LIMIT, "sample limit exceeded");
+    return flush(round);
+}
+
+// ---- stale markers and the report ----
+
+static void push_stale(void *arg, SeriesRef ref)
+{
+    Round *round = arg;
+    ScrapeWork *work = round->work;
+    work->samples[work->count++] = (SinkSample){
+        .ref = ref, .t_ms = round->input->t_ms, .value = double_from_bits(NAN_STALE_BITS)};
+    if (work->count < SCRAPE_BATCH)
+        return;
+    // A marker that comes too late or for a series that is gone is not missed.
+    (void)round->appender->append(round->appender, work->samples, work->count);
+    work->count = 0;
+}
+
+static void end_series(Round *round, bool keep)
+{
+    series_cache_end(&round->state->series, keep, push_stale, round);
+    if (round->work->count)
+        (void)round->appender->append(round->appender, round->work->samples, round->work->count);
+    round->work->count = 0;
+}
+
+static const char *const report_names[REPORT_COUNT] = {
+    [REPORT_UP] = "up",
+    [REPORT_DURATION] = "scrape_duration_seconds",
+    [REPORT_SCRAPED] = "scrape_samples_scraped",
+    [REPORT_POST_RELABEL] = "scrape_samples_post_metric_relabeling",
+    [REPORT_ADDED] = "scrape_series_added",
+    [REPORT_TIMEOUT] = "scrape_timeout_seconds",
+    [REPORT_SAMPLE_LIMIT] = "scrape_sample_limit",
+    [REPORT_BODY_BYTES] = "scrape_body_size_bytes",
+};
+
+static SeriesRef report_series(const Round *round, ReportSeries report, Error *err)
+{
+    Labels labels = labels_set(&round->work->arena, round->input->target->labels, LABEL_METRIC_NAME,
+                               str_from_c(report_names[report]));
+    bool created;
+    return round->appender->series(round->appender, labels, &created, err);
+}
+
+static void append_report(Round *round, const double *values)
+{
+    size_t count = round->input->target->switches.extra_metrics ? REPORT_COUNT : REPORT_TIMEOUT;
+    for (size_t i = 0; i < count; i++) {
+        SeriesRef *ref = &round->state->reports[i];
+        SinkSample sample = {.ref = *ref, .t_ms = round->input->t_ms, .value = values[i]};
+        Error ignored; // the commit tells when the store takes nothing
+        for (int attempt = 0; attempt < 2; attempt++) {
+            if (sample.ref == 0)
+                sample.ref = *ref = report_series(round, (ReportSeries)i, &ignored);
+            if (sample.ref == 0 || round->appender->append(round->appender, &sample, 1) == 1 ||
+                sample.status != APPEND_GONE)
+                break;
+            sample.ref = 0;
+        }
+    }
+    round->state->has_reported = true;
+}
+
+static void report_result(Round *round, double duration_s)
+{
+    const ScrapeInput *input = round->input;
+    const ScrapeResult *result = round->result;
+    const double values[REPORT_COUNT] = {
+        [REPORT_UP] = result->up,
+        [REPORT_DURATION] = duration_s,
+        [REPORT_SCRAPED] = (double)result->scraped,
+        [REPORT_POST_RELABEL] = (double)result->post_relabel,
+        [REPORT_ADDED] = (double)result->added,
+        [REPORT_TIMEOUT] = (double)input->target->timeout_ms / 1000,
+        [REPORT_SAMPLE_LIMIT] = (double)input->config->limits.samples,
+        [REPORT_BODY_BYTES] = result->faults.body_limit ? -1 : (double)input->body.len,
+    };
+    append_report(round, values);
+}
+
+// Takes back what a failed body has left, so that only stale markers and the report are stored.
+static void give_up_body(Round *round, Sink *sink)
+{
+    round->work->count = 0;
+    round->appender->rollback(round->appender);
+    round->appender = sink->begin(sink);
+    series_cache_begin(&round->state->series);
+}
+
+void scrape_append(ScrapeState *state, ScrapeWork *work, Sink *sink, const ScrapeInput *input,
+                   double (*duration_s)(void *arg), void *arg, ScrapeResult *ret_result)
+{
+    *ret_result = (ScrapeResult){0};
+    Round round = {state, work, sink->begin(sink), input, ret_result, {0}};
+    series_cache_begin(&state->series);
+    work->count = 0;
+    if (input->failed) {
+        ret_result->err = *input->failed;
+        ret_result->faults.body_limit = input->failed->code == ERR_LIMIT;
+    } else {
+        metadata_begin(&state->metadata);
+        ret_result->up = append_body(&round);
+        metadata_end(&state->metadata, &work->metadata);
+        if (!ret_result->up)
+            give_up_body(&round, sink);
+    }
+    end_series(&round, !ret_result->up);
+    if (!ret_result->up)
+        ret_result->added = 0;
+    report_result(&round, duration_s(arg));
+    if (!round.appender->commit(round.appender, &ret_result->commit_err) &&
+        ret_result->commit_err.code == ERR_NONE)
+        ret_result->commit_err.code = ERR_IO;
+    arena_reset(&work->arena);
+}
+
+void scrape_append_stale(ScrapeState *state, ScrapeWork *work, Sink *sink, const ScrapeInput *input)
+{
+    ScrapeResult result = {0};
+    Round round = {state, work, sink->begin(sink), input, &result, {0}};
+    double values[REPORT_COUNT];
+    for (size_t i = 0; i < REPORT_COUNT; i++)
+        values[i] = double_from_bits(NAN_STALE_BITS);
+    series_cache_begin(&state->series);
+    work->count = 0;
+    end_series(&round, true);
+    if (state->has_reported)
+        append_report(&round, values);
+    Error ignored; // the target has gone, nobody is left to tell
+    if (!round.appender->commit(round.appender, &ignored))
+        state->has_reported = false;
+    arena_reset(&work->arena);
+}

@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scrape/scrape_append.h"
+
+#include "base/test.h"
+#include "codec/yaml.h"
+#include "scrape/sink_fake.h"
+
+// A target of one job, scraped by hand.
+typedef struct Rig {
+    Arena arena;
+    ConfigReader reader;
+    ScrapeConfig config;
+    TargetSpec target;
+    SinkFake *sink;
+    ScrapeState state;
+    ScrapeWork *work;
+    ScrapeResult result;
+    int64_t t_ms;
+} Rig;
+
+static void rig_init(Rig *rig, const char *yaml)
+{
+    *rig = (Rig){0};
+    Error err = {0};
+    YamlNode *node;
+    ScrapeGlobal global;
+    rig->reader = (ConfigReader){.arena = &rig->arena, .file_name = S("job.yml")};
+    YamlNode none = {.kind = YAML_NULL, .line = 1, .column = 1};
+    Label *labels = ARENA_ARRAY(&rig->arena, Label, 2);
+    labels[0] = (Label){S("instance"), S("i:1")};
+    labels[1] = (Label){S("job"), S("j")};
+    CHECK_OK(config_decode(&rig->reader, &scrape_global_table, &none, &global, &err), err);
+    CHECK_OK(yaml_parse(arena_printf(&rig->arena, "job_name: j\n%s", yaml), S("job.yml"),
+                        &rig->arena, &node, &err),
+             err);
+    CHECK_OK(config_decode(&rig->reader, &scrape_config_table, node, &rig->config, &err), err);
+    CHECK_OK(scrape_config_complete(&rig->reader, node, &global, &rig->config, &err), err);
+    rig->target = (TargetSpec){
+        .labels = {labels, 2},
+        .interval_ms = 15000,
+        .timeout_ms = 10000,
+        .switches = rig->config.switches
+    };
+    rig->sink = sink_fake_new();
+    rig->work = X_NEW(ScrapeWork);
+    rig->t_ms = 1000;
+}
+
+static void rig_deinit(Rig *rig)
+{
+    scrape_state_deinit(&rig->state, rig->work);
+    scrape_work_deinit(rig->work);
+    free(rig->work);
+    sink_fake_free(rig->sink);
+    config_release(&rig->reader);
+    arena_deinit(&rig->arena);
+}
+
+static double half_a_second(void *arg)
+{
+    (void)arg;
+    return 0.5;
+}
+
+static void scrape_as(Rig *rig, ExpositionFormat format, const char *body, const Error *failed)
+{
+    ScrapeInput input = {.config = &rig->config,
+                         .target = &rig->target,
+                         .body = str_from_c(body),
+                         .format = format,
+                         .failed = failed,
+                         .t_ms = rig->t_ms,
+                         .now_ms = rig->t_ms};
+    buf_reset(&rig->sink->lines);
+    scrape_append(&rig->state, rig->work, &rig->sink->sink, &input, half_a_second, NULL,
+                  &rig->result);
+    rig->t_ms += 1000;
+}
+
+static void scrape(Rig *rig, const char *body)
+{
+    scrape_as(rig, EXPOSITION_TEXT, body, NULL);
+}
+
+// What was stored without the five lines of the report, and without the target's labels.
+static Str stored(Rig *rig)
+{
+    CLEANUP(buf_deinit) Buf out = {0};
+    Str rest = buf_str(&rig->sink->lines);
+    Str line;
+    while (str_split_next(&rest, '\n', &line)) {
+        bool is_report = str_starts_with(line, S("up{")) || str_starts_with(line, S("scrape_"));
+        if (line.len && !is_report)
+            buf_printf(&out, STR_FMT "\n", STR_ARG(line));
+    }
+    return arena_str(&rig->arena, buf_str(&out));
+}
+
+TEST(scrape_append, a_page_becomes_samples_and_a_report)
+{
+    Rig rig;
+    rig_init(&rig, "");
+
+    scrape(&rig, "# TYPE a counter\na{x=\"1\"} 1\na{x=\"2\"} 2\nb 3\n");
+
+    CHECK_STR(buf_str(&rig.sink->lines),
+              S("a{instance=\"i:1\", job=\"j\", x=\"1\"} 1 @1000\n"
+                "a{instance=\"i:1\", job=\"j\", x=\"2\"} 2 @1000\n"
+                "b{instance=\"i:1\", job=\"j\"} 3 @1000\n"
+                "up{instance=\"i:1\", job=\"j\"} 1 @1000\n"
+                "scrape_duration_seconds{instance=\"i:1\", job=\"j\"} 0.5 @1000\n"
+                "scrape_samples_scraped{instance=\"i:1\", job=\"j\"} 3 @1000\n"
+                "scrape_samples_post_metric_relabeling{instance=\"i:1\", job=\"j\"} 3 @1000\n"
+                "scrape_series_added{instance=\"i:1\", job=\"j\"} 3 @1000\n"));
+    CHECK(rig.result.up);
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, pages_that_change_are_followed)
+{
+    static const struct {
+        const char *name;
+        const char *before;
+        const char *after;
+        Str want;
+        uint64_t want_added;
+    } cases[] = {
+        {"the same",                        "a 1\nb 2\n",             "a 3\nb 4\n",             STR("a 3\nb 4\n"),                   0},
+        {"one in front",                    "a 1\nb 2\n",             "z 0\na 3\nb 4\n",        STR("z 0\na 3\nb 4\n"),              1},
+        {"one between",                     "a 1\nb 2\n",             "a 3\nz 0\nb 4\n",        STR("a 3\nz 0\nb 4\n"),              1},
+        {"one behind",                      "a 1\nb 2\n",             "a 3\nb 4\nz 0\n",        STR("a 3\nb 4\nz 0\n"),              1},
+        {"the first gone",                  "a 1\nb 2\nc 3\n",        "b 4\nc 5\n",             STR("b 4\nc 5\na stale\n"),          0},
+        {"one between gone",                "a 1\nb 2\nc 3\n",        "a 4\nc 5\n",             STR("a 4\nc 5\nb stale\n"),          0},
+        {"the last gone",                   "a 1\nb 2\nc 3\n",        "a 4\nb 5\n",             STR("a 4\nb 5\nc stale\n"),          0},
+        {"all gone",                        "a 1\nb 2\n",             "\n",                     STR("a stale\nb stale\n"),           0},
+        {"turned round",                    "a 1\nb 2\nc 3\n",        "c 4\nb 5\na 6\n",        STR("c 4\nb 5\na 6\n"),              0},
+        {"all others",                      "a 1\nb 2\n",             "c 3\nd 4\n",             STR("c 3\nd 4\na stale\nb stale\n"), 2},
+        {"another text of the same series", "a{x=\"1\",y=\"2\"} 1\n", "a{y=\"2\",x=\"1\"} 2\n",
+         STR("a{x=\"1\", y=\"2\"} 2\n"),                                                                                             1},
+        {"more blanks",                     "a 1\nb 2\n",             "a   3\nb\t4\n",          STR("a 3\nb 4\n"),                   0},
+        {"a longer name",                   "a 1\nb 2\n",             "ab 3\nb 4\n",            STR("ab 3\nb 4\na stale\n"),         1},
+    };
+
+    EACH_CASE(c, cases) {
+        Rig rig;
+        rig_init(&rig, "");
+        rig.target.labels = LABELS_NONE;
+
+        scrape(&rig, c->before);
+        scrape(&rig, c->after);
+
+        CHECK(rig.result.up);
+        CLEANUP(buf_deinit) Buf want = {0};
+        for (Str rest = c->want, line; str_split_next(&rest, '\n', &line) && line.len;)
+            buf_printf(&want, STR_FMT " @2000\n", STR_ARG(line));
+        Str got = buf_str(&rig.sink->lines);
+        CHECK_STR(str_sub(got, 0, str_find(got, S("up "))), buf_str(&want));
+        CHECK_EQ(rig.result.added, c->want_added);
+        rig_deinit(&rig);
+    }
+}
+
+TEST(scrape_append, random_pages_agree_with_a_simple_model)
+{
+    // Each round shows some of 40 series in some order; what is shown is stored, what was shown before and is not now is stale.
+    Rig rig;
+    rig_init(&rig, "");
+    rig.target.labels = LABELS_NONE;
+    unsigned seed = 12345;
+    bool before[40] = {0};
+    for (int round = 0; round < 300; round++) {
+        bool now[40] = {0};
+        CLEANUP(buf_deinit) Buf page = {0};
+        bool shuffle = rand_r(&seed) % 4 == 0;
+        for (int i = 0; i < 40; i++) {
+            int k = shuffle ? rand_r(&seed) % 40 : i;
+            if (now[k] || rand_r(&seed) % 10 == 0)
+                continue;
+            now[k] = true;
+            buf_printf(&page, "m{n=\"%d\"} %d\n", k, round);
+        }
+        buf_add_char(&page, 0);
+
+        scrape(&rig, page.ptr);
+
+        CHECK(rig.result.up);
+        CLEANUP(buf_deinit) Buf lines = {0};
+        buf_add_str(&lines, buf_str(&rig.sink->lines));
+        buf_add_char(&lines, 0);
+        for (int k = 0; k < 40; k++) {
+            char value[80];
+            char stale[80];
+            snprintf(value, sizeof value, "m{n=\"%d\"} %d @", k, round);
+            snprintf(stale, sizeof stale, "m{n=\"%d\"} stale @", k);
+            CHECK_EQ(strstr(lines.ptr, value) != NULL, now[k]);
+            CHECK_EQ(strstr(lines.ptr, stale) != NULL, before[k] && !now[k]);
+        }
+        memcpy(before, now, sizeof before);
+    }
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, a_failed_scrape_makes_all_stale_once)
+{
+    Rig rig;
+    rig_init(&rig, "");
+    Error failed = {.code = ERR_UNAVAILABLE, .text = "connection refused"};
+    scrape(&rig, "a 1\nb 2\n");
+
+    scrape_as(&rig, EXPOSITION_TEXT, "", &failed);
+    CHECK(!rig.result.up);
+    CHECK_HAS(rig.result.err.text, "connection refused");
+    CHECK_STR(stored(&rig), S("a{instance=\"i:1\", job=\"j\"} stale @2000\nb{instance=\"i:1\", "
+                              "job=\"j\"} stale @2000\n"));
+    CHECK(str_find(buf_str(&rig.sink->lines), S("up{instance=\"i:1\", job=\"j\"} 0 @2000\n")) !=
+          STR_NOT_FOUND);
+
+    scrape_as(&rig, EXPOSITION_TEXT, "", &failed);
+    CHECK_STR(stored(&rig), S(""));
+
+    scrape(&rig, "a 1\nb 2\n");
+    CHECK_STR(
+        stored(&rig),
+        S("a{instance=\"i:1\", job=\"j\"} 1 @4000\nb{instance=\"i:1\", job=\"j\"} 2 @4000\n"));
+    CHECK_EQ(rig.result.added, 0);
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, a_malformed_page_leaves_nothing_but_stale_markers)
+{
+    Rig rig;
+    rig_init(&rig, "");
+    scrape(&rig, "a 1\nb 2\n");
+
+    scrape(&rig, "a 3\nb 4\nc{ 5\n");
+
+    CHECK(!rig.result.up);
+    CHECK_EQ(rig.sink->rollbacks, 1);
+    CHECK_STR(stored(&rig), S("a{instance=\"i:1\", job=\"j\"} stale @2000\nb{instance=\"i:1\", "
+                              "job=\"j\"} stale @2000\n"));
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, limits_and_bad_names_fail_the_scrape)
+{
+    static const struct {
+        const char *name;
+        const char *config;
+        const char *body;
+        const char *want;
+    } cases[] = {
+        {"samples",                            "sample_limit: 1\n",                                                "a 1\nb 2\n",             "sample limit exceeded"             },
+        {"labels",                             "label_limit: 3\n",                                                 "a{x=\"1\"} 1\n",
+         "label_limit exceeded (metric: a, number of labels: 4, limit: 3)"                                                                                                       },
+        {"name length",                        "label_name_length_limit: 8\n",                                     "a{long_name=\"1\"} 1\n",
+         "label_name_length_limit exceeded (metric: a, label name: long_name, length: 9, limit: "
+         "8)"                                                                                                                                                                    },
+        {"value length",                       "label_value_length_limit: 3\n",                                    "a{x=\"1234\"} 1\n",
+         "label_value_length_limit exceeded (metric: a, label name: x, value: \"1234\", length: 4, "
+         "limit: 3)"                                                                                                                                                             },
+        {"no name",                            "metric_relabel_configs: [{regex: __name__, action: labeldrop}]\n", "a 1\n",
+         "missing metric name"                                                                                                                                                   },
+        {"UTF-8 name under the legacy scheme", "metric_name_validation_scheme: legacy\n",
+         "{\"a.b\"} 1\n",                                                                                                                    "invalid metric name or label names"},
+    };
+
+    EACH_CASE(c, cases) {
+        Rig rig;
+        rig_init(&rig, c->config);
+
+        scrape(&rig, c->body);
+
+        CHECK(!rig.result.up);
+        CHECK_HAS(rig.result.err.text, c->want);
+        CHECK_STR(stored(&rig), S(""));
+        rig_deinit(&rig);
+    }
+}
+
+TEST(scrape_append, labels_meet_by_the_rules)
+{
+    static const struct {
+        const char *name;
+        const char *config;
+        const char *body;
+        Str want;
+    } cases[] = {
+        {"target wins",       "",                                                           "a{job=\"x\"} 1\n",
+         STR("a{exported_job=\"x\", instance=\"i:1\", job=\"j\"} 1 @1000\n")                                                                                                      },
+        {"scraped wins",      "honor_labels: true\n",                                       "a{job=\"x\"} 1\n",
+         STR("a{instance=\"i:1\", job=\"x\"} 1 @1000\n")                                                                                                                          },
+        {"exported is taken", "",                                                           "a{job=\"x\",exported_job=\"y\"} 1\n",
+         STR("a{exported_exported_job=\"x\", exported_job=\"y\", instance=\"i:1\", job=\"j\"} 1 "
+             "@1000\n")                                                                                                                                                           },
+        {"relabelled",        "metric_relabel_configs: [{regex: x, action: labeldrop}]\n",
+         "a{x=\"1\"} 1\n",                                                                                                         STR("a{instance=\"i:1\", job=\"j\"} 1 @1000\n")},
+        {"dropped",
+         "metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}]\n", "a 1\nb 2\n",                          STR("a{instance=\"i:1\", job=\"j\"} 1 @1000\n")},
+    };
+
+    EACH_CASE(c, cases) {
+        Rig rig;
+        rig_init(&rig, c->config);
+
+        scrape(&rig, c->body);
+
+        CHECK_OK(rig.result.up, rig.result.err);
+        CHECK_STR(stored(&rig), c->want);
+        rig_deinit(&rig);
+    }
+}
+
+TEST(scrape_append, dropped_series_stay_dropped_without_another_look)
+{
+    Rig rig;
+    rig_init(&rig,
+             "metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}]\n");
+    scrape(&rig, "a 1\nb 2\n");
+
+    scrape(&rig, "a 3\nb 4\n");
+
+    CHECK_STR(stored(&rig), S("a{instance=\"i:1\", job=\"j\"} 3 @2000\n"));
+    CHECK_EQ(rig.result.scraped, 2);
+    CHECK_EQ(rig.result.post_relabel, 1);
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, timestamps_are_honoured_or_not)
+{
+    static const struct {
+        const char *name;
+        const char *config;
+        Str want_first;
+        Str want_second; // after the series has vanished
+    } cases[] = {
+        {"honoured, not tracked", "",                                   STR("a 1 @900\n"),  STR("")               },
+        {"honoured and tracked",  "track_timestamps_staleness: true\n", STR("a 1 @900\n"),
+         STR("a stale @2000\n")                                                                                   },
+        {"ignored",               "honor_timestamps: false\n",          STR("a 1 @1000\n"), STR("a stale @2000\n")},
+    };
+
+    EACH_CASE(c, cases) {
+        Rig rig;
+        rig_init(&rig, c->config);
+        rig.target.labels = LABELS_NONE;
+
+        scrape(&rig, "a 1 900\n");
+        Str got = buf_str(&rig.sink->lines);
+        CHECK_STR(str_sub(got, 0, str_find(got, S("up "))), c->want_first);
+
+        scrape(&rig, "\n");
+        got = buf_str(&rig.sink->lines);
+        CHECK_STR(str_sub(got, 0, str_find(got, S("up "))), c->want_second);
+        rig_deinit(&rig);
+    }
+}
+
+TEST(scrape_append, single_bad_samples_are_counted)
+{
+    Rig rig;
+    rig_init(&rig, "");
+
+    scrape(&rig, "a 1\nb 2\na 3\nc 4 99999999999\n");
+    scrape(&rig, "a 1\nb 2 1\na 3\n");
+
+    CHECK(rig.result.up);
+    CHECK_EQ(rig.result.faults.out_of_order, 1);
+    CHECK_EQ(rig.result.faults.duplicate_timestamp, 1);
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, series_that_the_store_forgot_are_made_again)
+{
+    Rig rig;
+    rig_init(&rig, "");
+    scrape(&rig, "# TYPE a counter\na 1\nb 2\n");
+    rig.sink->gone_below = rig.sink->count + 1;
+
+    scrape(&rig, "# TYPE a counter\na 3\nb 4\n");
+    CHECK(rig.result.up);
+    CHECK_STR(
+        stored(&rig),
+        S("a{instance=\"i:1\", job=\"j\"} 3 @2000\nb{instance=\"i:1\", job=\"j\"} 4 @2000\n"));
+    CHECK(str_find(buf_str(&rig.sink->lines), S("up{instance=\"i:1\", job=\"j\"} 1 @2000\n")) !=
+          STR_NOT_FOUND);
+
+    scrape(&rig, "# TYPE a counter\na 5\nb 6\n");
+    CHECK_STR(
+        stored(&rig),
+        S("a{instance=\"i:1\", job=\"j\"} 5 @3000\nb{instance=\"i:1\", job=\"j\"} 6 @3000\n"));
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, a_refused_commit_is_told)
+{
+    Rig rig;
+    rig_init(&rig, "");
+    rig.sink->refuse_commit = true;
+
+    scrape(&rig, "a 1\n");
+
+    CHECK_HAS(rig.result.commit_err.text, "disk full");
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, a_target_that_goes_leaves_stale_markers)
+{
+    Rig rig;
+    rig_init(&rig, "");
+    scrape(&rig, "a 1\n");
+    ScrapeInput input = {
+        .config = &rig.config, .target = &rig.target, .t_ms = 16000, .now_ms = 32000};
+    buf_reset(&rig.sink->lines);
+
+    scrape_append_stale(&rig.state, rig.work, &rig.sink->sink, &input);
+
+    CHECK_STR(stored(&rig), S("a{instance=\"i:1\", job=\"j\"} stale @16000\n"));
+    CHECK(str_find(buf_str(&rig.sink->lines),
+                   S("up{instance=\"i:1\", job=\"j\"} stale @16000\n")) != STR_NOT_FOUND);
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, large_pages_come_in_batches)
+{
+    Rig rig;
+    rig_init(&rig, "extra_scrape_metrics: true\n");
+    rig.target.labels = LABELS_NONE;
+    CLEANUP(buf_deinit) Buf page = {0};
+    for (int i = 0; i < 3000; i++)
+        buf_printf(&page, "m{n=\"%d\"} %d\n", i, i);
+    buf_add_char(&page, 0);
+
+    for (int round = 0; round < 3; round++) {
+        scrape(&rig, page.ptr);
+        CHECK_EQ(rig.result.scraped, 3000);
+        CHECK_EQ(rig.result.added, round ? 0 : 3000);
+        size_t lines = 0;
+        for (Str rest = buf_str(&rig.sink->lines), line; str_split_next(&rest, '\n', &line);)
+            lines += line.len > 0;
+        CHECK_EQ(lines, 3008);
+    }
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, metadata_is_remembered_for_ten_rounds)
+{
+    Rig rig;
+    rig_init(&rig, "");
+    scrape(&rig, "# HELP a A thing.\n# TYPE a counter\na 1\n# TYPE b gauge\nb 2\n");
+    CHECK_EQ(rig.state.metadata.count, 2);
+    const FamilyText *a = rig.state.metadata.slots[0].family;
+    CHECK_STR(a->name, S("a"));
+    CHECK_STR(a->metadata.help, S("A thing."));
+    CHECK_EQ(a->metadata.type, METRIC_COUNTER);
+
+    scrape(&rig, "# HELP a Another thing.\n# TYPE a counter\na 1\n");
+    CHECK_STR(rig.state.metadata.slots[0].family->metadata.help, S("Another thing."));
+    for (int i = 0; i < 9; i++)
+        scrape(&rig, "# HELP a Another thing.\n# TYPE a counter\na 1\n");
+    CHECK_EQ(rig.state.metadata.count, 2);
+    scrape(&rig, "# HELP a Another thing.\n# TYPE a counter\na 1\n");
+    CHECK_EQ(rig.state.metadata.count, 1);
+    CHECK_EQ(rig.work->metadata.families.count, 1);
+    rig_deinit(&rig);
+}
+
+TEST_MAIN(scrape_append, TEST_ROW(scrape_append, a_page_becomes_samples_and_a_report),
+          TEST_ROW(scrape_append, pages_that_change_are_followed),
+          TEST_ROW(scrape_append, random_pages_agree_with_a_simple_model),
+          TEST_ROW(scrape_append, a_failed_scrape_makes_all_stale_once),
+          TEST_ROW(scrape_append, a_malformed_page_leaves_nothing_but_stale_markers),
+          TEST_ROW(scrape_append, limits_and_bad_names_fail_the_scrape),
+          TEST_ROW(scrape_append, labels_meet_by_the_rules),
+          TEST_ROW(scrape_append, dropped_series_stay_dropped_without_another_look),
+          TEST_ROW(scrape_append, timestamps_are_honoured_or_not),
+          TEST_ROW(scrape_append, single_bad_samples_are_counted),
+          TEST_ROW(scrape_append, series_that_the_store_forgot_are_made_again),
+          TEST_ROW(scrape_append, a_refused_commit_is_told),
+          TEST_ROW(scrape_append, a_target_that_goes_leaves_stale_markers),
+          TEST_ROW(scrape_append, large_pages_come_in_batches),
+          TEST_ROW(scrape_append, metadata_is_remembered_for_ten_rounds))

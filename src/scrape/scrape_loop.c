@@ -1,0 +1,564 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scrape/scrape_loop.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+#define BODIES_KEPT 16              // buffers that wait for the next scrape
+#define BODY_BYTES_KEPT (64u << 20) // larger ones are given back
+#define BODY_BYTES_MAX (1u << 30)   // of one answer when the job has no limit
+#define ALIGN_TOLERANCE_MS 2        // a scrape that starts so late counts as punctual
+#define NS_PER_MS 1000000LL
+
+struct ScrapeThread {
+    ScrapeShared *shared;
+    Loop *loop;
+    size_t index;
+    ScrapeWork work;
+    ScrapeTarget *targets; // all that live on this thread
+    Buf *bodies[BODIES_KEPT];
+    size_t body_count;
+};
+
+struct ScrapeTarget {
+    ScrapeThread *thread;
+    ScrapePool *pool;
+    Arena arena; // of spec and headers
+    TargetSpec spec;
+    Str headers[4];
+    size_t header_count;
+    ScrapeTarget *next; // in the thread's list
+    ScrapeTarget **at;
+
+    // The thread's alone.
+    ScrapeState state;
+    LoopTimer *timer;
+    HttpCall *call;
+    Buf *body;
+    int64_t due_ns;      // monotonic time of the scrape that is running or comes next
+    int64_t started_ns;  // monotonic
+    int64_t previous_ns; // start of the scrape before; 0: none
+    int64_t aligned_ms;  // wall time on the grid; 0: no scrape yet
+    int64_t t_ms;        // of the running scrape
+    bool stopping;
+    bool mark_stale;
+
+    size_t metadata_told; // entries that the pool's gauge has of it
+
+    // For the API.
+    char *last_error;
+    int64_t last_scrape_ms;
+    double last_duration_s;
+    TargetHealth health;
+};
+
+// ---- pools ----
+
+ScrapePool *scrape_pool_ref(ScrapePool *pool)
+{
+    atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
+    return pool;
+}
+
+void scrape_pool_unref(ScrapePool *pool)
+{
+    if (!pool || atomic_fetch_sub_explicit(&pool->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (pool->unref_owner)
+        pool->unref_owner(pool->owner);
+    free(pool);
+}
+
+static HttpClient *client_of(ScrapePool *pool, ScrapeThread *thread, Error *err)
+{
+    HttpClient **client = &pool->clients[thread->index];
+    if (!*client && !http_client_new(thread->loop, &pool->config->http, client, err))
+        return NULL;
+    return *client;
+}
+
+// ---- bodies ----
+
+static Buf *body_take(ScrapeThread *thread)
+{
+    return thread->body_count ? thread->bodies[--thread->body_count] : X_NEW(Buf);
+}
+
+static void body_give(ScrapeThread *thread, Buf *body)
+{
+    if (!body)
+        return;
+    if (thread->body_count == BODIES_KEPT || body->cap > BODY_BYTES_KEPT) {
+        buf_deinit(body);
+        free(body);
+        return;
+    }
+    buf_reset(body);
+    thread->bodies[thread->body_count++] = body;
+}
+
+// ---- one scrape ----
+
+static double seconds_since_start(void *arg)
+{
+    const ScrapeTarget *target = arg;
+    return (double)(clock_mono_ns(target->thread->shared->clock) - target->started_ns) / 1e9;
+}
+
+static void arm(ScrapeTarget *target)
+{
+    int64_t interval_ns = target->spec.interval_ms * NS_PER_MS;
+    int64_t now_ns = clock_mono_ns(target->thread->shared->clock);
+    target->due_ns += interval_ns;
+    // After a scrape that took too long the next one follows at once, and then the grid goes on.
+    while (target->due_ns + interval_ns <= now_ns)
+        target->due_ns += interval_ns;
+    loop_timer_set(target->timer, target->due_ns);
+}
+
+static void set_error(ScrapeTarget *target, const Error *err)
+{
+    free(target->last_error);
+    target->last_error = err ? strdup(err->text) : NULL;
+}
+
+static void tell_metadata(ScrapeTarget *target, size_t entries)
+{
+    if (entries != target->metadata_told)
+        gauge_add(target->pool->metadata_entries, (double)entries - (double)target->metadata_told);
+    target->metadata_told = entries;
+}
+
+static void record(ScrapeTarget *target, const ScrapeResult *result)
+{
+    double duration_s = seconds_since_start(target);
+    bool was_down = target->health == TARGET_DOWN;
+    target->last_scrape_ms = target->t_ms;
+    target->last_duration_s = duration_s;
+    target->health = result->up ? TARGET_UP : TARGET_DOWN;
+    set_error(target, result->up ? NULL : &result->err);
+    tell_metadata(target, target->state.metadata.count);
+    scrape_metrics_result(target->thread->shared->metrics, result, duration_s);
+    if (!result->up && !was_down)
+        log_debug("scrape failed", KV("scrape_pool", target->pool->config->job_name),
+                  KV("target", target->spec.url), KV("err", &result->err));
+    if (result->commit_err.code != ERR_NONE)
+        log_error("storing a scrape failed", KV("scrape_pool", target->pool->config->job_name),
+                  KV("target", target->spec.url), KV("err", &result->commit_err));
+}
+
+static void append(ScrapeTarget *target, Str body, ExpositionFormat format, const Error *failed)
+{
+    ScrapeThread *thread = target->thread;
+    ScrapeInput input = {
+        .config = target->pool->config,
+        .target = &target->spec,
+        .body = body,
+        .format = format,
+        .failed = failed,
+        .t_ms = target->t_ms,
+        .now_ms = clock_now_ms(thread->shared->clock),
+    };
+    ScrapeResult result;
+    scrape_append(&target->state, &thread->work, thread->shared->sink, &input, seconds_since_start,
+                  target, &result);
+    record(target, &result);
+    body_give(thread, target->body);
+    target->body = NULL;
+    arm(target);
+}
+
+static const char *status_text(int status)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } rows[] = {
+        {201, "Created"              },
+        {204, "No Content"           },
+        {301, "Moved Permanently"    },
+        {302, "Found"                },
+        {304, "Not Modified"         },
+        {307, "Temporary Redirect"   },
+        {308, "Permanent Redirect"   },
+        {400, "Bad Request"          },
+        {401, "Unauthorized"         },
+        {403, "Forbidden"            },
+        {404, "Not Found"            },
+        {405, "Method Not Allowed"   },
+        {406, "Not Acceptable"       },
+        {408, "Request Timeout"      },
+        {410, "Gone"                 },
+        {429, "Too Many Requests"    },
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"      },
+        {502, "Bad Gateway"          },
+        {503, "Service Unavailable"  },
+        {504, "Gateway Timeout"      },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].status == status)
+            return rows[i].text;
+    return "";
+}
+
+static bool find_format(const ScrapeConfig *config, Str content_type, ExpositionFormat *ret_format,
+                        Error *err)
+{
+    static const ExpositionFormat formats[SCRAPE_PROTOCOL_COUNT] = {
+        [SCRAPE_PROTOBUF] = EXPOSITION_PROTOBUF,
+        [SCRAPE_TEXT_0_0_4] = EXPOSITION_TEXT,
+        [SCRAPE_TEXT_1_0_0] = EXPOSITION_TEXT,
+        [SCRAPE_OPENMETRICS_0_0_1] = EXPOSITION_OPENMETRICS,
+        [SCRAPE_OPENMETRICS_1_0_0] = EXPOSITION_OPENMETRICS,
+    };
+    if (exposition_format_of(content_type, ret_format))
+        return true;
+    if (config->has_fallback) {
+        *ret_format = formats[config->fallback];
+        return true;
+    }
+    if (content_type.len == 0)
+        return error_set(err, ERR_INVALID,
+                         "non-compliant scrape target sending blank Content-Type and no "
+                         "fallback_scrape_protocol "
+                         "specified for target");
+    return error_set(err, ERR_INVALID,
+                     "received unsupported Content-Type \"" STR_FMT
+                     "\" and no fallback_scrape_protocol specified for "
+                     "target",
+                     STR_ARG(content_type));
+}
+
+// Judges the answer: its format, or what is wrong with it.
+static bool judge(const ScrapeTarget *target, const HttpResponse *response,
+                  ExpositionFormat *ret_format, Error *err)
+{
+    const ScrapeConfig *config = target->pool->config;
+    if (response->err && response->err->code == ERR_LIMIT)
+        return error_set(err, ERR_LIMIT, "body size limit exceeded");
+    if (response->err && response->err->code == ERR_TIMEOUT)
+        return error_set(err, ERR_TIMEOUT, "Get \"" STR_FMT "\": context deadline exceeded",
+                         STR_ARG(target->spec.url));
+    if (response->err)
+        return error_set(err, response->err->code, "Get \"" STR_FMT "\": %s",
+                         STR_ARG(target->spec.url), response->err->text);
+    if (response->status != 200)
+        return error_set(err, ERR_INVALID, "server returned HTTP status %d %s", response->status,
+                         status_text(response->status));
+    if (config->limits.body_bytes && response->body.len >= config->limits.body_bytes)
+        return error_set(err, ERR_LIMIT, "body size limit exceeded");
+    return find_format(config, response->content_type, ret_format, err);
+}
+
+static void on_answer(void *arg, const HttpResponse *response)
+{
+    ScrapeTarget *target = arg;
+    target->call = NULL;
+    if (target->stopping) {
+        body_give(target->thread, target->body);
+        target->body = NULL;
+        return;
+    }
+    Error err = {0};
+    ExpositionFormat format = EXPOSITION_TEXT;
+    if (judge(target, response, &format, &err))
+        append(target, response->body, format, NULL);
+    else
+        append(target, STR_NONE, format, &err);
+}
+
+static void request(ScrapeTarget *target)
+{
+    const ScrapeConfig *config = target->pool->config;
+    Error err = {0};
+    HttpClient *client = client_of(target->pool, target->thread, &err);
+    if (!client) {
+        append(target, STR_NONE, EXPOSITION_TEXT, &err);
+        return;
+    }
+    HttpCallOptions options = {
+        .url = target->spec.url,
+        .headers = target->headers,
+        .header_count = target->header_count,
+        .timeout_ms = target->spec.timeout_ms,
+        .body_bytes_max =
+            config->limits.body_bytes ? (size_t)config->limits.body_bytes : BODY_BYTES_MAX,
+        .accept_gzip = config->enable_compression,
+        .body_buf = target->body,
+        .done = on_answer,
+        .arg = target,
+    };
+    target->call = http_call(client, &options);
+}
+
+static void write_locally(ScrapeTarget *target)
+{
+    target->pool->local_write(target->pool->local_arg, target->body);
+    Error err = {0};
+    if (buf_ok(target->body, "the metrics of this process", &err))
+        append(target, buf_str(target->body), EXPOSITION_TEXT, NULL);
+    else
+        append(target, STR_NONE, EXPOSITION_TEXT, &err);
+}
+
+// The scheduled time instead of the actual one where they are close, so that samples of a series are equally far apart and take fewer bits.
+static int64_t align(ScrapeTarget *target, int64_t now_ms)
+{
+    int64_t interval_ms = target->spec.interval_ms;
+    int64_t tolerance_ms = MIN(interval_ms / 100, ALIGN_TOLERANCE_MS);
+    if (target->aligned_ms == 0 || now_ms < target->aligned_ms)
+        target->aligned_ms = now_ms;
+    target->aligned_ms += (now_ms - target->aligned_ms) / interval_ms * interval_ms;
+    // Slightly early is punctual, too.
+    if (target->aligned_ms + interval_ms - now_ms <= tolerance_ms)
+        target->aligned_ms += interval_ms;
+    return llabs(now_ms - target->aligned_ms) <= tolerance_ms ? target->aligned_ms : now_ms;
+}
+
+static bool check_target_limit(ScrapeTarget *target)
+{
+    uint64_t over = atomic_load_explicit(&target->pool->targets_over_limit, memory_order_relaxed);
+    if (over == 0)
+        return true;
+    Error err;
+    error_set(&err, ERR_LIMIT, "target_limit exceeded (number of targets: %llu, limit: %llu)",
+              (unsigned long long)over, (unsigned long long)target->pool->config->limits.targets);
+    append(target, STR_NONE, EXPOSITION_TEXT, &err);
+    return false;
+}
+
+static void scrape(ScrapeTarget *target)
+{
+    Clock *clock = target->thread->shared->clock;
+    target->started_ns = clock_mono_ns(clock);
+    target->t_ms = align(target, clock_now_ms(clock));
+    if (target->previous_ns)
+        scrape_metrics_interval(target->thread->shared->metrics, target->spec.interval_ms,
+                                (double)(target->started_ns - target->previous_ns) / 1e9);
+    target->previous_ns = target->started_ns;
+    if (!check_target_limit(target))
+        return;
+    target->body = body_take(target->thread);
+    if (target->pool->local_write)
+        write_locally(target);
+    else
+        request(target);
+}
+
+// ---- life of a target ----
+
+static void unlink_target(ScrapeTarget *target)
+{
+    *target->at = target->next;
+    if (target->next)
+        target->next->at = target->at;
+}
+
+static void target_free(ScrapeTarget *target)
+{
+    unlink_target(target);
+    target->stopping = true;
+    if (target->call)
+        http_call_cancel(target->call);
+    loop_timer_free(target->timer);
+    tell_metadata(target, 0);
+    scrape_state_deinit(&target->state, &target->thread->work);
+    scrape_pool_unref(target->pool);
+    free(target->last_error);
+    arena_deinit(&target->arena);
+    free(target);
+}
+
+// A scrape has been missed: what the target had is stale since the moment of that scrape.
+static void bury(ScrapeTarget *target)
+{
+    ScrapeInput input = {.config = target->pool->config,
+                         .target = &target->spec,
+                         .t_ms = target->t_ms + target->spec.interval_ms,
+                         .now_ms = clock_now_ms(target->thread->shared->clock)};
+    scrape_append_stale(&target->state, &target->thread->work, target->thread->shared->sink,
+                        &input);
+    target_free(target);
+}
+
+static void on_timer(void *arg)
+{
+    ScrapeTarget *target = arg;
+    if (target->stopping)
+        bury(target);
+    else
+        scrape(target);
+}
+
+static void start_on_thread(void *arg)
+{
+    ScrapeTarget *target = arg;
+    ScrapeThread *thread = target->thread;
+    target->at = &thread->targets;
+    target->next = thread->targets;
+    if (target->next)
+        target->next->at = &target->next;
+    thread->targets = target;
+
+    Clock *clock = thread->shared->clock;
+    uint64_t seed = atomic_load_explicit(&thread->shared->offset_seed, memory_order_relaxed);
+    target->timer = loop_timer_new(thread->loop, on_timer, target);
+    target->due_ns = clock_mono_ns(clock) + target_offset_ns(target->spec.hash, seed,
+                                                             target->spec.interval_ms * NS_PER_MS,
+                                                             clock_now_ms(clock) * NS_PER_MS);
+    loop_timer_set(target->timer, target->due_ns);
+}
+
+static void stop_on_thread(void *arg)
+{
+    ScrapeTarget *target = arg;
+    target->stopping = true;
+    if (target->call)
+        http_call_cancel(target->call);
+    if (!target->mark_stale || target->last_scrape_ms == 0) {
+        target_free(target);
+        return;
+    }
+    // One more tick and a bit: samples of a target that took its place come first and make the markers out of order, which is harmless.
+    int64_t interval_ns = target->spec.interval_ms * NS_PER_MS;
+    loop_timer_set(target->timer, target->due_ns + interval_ns + interval_ns / 10);
+}
+
+static void add_header(ScrapeTarget *target, const char *name, Str value)
+{
+    target->headers[target->header_count++] =
+        arena_printf(&target->arena, "%s: " STR_FMT, name, STR_ARG(value));
+}
+
+static void copy_spec(ScrapeTarget *target, const TargetSpec *spec)
+{
+    target->spec = *spec;
+    target->spec.discovered = LABELS_NONE;
+    target->spec.labels = labels_copy(&target->arena, spec->labels);
+    target->spec.all = LABELS_NONE; // its hash is all that is needed
+    target->spec.url = arena_str(&target->arena, spec->url);
+}
+
+ScrapeTarget *scrape_target_start(ScrapeThread *thread, ScrapePool *pool, const TargetSpec *spec)
+{
+    ScrapeTarget *target = X_NEW(ScrapeTarget);
+    target->thread = thread;
+    target->pool = scrape_pool_ref(pool);
+    copy_spec(target, spec);
+    add_header(target, "Accept", pool->config->accept);
+    add_header(target, "User-Agent", S("narthex/" NARTHEX_VERSION));
+    add_header(target, "X-Prometheus-Scrape-Timeout-Seconds",
+               arena_printf(&target->arena, "%.15g", (double)spec->timeout_ms / 1000));
+    if (!pool->config->enable_compression)
+        add_header(target, "Accept-Encoding", S("identity"));
+    loop_post(thread->loop, start_on_thread, target);
+    return target;
+}
+
+void scrape_target_stop(ScrapeTarget *target, bool mark_stale)
+{
+    target->mark_stale = mark_stale; // not read before the post arrives
+    loop_post(target->thread->loop, stop_on_thread, target);
+}
+
+const TargetSpec *scrape_target_spec(const ScrapeTarget *target)
+{
+    return &target->spec;
+}
+
+ScrapeThread *scrape_target_thread(const ScrapeTarget *target)
+{
+    return target->thread;
+}
+
+void scrape_target_status(const ScrapeTarget *target, Arena *arena, TargetInfo *info)
+{
+    info->last_error = arena_str(arena, str_from_c(target->last_error));
+    info->last_scrape_ms = target->last_scrape_ms;
+    info->last_duration_s = target->last_duration_s;
+    info->health = target->health;
+}
+
+const MetadataCache *scrape_target_metadata(const ScrapeTarget *target)
+{
+    return &target->state.metadata;
+}
+
+const MetadataPool *scrape_thread_metadata(const ScrapeThread *thread)
+{
+    return &thread->work.metadata;
+}
+
+// ---- threads ----
+
+bool scrape_thread_new(ScrapeShared *shared, size_t index, ScrapeThread **ret_thread, Error *err)
+{
+    char name[16];
+    Loop *loop;
+    snprintf(name, sizeof name, "scrape-%zu", index % 1000);
+    if (!loop_new(name, &loop, err))
+        return false;
+    if (!loop_start(loop, err)) {
+        loop_free(loop);
+        return false;
+    }
+    ScrapeThread *thread = X_NEW(ScrapeThread);
+    thread->shared = shared;
+    thread->loop = loop;
+    thread->index = index;
+    *ret_thread = thread;
+    return true;
+}
+
+static void free_targets(void *arg)
+{
+    ScrapeThread *thread = arg;
+    while (thread->targets)
+        target_free(thread->targets);
+}
+
+void scrape_thread_free(ScrapeThread *thread)
+{
+    if (!thread)
+        return;
+    loop_call(thread->loop, free_targets, thread);
+    loop_stop(thread->loop);
+    loop_join(thread->loop);
+    loop_free(thread->loop);
+    scrape_work_deinit(&thread->work);
+    for (size_t i = 0; i < thread->body_count; i++) {
+        buf_deinit(thread->bodies[i]);
+        free(thread->bodies[i]);
+    }
+    free(thread);
+}
+
+void scrape_thread_call(ScrapeThread *thread, void (*fn)(void *arg), void *arg)
+{
+    loop_call(thread->loop, fn, arg);
+}
+
+typedef struct LeaveCall {
+    ScrapeThread *thread;
+    ScrapePool *pool;
+} LeaveCall;
+
+static void leave_on_thread(void *arg)
+{
+    LeaveCall *call = arg;
+    http_client_free(call->pool->clients[call->thread->index]);
+    call->pool->clients[call->thread->index] = NULL;
+    scrape_pool_unref(call->pool);
+    free(call);
+}
+
+void scrape_thread_leave(ScrapeThread *thread, ScrapePool *pool)
+{
+    LeaveCall *call = X_NEW(LeaveCall);
+    *call = (LeaveCall){thread, scrape_pool_ref(pool)};
+    loop_post(thread->loop, leave_on_thread, call);
+}

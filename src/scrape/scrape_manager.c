@@ -1,0 +1,666 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/thread.h"
+#include "metric/relabel.h"
+#include "scrape/scrape.h"
+#include "scrape/scrape_loop.h"
+
+#define MANAGER_LOCK_RANK 100
+#define THREADS_BY_DEFAULT 8
+#define BAD_TARGETS_LOGGED 10 // of one sync, the rest is counted
+
+// A running target as the manager sees it.
+typedef struct Entry {
+    ScrapeTarget *target;
+    uint64_t hash;
+    uint64_t identity; // of its public labels and URL: equal for a target that a reload makes anew
+    Labels discovered; // in the pool's arena
+} Entry;
+
+// A job.
+typedef struct Job {
+    ScrapePool *pool;
+    Str name;
+    Str fingerprint;
+    Arena names;           // of the two above
+    GroupSnapshot *groups; // the newest
+    Arena found;    // of the entries' and the dropped targets' labels: made anew by each sync
+    Entry *entries; // by hash
+    size_t count;
+    Labels *dropped;
+    size_t dropped_count; // kept to be shown
+    uint64_t dropped_total;
+    bool keep; // mark during apply
+} Job;
+
+struct ScrapeManager {
+    ScrapeShared shared;
+    ScrapeMetrics metrics;
+    Registry *own_registry; // when the caller has none
+    ScrapeThread *threads[SCRAPE_THREADS_MAX];
+    size_t thread_count;
+    Discovery *discovery;
+    Lock lock;
+    Job **jobs GUARDED_BY(lock); // by name
+    size_t job_count GUARDED_BY(lock);
+};
+
+// ---- one job ----
+
+static int entry_order(const void *a, const void *b)
+{
+    const Entry *x = a;
+    const Entry *y = b;
+    return x->hash < y->hash ? -1 : x->hash > y->hash;
+}
+
+static Entry *find_entry(Entry *entries, size_t count, uint64_t hash)
+{
+    Entry key = {.hash = hash};
+    return count ? bsearch(&key, entries, count, sizeof key, entry_order) : NULL;
+}
+
+static uint64_t identity_of(const TargetSpec *spec)
+{
+    return labels_hash(spec->labels) ^ fnv_add(FNV_INIT, spec->url);
+}
+
+// One sync under way.
+typedef struct Sync {
+    ScrapeManager *manager;
+    Job *job;
+    Arena found;
+    Arena scratch;
+    Entry *entries;
+    size_t count;
+    size_t cap;
+    Labels *dropped;
+    size_t dropped_count;
+    size_t dropped_cap;
+    uint64_t dropped_total;
+    uint64_t bad;
+    Map seen; // hashes of entries
+} Sync;
+
+static void note_dropped(Sync *sync, Labels discovered)
+{
+    uint64_t keep = sync->job->pool->config->limits.dropped_targets_kept;
+    sync->dropped_total++;
+    if (keep && sync->dropped_count >= keep)
+        return;
+    if (sync->dropped_count == sync->dropped_cap) {
+        size_t cap = sync->dropped_cap ? sync->dropped_cap * 2 : 16;
+        sync->dropped = arena_grow(&sync->found, sync->dropped, sync->dropped_cap * sizeof(Labels),
+                                   cap * sizeof(Labels));
+        sync->dropped_cap = cap;
+    }
+    sync->dropped[sync->dropped_count++] = labels_copy(&sync->found, discovered);
+}
+
+static void note_bad(Sync *sync, const TargetGroup *group, size_t index, const Error *err)
+{
+    if (++sync->bad <= BAD_TARGETS_LOGGED)
+        log_error("creating target failed, skipping", KV("scrape_pool", sync->job->name),
+                  KV("group", group->source), KV("instance", index), KV("err", err));
+}
+
+// A target that is running already goes on; a new one is started.
+static void keep_target(Sync *sync, const TargetSpec *spec)
+{
+    ScrapeManager *manager = sync->manager;
+    char *key = arena_alloc(&sync->found, sizeof spec->hash);
+    memcpy(key, &spec->hash, sizeof spec->hash);
+    if (map_put(&sync->seen, str_make(key, sizeof spec->hash), sync))
+        return; // found twice
+    Entry *old = find_entry(sync->job->entries, sync->job->count, spec->hash);
+    Entry entry = {.hash = spec->hash,
+                   .identity = identity_of(spec),
+                   .discovered = labels_copy(&sync->found, spec->discovered)};
+    if (old) {
+        entry.target = old->target;
+        old->target = NULL;
+    } else {
+        ScrapeThread *thread = manager->threads[spec->hash % manager->thread_count];
+        entry.target = scrape_target_start(thread, sync->job->pool, spec);
+    }
+    if (sync->count == sync->cap) {
+        sync->cap = sync->cap ? sync->cap * 2 : 16;
+        sync->entries = x_realloc(sync->entries, sync->cap * sizeof(Entry));
+    }
+    sync->entries[sync->count++] = entry;
+}
+
+static void sync_target(Sync *sync, const TargetGroup *group, size_t index)
+{
+    TargetSpec spec;
+    Error err = {0};
+    switch (target_build(sync->job->pool->config, group->labels, group->targets[index],
+                         &sync->scratch, &spec, &err)) {
+    case TARGET_KEPT:
+        keep_target(sync, &spec);
+        break;
+    case TARGET_DROPPED:
+        note_dropped(sync, spec.discovered);
+        break;
+    case TARGET_BAD:
+        note_bad(sync, group, index, &err);
+        break;
+    }
+    arena_reset(&sync->scratch);
+}
+
+static void tell_sync(const Sync *sync)
+{
+    ScrapeMetrics *metrics = sync->manager->shared.metrics;
+    Job *job = sync->job;
+    uint64_t limit = job->pool->config->limits.targets;
+    bool over = limit && job->count > limit;
+    atomic_store_explicit(&job->pool->targets_over_limit, over ? job->count : 0,
+                          memory_order_relaxed);
+    if (over)
+        counter_inc(metrics->target_limit);
+    gauge_set(gauge_of(metrics->pool_targets, &job->name), (double)job->count);
+    gauge_set(gauge_of(metrics->pool_target_limit, &job->name), (double)limit);
+    counter_inc(counter_of(metrics->pool_syncs, &job->name));
+    counter_add(counter_of(metrics->sync_failed, &job->name), (double)sync->bad);
+}
+
+// Makes the running targets those of job->groups.
+static void sync_job(ScrapeManager *manager, Job *job)
+{
+    Sync sync = {.manager = manager, .job = job};
+    for (size_t i = 0; i < job->groups->count; i++)
+        for (size_t k = 0; k < job->groups->groups[i].target_count; k++)
+            sync_target(&sync, &job->groups->groups[i], k);
+    for (size_t i = 0; i < job->count; i++)
+        if (job->entries[i].target)
+            scrape_target_stop(job->entries[i].target, true);
+
+    if (sync.count)
+        qsort(sync.entries, sync.count, sizeof(Entry), entry_order);
+    free(job->entries);
+    arena_deinit(&job->found);
+    job->entries = sync.entries;
+    job->count = sync.count;
+    job->found = sync.found;
+    job->dropped = sync.dropped;
+    job->dropped_count = sync.dropped_count;
+    job->dropped_total = sync.dropped_total;
+    tell_sync(&sync);
+    map_deinit(&sync.seen);
+    arena_deinit(&sync.scratch);
+}
+
+static Job *job_new(ScrapeManager *manager, const ScrapeJob *from, Str fingerprint,
+                    const ScrapeJobs *jobs)
+{
+    Job *job = X_NEW(Job);
+    job->name = arena_str(&job->names, from->config->job_name);
+    job->fingerprint = arena_str(&job->names, fingerprint);
+    job->groups = group_snapshot_new();
+    job->keep = true;
+    job->pool = X_NEW(ScrapePool);
+    job->pool->shared = &manager->shared;
+    job->pool->config = from->config;
+    job->pool->local_write = from->local_write;
+    job->pool->local_arg = from->local_arg;
+    job->pool->owner = jobs->owner;
+    job->pool->unref_owner = jobs->unref;
+    job->pool->metadata_entries = gauge_of(manager->metrics.metadata_entries, &job->name);
+    atomic_init(&job->pool->refs, 1);
+    if (jobs->ref)
+        jobs->ref(jobs->owner);
+    counter_inc(manager->metrics.pools);
+    return job;
+}
+
+// Stops what runs of it. A target that `heir` has, too, gets no stale markers: its series go on there.
+static void job_free(ScrapeManager *manager, Job *job, const Job *heir)
+{
+    for (size_t i = 0; i < job->count; i++) {
+        bool inherited = false;
+        for (size_t k = 0; heir && k < heir->count && !inherited; k++)
+            inherited = heir->entries[k].identity == job->entries[i].identity;
+        scrape_target_stop(job->entries[i].target, !inherited);
+    }
+    for (size_t i = 0; i < manager->thread_count; i++)
+        scrape_thread_leave(manager->threads[i], job->pool);
+    scrape_pool_unref(job->pool);
+    group_snapshot_unref(job->groups);
+    free(job->entries);
+    arena_deinit(&job->found);
+    arena_deinit(&job->names);
+    free(job);
+}
+
+// ---- applying a configuration ----
+
+static Job *find_job(ScrapeManager *manager, Str name) REQUIRES(manager->lock)
+{
+    for (size_t i = 0; i < manager->job_count; i++)
+        if (str_equal(manager->jobs[i]->name, name))
+            return manager->jobs[i];
+    return NULL;
+}
+
+static void on_groups(void *arg, Str name, GroupSnapshot *groups)
+{
+    ScrapeManager *manager = arg;
+    lock_take(&manager->lock);
+    Job *job = find_job(manager, name);
+    if (job) {
+        group_snapshot_unref(job->groups);
+        job->groups = groups;
+        sync_job(manager, job);
+    } else {
+        group_snapshot_unref(groups);
+    }
+    lock_give(&manager->lock);
+}
+
+// Without discovery: another list of targets leaves the running ones alone.
+static Str job_fingerprint(Arena *arena, const ScrapeJob *job)
+{
+    ScrapeConfig config = *job->config;
+    config.discovery = (DiscoveryConfigs){0};
+    Str text = config_fingerprint(arena, &scrape_config_table, &config);
+    return arena_printf(arena, STR_FMT "%p %p", STR_ARG(text), (void *)(uintptr_t)job->local_write,
+                        job->local_arg);
+}
+
+static int job_order(const void *a, const void *b)
+{
+    const Job *const *x = a;
+    const Job *const *y = b;
+    return str_compare((*x)->name, (*y)->name);
+}
+
+// The job that replaces `old` or takes its place unchanged.
+static Job *apply_job(ScrapeManager *manager, const ScrapeJob *from, const ScrapeJobs *jobs,
+                      Arena *arena) REQUIRES(manager->lock)
+{
+    Str fingerprint = job_fingerprint(arena, from);
+    Job *old = find_job(manager, from->config->job_name);
+    if (old && str_equal(old->fingerprint, fingerprint)) {
+        old->keep = true;
+        return old;
+    }
+    Job *job = job_new(manager, from, fingerprint, jobs);
+    if (old) {
+        group_snapshot_unref(job->groups);
+        job->groups = group_snapshot_ref(old->groups);
+        sync_job(manager, job);
+        counter_inc(manager->metrics.pool_reloads);
+    }
+    return job;
+}
+
+static void apply_jobs(ScrapeManager *manager, const ScrapeJobs *jobs) REQUIRES(manager->lock)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Job **fresh = X_ARRAY(Job *, jobs->count + 1);
+    for (size_t i = 0; i < manager->job_count; i++)
+        manager->jobs[i]->keep = false;
+    for (size_t i = 0; i < jobs->count; i++)
+        fresh[i] = apply_job(manager, &jobs->jobs[i], jobs, &arena);
+
+    Job **old = manager->jobs;
+    size_t old_count = manager->job_count;
+    manager->jobs = fresh;
+    manager->job_count = jobs->count;
+    if (jobs->count)
+        qsort(fresh, jobs->count, sizeof *fresh, job_order);
+    for (size_t i = 0; i < old_count; i++)
+        if (!old[i]->keep)
+            job_free(manager, old[i], find_job(manager, old[i]->name));
+    free(old);
+}
+
+static uint64_t offset_seed(Labels external)
+{
+    char host[256] = "";
+    CLEANUP(buf_deinit) Buf text = {0};
+    if (gethostname(host, sizeof host - 1) == 0)
+        buf_add_c(&text, host);
+    labels_print(&text, external);
+    return fnv_add(FNV_INIT, buf_str(&text));
+}
+
+void scrape_manager_apply(ScrapeManager *manager, const ScrapeJobs *jobs)
+{
+    atomic_store_explicit(&manager->shared.offset_seed, offset_seed(jobs->external),
+                          memory_order_relaxed);
+    lock_take(&manager->lock);
+    apply_jobs(manager, jobs);
+    lock_give(&manager->lock);
+
+    // Without the lock: the discovery loop takes it to deliver.
+    CLEANUP(arena_deinit) Arena arena = {0};
+    DiscoveryJob *found = ARENA_ARRAY(&arena, DiscoveryJob, jobs->count);
+    for (size_t i = 0; i < jobs->count; i++)
+        found[i] = (DiscoveryJob){jobs->jobs[i].config->job_name, &jobs->jobs[i].config->discovery};
+    discovery_apply(manager->discovery, found, jobs->count);
+}
+
+// ---- life of the manager ----
+
+static bool start_threads(ScrapeManager *manager, int wanted, Error *err)
+{
+    int count =
+        wanted > 0 ? MIN(wanted, SCRAPE_THREADS_MAX) : MIN(thread_cores(), THREADS_BY_DEFAULT);
+    for (size_t i = 0; i < (size_t)count; i++) {
+        if (!scrape_thread_new(&manager->shared, i, &manager->threads[i], err))
+            return false;
+        manager->thread_count++;
+    }
+    return true;
+}
+
+bool scrape_manager_new(const ScrapeManagerOptions *options, ScrapeManager **ret_manager,
+                        Error *err)
+{
+    ScrapeManager *manager = X_NEW(ScrapeManager);
+    Registry *registry = options->registry;
+    if (!registry)
+        registry = manager->own_registry = registry_new();
+    lock_init(&manager->lock, "scrape manager", MANAGER_LOCK_RANK);
+    scrape_metrics_init(&manager->metrics, registry);
+    manager->shared.sink = options->sink;
+    manager->shared.clock = options->clock;
+    manager->shared.metrics = &manager->metrics;
+    DiscoveryOptions discovery = {
+        .name = S("scrape"), .registry = registry, .changed = on_groups, .arg = manager};
+    if (!start_threads(manager, options->threads, err) ||
+        !discovery_new(&discovery, &manager->discovery, err)) {
+        scrape_manager_free(manager);
+        return false;
+    }
+    *ret_manager = manager;
+    return true;
+}
+
+static void free_jobs(ScrapeManager *manager)
+{
+    for (size_t i = 0; i < manager->job_count; i++) {
+        Job *job = manager->jobs[i];
+        // No markers at shutdown: the series go on when the server is back.
+        for (size_t k = 0; k < job->count; k++)
+            scrape_target_stop(job->entries[k].target, false);
+        job->count = 0;
+        job_free(manager, job, NULL);
+    }
+    free(manager->jobs);
+}
+
+void scrape_manager_free(ScrapeManager *manager)
+{
+    if (!manager)
+        return;
+    discovery_free(manager->discovery);
+    free_jobs(manager);
+    for (size_t i = 0; i < manager->thread_count; i++)
+        scrape_thread_free(manager->threads[i]);
+    scrape_metrics_deinit(&manager->metrics);
+    registry_free(manager->own_registry);
+    lock_deinit(&manager->lock);
+    free(manager);
+}
+
+// ---- what the API shows ----
+
+typedef struct StatusCall {
+    const ScrapeThread *thread;
+    ScrapeTarget *const *targets;
+    TargetInfo *infos;
+    size_t count;
+    Arena *arena;
+} StatusCall;
+
+static void status_on_thread(void *arg)
+{
+    const StatusCall *call = arg;
+    for (size_t i = 0; i < call->count; i++)
+        if (scrape_target_thread(call->targets[i]) == call->thread)
+            scrape_target_status(call->targets[i], call->arena, &call->infos[i]);
+}
+
+static int info_order(const void *a, const void *b)
+{
+    const TargetInfo *x = a;
+    const TargetInfo *y = b;
+    int order = str_compare(x->pool, y->pool);
+    return order ? order : str_compare(x->url, y->url);
+}
+
+static bool is_wanted(const Job *job, Str pool)
+{
+    return pool.len == 0 || str_equal(pool, job->name);
+}
+
+static void list_active(ScrapeManager *manager, Str pool, Arena *arena, TargetsSnapshot *snapshot)
+    REQUIRES(manager->lock)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < manager->job_count; i++)
+        count += is_wanted(manager->jobs[i], pool) ? manager->jobs[i]->count : 0;
+    TargetInfo *infos = ARENA_ARRAY(arena, TargetInfo, count);
+    ScrapeTarget **targets = ARENA_ARRAY(arena, ScrapeTarget *, count);
+    size_t at = 0;
+    for (size_t i = 0; i < manager->job_count; i++) {
+        const Job *job = manager->jobs[i];
+        for (size_t k = 0; is_wanted(job, pool) && k < job->count; k++, at++) {
+            const TargetSpec *spec = scrape_target_spec(job->entries[k].target);
+            targets[at] = job->entries[k].target;
+            infos[at] = (TargetInfo){.pool = arena_str(arena, job->name),
+                                     .discovered = labels_copy(arena, job->entries[k].discovered),
+                                     .labels = labels_copy(arena, spec->labels),
+                                     .url = arena_str(arena, spec->url),
+                                     .interval_ms = spec->interval_ms,
+                                     .timeout_ms = spec->timeout_ms};
+        }
+    }
+    for (size_t i = 0; i < manager->thread_count; i++) {
+        StatusCall call = {manager->threads[i], targets, infos, count, arena};
+        scrape_thread_call(manager->threads[i], status_on_thread, &call);
+    }
+    if (count)
+        qsort(infos, count, sizeof *infos, info_order);
+    snapshot->active = infos;
+    snapshot->active_count = count;
+}
+
+static void list_dropped(ScrapeManager *manager, Str pool, Arena *arena, TargetsSnapshot *snapshot)
+    REQUIRES(manager->lock)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < manager->job_count; i++)
+        count += is_wanted(manager->jobs[i], pool) ? manager->jobs[i]->dropped_count : 0;
+    snapshot->dropped = ARENA_ARRAY(arena, DroppedInfo, count);
+    for (size_t i = 0; i < manager->job_count; i++) {
+        const Job *job = manager->jobs[i];
+        for (size_t k = 0; is_wanted(job, pool) && k < job->dropped_count; k++)
+            snapshot->dropped[snapshot->dropped_count++] =
+                (DroppedInfo){arena_str(arena, job->name), labels_copy(arena, job->dropped[k])};
+    }
+}
+
+void scrape_manager_targets(ScrapeManager *manager, Str pool, bool active, bool dropped,
+                            Arena *arena, TargetsSnapshot *ret_snapshot)
+{
+    TargetsSnapshot snapshot = {0};
+    lock_take(&manager->lock);
+    snapshot.pools = ARENA_ARRAY(arena, PoolInfo, manager->job_count);
+    for (size_t i = 0; i < manager->job_count; i++)
+        if (is_wanted(manager->jobs[i], pool))
+            snapshot.pools[snapshot.pool_count++] = (PoolInfo){
+                arena_str(arena, manager->jobs[i]->name), manager->jobs[i]->dropped_total};
+    if (active)
+        list_active(manager, pool, arena, &snapshot);
+    if (dropped)
+        list_dropped(manager, pool, arena, &snapshot);
+    lock_give(&manager->lock);
+    *ret_snapshot = snapshot;
+}
+
+// A list of metadata that grows in an arena.
+typedef struct MetadataList {
+    TargetMetadata *items;
+    size_t count;
+    size_t cap;
+    size_t limit; // 0: none
+    Arena *arena;
+} MetadataList;
+
+static bool is_full(const MetadataList *list)
+{
+    return list->limit && list->count >= list->limit;
+}
+
+static void add_metadata(MetadataList *list, Labels target, const FamilyText *family)
+{
+    if (is_full(list))
+        return;
+    if (list->count == list->cap) {
+        size_t cap = list->cap ? list->cap * 2 : 64;
+        list->items = arena_grow(list->arena, list->items, list->cap * sizeof *list->items,
+                                 cap * sizeof *list->items);
+        list->cap = cap;
+    }
+    list->items[list->count++] = (TargetMetadata){
+        .target = target,
+        .metric = arena_str(list->arena, family->name),
+        .metadata = {family->metadata.type, arena_str(list->arena, family->metadata.help),
+                     arena_str(list->arena, family->metadata.unit)},
+    };
+}
+
+typedef struct MetadataCall {
+    const ScrapeThread *thread; // families of all its targets, or
+    const ScrapeTarget *target; // those of one
+    Labels labels;
+    Str metric;
+    MetadataList *list;
+} MetadataCall;
+
+static void target_metadata_on_thread(void *arg)
+{
+    const MetadataCall *call = arg;
+    const MetadataCache *cache = scrape_target_metadata(call->target);
+    for (size_t i = 0; i < cache->count; i++)
+        if (call->metric.len == 0 || str_equal(call->metric, cache->slots[i].family->name))
+            add_metadata(call->list, call->labels, cache->slots[i].family);
+}
+
+void scrape_manager_target_metadata(ScrapeManager *manager, const Matcher *matchers,
+                                    size_t matcher_count, Str metric, size_t limit, Arena *arena,
+                                    TargetMetadata **ret_list, size_t *ret_count)
+{
+    MetadataList list = {.limit = limit, .arena = arena};
+    lock_take(&manager->lock);
+    for (size_t i = 0; i < manager->job_count; i++) {
+        const Job *job = manager->jobs[i];
+        for (size_t k = 0; k < job->count && !is_full(&list); k++) {
+            ScrapeTarget *target = job->entries[k].target;
+            Labels labels = scrape_target_spec(target)->labels;
+            if (!matchers_match(matchers, matcher_count, labels))
+                continue;
+            MetadataCall call = {.target = target,
+                                 .labels = labels_copy(arena, labels),
+                                 .metric = metric,
+                                 .list = &list};
+            scrape_thread_call(scrape_target_thread(target), target_metadata_on_thread, &call);
+        }
+    }
+    lock_give(&manager->lock);
+    *ret_list = list.items;
+    *ret_count = list.count;
+}
+
+static void families_on_thread(void *arg)
+{
+    const MetadataCall *call = arg;
+    const MetadataPool *pool = scrape_thread_metadata(call->thread);
+    for (MapEntry *e = NULL; (e = map_next(&pool->families, e));) {
+        const FamilyText *family = e->value;
+        if (call->metric.len == 0 || str_equal(call->metric, family->name))
+            add_metadata(call->list, LABELS_NONE, family);
+    }
+}
+
+static int metadata_order(const void *a, const void *b)
+{
+    const TargetMetadata *x = a;
+    const TargetMetadata *y = b;
+    int order = str_compare(x->metric, y->metric);
+    if (order == 0)
+        order = (x->metadata.type > y->metadata.type) - (x->metadata.type < y->metadata.type);
+    if (order == 0)
+        order = str_compare(x->metadata.help, y->metadata.help);
+    return order ? order : str_compare(x->metadata.unit, y->metadata.unit);
+}
+
+void scrape_manager_metadata(ScrapeManager *manager, Str metric, Arena *arena,
+                             TargetMetadata **ret_list, size_t *ret_count)
+{
+    MetadataList list = {.arena = arena};
+    for (size_t i = 0; i < manager->thread_count; i++) {
+        MetadataCall call = {.thread = manager->threads[i], .metric = metric, .list = &list};
+        scrape_thread_call(manager->threads[i], families_on_thread, &call);
+    }
+    if (list.count)
+        qsort(list.items, list.count, sizeof *list.items, metadata_order);
+    size_t unique = 0;
+    for (size_t i = 0; i < list.count; i++)
+        if (i == 0 || metadata_order(&list.items[unique - 1], &list.items[i]) != 0)
+            list.items[unique++] = list.items[i];
+    *ret_list = list.items;
+    *ret_count = unique;
+}
+
+bool scrape_manager_pool_yaml(ScrapeManager *manager, Str pool, Buf *out)
+{
+    lock_take(&manager->lock);
+    const Job *job = find_job(manager, pool);
+    if (job)
+        config_print(out, 0, &scrape_config_table, job->pool->config);
+    lock_give(&manager->lock);
+    return job != NULL;
+}
+
+static void run_steps(const ScrapeConfig *config, Labels discovered, Arena *arena,
+                      RelabelStep **ret_steps, size_t *ret_count)
+{
+    const RelabelRule *rules = config->relabel.items;
+    RelabelStep *steps = ARENA_ARRAY(arena, RelabelStep, config->relabel.count);
+    size_t count = 0;
+    bool keep = true;
+    Labels labels = discovered;
+    for (; keep && count < config->relabel.count; count++) {
+        CLEANUP(buf_deinit) Buf rule = {0};
+        LabelsBuilder builder;
+        labels_builder_init(&builder, arena, labels);
+        keep = relabel_apply(&rules[count], 1, &builder);
+        labels = labels_copy(arena, labels_builder_finish(&builder));
+        config_print(&rule, 0, &relabel_rule_table, &rules[count]);
+        steps[count] = (RelabelStep){arena_str(arena, buf_str(&rule)), labels, keep};
+    }
+    *ret_steps = steps;
+    *ret_count = count;
+}
+
+bool scrape_manager_relabel_steps(ScrapeManager *manager, Str pool, Labels discovered, Arena *arena,
+                                  RelabelStep **ret_steps, size_t *ret_count, Error *err)
+{
+    lock_take(&manager->lock);
+    const Job *job = find_job(manager, pool);
+    if (job)
+        run_steps(job->pool->config, discovered, arena, ret_steps, ret_count);
+    lock_give(&manager->lock);
+    return job ||
+           error_set(err, ERR_NOT_FOUND, "scrape pool \"" STR_FMT "\" not found", STR_ARG(pool));
+}
