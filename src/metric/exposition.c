@@ -23,6 +23,8 @@ void exposition_init(Exposition *parser, ExpositionFormat format, Str body, Aren
     }
     if (body.len == 0)
         body = S("");
+    if (format != EXPOSITION_PROTOBUF)
+        parser->pairs = ARENA_ARRAY(arena, ScanPair, SCAN_PAIRS_KEPT);
     parser->body = body;
     parser->at = body.ptr;
     parser->line = body.ptr;
@@ -194,6 +196,17 @@ static void add_pair(PairList *list, Str name, Str value)
     list->pairs[list->count++] = (Label){name, value};
 }
 
+static void take_pair(const Exposition *parser, PairList *list, const ScanQuoted *raw_name,
+                      const ScanQuoted *raw_value)
+{
+    Str name = resolve(list->arena, raw_name);
+    Str value = resolve(list->arena, raw_value);
+
+    if (holds_float(parser->type, name))
+        value = render_float(list->arena, value);
+    add_pair(list, name, value);
+}
+
 // All pairs up to the closing brace; what is malformed was refused when the line was read.
 static const char *add_pairs(const Exposition *parser, const char *at, const char *end,
                              bool is_exemplar, PairList *list)
@@ -205,17 +218,26 @@ static const char *add_pairs(const Exposition *parser, const char *at, const cha
     ScanPairKind kind;
 
     while ((kind = scan_pair_next(&scan)) > SCAN_END) {
-        Str name = resolve(list->arena, &scan.name);
-        if (kind == SCAN_NAME) {
-            add_pair(list, LABEL_METRIC_NAME, name);
-            continue;
-        }
-        Str value = resolve(list->arena, &scan.value);
-        if (!is_exemplar && holds_float(parser->type, name))
-            value = render_float(list->arena, value);
-        add_pair(list, name, value);
+        if (kind == SCAN_NAME)
+            add_pair(list, LABEL_METRIC_NAME, resolve(list->arena, &scan.name));
+        else if (is_exemplar)
+            add_pair(list, resolve(list->arena, &scan.name), resolve(list->arena, &scan.value));
+        else
+            take_pair(parser, list, &scan.name, &scan.value);
     }
     return kind == SCAN_END ? scan.at : NULL;
+}
+
+// The pairs that were kept when the line was read.
+static void add_kept_pairs(const Exposition *parser, PairList *list)
+{
+    for (uint32_t i = 0; i < parser->pair_count; i++) {
+        const ScanPair *pair = &parser->pairs[i];
+        if (pair->value.raw.ptr)
+            take_pair(parser, list, &pair->name, &pair->value);
+        else
+            add_pair(list, LABEL_METRIC_NAME, resolve(list->arena, &pair->name));
+    }
 }
 
 bool exposition_labels(Exposition *parser, Arena *arena, Labels *ret_labels, Error *err)
@@ -232,7 +254,9 @@ bool exposition_labels(Exposition *parser, Arena *arena, Labels *ret_labels, Err
         add_pair(&list, LABEL_METRIC_NAME, str_make(series.ptr, (size_t)(at - series.ptr)));
     while (at < series_end && scan_is_blank(*at))
         at++;
-    if (at < series_end && *at == '{')
+    if (at < series_end && parser->pairs_of == series.ptr)
+        add_kept_pairs(parser, &list);
+    else if (at < series_end && *at == '{')
         add_pairs(parser, at + 1, series_end, false, &list);
 
     size_t count = list.count;

@@ -53,6 +53,11 @@ typedef struct Exposition {
     bool has_exemplar;
     Str exemplar_text;
 
+    // The pairs of a sample that exposition_next read, so that exposition_labels need not look for them again.
+    struct ScanPair *pairs;
+    uint32_t pair_count;
+    const char *pairs_of; // the series_text they belong to
+
     // Protobuf only; set after init. A histogram that is classic and native at once gives the native one.
     bool keep_classic;                   // and the classic series behind it
     bool ignore_native;                  // the classic series alone

@@ -50,6 +50,7 @@ static bool next_by_memory(Exposition *parser, Mode mode, const Str *guesses, si
 
 static size_t read_body(Str body, Mode mode, Str *guesses, Arena *arena, double *sum)
 {
+    static Arena scratch; // for the labels of one series
     Exposition parser;
     Labels labels;
     Error err;
@@ -62,8 +63,11 @@ static size_t read_body(Str body, Mode mode, Str *guesses, Arena *arena, double 
             break;
         if (parser.kind != EXPOSITION_SAMPLE)
             continue;
-        if (mode == WITH_LABELS && !exposition_labels(&parser, arena, &labels, &err))
-            break;
+        if (mode == WITH_LABELS) {
+            arena_reset(&scratch);
+            if (!exposition_labels(&parser, &scratch, &labels, &err))
+                break;
+        }
         *sum += parser.value;
         if (mode != BY_GUESS && mode != BY_HASH)
             guesses[samples] = parser.series_text;

@@ -40,6 +40,29 @@ static void print_sample(Buf *buf, Labels labels, double value)
     buf_add_char(buf, '\n');
 }
 
+// Whatever bounds and spans a stranger thinks of, the arithmetic stays inside its arrays.
+static void check_histogram(const Histogram *h, Arena *arena, Buf *buf)
+{
+    Histogram *result;
+    Histogram *errors;
+    Error err;
+
+    buf_reset(buf);
+    histogram_print(buf, h);
+    histogram_print_json(buf, h);
+    if (!histogram_validate(h, &err))
+        return;
+    ASSERT(histogram_equal(h, histogram_copy(arena, h)));
+    ASSERT(!histogram_detect_reset(h, h));
+    const Histogram *coarse = histogram_reduce(arena, h, HISTOGRAM_SCHEMA_MIN);
+    ASSERT(histogram_validate(coarse, &err) || h->is_integer);
+    ASSERT(histogram_add(arena, h, coarse, &result, NULL));
+    ASSERT(histogram_sub(arena, coarse, h, &result, NULL));
+    ASSERT(histogram_add_kahan(arena, h, coarse, NULL, &result, &errors, NULL));
+    ASSERT(histogram_compact(arena, result, 3)->count == result->count || isnan(result->count));
+    histogram_scale(arena, result, -2);
+}
+
 static void check_round_trip(Exposition *parser, Arena *arena, Buf *buf)
 {
     Labels labels;
@@ -124,6 +147,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (first.kind != EXPOSITION_SAMPLE && first.kind != EXPOSITION_HISTOGRAM)
             continue;
         check_round_trip(&first, &arena, &buf);
+        if (first.histogram)
+            check_histogram(first.histogram, &arena, &buf);
         while (first.has_exemplar && exposition_exemplar(&first, &arena, &exemplar, &err))
             ;
     }

@@ -116,6 +116,13 @@ static inline bool scan_quoted(const char **at, const char *end, bool multi_line
 
 // ---- what stands in braces
 
+typedef struct ScanPair {
+    ScanQuoted name;
+    ScanQuoted value; // raw.ptr NULL: `name` is the metric's
+} ScanPair;
+
+#define SCAN_PAIRS_KEPT 64 // series with more are read twice
+
 typedef enum ScanPairKind { SCAN_BAD, SCAN_END, SCAN_LABEL, SCAN_NAME } ScanPairKind;
 
 typedef struct ScanPairs {

@@ -209,11 +209,15 @@ static bool skip_series(Exposition *parser, const char **at, ScanFault *fault)
     }
 
     ScanPairs scan = {.at = p + 1, .end = parser->end, .lenient = lenient};
+    ScanPair *kept = parser->pairs;
+    const ScanQuoted no_value = {STR_NONE, false};
     ScanPairKind kind;
     while ((kind = scan_pair_next(&scan)) > SCAN_END) {
         if (kind == SCAN_NAME && named)
             return scan_fail(fault, scan.at, "metric name already set");
         named |= kind == SCAN_NAME;
+        if (labels < SCAN_PAIRS_KEPT)
+            kept[labels] = (ScanPair){scan.name, kind == SCAN_NAME ? no_value : scan.value};
         if (++labels > EXPOSITION_LABELS_MAX)
             return scan_fail(fault, scan.at, "too many labels");
     }
@@ -223,6 +227,8 @@ static bool skip_series(Exposition *parser, const char **at, ScanFault *fault)
     }
     if (!named)
         return scan_fail(fault, scan.at, "metric name not set");
+    parser->pair_count = (uint32_t)labels;
+    parser->pairs_of = labels <= SCAN_PAIRS_KEPT ? *at : NULL;
     *at = scan.at;
     return true;
 }

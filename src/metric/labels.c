@@ -177,21 +177,77 @@ static int compare_pairs(const void *a, const void *b)
     return str_compare(((const Label *)a)->name, ((const Label *)b)->name);
 }
 
-#define INSERTION_SORT_MAX 24 // beyond, label sets are rare and qsort's calls do not matter
+#define SMALL_SORT_MAX 32 // beyond, label sets are rare and qsort's calls do not matter
+
+typedef struct SortKey {
+    uint64_t prefix; // the name's first eight bytes, as a number that sorts as they do
+    const Label *pair;
+} SortKey;
+
+static uint32_t load_big_endian(const char *at)
+{
+    const unsigned char *p = (const unsigned char *)at;
+
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+// Short names are loaded in two or three pieces that may overlap: the same bytes land at the same place.
+static uint64_t name_prefix(Str name)
+{
+    const unsigned char *p = (const unsigned char *)name.ptr;
+
+    if (name.len >= 8)
+        return (uint64_t)load_big_endian(name.ptr) << 32 | load_big_endian(name.ptr + 4);
+    if (name.len >= 4)
+        return (uint64_t)load_big_endian(name.ptr) << 32 |
+               (uint64_t)load_big_endian(name.ptr + name.len - 4) << 8 * (8 - name.len);
+    if (name.len == 0)
+        return 0;
+    return (uint64_t)p[0] << 56 | (uint64_t)p[name.len / 2] << 8 * (7 - name.len / 2) |
+           (uint64_t)p[name.len - 1] << 8 * (8 - name.len);
+}
+
+static bool key_before(const SortKey *a, const SortKey *b)
+{
+    if (a->prefix != b->prefix)
+        return a->prefix < b->prefix;
+    return str_compare(a->pair->name, b->pair->name) < 0;
+}
+
+static bool is_sorted(const Label *pairs, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (str_compare(pairs[i - 1].name, pairs[i].name) > 0)
+            return false;
+
+    return true;
+}
+
+static void sort_few(Label *pairs, size_t count)
+{
+    SortKey keys[SMALL_SORT_MAX];
+    Label sorted[SMALL_SORT_MAX];
+
+    for (size_t i = 0; i < count; i++) {
+        SortKey moving = {name_prefix(pairs[i].name), &pairs[i]};
+        size_t to = i;
+        for (; to > 0 && key_before(&moving, &keys[to - 1]); to--)
+            keys[to] = keys[to - 1];
+        keys[to] = moving;
+    }
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = *keys[i].pair;
+    memcpy(pairs, sorted, count * sizeof *pairs);
+}
 
 static void sort_pairs(Label *pairs, size_t count)
 {
-    if (count > INSERTION_SORT_MAX) {
-        qsort(pairs, count, sizeof *pairs, compare_pairs);
+    if (is_sorted(pairs, count))
         return;
-    }
-    for (size_t i = 1; i < count; i++) {
-        Label moving = pairs[i];
-        size_t to = i;
-        for (; to > 0 && str_compare(pairs[to - 1].name, moving.name) > 0; to--)
-            pairs[to] = pairs[to - 1];
-        pairs[to] = moving;
-    }
+    if (count <= SMALL_SORT_MAX)
+        sort_few(pairs, count);
+    else
+        qsort(pairs, count, sizeof *pairs, compare_pairs);
 }
 
 static size_t drop_empty(Label *pairs, size_t count)

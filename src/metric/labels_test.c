@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/random.h"
 #include "base/test.h"
 #include "metric/sample.h"
 
@@ -266,6 +267,31 @@ TEST(labels, builder_grows_and_sorts_many)
     arena_deinit(&arena);
 }
 
+// Names of all short lengths, with long common beginnings: the order is that of the bytes.
+TEST(labels, sort_agrees_with_the_order_of_bytes)
+{
+    static const char text[] = "aaaaaaaaaaaabaaaaaaaaaaaac\xff\x80zza";
+    Random random;
+    random_seed(&random, 3);
+
+    for (int round = 0; round < 2000; round++) {
+        Label pairs[40];
+        size_t count = 1 + random_below(&random, COUNT_OF(pairs));
+        for (size_t i = 0; i < count; i++) {
+            size_t from = random_below(&random, 20);
+            pairs[i] = (Label){str_make(text + from, random_below(&random, 12)), S("v")};
+        }
+        Arena arena = {0};
+        LabelsBuilder builder;
+        labels_builder_init(&builder, &arena, (Labels){pairs, count});
+        Labels sorted = labels_builder_finish(&builder);
+        CHECK_EQ(sorted.count, count);
+        for (size_t i = 1; i < count; i++)
+            CHECK(str_compare(sorted.pairs[i - 1].name, sorted.pairs[i].name) <= 0);
+        arena_deinit(&arena);
+    }
+}
+
 TEST(sample, type_names_read_back)
 {
     MetricType type;
@@ -289,4 +315,6 @@ TEST_MAIN(labels, TEST_ROW(labels, compare_goes_name_by_name_then_value),
           TEST_ROW(labels, print_metric_puts_a_legacy_name_in_front),
           TEST_ROW(labels, names_are_judged_by_scheme),
           TEST_ROW(labels, builder_lets_later_sets_win),
-          TEST_ROW(labels, builder_grows_and_sorts_many), TEST_ROW(sample, type_names_read_back))
+          TEST_ROW(labels, builder_grows_and_sorts_many),
+          TEST_ROW(labels, sort_agrees_with_the_order_of_bytes),
+          TEST_ROW(sample, type_names_read_back))
