@@ -7,7 +7,8 @@
 
 typedef struct Role {
     const char *name;
-    const char *const *aliases; // the original's program names, NULL-terminated: a link named so runs this role
+    const char *const
+        *aliases; // the original's program names, NULL-terminated: a link named so runs this role
     const char *summary;
     // argv[0] is the program's or command's name. Returns the exit status: 0 done, 1 failed, 2 bad flags or configuration.
     int (*run)(int argc, char **argv);

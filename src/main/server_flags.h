@@ -81,8 +81,8 @@ typedef struct ServerFlags {
     int log_format;
 } ServerFlags;
 
-extern const FlagTable server_flag_table;        // program "narthex server"
-extern const FlagTable server_flag_table_stack;  // program "narthex": the all-in-one
+extern const FlagTable server_flag_table;       // program "narthex server"
+extern const FlagTable server_flag_table_stack; // program "narthex": the all-in-one
 
 // True if --enable-feature has this name.
 bool server_feature(const ServerFlags *flags, const char *name);
