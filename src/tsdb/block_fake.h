@@ -3,15 +3,24 @@
 #pragma once
 
 #include "base/fs.h"
-#include "base/test.h"
 #include "tsdb/block.h"
 #include "tsdb/block_from_source.h"
 #include "tsdb/chunk_xor.h"
 #include "tsdb/merge_querier.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+// Ends the program with the error's text unless ok.
+static inline void fake_must(bool ok, const Error *err)
+{
+    if (ok)
+        return;
+    fprintf(stderr, "block_fake: %s\n", err->text);
+    abort();
+}
 
 // Series i of `count` has the labels {__name__="metric_<i % 7>", instance="host-<i>", job="test"}, and (odd ones) zone="z<i % 3>".
 typedef struct FakeSource {
@@ -194,7 +203,7 @@ typedef struct Scratch {
 static inline Scratch scratch_new(void)
 {
     Scratch s = {"/tmp/narthex-test-XXXXXX"};
-    CHECK(mkdtemp(s.path) != NULL);
+    ASSERT(mkdtemp(s.path) != NULL);
     return s;
 }
 
@@ -215,8 +224,8 @@ static inline Block *fake_block(FakeSource *f, Fs *fs, Str dir, int64_t born_ms)
     bool made = false;
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
 
-    CHECK_OK(block_from_source(&f->source, &options, 120, &made, &err), err);
-    CHECK(made);
-    CHECK_OK(block_open(fs, fs_join(&arena, dir, ulid_str(&options.ulid)), &block, &err), err);
+    fake_must(block_from_source(&f->source, &options, 120, &made, &err), &err);
+    ASSERT(made);
+    fake_must(block_open(fs, fs_join(&arena, dir, ulid_str(&options.ulid)), &block, &err), &err);
     return block;
 }

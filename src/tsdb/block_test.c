@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/block.h"
 
+#include "base/test.h"
 #include "tsdb/block_fake.h"
 
 #define FIXTURE "01M7XTXMPPY1F61JGYYR53S9HR"

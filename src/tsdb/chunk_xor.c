@@ -110,11 +110,44 @@ typedef struct Decoder {
 
 #define DECODE_BYTES_MAX 20 // one sample touches no more, the width of the last load included
 
+// As many samples as begin with two zeros: nothing changed. Returns how many, at most `max`.
+static inline size_t decode_same(uint64_t window, uint64_t *t, uint64_t delta, uint64_t value_bits, int64_t *t_ms, double *value,
+                                 size_t max)
+{
+    size_t run = (unsigned)__builtin_clzll(window | (uint64_t)1 << 7) / 2; // 56 of the window's bits count
+    double v = chunk_xor_from_bits(value_bits);
+
+    run = MIN(run, max);
+    for (size_t i = 0; i < run; i++) {
+        *t += delta;
+        t_ms[i] = (int64_t)*t;
+        value[i] = v;
+    }
+    return run;
+}
+
+// The delta of deltas of more than 14 bits at `bit`. Returns the length of its code.
+static unsigned decode_long_dod(const uint8_t *bytes, size_t bit, uint64_t *dod)
+{
+    uint64_t w = bitstream_window(bytes, bit);
+
+    if (w >> 61 == 6) {
+        *dod = (uint64_t)bitstream_widen(w << 3 >> 47, 17);
+        return 20;
+    }
+    if (w >> 60 == 14) {
+        *dod = (uint64_t)bitstream_widen(w << 4 >> 44, 20);
+        return 24;
+    }
+    *dod = bitstream_get(bytes, bit + 4, 64);
+    return 68;
+}
+
 // Decodes delta of deltas until `max` samples are there or the position is behind stop_bit. A sample reads at most DECODE_BYTES_MAX
-// bytes from where it starts. False on a window that cannot be.
+// bytes from where it starts. Branches beat arithmetic here: what is foretold right costs nothing, and the position of the next sample
+// hangs on all bits before it. False on a window that cannot be.
 static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double *value, size_t max, size_t *done)
 {
-    static const uint8_t dod_bits[5] = {0, 14, 17, 20, 64};
     size_t bit = d->bit, i = *done;
     uint64_t t = d->t, delta = d->delta, v = d->value;
     unsigned leading = d->leading, wide = 64 - d->leading - d->trailing, trailing = d->trailing;
@@ -122,32 +155,39 @@ static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double
 
     while (i < max && bit <= stop_bit) {
         uint64_t w = bitstream_window(d->bytes, bit);
-        if (w >> 63 == 0) {
-            bit++;
-            w <<= 1;
-        } else {
-            unsigned ones = (unsigned)__builtin_clzll(~w | (uint64_t)1 << 59); // 1 to 4
-            unsigned prefix = ones + (ones < 4);
-            unsigned n = dod_bits[ones];
-            if (LIKELY(n < 64)) {
-                delta += (uint64_t)bitstream_widen(w << prefix >> (64 - n), n);
-                bit += prefix + n;
-                w <<= prefix + n;
-            } else {
-                delta += bitstream_get(d->bytes, bit + prefix, 64);
-                bit += prefix + 64;
-                w = bitstream_window(d->bytes, bit);
-            }
+        if (w >> 62 == 0) {
+            size_t run = decode_same(w, &t, delta, v, t_ms + i, value + i, MIN(max - i, (stop_bit - bit) / 2 + 1));
+            bit += 2 * run;
+            i += run;
+            continue;
         }
+        unsigned used = 1;
+        if (w >> 63 == 0) {
+            w <<= 1;
+        } else if (LIKELY(w >> 62 == 2)) {
+            delta += (uint64_t)bitstream_widen(w << 2 >> 50, 14);
+            used = 16;
+            w <<= 16;
+        } else {
+            uint64_t dod;
+            used = decode_long_dod(d->bytes, bit, &dod);
+            delta += dod;
+            w = bitstream_window(d->bytes, bit + used);
+        }
+        bit += used;
         t += delta;
         if (w >> 63 == 0) {
             bit++;
-        } else if (w >> 62 == 2) {
+        } else if (LIKELY(w >> 62 == 2)) {
             if (UNLIKELY(leading == CHUNK_XOR_NO_WINDOW)) {
                 ok = false;
                 break;
             }
-            v ^= bitstream_get(d->bytes, bit + 2, wide) << trailing;
+            // What is left of the window is enough for most.
+            if (LIKELY(used + 2 + wide <= 57))
+                v ^= w << 2 >> (64 - wide) << trailing;
+            else
+                v ^= bitstream_get(d->bytes, bit + 2, wide) << trailing;
             bit += 2 + wide;
         } else {
             leading = (unsigned)(w >> 57) & 31;

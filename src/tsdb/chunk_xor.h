@@ -74,6 +74,25 @@ static inline void chunk_xor_note(ChunkXor *chunk, uint8_t *bytes, int64_t t_ms,
     bytes[1] = (uint8_t)chunk->count;
 }
 
+// The code of a changed value: its prefix joins what is in *code, its bits follow. Remembers a new window.
+static inline unsigned chunk_xor_window(ChunkXor *chunk, uint64_t xor_bits, uint64_t *code, unsigned *code_bits)
+{
+    unsigned leading = MIN((unsigned)__builtin_clzll(xor_bits), 31u);
+    unsigned trailing = (unsigned)__builtin_ctzll(xor_bits);
+
+    if (leading >= chunk->leading && trailing >= chunk->trailing && chunk->leading != CHUNK_XOR_NO_WINDOW) {
+        *code = *code << 2 | 2;
+        *code_bits += 2;
+        return 64u - chunk->leading - chunk->trailing;
+    }
+    unsigned wide = 64 - leading - trailing;
+    *code = *code << 13 | 3 << 11 | leading << 6 | (wide & 63);
+    *code_bits += 13;
+    chunk->leading = (uint8_t)leading;
+    chunk->trailing = (uint8_t)trailing;
+    return wide;
+}
+
 // Adds one sample; t_ms is above the newest, count below CHUNK_SAMPLES_MAX. False, and nothing changed, if the sample does not fit
 // below `cap` bytes: move the bytes to more room (CHUNK_XOR_SAMPLE_BYTES_MAX more is always enough) and try again.
 static inline bool chunk_xor_append(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t t_ms, double value)
@@ -82,47 +101,38 @@ static inline bool chunk_xor_append(ChunkXor *chunk, uint8_t *bytes, size_t cap,
     uint64_t bits = chunk_xor_to_bits(value);
     uint64_t xor_bits = bits ^ chunk->value;
     int64_t dod = (int64_t)(delta - chunk->delta);
-    uint64_t code; // prefix of the time, then the value
-    unsigned count;
+    uint64_t code = 0; // prefix of the time, then that of the value
+    unsigned code_bits = 1, wide = 0;
+    uint8_t leading = chunk->leading, trailing = chunk->trailing;
 
     if (UNLIKELY(chunk->count < 2 || !bitstream_fits(dod, 14)))
         return chunk_xor_append_slow(chunk, bytes, cap, t_ms, value);
 
-    if (LIKELY(dod == 0)) {
-        code = 0;
-        count = 1;
-    } else {
+    if (dod != 0) {
         code = 0x8000 | ((uint64_t)dod & 0x3fff);
-        count = 16;
+        code_bits = 16;
     }
     if (xor_bits == 0) {
         code <<= 1;
-        count++;
+        code_bits++;
     } else {
-        unsigned leading = MIN((unsigned)__builtin_clzll(xor_bits), 31u);
-        unsigned trailing = (unsigned)__builtin_ctzll(xor_bits);
-        if (leading >= chunk->leading && trailing >= chunk->trailing && chunk->leading != CHUNK_XOR_NO_WINDOW) {
-            unsigned wide = 64u - chunk->leading - chunk->trailing;
-            if (UNLIKELY(count + 2 + wide > 57))
-                return chunk_xor_append_slow(chunk, bytes, cap, t_ms, value);
-            code = (((code << 2) | 2) << wide) | (xor_bits >> chunk->trailing);
-            count += 2 + wide;
-        } else {
-            unsigned wide = 64 - leading - trailing;
-            if (UNLIKELY(count + 13 + wide > 57))
-                return chunk_xor_append_slow(chunk, bytes, cap, t_ms, value);
-            if (UNLIKELY((chunk->bits + count + 13 + wide + 7) / 8 > cap))
-                return false;
-            code = (((code << 13) | 3 << 11 | leading << 6 | wide) << wide) | (xor_bits >> trailing);
-            count += 13 + wide;
-            chunk->leading = (uint8_t)leading;
-            chunk->trailing = (uint8_t)trailing;
-        }
+        wide = chunk_xor_window(chunk, xor_bits, &code, &code_bits);
     }
-    if (UNLIKELY((chunk->bits + count + 7) / 8 > cap))
+    if (UNLIKELY((chunk->bits + code_bits + wide + 7) / 8 > cap)) {
+        chunk->leading = leading;
+        chunk->trailing = trailing;
         return false;
-    bitstream_put(bytes, cap, chunk->bits, code, count);
-    chunk_xor_note(chunk, bytes, t_ms, delta, bits, chunk->bits + count);
+    }
+    uint32_t at = chunk->bits;
+    if (LIKELY(code_bits + wide <= 57)) {
+        bitstream_put(bytes, cap, at, wide ? code << wide | xor_bits >> chunk->trailing : code, code_bits + wide);
+    } else {
+        unsigned high = wide / 2;
+        bitstream_put(bytes, cap, at, code, code_bits);
+        bitstream_put(bytes, cap, at + code_bits, xor_bits >> chunk->trailing >> (wide - high), high);
+        bitstream_put(bytes, cap, at + code_bits + high, xor_bits >> chunk->trailing, wide - high);
+    }
+    chunk_xor_note(chunk, bytes, t_ms, delta, bits, at + code_bits + wide);
     return true;
 }
 

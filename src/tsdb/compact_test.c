@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/compact.h"
 
+#include "base/test.h"
 #include "tsdb/block_fake.h"
 #include "tsdb/retention.h"
 

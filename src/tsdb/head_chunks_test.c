@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/head_chunks.h"
 
+#include "base/test.h"
 #include "tsdb/block_fake.h"
 
 #define CHUNKS 3000

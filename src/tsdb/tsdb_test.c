@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/tsdb.h"
 
+#include "base/test.h"
 #include "base/thread.h"
 #include "tsdb/block_fake.h"
 
