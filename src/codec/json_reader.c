@@ -91,7 +91,7 @@ static void add_rune(Buf *buf, uint32_t rune)
 // Behind "\u". Half of a surrogate pair becomes U+FFFD, as in Go.
 static bool read_unicode(Parser *p)
 {
-    uint32_t unit;
+    uint32_t unit = 0;
     if (!hex4(p, &unit))
         return false;
     if (unit < 0xD800 || unit > 0xDFFF) {
