@@ -507,6 +507,73 @@ TEST(histogram, compacts)
     arena_deinit(&arena);
 }
 
+TEST(histogram, trims)
+{
+    static const struct {
+        const char *name;
+        Spec spec;
+        double bound;
+        bool upper;
+        Str want;
+    } cases[] = {
+        {"nothing to trim",
+         {0, 0, 0, "0:1 2", "", NULL, 5, 0},
+         2,   true,
+         STR("{count:3, sum:5, (0.5,1]:1, (1,2]:2}")                    },
+        {"whole buckets above",
+         {0, 0, 0, "1:1 2", "", NULL, 9, 0},
+         2,   true,
+         STR("{count:1, sum:1.4142135623730951, (1,2]:1}")              },
+        {"whole buckets below",
+         {0, 0, 0, "1:1 2", "", NULL, 9, 0},
+         2,   false,
+         STR("{count:2, sum:5.656854249492381, (2,4]:2}")               },
+        {"cut by logarithm",
+         {-1, 0, 0, "1:4", "", NULL, 9, 0},
+         2,   true,
+         STR("{count:2, sum:2.8284271247461903, (1,4]:2}")              },
+        {"cut by logarithm, upper part",
+         {-1, 0, 0, "1:4", "", NULL, 9, 0},
+         2,   false,
+         STR("{count:2, sum:5.656854249492381, (1,4]:2}")               },
+        {"negative side",
+         {-1, 0, 0, "", "1:4", NULL, -9, 0},
+         -2,
+         true,       STR("{count:2, sum:-5.656854249492381, [-4,-1):2}")},
+        {"zero bucket, both signs",
+         {0, 1, 4, "2:1", "2:1", NULL, 0, 0},
+         0,   true,
+         STR("{count:3, sum:-3.8284271247461903, [-4,-2):1, [-1,1]:2}") },
+        {"zero bucket, positive only",
+         {0, 1, 4, "2:1", "", NULL, 9, 0},
+         0.5, true,
+         STR("{count:2, sum:0.5, [-1,1]:2}")                            },
+        {"custom, cut on a line",
+         {-53, 0, 0, "1:4", "", "1 3", 9, 0},
+         2,   true,
+         STR("{count:2, sum:3, (1,3]:2}")                               },
+        {"custom, first bucket from zero",
+         {-53, 0, 0, "0:4", "", "2", 9, 0},
+         1,   true,
+         STR("{count:2, sum:1, [-Inf,2]:2}")                            },
+        {"custom, last bucket goes",
+         {-53, 0, 0, "0:4 3", "", "2", 9, 0},
+         5,   true,
+         STR("{count:4, sum:4, [-Inf,2]:4}")                            },
+        {"custom, last bucket stays",
+         {-53, 0, 0, "0:4 3", "", "2", 9, 0},
+         5,   false,
+         STR("{count:3, sum:15, (2,+Inf]:3}")                           },
+    };
+    Arena arena = {0};
+
+    EACH_CASE(c, cases) {
+        Histogram *h = make(&arena, &c->spec);
+        CHECK_STR(print(&arena, histogram_trim(&arena, h, c->bound, c->upper)), c->want);
+    }
+    arena_deinit(&arena);
+}
+
 TEST(histogram, detects_resets)
 {
     static const struct {
@@ -880,8 +947,8 @@ TEST_MAIN(histogram, TEST_ROW(histogram, bounds_are_those_of_the_field),
           TEST_ROW(histogram, compensated_sum_keeps_what_a_plain_one_loses),
           TEST_ROW(histogram, compensation_follows_resolution_zero_bucket_and_bounds),
           TEST_ROW(histogram, scales_and_divides), TEST_ROW(histogram, reduces_resolution),
-          TEST_ROW(histogram, compacts), TEST_ROW(histogram, detects_resets),
-          TEST_ROW(histogram, equality_is_of_bits_and_buckets),
+          TEST_ROW(histogram, compacts), TEST_ROW(histogram, trims),
+          TEST_ROW(histogram, detects_resets), TEST_ROW(histogram, equality_is_of_bits_and_buckets),
           TEST_ROW(histogram, validation_names_the_fault),
           TEST_ROW(histogram, validation_counts_buckets_against_spans),
           TEST_ROW(histogram, buckets_come_from_below_to_above),

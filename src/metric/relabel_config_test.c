@@ -25,7 +25,7 @@ TEST(relabel_config, reads_and_prints_back)
          STR("source_labels: [a, b]\nseparator: '-'\nregex: x(.*)\nmodulus: 8\n"
              "target_label: c\nreplacement: z-1\naction: HashMod\n"),
          STR("source_labels: [a, b]\nseparator: '-'\nregex: x(.*)\nmodulus: 8\ntarget_label: c\n"
-             "replacement: z-1\naction: hashmod\n")                                             },
+             "replacement: z-1\naction: hashmod\n")                                           },
         {"no regex is the empty one", STR("source_labels: [a]\nregex:\naction: keep\n"),
          STR("source_labels: [a]\nseparator: ;\nregex: null\nreplacement: $1\naction: keep\n")},
         {"labeldrop",                 STR("regex: tmp_.*\naction: labeldrop\n"),
