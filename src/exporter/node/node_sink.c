@@ -188,15 +188,21 @@ void node_sink_reset(NodeSink *sink)
     buf_reset(&sink->labels);
 }
 
-// A byte's place among label values in their printed form: the quote ends a value and so comes before everything.
+// A byte's place among label values in their printed form, where quote, backslash and newline have a backslash before them. A quote
+// without it ends the value, which comes before everything.
 static int value_order(Str text, size_t at)
 {
-    unsigned char c = (unsigned char)text.ptr[at];
-    if (c == '"')
-        return at && text.ptr[at - 1] == '\\' ? '"' : -1;
-    if (c == '\\' && at + 1 < text.len)
-        return text.ptr[at + 1] == 'n' ? '\n' : (unsigned char)text.ptr[at + 1];
-    return c;
+    size_t slashes = 0;
+    while (slashes < at && text.ptr[at - 1 - slashes] == '\\')
+        slashes++;
+    bool is_escaped = slashes % 2;
+    if (!is_escaped && text.ptr[at] == '"')
+        return -1;
+    if (!is_escaped && text.ptr[at] == '\\') {
+        is_escaped = true;
+        at++;
+    }
+    return is_escaped && text.ptr[at] == 'n' ? '\n' : (unsigned char)text.ptr[at];
 }
 
 // Samples of a family have the same label names, so the first byte that differs is in a value.
