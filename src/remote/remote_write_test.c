@@ -1,343 +1,424 @@
 // SPDX-License-Identifier: Apache-2.0
-// The receiver over a Sink that keeps a log of what was poured into it.
 #include "base/test.h"
 #include "codec/compress.h"
 #include "codec/protobuf.h"
 #include "remote/remote.h"
+#include "remote/remote_fake_sink.h"
+#include "remote/remote_series_cache.h"
 
-typedef struct LogSink {
-    Sink sink;
-    Appender appender;
-    Arena arena;
-    Labels series[16];
-    bool gone[16];
-    size_t series_count;
-    size_t series_calls;
-    char pending[1000];
-    char committed[1000];
-    AppendStatus refuse; // what samples with the value 666 get
-    bool commit_fails;
-} LogSink;
+#define NOW_MS 1700000000000
 
-static SeriesRef log_series(Appender *appender, Labels labels, bool *ret_created, Error *err)
-{
-    LogSink *log = CONTAINER_OF(appender, LogSink, appender);
-    (void)err;
-    log->series_calls++;
-    for (size_t i = 0; i < log->series_count; i++)
-        if (!log->gone[i] && labels_equal(log->series[i], labels)) {
-            *ret_created = false;
-            return i + 1;
-        }
-    *ret_created = true;
-    log->series[log->series_count++] = labels_copy(&log->arena, labels);
-    return log->series_count;
-}
-
-static size_t log_append(Appender *appender, SinkSample *samples, size_t count)
-{
-    LogSink *log = CONTAINER_OF(appender, LogSink, appender);
-    size_t taken = 0;
-    for (size_t i = 0; i < count; i++) {
-        SinkSample *s = &samples[i];
-        s->status = log->gone[s->ref - 1] ? APPEND_GONE : s->value == 666 ? log->refuse : APPEND_OK;
-        if (s->status != APPEND_OK)
-            continue;
-        taken++;
-        size_t len = strlen(log->pending);
-        Str name = labels_get(log->series[s->ref - 1], LABEL_METRIC_NAME);
-        if (s->histogram)
-            snprintf(log->pending + len, sizeof log->pending - len, "%.*s@%lld=h%g/%g ",
-                     STR_ARG(name), (long long)s->t_ms, s->histogram->count,
-                     s->histogram->positive_count
-                         ? s->histogram->positive_buckets[s->histogram->positive_count - 1]
-                         : 0);
-        else
-            snprintf(log->pending + len, sizeof log->pending - len, "%.*s@%lld=%g ", STR_ARG(name),
-                     (long long)s->t_ms, s->value);
-    }
-    return taken;
-}
-
-static bool log_commit(Appender *appender, Error *err)
-{
-    LogSink *log = CONTAINER_OF(appender, LogSink, appender);
-    if (log->commit_fails)
-        return error_set(err, ERR_IO, "write wal: No space left on device");
-    strcat(log->committed, log->pending);
-    return true;
-}
-
-static void log_rollback(Appender *appender)
-{
-    (void)appender;
-}
-
-static Appender *log_begin(Sink *sink)
-{
-    LogSink *log = CONTAINER_OF(sink, LogSink, sink);
-    log->pending[0] = '\0';
-    log->appender = (Appender){
-        .series = log_series, .append = log_append, .commit = log_commit, .rollback = log_rollback};
-    return &log->appender;
-}
-
-static void add_label(Buf *buf, const char *name, const char *value)
-{
-    size_t label = proto_begin(buf, 1);
-    proto_add_bytes(buf, 1, str_from_c(name));
-    proto_add_bytes(buf, 2, str_from_c(value));
-    proto_end(buf, label);
-}
-
-static void add_sample(Buf *buf, double value, int64_t t_ms)
-{
-    size_t sample = proto_begin(buf, 2);
-    proto_add_double(buf, 1, value);
-    proto_add_varint(buf, 2, (uint64_t)t_ms);
-    proto_end(buf, sample);
-}
-
-// name "": no __name__ label.
-static void add_series_v1(Buf *buf, const char *name, double value, int64_t t_ms)
-{
-    size_t series = proto_begin(buf, 1);
-    add_label(buf, "job", "x");
-    if (*name)
-        add_label(buf, "__name__", name);
-    add_sample(buf, value, t_ms);
-    proto_end(buf, series);
-}
-
-static const uint32_t refs_a[] = {1, 2};
-static const uint32_t refs_b[] = {1, 3};
-
-static void add_series_v2(Buf *buf, const uint32_t refs[2], double value, int64_t t_ms)
-{
-    size_t series = proto_begin(buf, 5);
-    size_t packed = proto_begin(buf, 1);
-    buf_add_uvarint(buf, refs[0]);
-    buf_add_uvarint(buf, refs[1]);
-    proto_end(buf, packed);
-    add_sample(buf, value, t_ms);
-    proto_end(buf, series);
-}
-
-static void add_symbols(Buf *buf)
-{
-    static const char *const symbols[] = {"", "__name__", "a", "b"};
-    for (size_t i = 0; i < COUNT_OF(symbols); i++)
-        proto_add_bytes(buf, 4, str_from_c(symbols[i]));
-}
-
-#define V2 "application/x-protobuf;proto=io.prometheus.write.v2.Request"
-
-typedef struct Bench {
-    LogSink log;
+typedef struct Fixture {
+    FakeSink sink;
     ClockFake clock;
-    RemoteWriteReceiver *receiver;
-} Bench;
+    RemoteWrite *remote;
+    Arena arena;
+    Buf message;
+} Fixture;
 
-static void bench_init(Bench *bench)
+static void start(Fixture *f)
 {
-    memset(bench, 0, sizeof *bench);
-    bench->log.sink.begin = log_begin;
-    bench->log.refuse = APPEND_OUT_OF_ORDER;
-    clock_fake_init(&bench->clock, 1000000);
-    bench->receiver = remote_write_receiver_new(&(RemoteWriteOptions){.sink = &bench->log.sink,
-                                                                      .clock = &bench->clock.clock,
-                                                                      .accept_v1 = true,
-                                                                      .accept_v2 = true});
+    *f = (Fixture){0};
+    fake_sink_init(&f->sink);
+    clock_fake_init(&f->clock, NOW_MS);
+    f->remote = remote_write_new(
+        &(RemoteWriteOptions){.clock = &f->clock.clock, .accept_v1 = true, .accept_v2 = true});
 }
 
-static void bench_deinit(Bench *bench)
+static void stop(Fixture *f)
 {
-    remote_write_receiver_free(bench->receiver);
-    arena_deinit(&bench->log.arena);
+    remote_write_free(f->remote);
+    fake_sink_deinit(&f->sink);
+    arena_deinit(&f->arena);
+    buf_deinit(&f->message);
 }
 
-static RemoteWriteReply post(Bench *bench, const char *type, Buf *message)
+#define V2_TYPE "application/x-protobuf;proto=io.prometheus.write.v2.Request"
+
+// Sends f->message and empties it.
+static RemoteWriteAnswer send_as(Fixture *f, const char *content_type)
 {
-    Arena arena = {0};
-    Buf packed = {0};
-    RemoteWriteReply reply;
-    snappy_encode(buf_str(message), &packed);
-    remote_write_receive(bench->receiver, str_from_c(type), S("snappy"), buf_str(&packed), &arena,
-                         &reply);
-    buf_deinit(&packed);
-    buf_deinit(message);
-    arena_deinit(&arena);
-    return reply;
+    Buf body = {0};
+    RemoteWriteAnswer answer;
+    snappy_encode(buf_str(&f->message), &body);
+    remote_write_handle(
+        f->remote, &f->sink.sink,
+        &(RemoteWriteRequest){.content_type = str_from_c(content_type), .body = buf_str(&body)},
+        &f->arena, &answer);
+    buf_deinit(&body);
+    buf_reset(&f->message);
+    CHECK(!f->sink.is_open);
+    return answer;
 }
 
-TEST(remote_write, v1_is_all_or_nothing)
+static void add_label(Buf *m, const char *name, const char *value)
 {
-    Bench bench;
-    Buf message = {0};
-    bench_init(&bench);
-
-    add_series_v1(&message, "good", 1, 500);
-    add_series_v1(&message, "", 2, 500);
-    RemoteWriteReply reply = post(&bench, "", &message);
-    CHECK_EQ(reply.status, 204);
-    CHECK_EQ(reply.samples_written, 0);
-    add_series_v1(&message, "good", 3, 600);
-    add_series_v1(&message, "bad", 666, 600);
-    reply = post(&bench, "application/x-protobuf", &message);
-
-    CHECK_EQ(reply.status, 400);
-    CHECK_HAS(reply.err.text, "out of order sample");
-    CHECK_STR(str_from_c(bench.log.committed), S("good@500=1 "));
-    bench_deinit(&bench);
+    size_t label = proto_begin(m, 1);
+    proto_add_bytes(m, 1, str_from_c(name));
+    proto_add_bytes(m, 2, str_from_c(value));
+    proto_end(m, label);
 }
 
-TEST(remote_write, v2_keeps_the_valid_part)
+static void add_sample(Buf *m, double value, int64_t t_ms)
 {
-    Bench bench;
-    Buf message = {0};
-    bench_init(&bench);
-
-    add_symbols(&message);
-    add_series_v2(&message, refs_a, 1, 500);
-    add_series_v2(&message, refs_b, 666, 500);
-    RemoteWriteReply reply = post(&bench, V2, &message);
-
-    CHECK_EQ(reply.status, 400);
-    CHECK_EQ(reply.samples_written, 1);
-    CHECK_STR(str_from_c(bench.log.committed), S("a@500=1 "));
-    bench_deinit(&bench);
+    size_t sample = proto_begin(m, 2);
+    proto_add_double(m, 1, value);
+    proto_add_varint(m, 2, (uint64_t)t_ms);
+    proto_end(m, sample);
 }
 
-TEST(remote_write, known_series_are_found_without_their_labels)
+// One series of 1.0 with name, job and a sample.
+static void add_v1(Buf *m, const char *name, const char *job, double value, int64_t t_ms)
 {
-    Bench bench;
-    bench_init(&bench);
+    size_t series = proto_begin(m, 1);
+    if (name)
+        add_label(m, "__name__", name);
+    add_label(m, "job", job);
+    add_sample(m, value, t_ms);
+    proto_end(m, series);
+}
 
-    for (int i = 0; i < 5; i++) {
-        Buf message = {0};
-        add_series_v1(&message, "m", i, 500 + i);
-        CHECK_EQ(post(&bench, "", &message).status, 204);
+// An integer histogram whose buckets 0 and 1 hold `first` and 1.
+static void add_histogram(Buf *m, uint32_t field, uint64_t count, int64_t first, int64_t t_ms)
+{
+    size_t h = proto_begin(m, field);
+    proto_add_varint(m, 1, count);
+    proto_add_double(m, 3, 12.5);
+    proto_add_zigzag(m, 4, 3);
+    proto_add_double(m, 5, 0.001);
+    proto_add_varint(m, 6, 0);
+    size_t span = proto_begin(m, 11);
+    proto_add_zigzag(m, 1, 0);
+    proto_add_varint(m, 2, 2);
+    proto_end(m, span);
+    Buf deltas = {0};
+    buf_add_varint(&deltas, first);
+    buf_add_varint(&deltas, 1 - first);
+    proto_add_bytes(m, 12, buf_str(&deltas));
+    buf_deinit(&deltas);
+    proto_add_varint(m, 15, (uint64_t)t_ms);
+    proto_end(m, h);
+}
+
+TEST(remote_write, v1_is_taken_and_series_are_known_again)
+{
+    Fixture f;
+    start(&f);
+    for (int round = 0; round < 3; round++) {
+        add_v1(&f.message, "up", "a", 1, NOW_MS + round);
+        add_v1(&f.message, "up", "b", 1, NOW_MS + round);
+        CHECK_EQ(send_as(&f, "").status, 204);
     }
 
-    CHECK_EQ(bench.log.series_calls, 1);
-    bench_deinit(&bench);
+    CHECK_EQ(fake_count(&f.sink, "up{job=\"a\"}"), 3);
+    CHECK_EQ(fake_count(&f.sink, "up{job=\"b\"}"), 3);
+    CHECK_EQ(f.sink.resolved, 2);
+    stop(&f);
 }
 
-TEST(remote_write, a_series_that_is_gone_is_looked_up_again)
-{
-    Bench bench;
-    Buf message = {0};
-    bench_init(&bench);
-    add_series_v1(&message, "m", 1, 500);
-    CHECK_EQ(post(&bench, "", &message).status, 204);
-    bench.log.gone[0] = true;
-
-    add_series_v1(&message, "m", 2, 600);
-    CHECK_EQ(post(&bench, "", &message).status, 204);
-
-    CHECK_STR(str_from_c(bench.log.committed), S("m@500=1 m@600=2 "));
-    bench_deinit(&bench);
-}
-
-TEST(remote_write, integer_histograms_come_as_counts)
-{
-    Bench bench;
-    Buf message = {0};
-    bench_init(&bench);
-    size_t series = proto_begin(&message, 1);
-    add_label(&message, "__name__", "h");
-    size_t histogram = proto_begin(&message, 4);
-    proto_add_varint(&message, 1, 7);
-    proto_add_double(&message, 3, 12.5);
-    size_t span = proto_begin(&message, 11);
-    proto_add_zigzag(&message, 1, 0);
-    proto_add_varint(&message, 2, 2);
-    proto_end(&message, span);
-    size_t deltas = proto_begin(&message, 12);
-    buf_add_varint(&message, 3);
-    buf_add_varint(&message, 1);
-    proto_end(&message, deltas);
-    proto_add_varint(&message, 15, 500);
-    proto_end(&message, histogram);
-    proto_end(&message, series);
-
-    RemoteWriteReply reply = post(&bench, "", &message);
-
-    CHECK_EQ(reply.status, 204);
-    CHECK_STR(str_from_c(bench.log.committed), S("h@500=h7/4 "));
-    bench_deinit(&bench);
-}
-
-TEST(remote_write, refuses_what_it_cannot_take)
+TEST(remote_write, v1_faults_take_the_whole_request_back)
 {
     static const struct {
         const char *name;
-        const char *type;
-        const char *encoding;
-        Str body; // as sent
-        int status;
+        double value;
+        int64_t t_ms;
+        const char *want;
     } cases[] = {
-        {"other media type",          "text/plain",                           "snappy", STR(""),                     415},
-        {"unknown message",           "application/x-protobuf;proto=unknown", "snappy", STR(""),                     415},
-        {"gzip",                      "",                                     "gzip",   STR(""),                     415},
-        {"no snappy",                 "",                                     "",       STR("\x0a\x01\xff"),         400},
-        {"empty",                     "",                                     "snappy", STR(""),                     400},
-        {"no protobuf",               "",                                     "snappy", STR("\x03\x08\xff\xff\xff"), 400},
-        {"first symbol is not empty", V2,                                     "snappy", STR("\x03\x08\x22\x01\x61"), 400},
+        {"out of order", 1, NOW_MS - 1,
+         "out of order sample for series {__name__=\"up\", job=\"a\"}"                           },
+        {"duplicate",    2, NOW_MS,                              "duplicate sample for timestamp"},
+        {"future",       1, NOW_MS + REMOTE_WRITE_FUTURE_MS + 1, "out of bounds"                 },
     };
+    Fixture f;
+    start(&f);
+    add_v1(&f.message, "up", "a", 1, NOW_MS);
+    CHECK_EQ(send_as(&f, "application/x-protobuf").status, 204);
 
     EACH_CASE(c, cases) {
-        Bench bench;
-        Arena arena = {0};
-        RemoteWriteReply reply;
-        bench_init(&bench);
-
-        remote_write_receive(bench.receiver, str_from_c(c->type), str_from_c(c->encoding), c->body,
-                             &arena, &reply);
-
-        CHECK_EQ(reply.status, c->status);
-        CHECK(reply.err.text[0] != '\0');
-        arena_deinit(&arena);
-        bench_deinit(&bench);
+        add_v1(&f.message, "good", "a", 1, NOW_MS);
+        add_v1(&f.message, "up", "a", c->value, c->t_ms);
+        RemoteWriteAnswer answer = send_as(&f, "");
+        CHECK_EQ(answer.status, 400);
+        CHECK_HAS(answer.text.ptr, c->want);
     }
+    CHECK_EQ(fake_count(&f.sink, "good{job=\"a\"}"), 0);
+    CHECK_EQ(fake_count(&f.sink, "up{job=\"a\"}"), 1);
+    stop(&f);
 }
 
-TEST(remote_write, the_far_future_is_out_of_bounds)
+TEST(remote_write, v1_leaves_out_series_with_bad_labels)
 {
-    Bench bench;
-    Buf message = {0};
-    bench_init(&bench);
-    add_series_v1(&message, "m", 1, 1000000 + 600001);
+    Fixture f;
+    start(&f);
+    add_v1(&f.message, NULL, "nameless", 1, NOW_MS);
+    add_v1(&f.message, "bad\xff", "x", 1, NOW_MS);
+    size_t twice = proto_begin(&f.message, 1);
+    add_label(&f.message, "__name__", "twice");
+    add_label(&f.message, "a", "1");
+    add_label(&f.message, "a", "2");
+    add_sample(&f.message, 1, NOW_MS);
+    proto_end(&f.message, twice);
+    size_t empty = proto_begin(&f.message, 1);
+    add_label(&f.message, "__name__", "named");
+    add_label(&f.message, "z", "1");
+    add_label(&f.message, "a", "");
+    add_label(&f.message, "b", "2");
+    add_sample(&f.message, 1, NOW_MS);
+    proto_end(&f.message, empty);
 
-    RemoteWriteReply reply = post(&bench, "", &message);
+    CHECK_EQ(send_as(&f, "").status, 204);
 
-    CHECK_EQ(reply.status, 400);
-    CHECK_HAS(reply.err.text, "out of bounds");
-    bench_deinit(&bench);
+    CHECK_EQ(f.sink.series_count, 1);
+    CHECK_EQ(fake_count(&f.sink, "named{b=\"2\", z=\"1\"}"), 1);
+    stop(&f);
 }
 
-TEST(remote_write, a_store_that_fails_is_told_as_500)
+TEST(remote_write, labels_behind_samples_belong_to_the_series)
 {
-    Bench bench;
-    Buf message = {0};
-    bench_init(&bench);
-    bench.log.commit_fails = true;
-    add_symbols(&message);
-    add_series_v2(&message, refs_a, 1, 500);
+    Fixture f;
+    start(&f);
+    for (int i = 0; i < 2; i++) {
+        size_t series = proto_begin(&f.message, 1);
+        add_label(&f.message, "__name__", "odd");
+        add_sample(&f.message, 1, NOW_MS);
+        add_label(&f.message, "n", i ? "1" : "2");
+        proto_end(&f.message, series);
+    }
 
-    RemoteWriteReply reply = post(&bench, V2, &message);
+    CHECK_EQ(send_as(&f, "").status, 204);
 
-    CHECK_EQ(reply.status, 500);
-    CHECK_EQ(reply.samples_written, 0);
-    CHECK_HAS(reply.err.text, "No space left");
-    bench_deinit(&bench);
+    CHECK_EQ(fake_count(&f.sink, "odd{n=\"1\"}"), 1);
+    CHECK_EQ(fake_count(&f.sink, "odd{n=\"2\"}"), 1);
+    stop(&f);
 }
 
-TEST_MAIN(remote_write, TEST_ROW(remote_write, v1_is_all_or_nothing),
-          TEST_ROW(remote_write, v2_keeps_the_valid_part),
-          TEST_ROW(remote_write, known_series_are_found_without_their_labels),
-          TEST_ROW(remote_write, a_series_that_is_gone_is_looked_up_again),
-          TEST_ROW(remote_write, integer_histograms_come_as_counts),
-          TEST_ROW(remote_write, refuses_what_it_cannot_take),
-          TEST_ROW(remote_write, the_far_future_is_out_of_bounds),
-          TEST_ROW(remote_write, a_store_that_fails_is_told_as_500))
+TEST(remote_write, a_series_that_the_store_dropped_comes_back)
+{
+    Fixture f;
+    start(&f);
+    add_v1(&f.message, "up", "a", 1, NOW_MS);
+    CHECK_EQ(send_as(&f, "").status, 204);
+    f.sink.series[0]->gone = true;
+
+    add_v1(&f.message, "up", "a", 1, NOW_MS + 1);
+    CHECK_EQ(send_as(&f, "").status, 204);
+
+    CHECK_EQ(f.sink.series_count, 2);
+    CHECK_EQ(fake_count(&f.sink, "up{job=\"a\"}"), 1);
+    stop(&f);
+}
+
+TEST(remote_write, histograms_are_read_and_checked)
+{
+    Fixture f;
+    start(&f);
+    size_t series = proto_begin(&f.message, 1);
+    add_label(&f.message, "__name__", "h");
+    add_histogram(&f.message, 4, 3, 2, NOW_MS);
+    proto_end(&f.message, series);
+    CHECK_EQ(send_as(&f, "").status, 204);
+    CHECK_EQ(fake_count(&f.sink, "h"), 1);
+    CHECK_DOUBLE(f.sink.series[0]->last_value, 3);
+
+    series = proto_begin(&f.message, 1);
+    add_label(&f.message, "__name__", "h");
+    add_histogram(&f.message, 4, 3, -2, NOW_MS + 1); // a negative bucket
+    proto_end(&f.message, series);
+    RemoteWriteAnswer answer = send_as(&f, "");
+    CHECK_EQ(answer.status, 400);
+    CHECK_HAS(answer.text.ptr, "invalid histogram");
+    stop(&f);
+}
+
+// ---- 2.0 ----
+
+// Symbols: "" __name__ up job a b help unit.
+static void add_symbols(Buf *m)
+{
+    static const char *const symbols[] = {"",  "__name__", "up",       "job",
+                                          "a", "b",        "the help", "seconds"};
+    for (size_t i = 0; i < COUNT_OF(symbols); i++)
+        proto_add_bytes(m, 4, str_from_c(symbols[i]));
+}
+
+static void add_refs(Buf *m, const uint8_t *refs, size_t count)
+{
+    proto_add_bytes(m, 1,
+                    str_make((const char *)refs, count)); // each below 128: a varint of one byte
+}
+
+// up{job=<symbol>}
+static void add_v2(Buf *m, uint8_t job, double value, int64_t t_ms)
+{
+    size_t series = proto_begin(m, 5);
+    add_refs(m, (const uint8_t[]){1, 2, 3, job}, 4);
+    add_sample(m, value, t_ms);
+    size_t metadata = proto_begin(m, 5);
+    proto_add_varint(m, 1, 2);
+    proto_add_varint(m, 3, 6);
+    proto_add_varint(m, 4, 7);
+    proto_end(m, metadata);
+    proto_end(m, series);
+}
+
+TEST(remote_write, v2_keeps_what_is_good_and_counts_it)
+{
+    Fixture f;
+    start(&f);
+    add_symbols(&f.message);
+    add_v2(&f.message, 4, 1, NOW_MS);
+    CHECK_EQ(send_as(&f, V2_TYPE).status, 204);
+    CHECK_EQ(f.sink.metadata, 1);
+
+    add_symbols(&f.message);
+    add_v2(&f.message, 4, 1, NOW_MS - 1); // out of order
+    add_v2(&f.message, 5, 1, NOW_MS);
+    add_v2(&f.message, 99, 1, NOW_MS); // no such symbol
+    size_t nothing = proto_begin(&f.message, 5);
+    add_refs(&f.message, (const uint8_t[]){1, 2}, 2);
+    proto_end(&f.message, nothing);
+    size_t h = proto_begin(&f.message, 5);
+    add_refs(&f.message, (const uint8_t[]){1, 4}, 2);
+    add_histogram(&f.message, 3, 3, 2, NOW_MS);
+    proto_end(&f.message, h);
+    RemoteWriteAnswer answer = send_as(&f, V2_TYPE);
+
+    CHECK_EQ(answer.status, 400);
+    CHECK_EQ(answer.samples, 1);
+    CHECK_EQ(answer.histograms, 1);
+    CHECK_HAS(answer.text.ptr, "out of order");
+    CHECK_HAS(answer.text.ptr, "outside of symbols table");
+    CHECK_HAS(answer.text.ptr, "at least one sample or histogram");
+    CHECK_EQ(fake_count(&f.sink, "up{job=\"b\"}"), 1);
+    stop(&f);
+}
+
+TEST(remote_write, v2_knows_a_series_under_other_numbers)
+{
+    Fixture f;
+    start(&f);
+    add_symbols(&f.message);
+    add_v2(&f.message, 4, 1, NOW_MS);
+    CHECK_EQ(send_as(&f, V2_TYPE).status, 204);
+
+    // The same strings in another order, the table behind the series.
+    size_t series = proto_begin(&f.message, 5);
+    add_refs(&f.message, (const uint8_t[]){4, 3, 2, 1}, 4);
+    add_sample(&f.message, 1, NOW_MS + 1);
+    proto_end(&f.message, series);
+    static const char *const symbols[] = {"", "a", "job", "up", "__name__"};
+    for (size_t i = 0; i < COUNT_OF(symbols); i++)
+        proto_add_bytes(&f.message, 4, str_from_c(symbols[i]));
+    CHECK_EQ(send_as(&f, V2_TYPE).status, 204);
+
+    CHECK_EQ(f.sink.resolved, 1);
+    CHECK_EQ(fake_count(&f.sink, "up{job=\"a\"}"), 2);
+    stop(&f);
+}
+
+TEST(remote_write, the_store_s_faults_are_500)
+{
+    Fixture f;
+    start(&f);
+    f.sink.refuse_series = true;
+    add_v1(&f.message, "up", "a", 1, NOW_MS);
+    CHECK_EQ(send_as(&f, "").status, 500);
+    f.sink.refuse_series = false;
+    f.sink.full = true;
+    add_v1(&f.message, "up", "a", 1, NOW_MS);
+    CHECK_EQ(send_as(&f, "").status, 500);
+    f.sink.full = false;
+    f.sink.refuse_commit = true;
+    add_symbols(&f.message);
+    add_v2(&f.message, 4, 1, NOW_MS);
+    RemoteWriteAnswer answer = send_as(&f, V2_TYPE);
+    CHECK_EQ(answer.status, 500);
+    CHECK_EQ(answer.samples, 0);
+    CHECK_STR(answer.text, S("disk full"));
+    stop(&f);
+}
+
+TEST(remote_write, many_samples_go_in_batches)
+{
+    Fixture f;
+    start(&f);
+    size_t series = proto_begin(&f.message, 1);
+    add_label(&f.message, "__name__", "many");
+    for (int i = 0; i < 5000; i++)
+        add_sample(&f.message, i, NOW_MS - 5000 + i);
+    proto_end(&f.message, series);
+
+    CHECK_EQ(send_as(&f, "").status, 204);
+
+    CHECK_EQ(fake_count(&f.sink, "many"), 5000);
+    stop(&f);
+}
+
+TEST(remote_write, negotiates)
+{
+    static const struct {
+        const char *name;
+        Str type;
+        Str encoding;
+        Str body;
+        int want;
+    } cases[] = {
+        {"nothing said",        STR(""),                                                      STR(""),     STR("\0"),                       204},
+        {"proto of 1.0",        STR("application/x-protobuf; proto=prometheus.WriteRequest"),
+         STR("snappy"),                                                                                    STR("\0"),                       204},
+        {"unknown message",     STR("application/x-protobuf;proto=x"),                        STR(""),     STR("\0"),                       415},
+        {"text",                STR("text/plain"),                                            STR(""),     STR("\0"),                       415},
+        {"gzip",                STR(""),                                                      STR("gzip"), STR("\0"),                       415},
+        {"empty body",          STR(""),                                                      STR(""),     STR(""),                         400},
+        {"not snappy",          STR(""),                                                      STR(""),     STR("\xff\xff\xff\xff\xff\xff"), 400},
+        {"claims too much",     STR(""),                                                      STR(""),     STR("\x81\x80\x80\x10xx"),       400},
+        {"not protobuf",        STR(""),                                                      STR(""),     STR("\x03\x08\xff\xff\xff"),     400},
+        {"not protobuf of 2.0", STR(V2_TYPE),                                                 STR(""),     STR("\x03\x08\xff\xff\xff"),     400},
+    };
+    Fixture f;
+    start(&f);
+
+    EACH_CASE(c, cases) {
+        RemoteWriteAnswer answer;
+        remote_write_handle(f.remote, &f.sink.sink,
+                            &(RemoteWriteRequest){c->type, c->encoding, c->body}, &f.arena,
+                            &answer);
+        CHECK_EQ(answer.status, c->want);
+        CHECK_EQ(answer.text.len > 0, c->want != 204);
+    }
+    stop(&f);
+}
+
+TEST(remote_write, the_cache_forgets_but_never_mixes_up)
+{
+    RemoteSeriesCache *cache = remote_series_cache_new(1000);
+    char name[32];
+    size_t known = 0;
+    for (SeriesRef ref = 1; ref <= 20000; ref++) {
+        int len = snprintf(name, sizeof name, "series %llu", (unsigned long long)ref);
+        remote_series_cache_put(cache, remote_series_key(cache, str_make(name, (size_t)len)), ref);
+    }
+    for (SeriesRef ref = 1; ref <= 20000; ref++) {
+        int len = snprintf(name, sizeof name, "series %llu", (unsigned long long)ref);
+        SeriesRef got =
+            remote_series_cache_get(cache, remote_series_key(cache, str_make(name, (size_t)len)));
+        CHECK(got == 0 || got == ref);
+        known += got == ref;
+    }
+
+    CHECK(known > 0);
+    CHECK(known <= 1000 + 32);
+    remote_series_cache_free(cache);
+}
+
+TEST_MAIN(remote_write, TEST_ROW(remote_write, v1_is_taken_and_series_are_known_again),
+          TEST_ROW(remote_write, v1_faults_take_the_whole_request_back),
+          TEST_ROW(remote_write, v1_leaves_out_series_with_bad_labels),
+          TEST_ROW(remote_write, labels_behind_samples_belong_to_the_series),
+          TEST_ROW(remote_write, a_series_that_the_store_dropped_comes_back),
+          TEST_ROW(remote_write, histograms_are_read_and_checked),
+          TEST_ROW(remote_write, v2_keeps_what_is_good_and_counts_it),
+          TEST_ROW(remote_write, v2_knows_a_series_under_other_numbers),
+          TEST_ROW(remote_write, the_store_s_faults_are_500),
+          TEST_ROW(remote_write, many_samples_go_in_batches), TEST_ROW(remote_write, negotiates),
+          TEST_ROW(remote_write, the_cache_forgets_but_never_mixes_up))
