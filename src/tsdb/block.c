@@ -6,6 +6,7 @@
 #include "base/reader.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 struct Block {
     size_t users;
@@ -99,6 +100,7 @@ bool block_open(Fs *fs, Str dir, Block **ret_block, Error *err)
         block_unref(block);
         return false;
     }
+    block_release_pages(block);
     *ret_block = block;
     return true;
 }
@@ -121,6 +123,25 @@ void block_unref(Block *block)
     lock_deinit(&block->lock);
     arena_deinit(&block->arena);
     free(block);
+}
+
+// The pages stay in the kernel's cache; they only no longer count as ours.
+static void release_map(const FsMap *map)
+{
+    union {
+        const char *view;
+        void *at;
+    } cast = {map->bytes.ptr};
+
+    if (map->bytes.len)
+        madvise(cast.at, map->bytes.len, MADV_DONTNEED);
+}
+
+void block_release_pages(const Block *block)
+{
+    release_map(&block->index_map);
+    for (size_t i = 0; i < block->segment_count; i++)
+        release_map(&block->segments[i]);
 }
 
 const BlockMeta *block_meta(const Block *block)
@@ -256,26 +277,52 @@ static void drop_deleted(SampleColumns *c, size_t from, const Intervals *deleted
     c->count = kept;
 }
 
+// A chunk that has been found in the map.
+typedef struct Located {
+    IndexChunk at;
+    ChunkEncoding encoding;
+    Str bytes;
+} Located;
+
+// Finds the chunks that are not wholly deleted and makes room for all their samples at once.
+static bool locate_chunks(const Block *block, const IndexSeries *series, const Intervals *deleted, ChunkColumns *columns,
+                          Located *located, size_t *ret_count, Error *err)
+{
+    size_t count = 0, samples = 0;
+    bool histograms = false;
+
+    for (size_t i = 0; i < series->chunk_count; i++) {
+        Located *l = &located[count];
+        l->at = series->chunks[i];
+        if (deleted->count && intervals_cover(deleted, l->at.min_t_ms, l->at.max_t_ms))
+            continue;
+        if (!block_chunk(block, l->at.ref, &l->encoding, &l->bytes, err))
+            return false;
+        samples += MIN(chunk_sample_count(l->encoding, l->bytes), l->bytes.len * 8);
+        histograms |= chunk_has_histograms(l->encoding);
+        count++;
+    }
+    chunk_columns_reserve(columns, samples, histograms);
+    *ret_count = count;
+    return true;
+}
+
 bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
 {
     CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
     CLEANUP(intervals_deinit) Intervals deleted = {.items = NULL};
-    size_t from = columns->columns.count;
+    size_t from = columns->columns.count, count;
 
     if (!index_reader_series(block->index, series_ref, min_t_ms, max_t_ms, &series, err))
         return error_context(err, "block " STR_FMT, STR_ARG(block->dir));
     block_deleted(block, series_ref, &deleted);
-    for (size_t i = 0; i < series.chunk_count; i++) {
-        ChunkEncoding encoding;
-        Str bytes;
-        if (intervals_cover(&deleted, series.chunks[i].min_t_ms, series.chunks[i].max_t_ms))
-            continue;
-        if (!block_chunk(block, series.chunks[i].ref, &encoding, &bytes, err))
-            return false;
-        if (!chunk_decode(encoding, bytes, min_t_ms, max_t_ms, columns, err))
-            return error_context(err, "block " STR_FMT ": chunk at %u:%u", STR_ARG(block->dir),
-                                 (unsigned)(series.chunks[i].ref >> 32) + 1, (unsigned)series.chunks[i].ref);
-    }
+    Located *located = ARENA_ARRAY(columns->arena, Located, series.chunk_count);
+    if (!locate_chunks(block, &series, &deleted, columns, located, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!chunk_decode(located[i].encoding, located[i].bytes, min_t_ms, max_t_ms, columns, err))
+            return error_context(err, "block " STR_FMT ": chunk at %u:%u", STR_ARG(block->dir), (unsigned)(located[i].at.ref >> 32) + 1,
+                                 (unsigned)located[i].at.ref);
     if (deleted.count)
         drop_deleted(&columns->columns, from, &deleted);
     return true;

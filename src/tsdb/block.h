@@ -18,6 +18,9 @@ bool block_open(Fs *fs, Str dir, Block **ret_block, Error *err) MUST_CHECK;
 Block *block_ref(Block *block);
 void block_unref(Block *block); // accepts NULL
 
+// Gives back the memory of mapped pages that were read; the next reader gets them from the kernel's cache.
+void block_release_pages(const Block *block);
+
 const BlockMeta *block_meta(const Block *block);
 Str block_dir(const Block *block);
 const IndexReader *block_index(const Block *block);

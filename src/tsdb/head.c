@@ -154,6 +154,11 @@ void head_reconfigure(Head *head, int64_t out_of_order_window_ms)
     SET(head->window_ms, out_of_order_window_ms);
 }
 
+void head_release_pages(Head *head)
+{
+    head_chunks_release_pages(head->chunks);
+}
+
 bool head_sync(Head *head, Error *err)
 {
     head_lead(head);

@@ -52,6 +52,8 @@ Source *head_source(Head *head);
 void head_reconfigure(Head *head, int64_t out_of_order_window_ms);
 // fdatasync of the logs: what the maintenance thread does at each interval.
 bool head_sync(Head *head, Error *err) MUST_CHECK;
+// Mapped pages of full chunks that queries touched no longer count as ours.
+void head_release_pages(Head *head);
 
 // Oldest and newest in-order sample; false if there is none.
 bool head_time_range(Head *head, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms);
@@ -69,6 +71,8 @@ bool head_truncate(Head *head, int64_t min_t_ms, Error *err) MUST_CHECK;
 // Out-of-order samples become blocks in three steps: begin freezes what is there (false in *ret_any if nothing) and tells its range,
 // write streams one aligned range of it, finish drops it from memory and log. Between begin and finish new ones gather beside it.
 bool head_out_of_order_begin(Head *head, bool *ret_any, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms, Error *err) MUST_CHECK;
+// Between begin and finish: the first time at or behind from_t_ms that a frozen chunk reaches; false if there is none.
+bool head_out_of_order_next(Head *head, int64_t from_t_ms, int64_t *ret_t_ms);
 bool head_write_out_of_order_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer, Error *err) MUST_CHECK;
 // `done`: the blocks are readable, drop what they hold. Else all stays.
 bool head_out_of_order_finish(Head *head, bool done, Error *err) MUST_CHECK;

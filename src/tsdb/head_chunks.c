@@ -506,6 +506,19 @@ bool head_chunks_truncate(HeadChunks *chunks, uint32_t file, Error *err)
     return ok;
 }
 
+void head_chunks_release_pages(HeadChunks *chunks)
+{
+    lock_take(&chunks->lock);
+    for (size_t i = 0; i < chunks->file_count; i++) {
+        union {
+            const uint8_t *view;
+            void *at;
+        } cast = {chunks->files[i]->map};
+        madvise(cast.at, chunks->files[i]->map_bytes, MADV_DONTNEED);
+    }
+    lock_give(&chunks->lock);
+}
+
 uint64_t head_chunks_bytes_on_disk(HeadChunks *chunks)
 {
     uint64_t bytes = 0;

@@ -75,4 +75,7 @@ static inline uint32_t head_chunks_file_of(HeadChunkRef ref)
 // Deletes sealed files numbered below `file`. Views that are open stay good.
 bool head_chunks_truncate(HeadChunks *chunks, uint32_t file, Error *err) MUST_CHECK;
 
+// Gives back the memory of mapped pages that were read; the next reader gets them from the kernel's cache.
+void head_chunks_release_pages(HeadChunks *chunks);
+
 uint64_t head_chunks_bytes_on_disk(HeadChunks *chunks);

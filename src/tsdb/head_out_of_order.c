@@ -344,6 +344,35 @@ bool head_out_of_order_begin(Head *head, bool *ret_any, int64_t *ret_min_t_ms, i
     return true;
 }
 
+typedef struct NextTime {
+    int64_t from;
+    int64_t t; // INT64_MAX: none
+} NextTime;
+
+static void find_next(void *arg, uint64_t ref, Series *series, SeriesExtra *extra)
+{
+    NextTime *next = arg;
+
+    (void)ref;
+    (void)series;
+    for (uint32_t i = 0; i < extra->frozen; i++)
+        if (extra->chunks[i].max_t_ms >= next->from)
+            next->t = MIN(next->t, MAX(extra->chunks[i].min_t_ms, next->from));
+}
+
+bool head_out_of_order_next(Head *head, int64_t from_t_ms, int64_t *ret_t_ms)
+{
+    NextTime next = {from_t_ms, INT64_MAX};
+
+    head_lead(head);
+    each_extra(head, find_next, &next);
+    head_follow(head);
+    if (next.t == INT64_MAX)
+        return false;
+    *ret_t_ms = next.t;
+    return true;
+}
+
 typedef struct Drop {
     Head *head;
     int64_t min_t, max_t;

@@ -84,6 +84,17 @@ static void sync_and_log(Tsdb *tsdb)
         log_error("log cannot be synced, retrying", KV("err", &err));
 }
 
+// Pages that queries touched count as resident until they are given back: once a minute is enough to keep the hot ones at hand.
+static void release_pages(Tsdb *tsdb)
+{
+    TsdbBlocks all = tsdb_blocks_take(tsdb);
+
+    head_release_pages(tsdb->head);
+    for (size_t i = 0; i < all.count; i++)
+        block_release_pages(all.items[i]);
+    tsdb_blocks_give(&all);
+}
+
 // Sleeps until the next deed or the end. False at the end.
 static bool maintenance_sleep(Tsdb *tsdb, int64_t ms)
 {
@@ -108,6 +119,7 @@ static void run_maintenance(void *arg)
         if (clock_mono_ns(&clock_system) < next_ns)
             continue;
         compact_and_log(tsdb);
+        release_pages(tsdb);
         next_ns = clock_mono_ns(&clock_system) + MINUTE_MS * INT64_C(1000000);
     }
 }

@@ -74,13 +74,17 @@ static bool compact_head(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
     return true;
 }
 
+// A block for each aligned range that has some; between them there may be decades without any.
 static bool write_out_of_order(Tsdb *tsdb, int64_t min_t_ms, int64_t max_t_ms, Error *err) REQUIRES(tsdb->work_lock)
 {
     int64_t range = tsdb->options.min_block_ms;
 
-    for (int64_t t = align_down(min_t_ms, range); t <= max_t_ms; t += range)
-        if (!write_head_block(tsdb, head_write_out_of_order_block, t, t + range, true, err))
+    for (int64_t t = min_t_ms; t <= max_t_ms && head_out_of_order_next(tsdb->head, t, &t);) {
+        int64_t from = align_down(t, range);
+        if (!write_head_block(tsdb, head_write_out_of_order_block, from, from + range, true, err))
             return false;
+        t = from + range;
+    }
     return true;
 }
 
