@@ -71,16 +71,17 @@ static void attach_target_labels(const Round *round, LabelsBuilder *builder)
     add_exported(builder, displaced, count, arena);
 }
 
+// Scraped values and the target's are known to be UTF-8, and rules cut between runes only.
 static bool names_are_valid(Labels labels, int validation)
 {
     for (size_t i = 0; i < labels.count; i++) {
         Label label = labels.pairs[i];
-        bool is_name = str_equal(label.name, LABEL_METRIC_NAME);
-        bool ok = validation == NAMES_LEGACY
-                      ? label_name_is_legacy(label.name) &&
-                            (!is_name || metric_name_is_legacy(label.value))
-                      : name_is_utf8(label.name) && (!is_name || name_is_utf8(label.value));
-        if (!ok || !str_is_utf8(label.value))
+        bool is_metric = str_equal(label.name, LABEL_METRIC_NAME);
+        bool legacy =
+            is_metric ? metric_name_is_legacy(label.value) : label_name_is_legacy(label.name);
+        if (LIKELY(legacy))
+            continue;
+        if (validation == NAMES_LEGACY || !name_is_utf8(is_metric ? label.value : label.name))
             return false;
     }
     return true;
@@ -131,22 +132,55 @@ static bool check_labels(Round *round, Labels labels, Error *err)
     return false;
 }
 
+// Scraped and target labels, both sorted, as one list; false if a name stands in both.
+static bool merge_labels(Labels scraped, Labels target, Arena *arena, Labels *ret_labels)
+{
+    Label *pairs = ARENA_ARRAY(arena, Label, scraped.count + target.count);
+    size_t count = 0;
+    size_t k = 0;
+    for (size_t i = 0; i < scraped.count; i++) {
+        int order = 1;
+        while (k < target.count &&
+               (order = str_compare(target.pairs[k].name, scraped.pairs[i].name)) < 0)
+            pairs[count++] = target.pairs[k++];
+        if (order == 0)
+            return false;
+        pairs[count++] = scraped.pairs[i];
+    }
+    while (k < target.count)
+        pairs[count++] = target.pairs[k++];
+    *ret_labels = (Labels){pairs, count};
+    return true;
+}
+
+// The labels that the scraped ones become; false if a rule drops them.
+static bool make_labels(const Round *round, Labels scraped, Labels *ret_labels)
+{
+    const ScrapeConfig *config = round->input->config;
+    Arena *arena = &round->work->arena;
+    // Most series meet no conflict and no rule.
+    if (config->metric_relabel.count == 0 &&
+        merge_labels(scraped, round->input->target->labels, arena, ret_labels))
+        return true;
+    LabelsBuilder builder;
+    labels_builder_init(&builder, arena, scraped);
+    attach_target_labels(round, &builder);
+    if (!relabel_apply(config->metric_relabel.items, config->metric_relabel.count, &builder))
+        return false;
+    *ret_labels = labels_builder_finish(&builder);
+    return ret_labels->count > 0;
+}
+
 // The series of the parser's current sample. *ret_ref is 0 if relabelling drops it.
 static bool resolve(Round *round, Exposition *at, SeriesRef *ret_ref, Error *err)
 {
     Arena *arena = &round->work->arena;
-    const ScrapeConfig *config = round->input->config;
     Labels scraped;
     if (!exposition_labels(at, arena, &scraped, err))
         return false;
-    LabelsBuilder builder;
-    labels_builder_init(&builder, arena, scraped);
-    attach_target_labels(round, &builder);
     *ret_ref = 0;
-    if (!relabel_apply(config->metric_relabel.items, config->metric_relabel.count, &builder))
-        return true;
-    Labels labels = labels_builder_finish(&builder);
-    if (labels.count == 0)
+    Labels labels;
+    if (!make_labels(round, scraped, &labels))
         return true;
     if (!check_labels(round, labels, err))
         return false;
@@ -349,6 +383,16 @@ static bool take_known(Round *round, SeriesSlot *known)
     return !count_sample(round) || push_sample(round, slot);
 }
 
+// The line that was expected.
+static inline bool take_expected(Round *round, SeriesSlot *slot)
+{
+    if (UNLIKELY(!series_cache_advance(&round->state->series, slot)))
+        return take_known(round, slot);
+    if (UNLIKELY(slot->flags & SLOT_DROPPED))
+        return true;
+    return !count_sample(round) || push_sample(round, slot);
+}
+
 static bool take_new(Round *round, uint64_t hash)
 {
     SeriesCache *cache = &round->state->series;
@@ -421,7 +465,7 @@ static bool append_body(Round *round)
                          !round->input->target->switches.native_histograms))
                 continue;
             round->result->scraped++;
-            if (!take_known(round, expected))
+            if (!take_expected(round, expected))
                 return false;
             continue;
         }

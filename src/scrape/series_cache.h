@@ -63,6 +63,16 @@ SeriesSlot *series_cache_find(SeriesCache *cache, uint64_t hash, uint32_t bytes)
 // Marks a slot of the old list as seen now. True if it was seen in this round already, then *ret_slot is of no use; else it is the slot
 // to write to (good until the next call).
 bool series_cache_take(SeriesCache *cache, SeriesSlot *slot, SeriesSlot **ret_slot);
+// The same for the expected slot while the order is last round's, which is nearly always; false: not so, nothing done.
+static inline bool series_cache_advance(SeriesCache *cache, SeriesSlot *expected)
+{
+    if (__builtin_expect(cache->reordering || expected->round == cache->round, 0))
+        return false;
+    expected->round = cache->round & ((1u << 29) - 1);
+    cache->next++;
+    return true;
+}
+
 // A series that is not known yet.
 SeriesSlot *series_cache_add(SeriesCache *cache, uint64_t hash, uint32_t bytes);
 
