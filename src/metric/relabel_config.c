@@ -33,6 +33,13 @@ static bool decode_regex(ConfigReader *reader, const YamlNode *node, void *membe
     }
     if (node->kind != YAML_SCALAR)
         return config_error(reader, node, err, "regex: want a string");
+
+    // The rule compiles it for itself; here a mistake still has its own place.
+    Regex *probe;
+    Error cause = {0};
+    if (!regex_new(node->scalar, &probe, &cause))
+        return config_error(reader, node, err, "regex: %s", cause.text);
+    regex_free(probe);
     *(Str *)member = arena_str(reader->arena, node->scalar);
     return true;
 }

@@ -63,7 +63,7 @@ TEST(relabel_config, mistakes_have_a_place)
         {"regex is a mapping", STR("regex: {a: b}\n"),                   "p.yml:1:8: regex: want a string"  },
         {"target missing",     STR("source_labels: [a]\n"),
          "p.yml:1:1: relabel configuration for replace action requires 'target_label' value"                },
-        {"bad regex",          STR("action: keep\nregex: (\n"),          "p.yml:1:1: "                      },
+        {"bad regex",          STR("action: keep\nregex: (\n"),          "p.yml:2:8: regex: "               },
         {"unknown key",        STR("target: a\n"),                       "p.yml:1:1: field target not found"},
     };
     Arena arena = {0};
