@@ -20,7 +20,9 @@ def test_version_names_the_program(world):
 
 
 def test_help_lists_the_commands(world):
-    shown = world.run("--help")
+    assert "narthex help" in world.run("--help").stdout
+
+    shown = world.run("help")
 
     assert shown.returncode == 0
     for command in ("server", "node-exporter"):
@@ -37,7 +39,7 @@ def test_every_command_has_help_and_version(world, command, flag):
 
 
 def test_server_help_has_the_flags_of_the_original(world):
-    shown = world.run("server", "--help").stdout
+    shown = world.run("server", "--help").stdout.replace("--[no-]", "--")
 
     for flag in ("--config.file", "--web.listen-address", "--storage.tsdb.path", "--web.enable-lifecycle",
                  "--storage.tsdb.retention.time", "--query.timeout", "--log.level"):

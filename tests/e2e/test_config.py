@@ -16,7 +16,7 @@ MISTAKES = {
     "broken YAML": ("global: {\nscrape_configs: ]\n", None, ""),
     "a tab as indentation": ("global:\n\tscrape_interval: 1s\n", 2, ""),
     "bad regular expression": (
-        "scrape_configs:\n  - job_name: a\n    relabel_configs:\n      - regex: '('\n", 4, "regex"),
+        "scrape_configs:\n  - job_name: a\n    relabel_configs:\n      - action: keep\n        source_labels: [a]\n        regex: '('\n", 6, "("),
     "unknown relabel action": (
         "scrape_configs:\n  - job_name: a\n    relabel_configs:\n      - action: sometimes\n", 4,
         "sometimes"),
