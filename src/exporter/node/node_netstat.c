@@ -57,6 +57,7 @@ static void table_set(Netstat *self, Table *table, NodeSink *sink, Str names)
     table->names = x_malloc(names.len + 1);
     table->names_bytes = names.len;
     memcpy(table->names, names.ptr, names.len);
+    table->names[names.len] = 0;
     table->columns = X_ARRAY(NodeFamily *, names.len / 2 + 1);
     table->column_count = 0;
 
