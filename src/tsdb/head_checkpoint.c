@@ -272,6 +272,7 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
         Checkpoint c = {.head = head, .min_t = min_t_ms, .kept_from = last + 1};
         Str final = arena_printf(&scratch, STR_FMT "/checkpoint.%08u", STR_ARG(head->wal_dir), last);
         Str tmp = arena_printf(&scratch, STR_FMT ".tmp", STR_ARG(final));
+        err->code = ERR_NONE; // tells absence from failure
         if (!wal_find_checkpoint(head->fs, head->wal_dir, &scratch, &before, &number, err))
             ok = err->code == ERR_NONE;
         ok = ok && write_checkpoint(&c, tmp, final, before, MAX(first, before.len ? number + 1 : 0), last, err);

@@ -455,6 +455,8 @@ static bool replay_logs(Replay *r, Error *err)
     uint32_t from = 0;
     bool ok = remove_leftovers(head, err);
 
+    if (ok)
+        err->code = ERR_NONE; // callers hand over whatever was on their stack; below it tells absence from failure
     if (ok && wal_find_checkpoint(head->fs, head->wal_dir, &scratch, &checkpoint, &number, err)) {
         ok = replay_dir(r, checkpoint, 0, replay_entry, err);
         from = number + 1;
