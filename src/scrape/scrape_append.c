@@ -28,6 +28,7 @@ void scrape_state_deinit(ScrapeState *state, ScrapeWork *work)
 void scrape_work_deinit(ScrapeWork *work)
 {
     arena_deinit(&work->arena);
+    arena_deinit(&work->scratch);
     metadata_pool_deinit(&work->metadata);
 }
 
@@ -71,20 +72,32 @@ static void attach_target_labels(const Round *round, LabelsBuilder *builder)
     add_exported(builder, displaced, count, arena);
 }
 
-// Scraped values and the target's are known to be UTF-8, and rules cut between runes only.
-static bool names_are_valid(Labels labels, int validation)
+static bool name_is_valid(Str name, int validation)
 {
+    return label_name_is_legacy(name) || (validation != NAMES_LEGACY && name_is_utf8(name));
+}
+
+static bool metric_is_valid(Str metric, int validation)
+{
+    return metric_name_is_legacy(metric) || (validation != NAMES_LEGACY && name_is_utf8(metric));
+}
+
+// Names only: scraped values and the target's are known to be UTF-8, and rules cut between runes.
+static bool names_are_valid(const Round *round, Labels labels, int validation)
+{
+    Str body = round->input->body;
     for (size_t i = 0; i < labels.count; i++) {
-        Label label = labels.pairs[i];
-        bool is_metric = str_equal(label.name, LABEL_METRIC_NAME);
-        bool legacy =
-            is_metric ? metric_name_is_legacy(label.value) : label_name_is_legacy(label.name);
-        if (LIKELY(legacy))
+        Str name = labels.pairs[i].name;
+        Str *known = &round->work->names[i % SCRAPE_NAMES];
+        if (str_equal(*known, name))
             continue;
-        if (validation == NAMES_LEGACY || !name_is_utf8(is_metric ? label.value : label.name))
+        if (!name_is_valid(name, validation))
             return false;
+        // Only a view of the body is good for the next series, too.
+        if (name.ptr >= body.ptr && name.ptr < body.ptr + body.len)
+            *known = name;
     }
-    return true;
+    return metric_is_valid(labels_get(labels, LABEL_METRIC_NAME), validation);
 }
 
 #define SHORT_ARG(s) (int)MIN((s).len, 50), (s).ptr // %.50s
@@ -120,7 +133,7 @@ static bool check_labels(Round *round, Labels labels, Error *err)
 {
     if (labels_get(labels, LABEL_METRIC_NAME).len == 0)
         return error_set(err, ERR_INVALID, "missing metric name (__name__ label)");
-    if (!names_are_valid(labels, round->input->config->validation)) {
+    if (!names_are_valid(round, labels, round->input->config->validation)) {
         CLEANUP(buf_deinit) Buf text = {.max = 300};
         labels_print(&text, labels);
         return error_set(err, ERR_INVALID, "invalid metric name or label names: " STR_FMT,
@@ -157,7 +170,7 @@ static bool merge_labels(Labels scraped, Labels target, Arena *arena, Labels *re
 static bool make_labels(const Round *round, Labels scraped, Labels *ret_labels)
 {
     const ScrapeConfig *config = round->input->config;
-    Arena *arena = &round->work->arena;
+    Arena *arena = &round->work->scratch;
     // Most series meet no conflict and no rule.
     if (config->metric_relabel.count == 0 &&
         merge_labels(scraped, round->input->target->labels, arena, ret_labels))
@@ -174,9 +187,9 @@ static bool make_labels(const Round *round, Labels scraped, Labels *ret_labels)
 // The series of the parser's current sample. *ret_ref is 0 if relabelling drops it.
 static bool resolve(Round *round, Exposition *at, SeriesRef *ret_ref, Error *err)
 {
-    Arena *arena = &round->work->arena;
+    arena_reset(&round->work->scratch);
     Labels scraped;
-    if (!exposition_labels(at, arena, &scraped, err))
+    if (!exposition_labels(at, &round->work->scratch, &scraped, err))
         return false;
     *ret_ref = 0;
     Labels labels;
@@ -291,8 +304,9 @@ static void add_exemplar(Round *round, SeriesRef ref)
 {
     Exemplar exemplar;
     Error ignored; // a bad exemplar costs itself alone
+    arena_reset(&round->work->scratch);
     if (!round->appender->exemplar ||
-        !exposition_exemplar(&round->parser, &round->work->arena, &exemplar, &ignored))
+        !exposition_exemplar(&round->parser, &round->work->scratch, &exemplar, &ignored))
         return;
     if (!exemplar.has_t) {
         exemplar.t_ms = round->parser.has_t ? round->parser.t_ms : round->input->t_ms;
@@ -577,6 +591,7 @@ void scrape_append(ScrapeState *state, ScrapeWork *work, Sink *sink, const Scrap
     Round round = {state, work, sink->begin(sink), input, ret_result, {0}};
     series_cache_begin(&state->series);
     work->count = 0;
+    memset(work->names, 0, sizeof work->names);
     if (input->failed) {
         ret_result->err = *input->failed;
         ret_result->faults.body_limit = input->failed->code == ERR_LIMIT;

@@ -12,6 +12,7 @@
 #include "scrape/target.h"
 
 #define SCRAPE_BATCH 256 // samples per call into the sink
+#define SCRAPE_NAMES 32  // label positions whose last valid name is remembered
 
 typedef enum ReportSeries {
     REPORT_UP,
@@ -47,13 +48,15 @@ typedef struct ScrapeFaults {
 
 // Reused from scrape to scrape.
 typedef struct ScrapeWork {
-    Arena arena;
+    Arena arena;   // of the parser: one scrape
+    Arena scratch; // of one series
     MetadataPool metadata;
     SinkSample samples[SCRAPE_BATCH];
     uint32_t positions[SCRAPE_BATCH];   // of each sample's slot
     const char *texts[SCRAPE_BATCH];    // its series_text, in case the ref has gone
     uint8_t types[SCRAPE_BATCH];        // the MetricType at its line
     size_t count;
+    Str names[SCRAPE_NAMES]; // label names found valid in this scrape, by position: the next series has mostly the same
 } ScrapeWork;
 
 typedef struct ScrapeInput {
