@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/tsdb.h"
 
+#include "base/log.h"
 #include "base/test.h"
 #include "base/thread.h"
 #include "tsdb/block_fake.h"
@@ -359,6 +360,43 @@ TEST(tsdb, measures_itself_under_the_known_names)
     fake_deinit(&f);
 }
 
+// Every mutating call of a compaction in turn is the last one the process makes; the next start has everything.
+TEST(tsdb, a_kill_at_any_moment_of_compaction_loses_nothing)
+{
+    FakeSource f;
+    fake_init(&f, 3, START_MS - START_MS % (6 * HOUR_MS), START_MS - START_MS % (6 * HOUR_MS) + 10 * HOUR_MS, 300000);
+    log_setup(LOG_ERROR + 1, LOG_LOGFMT);
+
+    uint64_t calls = 1;
+    for (uint64_t fail_at = 1; fail_at <= calls; fail_at += 1 + fail_at / 20) {
+        FsFault fault = {.error_number = 5, .torn_bytes = 13, .dead = true};
+        Fs fs = {&fault};
+        Error err = {0};
+        Store s;
+        store_init(&s);
+        tsdb_close(s.tsdb);
+        s.options.fs = &fs;
+        store_open(&s);
+        pour(s.tsdb, &f);
+
+        uint64_t before = fault.calls;
+        fault.fail_at = before + fail_at;
+        bool ok = tsdb_compact(s.tsdb, &err);
+        calls = ok ? fault.calls - before : UINT64_MAX;
+        check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX); // what was readable stays readable
+        tsdb_close(s.tsdb);
+
+        s.options.fs = &fs_system;
+        store_open(&s);
+        check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+        CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+        check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+        store_deinit(&s);
+    }
+    log_setup(LOG_INFO, LOG_LOGFMT);
+    fake_deinit(&f);
+}
+
 typedef struct Stress {
     Store store;
     FakeSource fake;
@@ -435,7 +473,8 @@ TEST(tsdb, readers_miss_nothing_while_samples_come_and_blocks_are_cut)
     fake_deinit(&s.fake);
 }
 
-TEST_MAIN(tsdb, TEST_ROW(tsdb, readers_miss_nothing_while_samples_come_and_blocks_are_cut),
+TEST_MAIN(tsdb, TEST_ROW(tsdb, a_kill_at_any_moment_of_compaction_loses_nothing),
+          TEST_ROW(tsdb, readers_miss_nothing_while_samples_come_and_blocks_are_cut),
           TEST_ROW(tsdb, cuts_the_head_into_blocks_and_keeps_every_sample),
           TEST_ROW(tsdb, compacts_blocks_and_removes_what_they_were_made_of), TEST_ROW(tsdb, a_second_process_is_refused),
           TEST_ROW(tsdb, deletes_in_head_and_blocks_and_cleans_up), TEST_ROW(tsdb, a_snapshot_holds_everything),

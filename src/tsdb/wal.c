@@ -77,6 +77,7 @@ bool wal_find_checkpoint(Fs *fs, Str dir, Arena *arena, Str *ret_path, uint32_t 
     FsList list = {0};
     bool found = false;
 
+    *err = (Error){0}; // whether it is full tells a failure from "there is none"
     if (!fs_exists(fs, dir))
         return false;
     if (!fs_list(fs, dir, arena, &list, err))
