@@ -142,8 +142,8 @@ StrList api_truncated_warning(ApiCall *call, bool truncated);
 // Sorted union of two sorted lists.
 StrList api_str_union(Arena *arena, StrList a, StrList b);
 // Series of all sets, sorted, each once.
-bool api_select(Querier *querier, const ApiSelectors *selectors, const SelectHints *hints, Arena *arena, SeriesList *ret_list,
-                Error *err) MUST_CHECK;
+bool api_select(Querier *querier, const ApiSelectors *selectors, const SelectHints *hints,
+                Arena *arena, SeriesList *ret_list, Error *err) MUST_CHECK;
 
 // ---- handlers, by file ----
 

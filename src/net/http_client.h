@@ -30,8 +30,8 @@ typedef struct HttpHeaderConfig {
 } HttpHeaderConfig;
 
 typedef struct HttpClientConfig {
-    HttpBasicAuth *basic_auth;        // NULL: absent
-    HttpAuthorization *authorization; // NULL: absent
+    HttpBasicAuth *basic_auth;           // NULL: absent
+    HttpAuthorization *authorization;    // NULL: absent
     Str bearer_token, bearer_token_file; // legacy; folded into authorization by the table's finish
     bool follow_redirects;
     bool enable_http2;
@@ -55,35 +55,37 @@ typedef struct HttpClient HttpClient;
 //
 // Credentials and http_headers go to the host that was asked for alone: a redirect to another host, port or from https to http
 // is followed without them.
-bool http_client_new(Loop *loop, const HttpClientConfig *config, HttpClient **ret_client, Error *err) MUST_CHECK;
+bool http_client_new(Loop *loop, const HttpClientConfig *config, HttpClient **ret_client,
+                     Error *err) MUST_CHECK;
 // On the loop's thread. Cancels what runs (their done is called with ERR_CANCELED). Accepts NULL.
 void http_client_free(HttpClient *client);
 
 typedef struct HttpCall HttpCall;
 
 typedef struct HttpResponse {
-    int status;         // 0 if there was no answer
-    Str body;           // decompressed (gzip, deflate, zstd if asked for); a view, good until done returns
+    int status; // 0 if there was no answer
+    Str body;   // decompressed (gzip, deflate, zstd if asked for); a view, good until done returns
     Str content_type;
-    Str headers;        // as received: "Name: value" CRLF ...; see http_response_header
-    size_t wire_bytes;  // of the body as received, before decompression
+    Str headers;       // as received: "Name: value" CRLF ...; see http_response_header
+    size_t wire_bytes; // of the body as received, before decompression
     int64_t took_ns;
-    const Error *err;   // NULL: an answer came (any status)
+    const Error *err; // NULL: an answer came (any status)
 } HttpResponse;
 
 // The first header of that name (without regard to case), or the empty Str.
 Str http_response_header(const HttpResponse *response, Str name);
 
 typedef struct HttpCallOptions {
-    Str method;        // empty: GET
+    Str method; // empty: GET
     Str url;
     const Str *headers; // "Name: value" each
     size_t header_count;
     Str body;
     int64_t timeout_ms;
     size_t body_bytes_max; // of the answer after decompression; 0: 1 GiB. Above: ERR_LIMIT
-    bool accept_gzip;  // asks for it and undoes it
-    Buf *body_buf;     // gathers the answer; the caller keeps it for reuse from call to call. NULL: one of the client's
+    bool accept_gzip;      // asks for it and undoes it
+    Buf *
+        body_buf; // gathers the answer; the caller keeps it for reuse from call to call. NULL: one of the client's
     void (*done)(void *arg, const HttpResponse *response); // on the loop's thread
     void *arg;
 } HttpCallOptions;
@@ -94,5 +96,5 @@ HttpCall *http_call(HttpClient *client, const HttpCallOptions *options);
 void http_call_cancel(HttpCall *call);
 
 // A blocking call for tools and tests: own loop, own thread. The body lives in the arena.
-bool http_fetch(const HttpClientConfig *config, const HttpCallOptions *options, Arena *arena, int *ret_status, Str *ret_body,
-                Error *err) MUST_CHECK;
+bool http_fetch(const HttpClientConfig *config, const HttpCallOptions *options, Arena *arena,
+                int *ret_status, Str *ret_body, Error *err) MUST_CHECK;

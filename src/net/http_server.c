@@ -41,7 +41,7 @@ enum {
     ARENA_KEEP_BYTES = 256 * 1024, // an idle exchange keeps no more
     BODY_KEEP_BYTES = 1024 * 1024,
     BODY_FIRST_BYTES = 64 * 1024, // reserved at once, whatever Content-Length claims
-    COMPRESS_BYTES_MIN = 32, // smaller answers are sent as they are: they would grow
+    COMPRESS_BYTES_MIN = 32,      // smaller answers are sent as they are: they would grow
     COMPRESS_LEVEL = 3,
     BODIES_IN_MEMORY = 8, // all bodies being read together: this times body_bytes_max
     STOP_GRACE_MS = 500,

@@ -18,15 +18,16 @@ typedef struct HttpServer HttpServer;
 typedef struct HttpRequest HttpRequest;
 
 struct HttpRequest {
-    Str method;  // "GET"
-    Str path;    // percent-decoded, without the query: "/api/v1/query"
-    Str target;  // as sent: "/api/v1/query?query=up"
-    HttpPair *params; // of a urlencoded body and then of the URL (as Go's Request.Form), in order, decoded; may repeat
+    Str method; // "GET"
+    Str path;   // percent-decoded, without the query: "/api/v1/query"
+    Str target; // as sent: "/api/v1/query?query=up"
+    HttpPair *
+        params; // of a urlencoded body and then of the URL (as Go's Request.Form), in order, decoded; may repeat
     size_t param_count;
     bool has_bad_params; // some pair had a bad escape and was left out
     HttpPair *headers;
     size_t header_count;
-    Str body;    // the raw bytes, also of a form
+    Str body; // the raw bytes, also of a form
     Str client_ip;
     bool is_tls;
     Arena *arena; // lives as long as the request
@@ -67,25 +68,27 @@ typedef struct HttpFakeReply {
 } HttpFakeReply;
 // `target` as on the wire ("/a?b=c"), `form` the urlencoded body (may be empty). Everything lives in the arena, but for
 // reply->body: buf_deinit it.
-void http_fake_request(HttpRequest *ret_request, HttpFakeReply *reply, Arena *arena, Str method, Str target, Str form);
+void http_fake_request(HttpRequest *ret_request, HttpFakeReply *reply, Arena *arena, Str method,
+                       Str target, Str form);
 
 typedef struct HttpServerOptions {
-    Str listen_address;       // "0.0.0.0:9090", ":9090", "[::1]:9090"
-    int workers;              // threads that run handlers
-    size_t connections_max;   // 512
-    int64_t read_timeout_ms;  // 5 min; for a whole request, and for an idle connection
-    size_t body_bytes_max;    // largest request body; 413 above
-    size_t header_bytes_max;  // 64 KiB
-    Str tls_cert_pem;         // contents; both empty: plain HTTP
+    Str listen_address;      // "0.0.0.0:9090", ":9090", "[::1]:9090"
+    int workers;             // threads that run handlers
+    size_t connections_max;  // 512
+    int64_t read_timeout_ms; // 5 min; for a whole request, and for an idle connection
+    size_t body_bytes_max;   // largest request body; 413 above
+    size_t header_bytes_max; // 64 KiB
+    Str tls_cert_pem;        // contents; both empty: plain HTTP
     Str tls_key_pem;
-    Str tls_client_ca_pem;    // not empty: a client certificate is required and checked
+    Str tls_client_ca_pem; // not empty: a client certificate is required and checked
     void (*handle)(void *arg, HttpRequest *request);
     void *arg;
 } HttpServerOptions;
 
 void http_server_options_default(HttpServerOptions *ret_options);
 // Listens and serves. ret_port (may be NULL) tells the port for ":0".
-bool http_server_start(const HttpServerOptions *options, HttpServer **ret_server, int *ret_port, Error *err) MUST_CHECK;
+bool http_server_start(const HttpServerOptions *options, HttpServer **ret_server, int *ret_port,
+                       Error *err) MUST_CHECK;
 // Listens no more, gives running handlers half a second before http_client_gone is true for them, waits for them, closes
 // connections. Accepts NULL.
 void http_server_stop(HttpServer *server);

@@ -35,6 +35,7 @@ void loop_timer_set(LoopTimer *timer, int64_t at_mono_ns);
 void loop_timer_clear(LoopTimer *timer);
 void loop_timer_free(LoopTimer *timer);
 
-LoopWatch *loop_watch_new(Loop *loop, int fd, int events, void (*fn)(void *arg, int fd, int events), void *arg);
+LoopWatch *loop_watch_new(Loop *loop, int fd, int events, void (*fn)(void *arg, int fd, int events),
+                          void *arg);
 void loop_watch_set(LoopWatch *watch, int events);
 void loop_watch_free(LoopWatch *watch);

@@ -24,8 +24,8 @@ typedef struct UrlParams {
     size_t count;
     size_t cap;
 } UrlParams;
-bool url_params_add(UrlParams *params, Str text, Arena *arena, bool *ret_malformed, Error *err)
-    MUST_CHECK;
+bool url_params_add(UrlParams *params, Str text, Arena *arena, bool *ret_malformed,
+                    Error *err) MUST_CHECK;
 
 // Go's url.QueryEscape: space becomes '+'.
 void url_add_query_escaped(Buf *buf, Str text);
