@@ -701,6 +701,47 @@ bool yaml_double(const YamlNode *node, double *ret_value)
     return is_plain(node) && parse_double(node->scalar, ret_value);
 }
 
+static size_t skip_digits(Str text, size_t at)
+{
+    while (at < text.len && ((text.ptr[at] >= '0' && text.ptr[at] <= '9') || text.ptr[at] == '_'))
+        at++;
+    return at;
+}
+
+// A number of YAML 1.1 such as 1:20 or 190:20:30.15: ^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?$
+static bool is_base_60(Str value)
+{
+    size_t at = value.len && (value.ptr[0] == '-' || value.ptr[0] == '+');
+    size_t end = skip_digits(value, at);
+    size_t parts = 0;
+    if (end == at || value.ptr[at] == '_')
+        return false;
+    for (at = end; at < value.len && value.ptr[at] == ':'; at = end, parts++) {
+        end = skip_digits(value, at + 1);
+        size_t digits = end - (at + 1);
+        if (digits == 0 || digits > 2 ||
+            (digits == 2 && (value.ptr[at + 1] > '5' || value.ptr[at + 2] == '_')))
+            return false;
+    }
+    if (parts && at < value.len && value.ptr[at] == '.')
+        at = skip_digits(value, at + 1);
+    return parts > 0 && at == value.len;
+}
+
+// What begins as a date: 2001-1-2, maybe with a time behind it.
+static bool is_date(Str value)
+{
+    size_t year = skip_digits(value, 0);
+    if (year != 4 || year == value.len || value.ptr[year] != '-')
+        return false;
+    size_t month = skip_digits(value, year + 1);
+    size_t months = month - (year + 1);
+    if (months < 1 || months > 2 || month == value.len || value.ptr[month] != '-')
+        return false;
+    size_t days = skip_digits(value, month + 1) - (month + 1);
+    return days == 1 || days == 2;
+}
+
 // True if the plain word would be read back as something other than a string.
 static bool resolves_to_other(Str value)
 {
@@ -710,15 +751,7 @@ static bool resolves_to_other(Str value)
     if (is_null_word(value) || yaml_bool(&node, &boolean) || parse_double(value, &number) ||
         str_is(value, "<<") || str_is(value, "="))
         return true;
-    // Base 60 numbers and dates of YAML 1.1: digits with ':' or '-' between.
-    bool only = value.len > 0 && value.ptr[0] >= '0' && value.ptr[0] <= '9';
-    bool mark = false;
-    for (size_t i = 0; i < value.len && only; i++) {
-        char c = value.ptr[i];
-        mark |= c == ':' || c == '-';
-        only = (c >= '0' && c <= '9') || c == ':' || c == '-' || c == '.' || c == '_';
-    }
-    return only && mark;
+    return is_base_60(value) || is_date(value);
 }
 
 // The rules for plain scalars in block context, as the emitter of yaml.v2 has them.

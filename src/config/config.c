@@ -143,7 +143,8 @@ static bool decode_enum(ConfigReader *reader, const ConfigField *field, const Ya
 
 static Str join_path(const ConfigReader *reader, Str path)
 {
-    if (path.len == 0 || path.ptr[0] == '/' || reader->folder.len == 0)
+    if (path.len == 0 || path.ptr[0] == '/' || reader->folder.len == 0 ||
+        str_is(reader->folder, "."))
         return path;
     return arena_printf(reader->arena, STR_FMT "/" STR_FMT, STR_ARG(reader->folder), STR_ARG(path));
 }

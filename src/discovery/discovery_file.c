@@ -52,7 +52,7 @@ static bool finish_file(ConfigReader *reader, const YamlNode *node, void *object
             return config_error(reader, node, err,
                                 "path name \"" STR_FMT "\" is not valid for file discovery",
                                 STR_ARG(path));
-        if (path.ptr[0] != '/' && reader->folder.len)
+        if (path.ptr[0] != '/' && reader->folder.len && !str_is(reader->folder, "."))
             config->files.items[i] = fs_join(reader->arena, reader->folder, path);
     }
     return true;

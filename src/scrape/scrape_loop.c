@@ -240,12 +240,10 @@ static bool judge(const ScrapeTarget *target, const HttpResponse *response,
     const ScrapeConfig *config = target->pool->config;
     if (response->err && response->err->code == ERR_LIMIT)
         return error_set(err, ERR_LIMIT, "body size limit exceeded");
-    if (response->err && response->err->code == ERR_TIMEOUT)
-        return error_set(err, ERR_TIMEOUT, "Get \"" STR_FMT "\": context deadline exceeded",
-                         STR_ARG(target->spec.url));
-    if (response->err)
-        return error_set(err, response->err->code, "Get \"" STR_FMT "\": %s",
-                         STR_ARG(target->spec.url), response->err->text);
+    if (response->err) {
+        *err = *response->err;
+        return false;
+    }
     if (response->status != 200)
         return error_set(err, ERR_INVALID, "server returned HTTP status %d %s", response->status,
                          status_text(response->status));
