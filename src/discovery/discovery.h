@@ -42,7 +42,7 @@ void group_snapshot_unref(GroupSnapshot *snapshot); // accepts NULL
 // The discovery keys of a scrape_config or of an alertmanager block, to be put into its table as CONFIG_INLINE.
 typedef struct DiscoveryConfigs {
     ConfigList lists[DISCOVERY_KINDS_MAX]; // by kind, in the order of discovery_kinds.c
-    ConfigStrList ignored;                 // "file:line: key" of the original's kinds that this version does not have
+    ConfigStrList ignored;                 // what this version does not act on, as sentences with their place
 } DiscoveryConfigs;
 
 extern const ConfigTable discovery_configs_table;

@@ -20,8 +20,8 @@ static bool note_ignored(ConfigReader *reader, const YamlNode *node, void *membe
     ignored->items = arena_grow(reader->arena, ignored->items, ignored->count * sizeof(Str),
                                 (ignored->count + 1) * sizeof(Str));
     ignored->items[ignored->count++] =
-        arena_printf(reader->arena, STR_FMT ":%d: " STR_FMT, STR_ARG(reader->file_name), node->line,
-                     STR_ARG(reader->key));
+        arena_printf(reader->arena, STR_FMT ":%d: this version has no " STR_FMT ": ignoring",
+                     STR_ARG(reader->file_name), node->line, STR_ARG(reader->key));
     return true;
 }
 

@@ -245,7 +245,8 @@ TEST(discovery, kinds_of_the_original_that_are_missing_are_noted)
              err);
 
     CHECK_EQ(configs.ignored.count, 1);
-    CHECK_STR(configs.ignored.items[0], S("c.yml:2: consul_sd_configs"));
+    CHECK_STR(configs.ignored.items[0],
+              S("c.yml:2: this version has no consul_sd_configs: ignoring"));
 }
 
 TEST_MAIN(discovery, TEST_ROW(discovery, static_groups_come_at_once),

@@ -423,6 +423,26 @@ static bool check_rules(ConfigReader *reader, const YamlNode *node, ScrapeConfig
            check_rule_names(reader, node, config->metric_relabel, err);
 }
 
+static void note_ignored(ConfigReader *reader, const YamlNode *node, ScrapeConfig *config,
+                         const char *what)
+{
+    ConfigStrList *ignored = &config->discovery.ignored;
+    ignored->items = arena_grow(reader->arena, ignored->items, ignored->count * sizeof(Str),
+                                (ignored->count + 1) * sizeof(Str));
+    ignored->items[ignored->count++] =
+        arena_printf(reader->arena, STR_FMT ":%d: this version has no %s: ignoring",
+                     STR_ARG(reader->file_name), node->line, what);
+}
+
+// Settings that are read and checked but change nothing yet.
+static void note_all_ignored(ConfigReader *reader, const YamlNode *node, ScrapeConfig *config)
+{
+    if (config->switches.classic_to_nhcb)
+        note_ignored(reader, node, config, "convert_classic_histograms_to_nhcb");
+    if (config->failure_log_file.len)
+        note_ignored(reader, node, config, "scrape_failure_log_file");
+}
+
 bool scrape_config_complete(ConfigReader *reader, const YamlNode *node, const ScrapeGlobal *global,
                             ScrapeConfig *config, Error *err)
 {
@@ -445,6 +465,7 @@ bool scrape_config_complete(ConfigReader *reader, const YamlNode *node, const Sc
         return config_error(reader, node, err, "scheme: \"" STR_FMT "\" is neither http nor https",
                             STR_ARG(config->scheme));
     config->accept = accept_header(reader->arena, config);
+    note_all_ignored(reader, node, config);
     return true;
 }
 

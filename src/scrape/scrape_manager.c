@@ -219,15 +219,32 @@ static Job *job_new(ScrapeManager *manager, const ScrapeJob *from, Str fingerpri
     return job;
 }
 
-// Stops what runs of it. A target that `heir` has, too, gets no stale markers: its series go on there.
+static int identity_order(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+// Stops the targets. Those that `heir` (may be NULL) has, too, get no stale markers: their series go on there.
+static void stop_targets(const Job *job, const Job *heir)
+{
+    size_t count = heir ? heir->count : 0;
+    uint64_t *inherited = X_ARRAY(uint64_t, count + 1);
+    for (size_t i = 0; i < count; i++)
+        inherited[i] = heir->entries[i].identity;
+    qsort(inherited, count, sizeof *inherited, identity_order);
+    for (size_t i = 0; i < job->count; i++) {
+        bool goes_on = bsearch(&job->entries[i].identity, inherited, count, sizeof *inherited,
+                               identity_order) != NULL;
+        scrape_target_stop(job->entries[i].target, !goes_on);
+    }
+    free(inherited);
+}
+
 static void job_free(ScrapeManager *manager, Job *job, const Job *heir)
 {
-    for (size_t i = 0; i < job->count; i++) {
-        bool inherited = false;
-        for (size_t k = 0; heir && k < heir->count && !inherited; k++)
-            inherited = heir->entries[k].identity == job->entries[i].identity;
-        scrape_target_stop(job->entries[i].target, !inherited);
-    }
+    stop_targets(job, heir);
     for (size_t i = 0; i < manager->thread_count; i++)
         scrape_thread_leave(manager->threads[i], job->pool);
     scrape_pool_unref(job->pool);
