@@ -148,8 +148,9 @@ static void add_buckets(Buf *out, const Histogram *h, const double *buckets, uin
     buf_add_uvarint(out, count);
     for (uint32_t i = 0; i < count; i++) {
         if (h->is_integer) {
-            buf_add_varint(out, (int64_t)buckets[i] - before);
-            before = (int64_t)buckets[i];
+            int64_t bucket = buckets[i] >= 0x1p63 ? INT64_MAX : (int64_t)buckets[i];
+            buf_add_varint(out, (int64_t)((uint64_t)bucket - (uint64_t)before));
+            before = bucket;
         } else {
             buf_add_u64be(out, double_bits(buckets[i]));
         }
@@ -158,8 +159,8 @@ static void add_buckets(Buf *out, const Histogram *h, const double *buckets, uin
 
 static void add_count(Buf *out, const Histogram *h, double count)
 {
-    if (h->is_integer)
-        buf_add_uvarint(out, (uint64_t)count);
+    if (h->is_integer) // 2^64 is what a count near it was rounded to
+        buf_add_uvarint(out, count >= 0x1p64 ? UINT64_MAX : count > 0 ? (uint64_t)count : 0);
     else
         buf_add_u64be(out, double_bits(count));
 }
