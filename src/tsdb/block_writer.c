@@ -4,13 +4,16 @@
 #include "base/buf.h"
 #include "base/crc32c.h"
 #include "base/reader.h"
+#include "tsdb/chunk_join.h"
 #include "tsdb/index_format.h"
 #include "tsdb/tombstones.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define FLUSH_BYTES (256 * 1024)
 #define BATCH_PAIRS (1u << 20) // postings gathered at once, unless one name alone has more
+#define RELEASE_SERIES 65536     // the map of the index is given back after so many
 
 // A file that is only appended to, through a buffer.
 typedef struct Out {
@@ -46,7 +49,9 @@ struct BlockWriter {
     uint32_t *series; // refs: offset / 16
     size_t series_count;
     size_t series_cap;
-    Buf record; // of one series
+    Buf record;        // of one series
+    Buf chunk_entries; // of its chunks
+    ChunkJoin join;
 
     Out segment;
     uint32_t segment_count;
@@ -155,6 +160,7 @@ static void writer_free(BlockWriter *w)
     out_deinit(&w->segment);
     buf_deinit(&w->last_symbol);
     buf_deinit(&w->record);
+    buf_deinit(&w->chunk_entries);
     free(w->name_counts);
     free(w->last_refs);
     free(w->series);
@@ -299,31 +305,50 @@ static void count_samples(BlockWriter *w, const BlockChunk *chunk)
         w->meta.stats.float_samples += samples;
 }
 
-// Writes the chunks and notes them in the series' record.
+static void add_chunk_entry(BlockWriter *w, const BlockChunk *c, const BlockChunk *before, uint64_t ref, uint64_t before_ref)
+{
+    if (!before) {
+        buf_add_varint(&w->chunk_entries, c->min_t_ms);
+        buf_add_uvarint(&w->chunk_entries, (uint64_t)c->max_t_ms - (uint64_t)c->min_t_ms);
+        buf_add_uvarint(&w->chunk_entries, ref);
+        return;
+    }
+    buf_add_uvarint(&w->chunk_entries, (uint64_t)c->min_t_ms - (uint64_t)before->max_t_ms);
+    buf_add_uvarint(&w->chunk_entries, (uint64_t)c->max_t_ms - (uint64_t)c->min_t_ms);
+    buf_add_varint(&w->chunk_entries, (int64_t)(ref - before_ref));
+}
+
+static bool check_chunks(const BlockChunk *chunks, size_t count, Error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (chunks[i].min_t_ms > chunks[i].max_t_ms || (i > 0 && chunks[i].min_t_ms <= chunks[i - 1].max_t_ms))
+            return error_set(err, ERR_INVALID, "chunks of a series overlap or are out of order");
+    return true;
+}
+
+// Writes the chunks, joined where that is a gain, and notes them in the series' record.
 static bool add_chunks(BlockWriter *w, const BlockChunk *chunks, size_t count, Error *err)
 {
+    BlockChunk before = {.min_t_ms = 0};
     uint64_t before_ref = 0;
+    size_t written = 0;
 
-    buf_add_uvarint(&w->record, count);
-    for (size_t i = 0; i < count; i++) {
-        const BlockChunk *c = &chunks[i];
+    if (!check_chunks(chunks, count, err))
+        return false;
+    buf_reset(&w->chunk_entries);
+    for (size_t i = 0; i < count; written++) {
+        BlockChunk c;
         uint64_t ref;
-        if (c->min_t_ms > c->max_t_ms || (i > 0 && c->min_t_ms <= chunks[i - 1].max_t_ms))
-            return error_set(err, ERR_INVALID, "chunks of a series overlap or are out of order");
-        if (!write_chunk(w, c, &ref, err))
+        i += chunk_join(&w->join, chunks + i, count - i, &c);
+        if (!write_chunk(w, &c, &ref, err))
             return false;
-        if (i == 0) {
-            buf_add_varint(&w->record, c->min_t_ms);
-            buf_add_uvarint(&w->record, (uint64_t)c->max_t_ms - (uint64_t)c->min_t_ms);
-            buf_add_uvarint(&w->record, ref);
-        } else {
-            buf_add_uvarint(&w->record, (uint64_t)c->min_t_ms - (uint64_t)chunks[i - 1].max_t_ms);
-            buf_add_uvarint(&w->record, (uint64_t)c->max_t_ms - (uint64_t)c->min_t_ms);
-            buf_add_varint(&w->record, (int64_t)(ref - before_ref));
-        }
+        add_chunk_entry(w, &c, written ? &before : NULL, ref, before_ref);
+        before = c;
         before_ref = ref;
-        count_samples(w, c);
+        count_samples(w, &c);
     }
+    buf_add_uvarint(&w->record, written);
+    buf_add_str(&w->record, buf_str(&w->chunk_entries));
     return true;
 }
 
@@ -411,10 +436,22 @@ static void sort_packed(uint64_t *items, uint64_t *spare, size_t count)
     // Four rounds: the result is back in items.
 }
 
+// What was read of the map no longer counts as ours; it stays in the kernel's cache for the next batch.
+static void release_pages(Str map)
+{
+    union {
+        const char *view;
+        void *at;
+    } cast = {map.ptr};
+    madvise(cast.at, map.len, MADV_DONTNEED);
+}
+
 // Appends value << 32 | series to the region of each name of the batch. cursors: by symbol.
 static bool gather(BlockWriter *w, Str index, uint64_t *items, const uint32_t *slots, size_t *cursors, Error *err)
 {
     for (size_t i = 0; i < w->series_count; i++) {
+        if (i % RELEASE_SERIES == RELEASE_SERIES - 1)
+            release_pages(index);
         Reader r = reader_from(str_skip(index, (size_t)w->series[i] * INDEX_SERIES_ALIGN));
         (void)reader_uvarint(&r);
         uint64_t labels = reader_uvarint(&r);

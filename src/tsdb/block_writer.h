@@ -45,7 +45,7 @@ bool block_writer_open(const BlockWriterOptions *options, BlockWriter **ret_writ
 bool block_writer_symbol(BlockWriter *writer, Str symbol, Error *err) MUST_CHECK;
 
 // The next series: labels as refs, name, value, name, value, ... sorted by name; chunks in rising time, not overlapping.
-// Series come in the order of their labels. A series without chunks is skipped.
+// Series come in the order of their labels. A series without chunks is skipped. Short float chunks may be joined (chunk_join.h).
 bool block_writer_series(BlockWriter *writer, const uint32_t *label_refs, size_t ref_count, const BlockChunk *chunks,
                          size_t count, Error *err) MUST_CHECK;
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define TOMBSTONES_SHARE_MAX 0.05
+#define RELEASE_SERIES 65536 // an input's mapped pages are given back after so many
 
 size_t compact_ranges(int64_t min_ms, int64_t max_ms, int64_t ranges[COMPACT_RANGES_MAX])
 {
@@ -170,6 +171,8 @@ static bool input_next(Input *in, Error *err)
     if (!in->more)
         return true;
     in->ref = in->postings.refs[in->at++];
+    if (in->at % RELEASE_SERIES == 0)
+        block_release_pages(in->block);
     if (!index_reader_series(index, in->ref, INT64_MIN, INT64_MAX, &in->series, err))
         return false;
     for (size_t i = 0; i < in->series.symbol_count; i++) {
