@@ -12,7 +12,8 @@ uint64_t bit_reader_get_tail(BitReader *r, unsigned count)
     while (count > 0) {
         unsigned used = (unsigned)(r->bit & 7);
         unsigned take = MIN(8 - used, count);
-        unsigned piece = (unsigned)(r->bytes[r->bit >> 3] >> (8 - used - take)) & ((1u << take) - 1);
+        unsigned piece =
+            (unsigned)(r->bytes[r->bit >> 3] >> (8 - used - take)) & ((1u << take) - 1);
         value = value << take | piece;
         r->bit += take;
         count -= take;

@@ -8,10 +8,10 @@
 // rest of its last byte zero, so that finished bytes are padded with zeros.
 #pragma once
 
+#include <string.h>
+
 #include "base/buf.h"
 #include "base/macros.h"
-
-#include <string.h>
 
 static inline uint64_t bitstream_load_be64(const uint8_t *at)
 {
@@ -45,7 +45,8 @@ static inline void bitstream_put_exact(uint8_t *bytes, size_t bit, uint64_t valu
 
 // Writes the low `count` bits (0 to 64) of value at position `bit`; bits above them are ignored. The caller has made sure that they
 // fit below `cap` bytes.
-static inline void bitstream_put(uint8_t *bytes, size_t cap, size_t bit, uint64_t value, unsigned count)
+static inline void bitstream_put(uint8_t *bytes, size_t cap, size_t bit, uint64_t value,
+                                 unsigned count)
 {
     size_t index = bit >> 3;
     unsigned used = (unsigned)(bit & 7);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/block.h"
 
+#include <stdlib.h>
+#include <sys/mman.h>
+
 #include "base/crc32c.h"
 #include "base/lock.h"
 #include "base/reader.h"
-
-#include <stdlib.h>
-#include <sys/mman.h>
 
 struct Block {
     size_t users;
@@ -78,12 +78,14 @@ static bool open_index(Block *block, Error *err)
 
 static bool open_all(Block *block, Error *err)
 {
-    if (!block_meta_read(block->fs, block->dir, &block->arena, &block->meta, err) || !open_index(block, err) ||
-        !open_segments(block, err) || !tombstones_read(block->fs, block->dir, &block->tombstones, err))
+    if (!block_meta_read(block->fs, block->dir, &block->arena, &block->meta, err) ||
+        !open_index(block, err) || !open_segments(block, err) ||
+        !tombstones_read(block->fs, block->dir, &block->tombstones, err))
         return false;
     block->has_tombstones = block->tombstones.count > 0;
     if (!str_ends_with(block->dir, ulid_str(&block->meta.ulid)))
-        return error_set(err, ERR_CORRUPT, "meta.json says that this is block " STR_FMT, STR_ARG(ulid_str(&block->meta.ulid)));
+        return error_set(err, ERR_CORRUPT, "meta.json says that this is block " STR_FMT,
+                         STR_ARG(ulid_str(&block->meta.ulid)));
     return true;
 }
 
@@ -187,7 +189,8 @@ void block_deleted(Block *block, uint32_t series_ref, Intervals *ret_intervals)
 }
 
 // Adds to `tombstones` what the range takes from one series.
-static bool delete_series(Block *block, uint32_t ref, Interval range, IndexSeries *series, Tombstones *tombstones, Error *err)
+static bool delete_series(Block *block, uint32_t ref, Interval range, IndexSeries *series,
+                          Tombstones *tombstones, Error *err)
 {
     if (!index_reader_series(block->index, ref, range.min_t_ms, range.max_t_ms, series, err))
         return false;
@@ -216,7 +219,8 @@ static bool replace_tombstones(Block *block, Tombstones *tombstones, Error *err)
     return true;
 }
 
-bool block_delete(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Error *err)
+bool block_delete(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                  int64_t max_t_ms, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     CLEANUP(tombstones_deinit) Tombstones tombstones = {.entries = NULL};
@@ -231,20 +235,24 @@ bool block_delete(Block *block, const Matcher *matchers, size_t count, int64_t m
     tombstones_copy(&block->tombstones, &tombstones);
     lock_give(&block->lock);
     for (size_t i = 0; i < postings.count; i++)
-        if (!delete_series(block, postings.refs[i], (Interval){min_t_ms, max_t_ms}, &series, &tombstones, err))
+        if (!delete_series(block, postings.refs[i], (Interval){min_t_ms, max_t_ms}, &series,
+                           &tombstones, err))
             return false;
-    return replace_tombstones(block, &tombstones, err) || error_context(err, "block " STR_FMT, STR_ARG(block->dir));
+    return replace_tombstones(block, &tombstones, err) ||
+           error_context(err, "block " STR_FMT, STR_ARG(block->dir));
 }
 
 // Samples
 
-bool block_chunk(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding, Str *ret_bytes, Error *err)
+bool block_chunk(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding, Str *ret_bytes,
+                 Error *err)
 {
     size_t segment = (size_t)(ref >> 32), offset = (size_t)(ref & UINT32_MAX);
 
     if (segment >= block->segment_count || offset < BLOCK_SEGMENT_HEADER_BYTES ||
         offset >= block->segments[segment].bytes.len)
-        return error_set(err, ERR_CORRUPT, "block " STR_FMT ": no chunk at %zu:%zu", STR_ARG(block->dir), segment + 1, offset);
+        return error_set(err, ERR_CORRUPT, "block " STR_FMT ": no chunk at %zu:%zu",
+                         STR_ARG(block->dir), segment + 1, offset);
     Reader r = reader_from(str_skip(block->segments[segment].bytes, offset));
     uint64_t len = reader_uvarint(&r);
     const char *from = (const char *)r.at;
@@ -252,7 +260,8 @@ bool block_chunk(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding, 
     Str bytes = len <= CHUNK_BYTES_MAX ? reader_bytes(&r, (size_t)len) : STR_NONE;
     uint32_t crc = reader_u32be(&r);
     if (r.failed || len > CHUNK_BYTES_MAX || crc != crc32c((Str){from, 1 + (size_t)len}))
-        return error_set(err, ERR_CORRUPT, "block " STR_FMT ": corrupt chunk at %zu:%zu", STR_ARG(block->dir), segment + 1, offset);
+        return error_set(err, ERR_CORRUPT, "block " STR_FMT ": corrupt chunk at %zu:%zu",
+                         STR_ARG(block->dir), segment + 1, offset);
     *ret_encoding = (ChunkEncoding)encoding;
     *ret_bytes = bytes;
     return true;
@@ -285,8 +294,8 @@ typedef struct Located {
 } Located;
 
 // Finds the chunks that are not wholly deleted and makes room for all their samples at once.
-static bool locate_chunks(const Block *block, const IndexSeries *series, const Intervals *deleted, ChunkColumns *columns,
-                          Located *located, size_t *ret_count, Error *err)
+static bool locate_chunks(const Block *block, const IndexSeries *series, const Intervals *deleted,
+                          ChunkColumns *columns, Located *located, size_t *ret_count, Error *err)
 {
     size_t count = 0, samples = 0;
     bool histograms = false;
@@ -307,7 +316,8 @@ static bool locate_chunks(const Block *block, const IndexSeries *series, const I
     return true;
 }
 
-bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
+bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max_t_ms,
+                ChunkColumns *columns, Error *err)
 {
     CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
     CLEANUP(intervals_deinit) Intervals deleted = {.items = NULL};
@@ -321,7 +331,8 @@ bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max
         return false;
     for (size_t i = 0; i < count; i++)
         if (!chunk_decode(located[i].encoding, located[i].bytes, min_t_ms, max_t_ms, columns, err))
-            return error_context(err, "block " STR_FMT ": chunk at %u:%u", STR_ARG(block->dir), (unsigned)(located[i].at.ref >> 32) + 1,
+            return error_context(err, "block " STR_FMT ": chunk at %u:%u", STR_ARG(block->dir),
+                                 (unsigned)(located[i].at.ref >> 32) + 1,
                                  (unsigned)located[i].at.ref);
     if (deleted.count)
         drop_deleted(&columns->columns, from, &deleted);
@@ -330,8 +341,8 @@ bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max
 
 // Cursors
 
-bool block_cursor_open(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
-                       BlockCursor *ret_cursor, Error *err)
+bool block_cursor_open(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                       int64_t max_t_ms, Arena *arena, BlockCursor *ret_cursor, Error *err)
 {
     IndexPostings postings;
 
@@ -396,7 +407,8 @@ bool block_cursor_next(BlockCursor *cursor, bool *ret_more, Error *err)
 {
     while (cursor->at < cursor->postings.count) {
         cursor->ref = cursor->postings.refs[cursor->at++];
-        if (!index_reader_series(cursor->block->index, cursor->ref, cursor->min_t_ms, cursor->max_t_ms, &cursor->series, err))
+        if (!index_reader_series(cursor->block->index, cursor->ref, cursor->min_t_ms,
+                                 cursor->max_t_ms, &cursor->series, err))
             return error_context(err, "block " STR_FMT, STR_ARG(cursor->block->dir));
         if (!has_live_chunk(cursor))
             continue;

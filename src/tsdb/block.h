@@ -30,16 +30,19 @@ uint64_t block_bytes(const Block *block);
 uint64_t block_tombstone_count(Block *block);
 
 // One chunk's bytes in the map. Fails ERR_CORRUPT.
-bool block_chunk(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding, Str *ret_bytes, Error *err) MUST_CHECK;
+bool block_chunk(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding, Str *ret_bytes,
+                 Error *err) MUST_CHECK;
 
 // What was deleted of a series, copied (release with intervals_deinit).
 void block_deleted(Block *block, uint32_t series_ref, Intervals *ret_intervals);
 
 // Appends the samples of one series in [min_t_ms, max_t_ms] that were not deleted.
-bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err) MUST_CHECK;
+bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max_t_ms,
+                ChunkColumns *columns, Error *err) MUST_CHECK;
 
 // Adds tombstones for all samples of the matching series in the range, on disk first.
-bool block_delete(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Error *err) MUST_CHECK;
+bool block_delete(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                  int64_t max_t_ms, Error *err) MUST_CHECK;
 
 // Walks over the series of a selection in the order of their labels.
 typedef struct BlockCursor {
@@ -60,8 +63,9 @@ typedef struct BlockCursor {
 } BlockCursor;
 
 // Refs in the arena.
-bool block_cursor_open(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
-                       BlockCursor *ret_cursor, Error *err) MUST_CHECK;
+bool block_cursor_open(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                       int64_t max_t_ms, Arena *arena, BlockCursor *ret_cursor,
+                       Error *err) MUST_CHECK;
 // The next series that may have samples in the range that were not deleted. False in *ret_more at the end. Labels are good until the
 // next call, their strings as long as the block.
 bool block_cursor_next(BlockCursor *cursor, bool *ret_more, Error *err) MUST_CHECK;

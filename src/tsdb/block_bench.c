@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Claim: a block is opened in microseconds per thousand series, selected from in under a microsecond per series and read at the speed
 // of decoding.
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "tsdb/block_fake.h"
 #include "tsdb/compact.h"
-
-#include <stdio.h>
 
 #define BLOCKS 4
 #define STEP_MS 15000
@@ -27,13 +27,16 @@ static size_t read_all(Querier *querier, const SeriesList *list, Arena *arena)
         SampleColumns columns;
         Error err = {0};
         arena_reset(arena);
-        fake_must(querier->read(querier, list->series[i].handle, INT64_MIN, INT64_MAX, arena, &columns, &err), &err);
+        fake_must(querier->read(querier, list->series[i].handle, INT64_MIN, INT64_MAX, arena,
+                                &columns, &err),
+                  &err);
         samples += columns.count;
     }
     return samples;
 }
 
-static void query(Block **blocks, size_t count, const char *name, const char *label, const char *value, MatchKind kind)
+static void query(Block **blocks, size_t count, const char *name, const char *label,
+                  const char *value, MatchKind kind)
 {
     double best_select = 1e9, best_read = 1e9;
     size_t series = 0, samples = 0;
@@ -59,8 +62,10 @@ static void query(Block **blocks, size_t count, const char *name, const char *la
         querier->close(querier);
         matcher_deinit(&m);
     }
-    printf("%-26s %7zu series, %9zu samples: select %8.3f ms (%6.0f ns/series), read %8.3f ms (%5.2f ns/sample)\n", name, series, samples,
-           best_select, best_select * 1e6 / (double)MAX(series, 1), best_read, best_read * 1e6 / (double)MAX(samples, 1));
+    printf("%-26s %7zu series, %9zu samples: select %8.3f ms (%6.0f ns/series), read %8.3f ms "
+           "(%5.2f ns/sample)\n",
+           name, series, samples, best_select, best_select * 1e6 / (double)MAX(series, 1),
+           best_read, best_read * 1e6 / (double)MAX(samples, 1));
 }
 
 int main(int argc, char **argv)
@@ -75,7 +80,8 @@ int main(int argc, char **argv)
 
     int64_t mark = clock_mono_ns(&clock_system);
     for (size_t i = 0; i < BLOCKS; i++) {
-        fake_init(&fakes[i], series, (int64_t)i * TWO_HOURS_MS, (int64_t)(i + 1) * TWO_HOURS_MS, STEP_MS);
+        fake_init(&fakes[i], series, (int64_t)i * TWO_HOURS_MS, (int64_t)(i + 1) * TWO_HOURS_MS,
+                  STEP_MS);
         blocks[i] = fake_block(&fakes[i], &fs_system, str_from_c(scratch.path), (int64_t)i);
     }
     double samples = (double)series * BLOCKS * (TWO_HOURS_MS / STEP_MS);
@@ -83,15 +89,19 @@ int main(int argc, char **argv)
     uint64_t bytes = 0;
     for (size_t i = 0; i < BLOCKS; i++)
         bytes += block_bytes(blocks[i]);
-    printf("make %d blocks of %zu series: %.0f ms, %.0f ns/sample, %.2f bytes/sample\n", BLOCKS, series, write_ms,
-           write_ms * 1e6 / samples, (double)bytes / samples);
+    printf("make %d blocks of %zu series: %.0f ms, %.0f ns/sample, %.2f bytes/sample\n", BLOCKS,
+           series, write_ms, write_ms * 1e6 / samples, (double)bytes / samples);
 
     Ulid ulid = ulid_new(100);
     mark = clock_mono_ns(&clock_system);
-    fake_must(compact_blocks(&fs_system, str_from_c(scratch.path), blocks, BLOCKS, ulid, 120, NULL, &made, &err), &err);
+    fake_must(compact_blocks(&fs_system, str_from_c(scratch.path), blocks, BLOCKS, ulid, 120, NULL,
+                             &made, &err),
+              &err);
     printf("compact them: %.0f ms\n", ms_since(&mark));
     Block *whole;
-    fake_must(block_open(&fs_system, fs_join(&arena, str_from_c(scratch.path), ulid_str(&ulid)), &whole, &err), &err);
+    fake_must(block_open(&fs_system, fs_join(&arena, str_from_c(scratch.path), ulid_str(&ulid)),
+                         &whole, &err),
+              &err);
     printf("open the result: %.3f ms, %zu bytes of heap for %lu bytes\n", ms_since(&mark),
            index_reader_held_bytes(block_index(whole)), (unsigned long)block_bytes(whole));
 

@@ -2,16 +2,16 @@
 // block_fake.h: for tests: a Source of made-up series, a scratch folder, blocks of the former in the latter.
 #pragma once
 
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/fs.h"
 #include "tsdb/block.h"
 #include "tsdb/block_from_source.h"
 #include "tsdb/chunk_xor.h"
 #include "tsdb/merge_querier.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 // Ends the program with the error's text unless ok.
 static inline void fake_must(bool ok, const Error *err)
@@ -41,7 +41,8 @@ static inline int fake_compare_entries(const void *a, const void *b)
 
 static inline double fake_value(uint64_t series, int64_t t_ms)
 {
-    return series % 3 == 0 ? (double)(t_ms / 1000 * (int64_t)(series + 1)) : sin((double)t_ms / 1e5 + (double)series);
+    return series % 3 == 0 ? (double)(t_ms / 1000 * (int64_t)(series + 1))
+                           : sin((double)t_ms / 1e5 + (double)series);
 }
 
 static inline bool fake_has_histograms(uint64_t series)
@@ -76,8 +77,9 @@ static inline Histogram *fake_histogram(Arena *arena, uint64_t series, int64_t t
     return h;
 }
 
-static inline bool fake_select(Querier *querier, const Matcher *matchers, size_t count, const SelectHints *hints, Arena *arena,
-                               SeriesList *ret_list, Error *err)
+static inline bool fake_select(Querier *querier, const Matcher *matchers, size_t count,
+                               const SelectHints *hints, Arena *arena, SeriesList *ret_list,
+                               Error *err)
 {
     FakeSource *f = CONTAINER_OF(querier, FakeSource, querier);
     SeriesEntry *entries = ARENA_ARRAY(arena, SeriesEntry, f->count);
@@ -91,8 +93,8 @@ static inline bool fake_select(Querier *querier, const Matcher *matchers, size_t
     return true;
 }
 
-static inline bool fake_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
-                             SampleColumns *ret_columns, Error *err)
+static inline bool fake_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                             Arena *arena, SampleColumns *ret_columns, Error *err)
 {
     FakeSource *f = CONTAINER_OF(querier, FakeSource, querier);
     ChunkColumns columns = {.arena = arena};
@@ -104,7 +106,8 @@ static inline bool fake_read(Querier *querier, uint64_t handle, int64_t min_t_ms
             continue;
         chunk_columns_reserve(&columns, 1, histograms);
         columns.columns.t_ms[columns.columns.count] = t;
-        columns.columns.value[columns.columns.count] = histograms ? 0 : fake_value(handle, t) + f->offset;
+        columns.columns.value[columns.columns.count] =
+            histograms ? 0 : fake_value(handle, t) + f->offset;
         if (histograms)
             columns.columns.histograms[columns.columns.count] = fake_histogram(arena, handle, t);
         columns.columns.count++;
@@ -119,7 +122,8 @@ static inline int fake_compare_strs(const void *a, const void *b)
 }
 
 // Names of all labels (name NULL) or values of one, of the matching series.
-static inline StrList fake_strings(FakeSource *f, const Str *name, const Matcher *matchers, size_t count, Arena *arena)
+static inline StrList fake_strings(FakeSource *f, const Str *name, const Matcher *matchers,
+                                   size_t count, Arena *arena)
 {
     Str *items = ARENA_ARRAY(arena, Str, f->count * 4 + 1);
     size_t total = 0, kept = 0;
@@ -143,19 +147,21 @@ static inline StrList fake_strings(FakeSource *f, const Str *name, const Matcher
     return (StrList){items, kept};
 }
 
-static inline bool fake_names(Querier *querier, const Matcher *matchers, size_t count, size_t limit, Arena *arena, StrList *ret_names,
-                              Error *err)
+static inline bool fake_names(Querier *querier, const Matcher *matchers, size_t count, size_t limit,
+                              Arena *arena, StrList *ret_names, Error *err)
 {
     (void)limit, (void)err;
-    *ret_names = fake_strings(CONTAINER_OF(querier, FakeSource, querier), NULL, matchers, count, arena);
+    *ret_names =
+        fake_strings(CONTAINER_OF(querier, FakeSource, querier), NULL, matchers, count, arena);
     return true;
 }
 
-static inline bool fake_values(Querier *querier, Str name, const Matcher *matchers, size_t count, size_t limit, Arena *arena,
-                               StrList *ret_values, Error *err)
+static inline bool fake_values(Querier *querier, Str name, const Matcher *matchers, size_t count,
+                               size_t limit, Arena *arena, StrList *ret_values, Error *err)
 {
     (void)limit, (void)err;
-    *ret_values = fake_strings(CONTAINER_OF(querier, FakeSource, querier), &name, matchers, count, arena);
+    *ret_values =
+        fake_strings(CONTAINER_OF(querier, FakeSource, querier), &name, matchers, count, arena);
     return true;
 }
 
@@ -164,7 +170,8 @@ static inline void fake_close(Querier *querier)
     (void)querier;
 }
 
-static inline bool fake_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier, Error *err)
+static inline bool fake_open(Source *source, int64_t min_t_ms, int64_t max_t_ms,
+                             Querier **ret_querier, Error *err)
 {
     FakeSource *f = CONTAINER_OF(source, FakeSource, source);
 
@@ -173,9 +180,11 @@ static inline bool fake_open(Source *source, int64_t min_t_ms, int64_t max_t_ms,
     return true;
 }
 
-static inline void fake_init(FakeSource *f, size_t count, int64_t from_t_ms, int64_t to_t_ms, int64_t step_ms)
+static inline void fake_init(FakeSource *f, size_t count, int64_t from_t_ms, int64_t to_t_ms,
+                             int64_t step_ms)
 {
-    *f = (FakeSource){.count = count, .from_t_ms = from_t_ms, .to_t_ms = to_t_ms, .step_ms = step_ms};
+    *f = (FakeSource){
+        .count = count, .from_t_ms = from_t_ms, .to_t_ms = to_t_ms, .step_ms = step_ms};
     f->source.open = fake_open;
     f->querier = (Querier){fake_select, fake_read, fake_names, fake_values, fake_close};
     f->entries = ARENA_ARRAY(&f->arena, SeriesEntry, count);
@@ -185,7 +194,10 @@ static inline void fake_init(FakeSource *f, size_t count, int64_t from_t_ms, int
         pairs[1] = (Label){S("instance"), arena_printf(&f->arena, "host-%zu", i)};
         pairs[2] = (Label){S("job"), S("test")};
         pairs[3] = (Label){S("zone"), arena_printf(&f->arena, "z%zu", i % 3)};
-        f->entries[i] = (SeriesEntry){{pairs, i % 2 ? 4 : 3}, i};
+        f->entries[i] = (SeriesEntry){
+            {pairs, i % 2 ? 4 : 3},
+            i
+        };
     }
     qsort(f->entries, count, sizeof(SeriesEntry), fake_compare_entries);
 }
@@ -217,8 +229,12 @@ static inline void scratch_remove(Scratch *s)
 // The block of all of the source's samples; ULIDs are born at `born_ms`.
 static inline Block *fake_block(FakeSource *f, Fs *fs, Str dir, int64_t born_ms)
 {
-    BlockWriterOptions options = {
-        .fs = fs, .dir = dir, .ulid = ulid_new(born_ms), .min_t_ms = f->from_t_ms, .max_t_ms = f->to_t_ms, .level = 1};
+    BlockWriterOptions options = {.fs = fs,
+                                  .dir = dir,
+                                  .ulid = ulid_new(born_ms),
+                                  .min_t_ms = f->from_t_ms,
+                                  .max_t_ms = f->to_t_ms,
+                                  .level = 1};
     Error err = {0};
     Block *block = NULL;
     bool made = false;

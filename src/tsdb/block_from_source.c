@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/block_from_source.h"
 
-#include "tsdb/chunk_encode.h"
-
 #include <stdlib.h>
+
+#include "tsdb/chunk_encode.h"
 
 static int compare_strs(const void *a, const void *b)
 {
@@ -20,7 +20,8 @@ static void add_symbols(SymbolTable *table, const StrList *list, Arena *arena)
 {
     if (table->count + list->count > table->cap) {
         size_t cap = MAX(2 * table->cap, table->count + list->count);
-        table->items = (Str *)arena_grow(arena, table->items, table->cap * sizeof(Str), cap * sizeof(Str));
+        table->items =
+            (Str *)arena_grow(arena, table->items, table->cap * sizeof(Str), cap * sizeof(Str));
         table->cap = cap;
     }
     if (list->count)
@@ -53,7 +54,8 @@ static bool gather_symbols(Querier *querier, SymbolTable *table, Arena *arena, E
 
 static bool find_symbol(const SymbolTable *table, Str text, uint32_t *ret_symbol, Error *err)
 {
-    const Str *at = (const Str *)bsearch(&text, table->items, table->count, sizeof(Str), compare_strs);
+    const Str *at =
+        (const Str *)bsearch(&text, table->items, table->count, sizeof(Str), compare_strs);
 
     if (!at)
         return error_set(err, ERR_UNAVAILABLE, "a series appeared while it was read");
@@ -61,8 +63,9 @@ static bool find_symbol(const SymbolTable *table, Str text, uint32_t *ret_symbol
     return true;
 }
 
-static bool write_one(Querier *querier, const SeriesEntry *entry, const SymbolTable *table, const BlockWriterOptions *options,
-                      size_t samples_per_chunk, BlockWriter *writer, Arena *arena, Error *err)
+static bool write_one(Querier *querier, const SeriesEntry *entry, const SymbolTable *table,
+                      const BlockWriterOptions *options, size_t samples_per_chunk,
+                      BlockWriter *writer, Arena *arena, Error *err)
 {
     uint32_t *refs = ARENA_ARRAY(arena, uint32_t, 2 * entry->labels.count);
     ChunkEncode out = {.arena = arena};
@@ -72,33 +75,38 @@ static bool write_one(Querier *querier, const SeriesEntry *entry, const SymbolTa
         if (!find_symbol(table, entry->labels.pairs[i].name, &refs[2 * i], err) ||
             !find_symbol(table, entry->labels.pairs[i].value, &refs[2 * i + 1], err))
             return false;
-    if (!querier->read(querier, entry->handle, options->min_t_ms, options->max_t_ms - 1, arena, &columns, err))
+    if (!querier->read(querier, entry->handle, options->min_t_ms, options->max_t_ms - 1, arena,
+                       &columns, err))
         return false;
     chunk_encode(&out, &columns, samples_per_chunk);
     return block_writer_series(writer, refs, 2 * entry->labels.count, out.chunks, out.count, err);
 }
 
-static bool write_all(Querier *querier, const BlockWriterOptions *options, size_t samples_per_chunk, BlockWriter *writer, Error *err)
+static bool write_all(Querier *querier, const BlockWriterOptions *options, size_t samples_per_chunk,
+                      BlockWriter *writer, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     CLEANUP(arena_deinit) Arena one = {.next = NULL};
     SymbolTable table = {NULL, 0, 0};
     SeriesList list;
 
-    if (!querier->select(querier, NULL, 0, NULL, &arena, &list, err) || !gather_symbols(querier, &table, &arena, err))
+    if (!querier->select(querier, NULL, 0, NULL, &arena, &list, err) ||
+        !gather_symbols(querier, &table, &arena, err))
         return false;
     for (size_t i = 0; i < table.count; i++)
         if (!block_writer_symbol(writer, table.items[i], err))
             return false;
     for (size_t i = 0; i < list.count; i++) {
         arena_reset(&one);
-        if (!write_one(querier, &list.series[i], &table, options, samples_per_chunk, writer, &one, err))
+        if (!write_one(querier, &list.series[i], &table, options, samples_per_chunk, writer, &one,
+                       err))
             return false;
     }
     return true;
 }
 
-bool block_from_source(Source *source, const BlockWriterOptions *options, size_t samples_per_chunk, bool *ret_made, Error *err)
+bool block_from_source(Source *source, const BlockWriterOptions *options, size_t samples_per_chunk,
+                       bool *ret_made, Error *err)
 {
     BlockWriter *writer;
     Querier *querier;

@@ -46,7 +46,8 @@ static bool read_ulid(const JsonValue *value, Ulid *ulid, Error *err)
 }
 
 // The items of an array member; a missing one is empty.
-static bool read_array(const JsonValue *object, const char *name, const JsonValue **ret_array, Error *err)
+static bool read_array(const JsonValue *object, const char *name, const JsonValue **ret_array,
+                       Error *err)
 {
     static const JsonValue empty = {.kind = JSON_ARRAY};
     const JsonValue *v = json_get(object, str_from_c(name));
@@ -65,9 +66,11 @@ static bool read_flag(const JsonValue *object, const char *name)
 
 static bool read_stats(const JsonValue *stats, BlockStats *s, Error *err)
 {
-    return read_count(stats, "numSamples", &s->samples, err) && read_count(stats, "numFloatSamples", &s->float_samples, err) &&
+    return read_count(stats, "numSamples", &s->samples, err) &&
+           read_count(stats, "numFloatSamples", &s->float_samples, err) &&
            read_count(stats, "numHistogramSamples", &s->histogram_samples, err) &&
-           read_count(stats, "numSeries", &s->series, err) && read_count(stats, "numChunks", &s->chunks, err) &&
+           read_count(stats, "numSeries", &s->series, err) &&
+           read_count(stats, "numChunks", &s->chunks, err) &&
            read_count(stats, "numTombstones", &s->tombstones, err);
 }
 
@@ -79,7 +82,8 @@ static bool read_parents(const JsonValue *array, Arena *arena, BlockMeta *meta, 
         const JsonValue *from = &array->items[i];
         BlockParent *to = &meta->parents[i];
         *to = (BlockParent){.min_t_ms = 0};
-        if (!read_ulid(json_get(from, S("ulid")), &to->ulid, err) || !read_i64(from, "minTime", &to->min_t_ms, err) ||
+        if (!read_ulid(json_get(from, S("ulid")), &to->ulid, err) ||
+            !read_i64(from, "minTime", &to->min_t_ms, err) ||
             !read_i64(from, "maxTime", &to->max_t_ms, err))
             return error_context(err, "parents");
     }
@@ -103,8 +107,10 @@ static bool read_compaction(const JsonValue *compaction, Arena *arena, BlockMeta
     const JsonValue *sources, *parents, *hints;
     int64_t level = 1;
 
-    if (!read_i64(compaction, "level", &level, err) || !read_array(compaction, "sources", &sources, err) ||
-        !read_array(compaction, "parents", &parents, err) || !read_array(compaction, "hints", &hints, err))
+    if (!read_i64(compaction, "level", &level, err) ||
+        !read_array(compaction, "sources", &sources, err) ||
+        !read_array(compaction, "parents", &parents, err) ||
+        !read_array(compaction, "hints", &hints, err))
         return false;
     if (level < 0 || level > LEVEL_MAX)
         return error_set(err, ERR_CORRUPT, "compaction level %lld", (long long)level);
@@ -121,7 +127,8 @@ static bool read_compaction(const JsonValue *compaction, Arena *arena, BlockMeta
 
 static bool has_foreign(const JsonValue *root)
 {
-    static const Str known[] = {STR("ulid"), STR("minTime"), STR("maxTime"), STR("stats"), STR("compaction"), STR("version")};
+    static const Str known[] = {STR("ulid"),  STR("minTime"),    STR("maxTime"),
+                                STR("stats"), STR("compaction"), STR("version")};
 
     for (size_t i = 0; i < root->count; i++) {
         size_t k = 0;
@@ -146,8 +153,10 @@ static bool parse(Str json, Arena *arena, BlockMeta *meta, Error *err)
         return error_set(err, ERR_CORRUPT, "no object");
     meta->min_t_ms = INT64_MAX;
     meta->max_t_ms = INT64_MIN;
-    if (!read_i64(root, "version", &version, err) || !read_i64(root, "minTime", &meta->min_t_ms, err) ||
-        !read_i64(root, "maxTime", &meta->max_t_ms, err) || !read_ulid(json_get(root, S("ulid")), &meta->ulid, err))
+    if (!read_i64(root, "version", &version, err) ||
+        !read_i64(root, "minTime", &meta->min_t_ms, err) ||
+        !read_i64(root, "maxTime", &meta->max_t_ms, err) ||
+        !read_ulid(json_get(root, S("ulid")), &meta->ulid, err))
         return false;
     if (version != 1)
         return error_set(err, ERR_CORRUPT, "version %lld, only 1 is known", (long long)version);
@@ -172,7 +181,8 @@ bool block_meta_read(Fs *fs, Str dir, Arena *arena, BlockMeta *ret_meta, Error *
 {
     Str json;
 
-    return fs_read_file(fs, fs_join(arena, dir, S("meta.json")), arena, BLOCK_META_BYTES_MAX, &json, err) &&
+    return fs_read_file(fs, fs_join(arena, dir, S("meta.json")), arena, BLOCK_META_BYTES_MAX, &json,
+                        err) &&
            block_meta_parse(json, arena, ret_meta, err);
 }
 
@@ -251,5 +261,6 @@ bool block_meta_write(Fs *fs, Str dir, const BlockMeta *meta, Error *err)
     json_writer_init(&json, &text);
     block_meta_print(meta, &json);
     buf_add_char(&text, '\n');
-    return buf_ok(&text, "meta.json", err) && fs_write_atomic(fs, fs_join(&arena, dir, S("meta.json")), buf_str(&text), err);
+    return buf_ok(&text, "meta.json", err) &&
+           fs_write_atomic(fs, fs_join(&arena, dir, S("meta.json")), buf_str(&text), err);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a block's meta.json and as its tombstones: what is understood and printed is understood the same again.
 #include "tsdb/block_meta.h"
+
 #include "tsdb/tombstones.h"
 
 static void fuzz_meta(Str text)
@@ -34,7 +35,8 @@ static void fuzz_tombstones(Str bytes)
         return;
     }
     for (size_t i = 0; i < tombstones.count; i++)
-        ASSERT(tombstones_get(&tombstones, tombstones.entries[i].ref) == &tombstones.entries[i].intervals);
+        ASSERT(tombstones_get(&tombstones, tombstones.entries[i].ref) ==
+               &tombstones.entries[i].intervals);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

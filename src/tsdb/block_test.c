@@ -16,7 +16,8 @@ static void querier_close(Querier **querier)
 }
 
 // Both queriers say the same about all series that match.
-static void check_same(Querier *got, Querier *want, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms)
+static void check_same(Querier *got, Querier *want, const Matcher *matchers, size_t count,
+                       int64_t min_t_ms, int64_t max_t_ms)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     SeriesList a, b;
@@ -85,27 +86,39 @@ TEST(block, selects_as_matching_one_by_one_does)
         } m[3];
         int count;
     } cases[] = {
-        {"equal", {{MATCH_EQUAL, "__name__", "metric_3"}}, 1},
-        {"two equal", {{MATCH_EQUAL, "__name__", "metric_3"}, {MATCH_EQUAL, "instance", "host-10"}}, 2},
-        {"no such value", {{MATCH_EQUAL, "instance", "host-9999"}}, 1},
-        {"no such label", {{MATCH_EQUAL, "nope", "x"}}, 1},
-        {"missing label", {{MATCH_EQUAL, "zone", ""}}, 1},
-        {"label that nobody has is empty", {{MATCH_EQUAL, "nope", ""}}, 1},
-        {"label present", {{MATCH_NOT_EQUAL, "zone", ""}}, 1},
-        {"not equal matches missing", {{MATCH_NOT_EQUAL, "zone", "z1"}}, 1},
-        {"regex with prefix", {{MATCH_REGEX, "instance", "host-1.*"}}, 1},
-        {"regex in the middle", {{MATCH_REGEX, "instance", ".*7"}}, 1},
-        {"set of literals", {{MATCH_REGEX, "instance", "host-1|host-7|host-44"}}, 1},
-        {"set with the empty one", {{MATCH_REGEX, "zone", "|z1"}}, 1},
-        {"not a set", {{MATCH_NOT_REGEX, "zone", "z1|z2"}}, 1},
-        {"not a regex", {{MATCH_NOT_REGEX, "instance", ".*[13579]"}}, 1},
-        {"not anything", {{MATCH_NOT_REGEX, "zone", ".+"}}, 1},
-        {"anything", {{MATCH_REGEX, "zone", ".*"}}, 1},
-        {"something", {{MATCH_REGEX, "zone", ".+"}}, 1},
-        {"narrow, then regex", {{MATCH_EQUAL, "__name__", "metric_1"}, {MATCH_REGEX, "instance", ".*5.*"}}, 2},
-        {"narrow, then not regex", {{MATCH_EQUAL, "instance", "host-8"}, {MATCH_NOT_REGEX, "instance", ".*5.*"}}, 2},
-        {"three", {{MATCH_EQUAL, "job", "test"}, {MATCH_REGEX, "__name__", "metric_[1-3]"}, {MATCH_NOT_EQUAL, "zone", "z0"}}, 3},
-        {"empty result stays empty", {{MATCH_EQUAL, "job", "x"}, {MATCH_NOT_EQUAL, "zone", "z0"}}, 2},
+        {"equal",                          {{MATCH_EQUAL, "__name__", "metric_3"}},              1},
+        {"two equal",
+         {{MATCH_EQUAL, "__name__", "metric_3"}, {MATCH_EQUAL, "instance", "host-10"}},
+         2                                                                                        },
+        {"no such value",                  {{MATCH_EQUAL, "instance", "host-9999"}},             1},
+        {"no such label",                  {{MATCH_EQUAL, "nope", "x"}},                         1},
+        {"missing label",                  {{MATCH_EQUAL, "zone", ""}},                          1},
+        {"label that nobody has is empty", {{MATCH_EQUAL, "nope", ""}},                          1},
+        {"label present",                  {{MATCH_NOT_EQUAL, "zone", ""}},                      1},
+        {"not equal matches missing",      {{MATCH_NOT_EQUAL, "zone", "z1"}},                    1},
+        {"regex with prefix",              {{MATCH_REGEX, "instance", "host-1.*"}},              1},
+        {"regex in the middle",            {{MATCH_REGEX, "instance", ".*7"}},                   1},
+        {"set of literals",                {{MATCH_REGEX, "instance", "host-1|host-7|host-44"}}, 1},
+        {"set with the empty one",         {{MATCH_REGEX, "zone", "|z1"}},                       1},
+        {"not a set",                      {{MATCH_NOT_REGEX, "zone", "z1|z2"}},                 1},
+        {"not a regex",                    {{MATCH_NOT_REGEX, "instance", ".*[13579]"}},         1},
+        {"not anything",                   {{MATCH_NOT_REGEX, "zone", ".+"}},                    1},
+        {"anything",                       {{MATCH_REGEX, "zone", ".*"}},                        1},
+        {"something",                      {{MATCH_REGEX, "zone", ".+"}},                        1},
+        {"narrow, then regex",
+         {{MATCH_EQUAL, "__name__", "metric_1"}, {MATCH_REGEX, "instance", ".*5.*"}},
+         2                                                                                        },
+        {"narrow, then not regex",
+         {{MATCH_EQUAL, "instance", "host-8"}, {MATCH_NOT_REGEX, "instance", ".*5.*"}},
+         2                                                                                        },
+        {"three",
+         {{MATCH_EQUAL, "job", "test"},
+          {MATCH_REGEX, "__name__", "metric_[1-3]"},
+          {MATCH_NOT_EQUAL, "zone", "z0"}},
+         3                                                                                        },
+        {"empty result stays empty",
+         {{MATCH_EQUAL, "job", "x"}, {MATCH_NOT_EQUAL, "zone", "z0"}},
+         2                                                                                        },
     };
     CLEANUP(scratch_remove) Scratch scratch = scratch_new();
     FakeSource fake;
@@ -122,12 +135,17 @@ TEST(block, selects_as_matching_one_by_one_does)
             matchers[i] = matcher_of(c->m[i].kind, c->m[i].label, c->m[i].value, &arena);
 
         check_same(querier, &fake.querier, matchers, (size_t)c->count, INT64_MIN, INT64_MAX);
-        CHECK_OK(querier->label_values(querier, S("instance"), matchers, (size_t)c->count, 0, &arena, &a, &err), err);
-        CHECK_OK(fake_values(&fake.querier, S("instance"), matchers, (size_t)c->count, 0, &arena, &b, &err), err);
+        CHECK_OK(querier->label_values(querier, S("instance"), matchers, (size_t)c->count, 0,
+                                       &arena, &a, &err),
+                 err);
+        CHECK_OK(fake_values(&fake.querier, S("instance"), matchers, (size_t)c->count, 0, &arena,
+                             &b, &err),
+                 err);
         CHECK_EQ(a.count, b.count);
         for (size_t i = 0; i < a.count; i++)
             CHECK_STR(a.items[i], b.items[i]);
-        CHECK_OK(querier->label_names(querier, matchers, (size_t)c->count, 0, &arena, &a, &err), err);
+        CHECK_OK(querier->label_names(querier, matchers, (size_t)c->count, 0, &arena, &a, &err),
+                 err);
         CHECK_OK(fake_names(&fake.querier, matchers, (size_t)c->count, 0, &arena, &b, &err), err);
         CHECK_EQ(a.count, b.count);
         for (int i = 0; i < c->count; i++)
@@ -189,9 +207,11 @@ TEST(block, merges_overlapping_blocks_into_each_time_once)
         fake_block(&b, &fs_system, str_from_c(scratch.path), 2000),
     };
 
-    CLEANUP(querier_close) Querier *querier = merge_querier_new(NULL, blocks, 2, INT64_MIN, INT64_MAX);
+    CLEANUP(querier_close)
+    Querier *querier = merge_querier_new(NULL, blocks, 2, INT64_MIN, INT64_MAX);
     check_same(querier, &whole.querier, NULL, 0, INT64_MIN, INT64_MAX);
-    CLEANUP(querier_close) Querier *with_head = merge_querier_new(&b.querier, blocks, 1, INT64_MIN, INT64_MAX);
+    CLEANUP(querier_close)
+    Querier *with_head = merge_querier_new(&b.querier, blocks, 1, INT64_MIN, INT64_MAX);
     check_same(with_head, &whole.querier, NULL, 0, INT64_MIN, INT64_MAX);
 
     block_unref(blocks[0]);
@@ -212,7 +232,8 @@ TEST(block, writing_leaves_nothing_behind_whatever_call_fails)
         CLEANUP(arena_deinit) Arena arena = {.next = NULL};
         FsFault fault = {.fail_at = fail_at, .error_number = 28, .torn_bytes = 7};
         Fs fs = {&fault};
-        BlockWriterOptions options = {.fs = &fs, .dir = dir, .ulid = ulid_new(5), .max_t_ms = 600000, .level = 1};
+        BlockWriterOptions options = {
+            .fs = &fs, .dir = dir, .ulid = ulid_new(5), .max_t_ms = 600000, .level = 1};
         Error err = {0};
         FsList list;
         bool made = false;
@@ -243,7 +264,8 @@ TEST(block, a_kill_while_writing_leaves_no_block)
         CLEANUP(arena_deinit) Arena arena = {.next = NULL};
         FsFault fault = {.fail_at = fail_at, .error_number = 5, .torn_bytes = 3, .dead = true};
         Fs fs = {&fault};
-        BlockWriterOptions options = {.fs = &fs, .dir = dir, .ulid = ulid_new(5), .max_t_ms = 600000, .level = 1};
+        BlockWriterOptions options = {
+            .fs = &fs, .dir = dir, .ulid = ulid_new(5), .max_t_ms = 600000, .level = 1};
         Error err = {0};
         FsList list;
         bool made = false;
@@ -354,7 +376,8 @@ static Block *open_fixture(void)
     static const char file[] = __FILE__;
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     Str here = str_sub(str_from_c(file), 0, str_rfind_char(str_from_c(file), '/'));
-    Str places[2] = {fs_join(&arena, here, S("../../tests/corpus/blocks")), S("tests/corpus/blocks")};
+    Str places[2] = {fs_join(&arena, here, S("../../tests/corpus/blocks")),
+                     S("tests/corpus/blocks")};
     Block *block = NULL;
     Error err = {0};
 
@@ -382,7 +405,8 @@ TEST(block, reads_what_prometheus_wrote)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     Block *block = open_fixture();
-    CLEANUP(querier_close) Querier *querier = merge_querier_new(NULL, &block, 1, INT64_MIN, INT64_MAX);
+    CLEANUP(querier_close)
+    Querier *querier = merge_querier_new(NULL, &block, 1, INT64_MIN, INT64_MAX);
     SeriesList list;
     Error err = {0};
 
@@ -392,10 +416,13 @@ TEST(block, reads_what_prometheus_wrote)
         SampleColumns columns;
         Str kind = labels_get(list.series[i].labels, S("kind"));
         CHECK_STR(labels_get(list.series[i].labels, S("__name__")), S("fixture"));
-        CHECK_OK(querier->read(querier, list.series[i].handle, INT64_MIN, INT64_MAX, &arena, &columns, &err), err);
+        CHECK_OK(querier->read(querier, list.series[i].handle, INT64_MIN, INT64_MAX, &arena,
+                               &columns, &err),
+                 err);
         CHECK_EQ(columns.count, 300);
         for (int64_t k = 0; k < 300; k++) {
-            CHECK_EQ(columns.t_ms[k], 1600000000000 + k * 15000 + (str_is(kind, "gauge") ? k * 37 % 1000 : 0));
+            CHECK_EQ(columns.t_ms[k],
+                     1600000000000 + k * 15000 + (str_is(kind, "gauge") ? k * 37 % 1000 : 0));
             CHECK_DOUBLE(columns.value[k], fixture_value(kind, k));
         }
     }
@@ -414,7 +441,9 @@ TEST(block, encodes_chunks_byte_for_byte_as_prometheus_does)
 
     CHECK_OK(index_reader_postings(block_index(block), NULL, 0, &arena, &postings, &err), err);
     for (size_t i = 0; i < postings.count; i++) {
-        CHECK_OK(index_reader_series(block_index(block), postings.refs[i], INT64_MIN, INT64_MAX, &series, &err), err);
+        CHECK_OK(index_reader_series(block_index(block), postings.refs[i], INT64_MIN, INT64_MAX,
+                                     &series, &err),
+                 err);
         CHECK_EQ(series.chunk_count, 3);
         for (size_t k = 0; k < series.chunk_count; k++) {
             ChunkColumns columns = {.arena = &arena};
@@ -427,8 +456,10 @@ TEST(block, encodes_chunks_byte_for_byte_as_prometheus_does)
             CHECK_OK(chunk_decode(encoding, want, INT64_MIN, INT64_MAX, &columns, &err), err);
             chunk_xor_start(&chunk, bytes);
             for (size_t n = 0; n < columns.columns.count; n++)
-                CHECK(chunk_xor_append(&chunk, bytes, sizeof bytes, columns.columns.t_ms[n], columns.columns.value[n]));
-            bool has_spare = chunk.bits % 8 == 0 && want.len == chunk_xor_bytes(&chunk) + 1 && want.ptr[want.len - 1] == 0;
+                CHECK(chunk_xor_append(&chunk, bytes, sizeof bytes, columns.columns.t_ms[n],
+                                       columns.columns.value[n]));
+            bool has_spare = chunk.bits % 8 == 0 && want.len == chunk_xor_bytes(&chunk) + 1 &&
+                             want.ptr[want.len - 1] == 0;
             CHECK_EQ(chunk_xor_bytes(&chunk), want.len - has_spare);
             CHECK(memcmp(bytes, want.ptr, chunk_xor_bytes(&chunk)) == 0);
         }
@@ -436,8 +467,13 @@ TEST(block, encodes_chunks_byte_for_byte_as_prometheus_does)
     block_unref(block);
 }
 
-TEST_MAIN(block, TEST_ROW(block, reads_what_prometheus_wrote), TEST_ROW(block, encodes_chunks_byte_for_byte_as_prometheus_does),
-          TEST_ROW(block, reads_back_what_was_written), TEST_ROW(block, selects_as_matching_one_by_one_does),
-          TEST_ROW(block, forgets_what_was_deleted), TEST_ROW(block, merges_overlapping_blocks_into_each_time_once),
-          TEST_ROW(block, writing_leaves_nothing_behind_whatever_call_fails), TEST_ROW(block, a_kill_while_writing_leaves_no_block),
-          TEST_ROW(block, a_flipped_bit_of_the_index_is_noticed), TEST_ROW(block, a_flipped_bit_of_a_chunk_is_noticed))
+TEST_MAIN(block, TEST_ROW(block, reads_what_prometheus_wrote),
+          TEST_ROW(block, encodes_chunks_byte_for_byte_as_prometheus_does),
+          TEST_ROW(block, reads_back_what_was_written),
+          TEST_ROW(block, selects_as_matching_one_by_one_does),
+          TEST_ROW(block, forgets_what_was_deleted),
+          TEST_ROW(block, merges_overlapping_blocks_into_each_time_once),
+          TEST_ROW(block, writing_leaves_nothing_behind_whatever_call_fails),
+          TEST_ROW(block, a_kill_while_writing_leaves_no_block),
+          TEST_ROW(block, a_flipped_bit_of_the_index_is_noticed),
+          TEST_ROW(block, a_flipped_bit_of_a_chunk_is_noticed))

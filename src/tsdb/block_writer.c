@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/block_writer.h"
 
+#include <stdlib.h>
+#include <sys/mman.h>
+
 #include "base/buf.h"
 #include "base/crc32c.h"
 #include "base/reader.h"
@@ -8,12 +11,9 @@
 #include "tsdb/index_format.h"
 #include "tsdb/tombstones.h"
 
-#include <stdlib.h>
-#include <sys/mman.h>
-
 #define FLUSH_BYTES (256 * 1024)
 #define BATCH_PAIRS (1u << 20) // postings gathered at once, unless one name alone has more
-#define RELEASE_SERIES 65536     // the map of the index is given back after so many
+#define RELEASE_SERIES 65536   // the map of the index is given back after so many
 
 // A file that is only appended to, through a buffer.
 typedef struct Out {
@@ -110,10 +110,12 @@ static void copy_meta(BlockWriter *w, const BlockWriterOptions *o)
 {
     BlockMeta *meta = &w->meta;
 
-    *meta = (BlockMeta){.ulid = o->ulid, .min_t_ms = o->min_t_ms, .max_t_ms = o->max_t_ms, .level = o->level};
+    *meta = (BlockMeta){
+        .ulid = o->ulid, .min_t_ms = o->min_t_ms, .max_t_ms = o->max_t_ms, .level = o->level};
     meta->source_count = o->source_count ? o->source_count : 1;
     meta->sources = ARENA_ARRAY(&w->arena, Ulid, meta->source_count);
-    memcpy(meta->sources, o->source_count ? o->sources : &o->ulid, meta->source_count * sizeof(Ulid));
+    memcpy(meta->sources, o->source_count ? o->sources : &o->ulid,
+           meta->source_count * sizeof(Ulid));
     if (o->parent_count) {
         meta->parents = ARENA_ARRAY(&w->arena, BlockParent, o->parent_count);
         memcpy(meta->parents, o->parents, o->parent_count * sizeof(BlockParent));
@@ -129,10 +131,12 @@ static void copy_meta(BlockWriter *w, const BlockWriterOptions *o)
 static bool begin_index(BlockWriter *w, Error *err)
 {
     // Header, then length and count of the symbols, which are known at their end.
-    static const char header[INDEX_HEADER_BYTES + 8] = {(char)(INDEX_MAGIC >> 24), (char)(INDEX_MAGIC >> 16),
-                                                        (char)(INDEX_MAGIC >> 8), (char)INDEX_MAGIC, INDEX_VERSION};
+    static const char header[INDEX_HEADER_BYTES + 8] = {
+        (char)(INDEX_MAGIC >> 24), (char)(INDEX_MAGIC >> 16), (char)(INDEX_MAGIC >> 8),
+        (char)INDEX_MAGIC, INDEX_VERSION};
 
-    return fs_open(w->fs, fs_join(&w->arena, w->tmp_dir, S("index")), FS_CREATE_NEW, &w->index.file, err) &&
+    return fs_open(w->fs, fs_join(&w->arena, w->tmp_dir, S("index")), FS_CREATE_NEW, &w->index.file,
+                   err) &&
            out_add(&w->index, (Str){header, sizeof header}, err);
 }
 
@@ -146,7 +150,8 @@ bool block_writer_open(const BlockWriterOptions *options, BlockWriter **ret_writ
     w->final_dir = fs_join(&w->arena, w->dir, ulid_str(&options->ulid));
     w->tmp_dir = arena_printf(&w->arena, STR_FMT ".tmp-for-creation", STR_ARG(w->final_dir));
     copy_meta(w, options);
-    if (!fs_make_dirs(w->fs, fs_join(&w->arena, w->tmp_dir, S("chunks")), err) || !begin_index(w, err)) {
+    if (!fs_make_dirs(w->fs, fs_join(&w->arena, w->tmp_dir, S("chunks")), err) ||
+        !begin_index(w, err)) {
         block_writer_abort(w);
         return error_context(err, "new block");
     }
@@ -187,8 +192,9 @@ bool block_writer_symbol(BlockWriter *w, Str symbol, Error *err)
 {
     ASSERT(!w->symbols_done);
     if (w->symbol_count && str_compare(buf_str(&w->last_symbol), symbol) >= 0)
-        return error_set(err, ERR_INVALID, "symbols out of order: \"" STR_FMT "\" comes behind \"" STR_FMT "\"", STR_ARG(symbol),
-                         STR_ARG(buf_str(&w->last_symbol)));
+        return error_set(err, ERR_INVALID,
+                         "symbols out of order: \"" STR_FMT "\" comes behind \"" STR_FMT "\"",
+                         STR_ARG(symbol), STR_ARG(buf_str(&w->last_symbol)));
     if (w->symbol_count == UINT32_MAX)
         return error_set(err, ERR_LIMIT, "more symbols than an index can number");
     buf_reset(&w->last_symbol);
@@ -222,10 +228,11 @@ static bool end_segment(BlockWriter *w, Error *err)
 
 static bool begin_segment(BlockWriter *w, Error *err)
 {
-    static const char header[BLOCK_SEGMENT_HEADER_BYTES] = {(char)(BLOCK_SEGMENT_MAGIC >> 24), (char)(BLOCK_SEGMENT_MAGIC >> 16),
-                                                            (char)(BLOCK_SEGMENT_MAGIC >> 8), (char)BLOCK_SEGMENT_MAGIC,
-                                                            BLOCK_SEGMENT_VERSION};
-    Str name = arena_printf(&w->arena, STR_FMT "/chunks/%06u", STR_ARG(w->tmp_dir), w->segment_count + 1);
+    static const char header[BLOCK_SEGMENT_HEADER_BYTES] = {
+        (char)(BLOCK_SEGMENT_MAGIC >> 24), (char)(BLOCK_SEGMENT_MAGIC >> 16),
+        (char)(BLOCK_SEGMENT_MAGIC >> 8), (char)BLOCK_SEGMENT_MAGIC, BLOCK_SEGMENT_VERSION};
+    Str name =
+        arena_printf(&w->arena, STR_FMT "/chunks/%06u", STR_ARG(w->tmp_dir), w->segment_count + 1);
 
     if (!end_segment(w, err) || !fs_open(w->fs, name, FS_CREATE_NEW, &w->segment.file, err))
         return false;
@@ -239,7 +246,8 @@ static bool write_chunk(BlockWriter *w, const BlockChunk *chunk, uint64_t *ret_r
     Buf *out = &w->segment.buf;
     uint64_t bytes_max = 10 + 1 + chunk->bytes.len + 4;
 
-    if ((w->segment_count == 0 || w->segment.at + bytes_max > BLOCK_SEGMENT_BYTES_MAX) && !begin_segment(w, err))
+    if ((w->segment_count == 0 || w->segment.at + bytes_max > BLOCK_SEGMENT_BYTES_MAX) &&
+        !begin_segment(w, err))
         return false;
     *ret_ref = (uint64_t)(w->segment_count - 1) << 32 | w->segment.at;
     size_t before = out->len;
@@ -266,7 +274,8 @@ static bool check_series(BlockWriter *w, const uint32_t *refs, size_t ref_count,
     ASSERT(ref_count % 2 == 0);
     for (size_t i = 0; i < ref_count; i++) {
         if (refs[i] >= w->symbol_count)
-            return error_set(err, ERR_INVALID, "a series uses symbol %u of %u", refs[i], w->symbol_count);
+            return error_set(err, ERR_INVALID, "a series uses symbol %u of %u", refs[i],
+                             w->symbol_count);
         if (i >= 2 && i % 2 == 0 && refs[i] <= refs[i - 2])
             return error_set(err, ERR_INVALID, "labels of a series out of order");
     }
@@ -305,7 +314,8 @@ static void count_samples(BlockWriter *w, const BlockChunk *chunk)
         w->meta.stats.float_samples += samples;
 }
 
-static void add_chunk_entry(BlockWriter *w, const BlockChunk *c, const BlockChunk *before, uint64_t ref, uint64_t before_ref)
+static void add_chunk_entry(BlockWriter *w, const BlockChunk *c, const BlockChunk *before,
+                            uint64_t ref, uint64_t before_ref)
 {
     if (!before) {
         buf_add_varint(&w->chunk_entries, c->min_t_ms);
@@ -321,7 +331,8 @@ static void add_chunk_entry(BlockWriter *w, const BlockChunk *c, const BlockChun
 static bool check_chunks(const BlockChunk *chunks, size_t count, Error *err)
 {
     for (size_t i = 0; i < count; i++)
-        if (chunks[i].min_t_ms > chunks[i].max_t_ms || (i > 0 && chunks[i].min_t_ms <= chunks[i - 1].max_t_ms))
+        if (chunks[i].min_t_ms > chunks[i].max_t_ms ||
+            (i > 0 && chunks[i].min_t_ms <= chunks[i - 1].max_t_ms))
             return error_set(err, ERR_INVALID, "chunks of a series overlap or are out of order");
     return true;
 }
@@ -352,7 +363,8 @@ static bool add_chunks(BlockWriter *w, const BlockChunk *chunks, size_t count, E
     return true;
 }
 
-static bool add_series(BlockWriter *w, const uint32_t *refs, size_t ref_count, const BlockChunk *chunks, size_t count, Error *err)
+static bool add_series(BlockWriter *w, const uint32_t *refs, size_t ref_count,
+                       const BlockChunk *chunks, size_t count, Error *err)
 {
     if (!w->symbols_done && !end_symbols(w, err))
         return false;
@@ -378,15 +390,17 @@ static bool add_series(BlockWriter *w, const uint32_t *refs, size_t ref_count, c
     return out_grew(&w->index, w->index.buf.len - before, err);
 }
 
-bool block_writer_series(BlockWriter *w, const uint32_t *refs, size_t ref_count, const BlockChunk *chunks, size_t count, Error *err)
+bool block_writer_series(BlockWriter *w, const uint32_t *refs, size_t ref_count,
+                         const BlockChunk *chunks, size_t count, Error *err)
 {
-    return add_series(w, refs, ref_count, chunks, count, err) || error_context(err, "block " STR_FMT, STR_ARG(ulid_str(&w->meta.ulid)));
+    return add_series(w, refs, ref_count, chunks, count, err) ||
+           error_context(err, "block " STR_FMT, STR_ARG(ulid_str(&w->meta.ulid)));
 }
 
 // Postings
 
-static bool write_list(BlockWriter *w, uint32_t name, uint32_t value, const uint64_t *packed, const uint32_t *refs, size_t count,
-                       Error *err)
+static bool write_list(BlockWriter *w, uint32_t name, uint32_t value, const uint64_t *packed,
+                       const uint32_t *refs, size_t count, Error *err)
 {
     Buf *out = &w->index.buf;
 
@@ -447,7 +461,8 @@ static void release_pages(Str map)
 }
 
 // Appends value << 32 | series to the region of each name of the batch. cursors: by symbol.
-static bool gather(BlockWriter *w, Str index, uint64_t *items, const uint32_t *slots, size_t *cursors, Error *err)
+static bool gather(BlockWriter *w, Str index, uint64_t *items, const uint32_t *slots,
+                   size_t *cursors, Error *err)
 {
     for (size_t i = 0; i < w->series_count; i++) {
         if (i % RELEASE_SERIES == RELEASE_SERIES - 1)
@@ -466,7 +481,8 @@ static bool gather(BlockWriter *w, Str index, uint64_t *items, const uint32_t *s
     return true;
 }
 
-static bool write_name(BlockWriter *w, uint32_t name, uint64_t *items, uint64_t *spare, size_t count, Error *err)
+static bool write_name(BlockWriter *w, uint32_t name, uint64_t *items, uint64_t *spare,
+                       size_t count, Error *err)
 {
     sort_packed(items, spare, count);
     for (size_t from = 0, to; from < count; from = to) {
@@ -480,7 +496,8 @@ static bool write_name(BlockWriter *w, uint32_t name, uint64_t *items, uint64_t 
 }
 
 // The lists of the names in [from, to) of `names`, which have `total` pairs.
-static bool write_batch(BlockWriter *w, Str index, const uint32_t *names, size_t count, size_t total, uint32_t *slots, Error *err)
+static bool write_batch(BlockWriter *w, Str index, const uint32_t *names, size_t count,
+                        size_t total, uint32_t *slots, Error *err)
 {
     uint64_t *items = X_ARRAY(uint64_t, total + 1), *spare = X_ARRAY(uint64_t, total + 1);
     size_t *cursors = X_ARRAY(size_t, count + 1);
@@ -507,7 +524,8 @@ static bool write_batch(BlockWriter *w, Str index, const uint32_t *names, size_t
 
 static bool write_postings(BlockWriter *w, Str index, Error *err)
 {
-    uint32_t *names = X_ARRAY(uint32_t, (size_t)w->symbol_count + 1), *slots = X_ARRAY(uint32_t, (size_t)w->symbol_count + 1);
+    uint32_t *names = X_ARRAY(uint32_t, (size_t)w->symbol_count + 1),
+             *slots = X_ARRAY(uint32_t, (size_t)w->symbol_count + 1);
     size_t count = 0;
 
     for (uint32_t i = 0; i < w->symbol_count; i++)
@@ -530,7 +548,8 @@ static bool write_postings(BlockWriter *w, Str index, Error *err)
 static uint32_t *locate_symbols(const BlockWriter *w, Str index)
 {
     uint32_t *offsets = X_ARRAY(uint32_t, (size_t)w->symbol_count + 1);
-    Reader r = reader_from(str_sub(index, INDEX_HEADER_BYTES + 8, (size_t)w->symbols_end - INDEX_HEADER_BYTES - 8));
+    Reader r = reader_from(
+        str_sub(index, INDEX_HEADER_BYTES + 8, (size_t)w->symbols_end - INDEX_HEADER_BYTES - 8));
 
     for (uint32_t i = 0; i < w->symbol_count; i++) {
         offsets[i] = (uint32_t)((const char *)r.at - index.ptr);
@@ -562,7 +581,8 @@ static bool write_table(BlockWriter *w, Str index, uint64_t *ret_bytes, Error *e
     buf_add_u32be(out, (uint32_t)w->pair_count);
     for (size_t i = 0; ok && i < w->pair_count; i++) {
         const PairEntry *pair = &w->pairs[i];
-        Str name = symbol_at(index, offsets, pair->name), value = symbol_at(index, offsets, pair->value);
+        Str name = symbol_at(index, offsets, pair->name),
+            value = symbol_at(index, offsets, pair->value);
         buf_add_uvarint(out, 2);
         buf_add_uvarint(out, name.len);
         buf_add_str(out, name);
@@ -597,9 +617,11 @@ static bool patch_symbols(BlockWriter *w, Str index, Error *err)
     size_t from = INDEX_HEADER_BYTES + 8;
 
     buf_add_u32be(&count, w->symbol_count);
-    uint32_t crc = crc32c_more(crc32c(buf_str(&count)), str_sub(index, from, (size_t)w->symbols_end - from));
+    uint32_t crc =
+        crc32c_more(crc32c(buf_str(&count)), str_sub(index, from, (size_t)w->symbols_end - from));
     return patch_u32(w, INDEX_HEADER_BYTES, w->symbols_end - INDEX_HEADER_BYTES - 4, err) &&
-           patch_u32(w, INDEX_HEADER_BYTES + 4, w->symbol_count, err) && patch_u32(w, w->symbols_end, crc, err);
+           patch_u32(w, INDEX_HEADER_BYTES + 4, w->symbol_count, err) &&
+           patch_u32(w, w->symbols_end, crc, err);
 }
 
 static bool write_toc(BlockWriter *w, const uint64_t offsets[6], Error *err)
@@ -619,15 +641,17 @@ static bool finish_index(BlockWriter *w, Str index, Error *err)
     uint64_t toc[6] = {INDEX_HEADER_BYTES, 0, w->index.at, 0, 0, 0};
     uint64_t table_bytes;
 
-    toc[1] = (w->symbols_end + 4 + INDEX_SERIES_ALIGN - 1) / INDEX_SERIES_ALIGN * INDEX_SERIES_ALIGN;
+    toc[1] =
+        (w->symbols_end + 4 + INDEX_SERIES_ALIGN - 1) / INDEX_SERIES_ALIGN * INDEX_SERIES_ALIGN;
     if (!out_align(&w->index, 4, err))
         return false;
     toc[4] = w->index.at;
     if (!write_postings(w, index, err))
         return false;
     toc[3] = toc[5] = w->index.at;
-    return write_table(w, index, &table_bytes, err) && write_toc(w, toc, err) && out_flush(&w->index, err) &&
-           patch_symbols(w, index, err) && patch_u32(w, toc[5], table_bytes, err) && out_finish(&w->index, err);
+    return write_table(w, index, &table_bytes, err) && write_toc(w, toc, err) &&
+           out_flush(&w->index, err) && patch_symbols(w, index, err) &&
+           patch_u32(w, toc[5], table_bytes, err) && out_finish(&w->index, err);
 }
 
 // Publishing
@@ -636,14 +660,18 @@ static bool publish(BlockWriter *w, Error *err)
 {
     Tombstones none = {NULL, 0, 0};
 
-    return block_meta_write(w->fs, w->tmp_dir, &w->meta, err) && tombstones_write(w->fs, w->tmp_dir, &none, err) &&
-           fs_sync_dir(w->fs, fs_join(&w->arena, w->tmp_dir, S("chunks")), err) && fs_sync_dir(w->fs, w->tmp_dir, err) &&
-           fs_rename(w->fs, w->tmp_dir, w->final_dir, err) && fs_sync_dir(w->fs, w->dir, err);
+    return block_meta_write(w->fs, w->tmp_dir, &w->meta, err) &&
+           tombstones_write(w->fs, w->tmp_dir, &none, err) &&
+           fs_sync_dir(w->fs, fs_join(&w->arena, w->tmp_dir, S("chunks")), err) &&
+           fs_sync_dir(w->fs, w->tmp_dir, err) && fs_rename(w->fs, w->tmp_dir, w->final_dir, err) &&
+           fs_sync_dir(w->fs, w->dir, err);
 }
 
 static bool finish(BlockWriter *w, Error *err)
 {
-    FsMap map = {{NULL, 0}};
+    FsMap map = {
+        {NULL, 0}
+    };
 
     if (!end_segment(w, err) || !out_flush(&w->index, err) ||
         !fs_map(w->fs, fs_join(&w->arena, w->tmp_dir, S("index")), &map, err))

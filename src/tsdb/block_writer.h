@@ -23,9 +23,9 @@ typedef struct BlockWriterOptions {
     Str dir; // of the blocks
     Ulid ulid;
     int64_t min_t_ms;
-    int64_t max_t_ms;     // exclusive
-    int level;            // 1 from the head
-    const Ulid *sources;  // none: the block itself
+    int64_t max_t_ms;    // exclusive
+    int level;           // 1 from the head
+    const Ulid *sources; // none: the block itself
     size_t source_count;
     const BlockParent *parents;
     size_t parent_count;
@@ -39,15 +39,16 @@ typedef struct BlockChunk {
     Str bytes;
 } BlockChunk;
 
-bool block_writer_open(const BlockWriterOptions *options, BlockWriter **ret_writer, Error *err) MUST_CHECK;
+bool block_writer_open(const BlockWriterOptions *options, BlockWriter **ret_writer,
+                       Error *err) MUST_CHECK;
 
 // The next symbol; its ref is its place in the row, from 0.
 bool block_writer_symbol(BlockWriter *writer, Str symbol, Error *err) MUST_CHECK;
 
 // The next series: labels as refs, name, value, name, value, ... sorted by name; chunks in rising time, not overlapping.
 // Series come in the order of their labels. A series without chunks is skipped. Short float chunks may be joined (chunk_join.h).
-bool block_writer_series(BlockWriter *writer, const uint32_t *label_refs, size_t ref_count, const BlockChunk *chunks,
-                         size_t count, Error *err) MUST_CHECK;
+bool block_writer_series(BlockWriter *writer, const uint32_t *label_refs, size_t ref_count,
+                         const BlockChunk *chunks, size_t count, Error *err) MUST_CHECK;
 
 // Completes and publishes the block and frees the writer, also on failure (then nothing is left of it). Without any sample no block is
 // made and ret_made is false.

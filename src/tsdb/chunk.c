@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/chunk.h"
 
+#include <stdlib.h>
+
 #include "tsdb/chunk_histogram.h"
 #include "tsdb/chunk_xor.h"
 #include "tsdb/chunk_xor2.h"
-
-#include <stdlib.h>
 
 size_t chunk_sample_count(ChunkEncoding encoding, Str chunk)
 {
@@ -60,7 +60,8 @@ static void clip(ChunkColumns *columns, size_t count, int64_t min_t_ms, int64_t 
     c->count += to - from;
 }
 
-bool chunk_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
+bool chunk_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms,
+                  ChunkColumns *columns, Error *err)
 {
     size_t count = chunk_sample_count(encoding, chunk), got;
 
@@ -70,16 +71,20 @@ bool chunk_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t m
         return error_set(err, ERR_CORRUPT, "unknown chunk encoding %d", (int)encoding);
     // Two bits are the least that a sample takes: a count beyond cannot be.
     if (count > chunk.len * 8)
-        return error_set(err, ERR_CORRUPT, "a float chunk of %zu bytes claims %zu samples", chunk.len, count);
+        return error_set(err, ERR_CORRUPT, "a float chunk of %zu bytes claims %zu samples",
+                         chunk.len, count);
 
     if (count == 0)
         return true;
     chunk_columns_reserve(columns, count, false);
     int64_t *t_ms = columns->columns.t_ms + columns->columns.count;
     double *value = columns->columns.value + columns->columns.count;
-    got = encoding == CHUNK_XOR ? chunk_xor_decode(chunk, t_ms, value, count) : chunk_xor2_decode(chunk, t_ms, value, count);
+    got = encoding == CHUNK_XOR ? chunk_xor_decode(chunk, t_ms, value, count)
+                                : chunk_xor2_decode(chunk, t_ms, value, count);
     if (got < count)
-        return error_set(err, ERR_CORRUPT, "a float chunk of %zu bytes ends after %zu of %zu samples", chunk.len, got, count);
+        return error_set(err, ERR_CORRUPT,
+                         "a float chunk of %zu bytes ends after %zu of %zu samples", chunk.len, got,
+                         count);
     clip(columns, count, min_t_ms, max_t_ms);
     return true;
 }
@@ -124,7 +129,10 @@ void chunk_columns_merge(ChunkColumns *columns)
         places[i] = (Place){from.t_ms[i], i};
     qsort(places, from.count, sizeof *places, compare_places);
 
-    *columns = (ChunkColumns){columns->arena, {NULL, NULL, NULL, 0}, 0};
+    *columns = (ChunkColumns){
+        columns->arena, {NULL, NULL, NULL, 0},
+         0
+    };
     chunk_columns_reserve(columns, from.count, from.histograms != NULL);
     for (i = 0; i < from.count; i++) {
         if (kept && columns->columns.t_ms[kept - 1] == places[i].t_ms)
@@ -132,8 +140,9 @@ void chunk_columns_merge(ChunkColumns *columns)
         columns->columns.t_ms[kept] = places[i].t_ms;
         columns->columns.value[kept] = from.value[places[i].index];
         if (from.histograms)
-            columns->columns.histograms[kept] = rehint(columns->arena, from.histograms[places[i].index],
-                                                       kept > 0 && places[i].index == before + 1);
+            columns->columns.histograms[kept] =
+                rehint(columns->arena, from.histograms[places[i].index],
+                       kept > 0 && places[i].index == before + 1);
         before = places[i].index;
         kept++;
     }

@@ -16,7 +16,7 @@ typedef enum ChunkEncoding {
     CHUNK_FLOAT_HISTOGRAM_ST = 6,
 } ChunkEncoding;
 
-#define CHUNK_SAMPLES_MAX 65535          // what the two bytes of the count hold
+#define CHUNK_SAMPLES_MAX 65535            // what the two bytes of the count hold
 #define CHUNK_BYTES_MAX (64 * 1024 * 1024) // a longer one is taken for corrupt
 
 // Samples the chunk says it has; 0 for less than two bytes.
@@ -25,8 +25,8 @@ size_t chunk_sample_count(ChunkEncoding encoding, Str chunk);
 // True for the encodings that hold histograms.
 static inline bool chunk_has_histograms(ChunkEncoding encoding)
 {
-    return encoding == CHUNK_HISTOGRAM || encoding == CHUNK_FLOAT_HISTOGRAM || encoding == CHUNK_HISTOGRAM_ST ||
-           encoding == CHUNK_FLOAT_HISTOGRAM_ST;
+    return encoding == CHUNK_HISTOGRAM || encoding == CHUNK_FLOAT_HISTOGRAM ||
+           encoding == CHUNK_HISTOGRAM_ST || encoding == CHUNK_FLOAT_HISTOGRAM_ST;
 }
 
 // Columns that grow in an arena.
@@ -41,8 +41,8 @@ void chunk_columns_reserve(ChunkColumns *columns, size_t more, bool with_histogr
 
 // Appends the samples with min_t_ms <= t <= max_t_ms. Histograms live in the arena.
 // Fails ERR_CORRUPT if the bytes are no whole chunk of that encoding; what was there before stays.
-bool chunk_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns,
-                  Error *err) MUST_CHECK;
+bool chunk_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms,
+                  ChunkColumns *columns, Error *err) MUST_CHECK;
 
 // Sorts by time if a neighbour is out of order and keeps the first of equal times: merges what overlapping chunks gave.
 // Samples of chunks decoded earlier win.

@@ -8,22 +8,26 @@ void chunk_encode_add(ChunkEncode *out, BlockChunk chunk)
 {
     if (out->count == out->cap) {
         size_t cap = out->cap ? 2 * out->cap : 16;
-        out->chunks = (BlockChunk *)arena_grow(out->arena, out->chunks, out->cap * sizeof chunk, cap * sizeof chunk);
+        out->chunks = (BlockChunk *)arena_grow(out->arena, out->chunks, out->cap * sizeof chunk,
+                                               cap * sizeof chunk);
         out->cap = cap;
     }
     out->chunks[out->count++] = chunk;
 }
 
 // Floats from `from` to the next histogram or full chunk. Returns where it ended.
-static size_t encode_floats(ChunkEncode *out, const SampleColumns *c, size_t from, size_t samples_per_chunk)
+static size_t encode_floats(ChunkEncode *out, const SampleColumns *c, size_t from,
+                            size_t samples_per_chunk)
 {
     uint8_t bytes[CHUNK_XOR_BYTES_TARGET + 2 * CHUNK_XOR_SAMPLE_BYTES_MAX];
     ChunkXor chunk;
     size_t i = from;
 
     chunk_xor_start(&chunk, bytes);
-    for (; i < c->count && i - from < samples_per_chunk && !(c->histograms && c->histograms[i]); i++)
-        if (chunk_xor_bytes(&chunk) > CHUNK_XOR_BYTES_TARGET || !chunk_xor_append(&chunk, bytes, sizeof bytes, c->t_ms[i], c->value[i]))
+    for (; i < c->count && i - from < samples_per_chunk && !(c->histograms && c->histograms[i]);
+         i++)
+        if (chunk_xor_bytes(&chunk) > CHUNK_XOR_BYTES_TARGET ||
+            !chunk_xor_append(&chunk, bytes, sizeof bytes, c->t_ms[i], c->value[i]))
             break;
     Str copy = arena_str(out->arena, (Str){(const char *)bytes, chunk_xor_bytes(&chunk)});
     chunk_encode_add(out, (BlockChunk){c->t_ms[from], c->t_ms[i - 1], CHUNK_XOR, copy});
@@ -34,11 +38,12 @@ static bool histogram_chunk_is_full(const ChunkHistogram *chunk, size_t samples_
 {
     size_t count = chunk_histogram_count(chunk);
     return count >= samples_per_chunk ||
-           (count >= CHUNK_HISTOGRAM_SAMPLES_MIN && chunk_histogram_str(chunk).len >= CHUNK_HISTOGRAM_BYTES_TARGET);
+           (count >= CHUNK_HISTOGRAM_SAMPLES_MIN &&
+            chunk_histogram_str(chunk).len >= CHUNK_HISTOGRAM_BYTES_TARGET);
 }
 
-static size_t encode_histograms(ChunkEncode *out, const SampleColumns *c, size_t from, size_t samples_per_chunk,
-                                ChunkHistogram **previous)
+static size_t encode_histograms(ChunkEncode *out, const SampleColumns *c, size_t from,
+                                size_t samples_per_chunk, ChunkHistogram **previous)
 {
     ChunkHistogram *chunk = chunk_histogram_new(c->histograms[from], *previous);
     size_t i = from;
@@ -48,7 +53,8 @@ static size_t encode_histograms(ChunkEncode *out, const SampleColumns *c, size_t
         i++;
     ASSERT(i > from); // an empty chunk takes its first sample
     Str copy = arena_str(out->arena, chunk_histogram_str(chunk));
-    chunk_encode_add(out, (BlockChunk){c->t_ms[from], c->t_ms[i - 1], chunk_histogram_encoding(chunk), copy});
+    chunk_encode_add(
+        out, (BlockChunk){c->t_ms[from], c->t_ms[i - 1], chunk_histogram_encoding(chunk), copy});
     chunk_histogram_free(*previous);
     *previous = chunk;
     return i;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a chunk of any encoding: decoding ends in an error or in samples, and those encoded again decode to the same.
+#include <stdlib.h>
+
 #include "tsdb/chunk_encode.h"
 #include "tsdb/chunk_xor.h"
-
-#include <stdlib.h>
 
 static bool same_bits(double a, double b)
 {
@@ -14,7 +14,8 @@ static void check_same(const SampleColumns *a, const SampleColumns *b)
 {
     ASSERT(a->count == b->count);
     for (size_t i = 0; i < a->count; i++) {
-        const Histogram *x = a->histograms ? a->histograms[i] : NULL, *y = b->histograms ? b->histograms[i] : NULL;
+        const Histogram *x = a->histograms ? a->histograms[i] : NULL,
+                        *y = b->histograms ? b->histograms[i] : NULL;
         ASSERT(a->t_ms[i] == b->t_ms[i]);
         ASSERT((x == NULL) == (y == NULL));
         if (x)
@@ -62,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     // A copy of exact length, so that a sanitizer sees reads behind the end.
     char *copy = (char *)x_malloc(size);
     memcpy(copy, data + 1, size - 1);
-    bool ok = chunk_decode((ChunkEncoding)(data[0] % 8), (Str){copy, size - 1}, INT64_MIN, INT64_MAX, &columns, &err);
+    bool ok = chunk_decode((ChunkEncoding)(data[0] % 8), (Str){copy, size - 1}, INT64_MIN,
+                           INT64_MAX, &columns, &err);
     free(copy);
     if (!ok) {
         ASSERT(columns.columns.count == 0);
@@ -73,7 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     chunk_encode(&out, &columns.columns, 120);
     for (size_t i = 0; i < out.count; i++)
-        ASSERT(chunk_decode(out.chunks[i].encoding, out.chunks[i].bytes, INT64_MIN, INT64_MAX, &again, &err));
+        ASSERT(chunk_decode(out.chunks[i].encoding, out.chunks[i].bytes, INT64_MIN, INT64_MAX,
+                            &again, &err));
     check_same(&columns.columns, &again.columns);
     return 0;
 }

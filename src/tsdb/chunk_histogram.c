@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/chunk_histogram.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 #include "tsdb/bitstream.h"
 #include "tsdb/chunk_start.h"
 #include "tsdb/chunk_xor.h"
-
-#include <math.h>
-#include <stdlib.h>
 
 #define HEADER_BYTES 3
 #define STALE_BITS UINT64_C(0x7ff0000000000002)
 #define SPANS_MAX HISTOGRAM_BUCKETS_MAX
 
-enum { FLAG_UNKNOWN = 0, FLAG_NO_RESET = 0x40, FLAG_RESET = 0x80, FLAG_GAUGE = 0xc0, FLAG_MASK = 0xc0 };
+enum {
+    FLAG_UNKNOWN = 0,
+    FLAG_NO_RESET = 0x40,
+    FLAG_RESET = 0x80,
+    FLAG_GAUGE = 0xc0,
+    FLAG_MASK = 0xc0
+};
 
 // One XOR-coded number with a window of its own.
 typedef struct Field {
@@ -25,11 +31,11 @@ typedef struct Field {
 typedef struct Side {
     HistogramSpan *spans;
     uint32_t span_count;
-    uint32_t count;    // buckets
-    double *absolute;  // newest counts
-    int64_t *value;    // integer flavour: newest, as difference to the bucket before
-    int64_t *delta;    // and its change
-    Field *field;      // float flavour
+    uint32_t count;   // buckets
+    double *absolute; // newest counts
+    int64_t *value;   // integer flavour: newest, as difference to the bucket before
+    int64_t *delta;   // and its change
+    Field *field;     // float flavour
 } Side;
 
 // What encoding and decoding carry from sample to sample.
@@ -175,13 +181,15 @@ static bool read_side(BitReader *r, Side *side, bool is_integer, Error *err)
     HistogramSpan *spans;
 
     if (r->failed || span_count > SPANS_MAX || span_count > r->bits - r->bit)
-        return error_set(err, ERR_CORRUPT, "histogram chunk with %llu spans", (unsigned long long)span_count);
+        return error_set(err, ERR_CORRUPT, "histogram chunk with %llu spans",
+                         (unsigned long long)span_count);
     spans = X_ARRAY(HistogramSpan, span_count + 1);
     for (uint64_t i = 0; i < span_count; i++) {
         uint64_t length = bit_reader_varbit_uint(r);
         int64_t offset = bit_reader_varbit_int(r);
         buckets += MIN(length, HISTOGRAM_BUCKETS_MAX + 1);
-        if (r->failed || buckets > HISTOGRAM_BUCKETS_MAX || offset < INT32_MIN || offset > INT32_MAX) {
+        if (r->failed || buckets > HISTOGRAM_BUCKETS_MAX || offset < INT32_MIN ||
+            offset > INT32_MAX) {
             free(spans);
             return error_set(err, ERR_CORRUPT, "histogram chunk with impossible spans");
         }
@@ -197,7 +205,8 @@ static bool read_custom(BitReader *r, State *s, Error *err)
     uint64_t count = bit_reader_varbit_uint(r);
 
     if (r->failed || count > HISTOGRAM_BUCKETS_MAX)
-        return error_set(err, ERR_CORRUPT, "histogram chunk with %llu custom bounds", (unsigned long long)count);
+        return error_set(err, ERR_CORRUPT, "histogram chunk with %llu custom bounds",
+                         (unsigned long long)count);
     s->custom = X_ARRAY(double, count + 1);
     s->custom_count = (uint32_t)count;
     for (uint64_t i = 0; i < count; i++)
@@ -208,7 +217,8 @@ static bool read_custom(BitReader *r, State *s, Error *err)
 static bool schema_is_known(int64_t schema)
 {
     // Up to 52 is reserved for finer resolutions; what is finer than 8 is not written by anybody yet.
-    return schema == HISTOGRAM_SCHEMA_CUSTOM || (schema >= HISTOGRAM_SCHEMA_MIN && schema <= HISTOGRAM_SCHEMA_MAX);
+    return schema == HISTOGRAM_SCHEMA_CUSTOM ||
+           (schema >= HISTOGRAM_SCHEMA_MIN && schema <= HISTOGRAM_SCHEMA_MAX);
 }
 
 static bool read_layout(BitReader *r, State *s, Error *err)
@@ -216,9 +226,11 @@ static bool read_layout(BitReader *r, State *s, Error *err)
     s->zero_threshold = read_zero_threshold(r);
     int64_t schema = bit_reader_varbit_int(r);
     if (r->failed || !schema_is_known(schema))
-        return error_set(err, ERR_CORRUPT, "histogram chunk of unknown schema %lld", (long long)schema);
+        return error_set(err, ERR_CORRUPT, "histogram chunk of unknown schema %lld",
+                         (long long)schema);
     s->schema = (int32_t)schema;
-    if (!read_side(r, &s->positive, s->is_integer, err) || !read_side(r, &s->negative, s->is_integer, err) ||
+    if (!read_side(r, &s->positive, s->is_integer, err) ||
+        !read_side(r, &s->negative, s->is_integer, err) ||
         (schema == HISTOGRAM_SCHEMA_CUSTOM && !read_custom(r, s, err)))
         return false;
     if (r->failed)
@@ -237,8 +249,10 @@ static void put_field(BitWriter *w, Field *field, double value)
         bit_writer_put(w, 0, 1);
         return;
     }
-    unsigned leading = MIN((unsigned)__builtin_clzll(x), 31u), trailing = (unsigned)__builtin_ctzll(x);
-    if (field->leading == CHUNK_XOR_NO_WINDOW || leading < field->leading || trailing < field->trailing) {
+    unsigned leading = MIN((unsigned)__builtin_clzll(x), 31u),
+             trailing = (unsigned)__builtin_ctzll(x);
+    if (field->leading == CHUNK_XOR_NO_WINDOW || leading < field->leading ||
+        trailing < field->trailing) {
         field->leading = (uint8_t)leading;
         field->trailing = (uint8_t)trailing;
         bit_writer_put(w, 3 << 11 | leading << 6 | ((64 - leading - trailing) & 63), 13);
@@ -252,7 +266,8 @@ static double read_field(BitReader *r, Field *field)
 {
     if (bit_reader_get(r, 1)) {
         if (bit_reader_get(r, 1)) {
-            unsigned leading = (unsigned)bit_reader_get(r, 5), wide = (unsigned)bit_reader_get(r, 6);
+            unsigned leading = (unsigned)bit_reader_get(r, 5),
+                     wide = (unsigned)bit_reader_get(r, 6);
             wide = wide ? wide : 64;
             r->failed |= leading + wide > 64;
             field->leading = (uint8_t)leading;
@@ -295,7 +310,8 @@ static void read_dod(BitReader *r, int64_t *value, int64_t *delta)
 
 // Writing
 
-static void put_side(BitWriter *w, Side *side, const double *buckets, bool is_integer, bool is_first)
+static void put_side(BitWriter *w, Side *side, const double *buckets, bool is_integer,
+                     bool is_first)
 {
     int64_t before = 0;
 
@@ -349,7 +365,8 @@ static void put_next(BitWriter *w, State *s, int64_t t_ms, const Histogram *h)
         put_field(w, &s->total_field, stale ? 0 : h->count);
         put_field(w, &s->zero_field, stale ? 0 : h->zero_count);
     } else if (stale) {
-        bit_writer_put(w, 0, 2); // two unchanged changes; nothing but staleness can follow in this chunk
+        bit_writer_put(w, 0,
+                       2); // two unchanged changes; nothing but staleness can follow in this chunk
         s->total = s->zero = s->total_delta = s->zero_delta = 0;
     } else {
         put_dod(w, &s->total, &s->total_delta, (int64_t)h->count);
@@ -387,7 +404,8 @@ static void walk_settle(Walk *walk)
 
 static Walk walk_begin(const HistogramSpan *spans, uint32_t span_count)
 {
-    Walk walk = {.spans = spans, .span_count = span_count, .index = span_count ? spans[0].offset : 0};
+    Walk walk = {
+        .spans = spans, .span_count = span_count, .index = span_count ? spans[0].offset : 0};
 
     walk_settle(&walk);
     return walk;
@@ -407,7 +425,8 @@ typedef struct Comparison {
     bool reset;       // a count fell
 } Comparison;
 
-static void compare_side(const Side *side, const HistogramSpan *spans, uint32_t span_count, const double *buckets, Comparison *c)
+static void compare_side(const Side *side, const HistogramSpan *spans, uint32_t span_count,
+                         const double *buckets, Comparison *c)
 {
     Walk a = walk_begin(side->spans, side->span_count), b = walk_begin(spans, span_count);
 
@@ -430,7 +449,8 @@ static void compare_side(const Side *side, const HistogramSpan *spans, uint32_t 
 static bool same_custom_bounds(const State *s, const Histogram *h)
 {
     return h->custom_count == s->custom_count &&
-           (s->custom_count == 0 || memcmp(h->custom_bounds, s->custom, s->custom_count * sizeof *s->custom) == 0);
+           (s->custom_count == 0 ||
+            memcmp(h->custom_bounds, s->custom, s->custom_count * sizeof *s->custom) == 0);
 }
 
 typedef struct Verdict {
@@ -442,8 +462,10 @@ typedef struct Verdict {
 
 static void compare_layout(const ChunkHistogram *chunk, const Histogram *h, Verdict *v)
 {
-    compare_side(&chunk->state.positive, h->positive_spans, h->positive_span_count, h->positive_buckets, &v->positive);
-    compare_side(&chunk->state.negative, h->negative_spans, h->negative_span_count, h->negative_buckets, &v->negative);
+    compare_side(&chunk->state.positive, h->positive_spans, h->positive_span_count,
+                 h->positive_buckets, &v->positive);
+    compare_side(&chunk->state.negative, h->negative_spans, h->negative_span_count,
+                 h->negative_buckets, &v->negative);
 }
 
 static Verdict judge_gauge(const ChunkHistogram *chunk, const Histogram *h)
@@ -457,7 +479,8 @@ static Verdict judge_gauge(const ChunkHistogram *chunk, const Histogram *h)
         v.fits = true;
         return v;
     }
-    if (s->sum.bits == STALE_BITS || h->schema != s->schema || h->zero_threshold != s->zero_threshold ||
+    if (s->sum.bits == STALE_BITS || h->schema != s->schema ||
+        h->zero_threshold != s->zero_threshold ||
         (h->schema == HISTOGRAM_SCHEMA_CUSTOM && !same_custom_bounds(s, h)))
         return v;
     compare_layout(chunk, h, &v);
@@ -493,7 +516,8 @@ static Verdict judge_counter(const ChunkHistogram *chunk, const Histogram *h)
         v.flag = FLAG_UNKNOWN;
         return v;
     }
-    if ((h->schema == HISTOGRAM_SCHEMA_CUSTOM && !same_custom_bounds(s, h)) || h->zero_count < chunk->last.zero_count) {
+    if ((h->schema == HISTOGRAM_SCHEMA_CUSTOM && !same_custom_bounds(s, h)) ||
+        h->zero_count < chunk->last.zero_count) {
         v.flag = FLAG_RESET;
         return v;
     }
@@ -504,7 +528,8 @@ static Verdict judge_counter(const ChunkHistogram *chunk, const Histogram *h)
 }
 
 // Spans that cover the buckets of both, neighbours melted together. On the heap.
-static HistogramSpan *merge_spans(const HistogramSpan *a_spans, uint32_t a_count, const HistogramSpan *b_spans, uint32_t b_count,
+static HistogramSpan *merge_spans(const HistogramSpan *a_spans, uint32_t a_count,
+                                  const HistogramSpan *b_spans, uint32_t b_count,
                                   uint32_t *ret_count)
 {
     Walk a = walk_begin(a_spans, a_count), b = walk_begin(b_spans, b_count);
@@ -535,8 +560,9 @@ static HistogramSpan *merge_spans(const HistogramSpan *a_spans, uint32_t a_count
 }
 
 // The counts of `buckets` in the wider layout, zero where they had none. In the arena.
-static double *widen(Arena *arena, const HistogramSpan *from, uint32_t from_count, const double *buckets,
-                     const HistogramSpan *to, uint32_t to_count, uint32_t *ret_count)
+static double *widen(Arena *arena, const HistogramSpan *from, uint32_t from_count,
+                     const double *buckets, const HistogramSpan *to, uint32_t to_count,
+                     uint32_t *ret_count)
 {
     Walk a = walk_begin(from, from_count), b = walk_begin(to, to_count);
     uint32_t count = 0;
@@ -568,10 +594,12 @@ static Histogram widened(Arena *arena, const Histogram *h, const Layout *to)
 
     if (is_stale(h))
         return wide;
-    wide.positive_buckets = widen(arena, h->positive_spans, h->positive_span_count, h->positive_buckets, to->positive,
-                                  to->positive_count, &wide.positive_count);
-    wide.negative_buckets = widen(arena, h->negative_spans, h->negative_span_count, h->negative_buckets, to->negative,
-                                  to->negative_count, &wide.negative_count);
+    wide.positive_buckets =
+        widen(arena, h->positive_spans, h->positive_span_count, h->positive_buckets, to->positive,
+              to->positive_count, &wide.positive_count);
+    wide.negative_buckets =
+        widen(arena, h->negative_spans, h->negative_span_count, h->negative_buckets, to->negative,
+              to->negative_count, &wide.negative_count);
     wide.positive_spans = to->positive;
     wide.negative_spans = to->negative;
     wide.positive_span_count = to->positive_count;
@@ -660,7 +688,8 @@ static void rewrite(ChunkHistogram *chunk, const Layout *layout)
     ChunkColumns old = {.arena = &arena};
     Error err = {0};
 
-    bool ok = chunk_histogram_decode(chunk_histogram_encoding(chunk), chunk_histogram_str(chunk), INT64_MIN, INT64_MAX, &old, &err);
+    bool ok = chunk_histogram_decode(chunk_histogram_encoding(chunk), chunk_histogram_str(chunk),
+                                     INT64_MIN, INT64_MAX, &old, &err);
     ASSERT(ok); // we wrote it
     bool is_integer = chunk->state.is_integer;
     state_deinit(&chunk->state);
@@ -672,8 +701,8 @@ static void rewrite(ChunkHistogram *chunk, const Layout *layout)
     }
 }
 
-static void choose_side(Comparison c, const Side *side, const HistogramSpan *spans, uint32_t count, HistogramSpan **ret_spans,
-                        uint32_t *ret_count)
+static void choose_side(Comparison c, const Side *side, const HistogramSpan *spans, uint32_t count,
+                        HistogramSpan **ret_spans, uint32_t *ret_count)
 {
     if (c.only_chunk && c.only_sample) {
         *ret_spans = merge_spans(side->spans, side->span_count, spans, count, ret_count);
@@ -687,15 +716,16 @@ static void choose_side(Comparison c, const Side *side, const HistogramSpan *spa
 }
 
 // Adds a sample that has other buckets than the chunk: both get the union.
-static void add_with_layout(ChunkHistogram *chunk, int64_t t_ms, const Histogram *h, const Verdict *v)
+static void add_with_layout(ChunkHistogram *chunk, int64_t t_ms, const Histogram *h,
+                            const Verdict *v)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     Layout layout;
 
-    choose_side(v->positive, &chunk->state.positive, h->positive_spans, h->positive_span_count, &layout.positive,
-                &layout.positive_count);
-    choose_side(v->negative, &chunk->state.negative, h->negative_spans, h->negative_span_count, &layout.negative,
-                &layout.negative_count);
+    choose_side(v->positive, &chunk->state.positive, h->positive_spans, h->positive_span_count,
+                &layout.positive, &layout.positive_count);
+    choose_side(v->negative, &chunk->state.negative, h->negative_spans, h->negative_span_count,
+                &layout.negative, &layout.negative_count);
     Histogram wide = widened(&arena, h, &layout);
     if (v->positive.only_sample || v->negative.only_sample)
         rewrite(chunk, &layout);
@@ -738,7 +768,8 @@ ChunkHistogramAppend chunk_histogram_append(ChunkHistogram *chunk, int64_t t_ms,
     Verdict v = h->hint == HINT_GAUGE ? judge_gauge(chunk, h) : judge_counter(chunk, h);
     if (!v.fits)
         return CHUNK_HISTOGRAM_CUT;
-    if (v.positive.only_chunk || v.positive.only_sample || v.negative.only_chunk || v.negative.only_sample)
+    if (v.positive.only_chunk || v.positive.only_sample || v.negative.only_chunk ||
+        v.negative.only_sample)
         add_with_layout(chunk, t_ms, h, &v);
     else
         add(chunk, t_ms, h);
@@ -784,7 +815,8 @@ static size_t side_held_bytes(const Side *side, bool is_integer)
 size_t chunk_histogram_held_bytes(const ChunkHistogram *chunk)
 {
     const State *s = &chunk->state;
-    return sizeof *chunk + chunk->w.buf.cap + s->custom_count * sizeof(double) + side_held_bytes(&s->positive, s->is_integer) +
+    return sizeof *chunk + chunk->w.buf.cap + s->custom_count * sizeof(double) +
+           side_held_bytes(&s->positive, s->is_integer) +
            side_held_bytes(&s->negative, s->is_integer);
 }
 
@@ -866,7 +898,8 @@ static const void *copy_bytes(Arena *arena, const void *from, size_t bytes)
     return bytes ? memcpy(arena_alloc(arena, bytes), from, bytes) : NULL;
 }
 
-static Histogram *make_histogram(Arena *arena, const State *s, const Shared *shared, HistogramHint hint)
+static Histogram *make_histogram(Arena *arena, const State *s, const Shared *shared,
+                                 HistogramHint hint)
 {
     Histogram *h = ARENA_NEW(arena, Histogram);
 
@@ -877,16 +910,20 @@ static Histogram *make_histogram(Arena *arena, const State *s, const Shared *sha
     h->hint = hint;
     h->schema = s->schema;
     h->zero_threshold = s->zero_threshold;
-    h->count = s->is_integer ? (double)(uint64_t)s->total : chunk_xor_from_bits(s->total_field.bits);
-    h->zero_count = s->is_integer ? (double)(uint64_t)s->zero : chunk_xor_from_bits(s->zero_field.bits);
+    h->count =
+        s->is_integer ? (double)(uint64_t)s->total : chunk_xor_from_bits(s->total_field.bits);
+    h->zero_count =
+        s->is_integer ? (double)(uint64_t)s->zero : chunk_xor_from_bits(s->zero_field.bits);
     h->positive_spans = shared->positive_spans;
     h->negative_spans = shared->negative_spans;
     h->positive_span_count = s->positive.span_count;
     h->negative_span_count = s->negative.span_count;
     h->positive_count = s->positive.count;
     h->negative_count = s->negative.count;
-    h->positive_buckets = (const double *)copy_bytes(arena, s->positive.absolute, s->positive.count * sizeof(double));
-    h->negative_buckets = (const double *)copy_bytes(arena, s->negative.absolute, s->negative.count * sizeof(double));
+    h->positive_buckets =
+        (const double *)copy_bytes(arena, s->positive.absolute, s->positive.count * sizeof(double));
+    h->negative_buckets =
+        (const double *)copy_bytes(arena, s->negative.absolute, s->negative.count * sizeof(double));
     h->custom_bounds = shared->custom;
     h->custom_count = s->custom_count;
     return h;
@@ -900,19 +937,20 @@ static HistogramHint hint_of(uint8_t flag, size_t index)
     return index ? HINT_NO_RESET : HINT_UNKNOWN;
 }
 
-static bool decode_samples(BitReader *r, State *s, size_t count, uint8_t flag, ChunkStart start, int64_t min_t_ms,
-                           int64_t max_t_ms, ChunkColumns *columns, Error *err)
+static bool decode_samples(BitReader *r, State *s, size_t count, uint8_t flag, ChunkStart start,
+                           int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
 {
     SampleColumns *c = &columns->columns;
     Shared shared;
 
     if (!read_layout(r, s, err))
         return false;
-    shared.positive_spans = (const HistogramSpan *)copy_bytes(columns->arena, s->positive.spans,
-                                                              s->positive.span_count * sizeof(HistogramSpan));
-    shared.negative_spans = (const HistogramSpan *)copy_bytes(columns->arena, s->negative.spans,
-                                                              s->negative.span_count * sizeof(HistogramSpan));
-    shared.custom = (const double *)copy_bytes(columns->arena, s->custom, s->custom_count * sizeof(double));
+    shared.positive_spans = (const HistogramSpan *)copy_bytes(
+        columns->arena, s->positive.spans, s->positive.span_count * sizeof(HistogramSpan));
+    shared.negative_spans = (const HistogramSpan *)copy_bytes(
+        columns->arena, s->negative.spans, s->negative.span_count * sizeof(HistogramSpan));
+    shared.custom =
+        (const double *)copy_bytes(columns->arena, s->custom, s->custom_count * sizeof(double));
     chunk_columns_reserve(columns, count, true);
     for (size_t i = 0, at = c->count; i < count; i++) {
         if (i == 0)
@@ -922,7 +960,8 @@ static bool decode_samples(BitReader *r, State *s, size_t count, uint8_t flag, C
         chunk_start_skip(start, i, r);
         if (r->failed) {
             c->count = at;
-            return error_set(err, ERR_CORRUPT, "a histogram chunk ends after %zu of %zu samples", i, count);
+            return error_set(err, ERR_CORRUPT, "a histogram chunk ends after %zu of %zu samples", i,
+                             count);
         }
         if (s->t < min_t_ms || s->t > max_t_ms)
             continue;
@@ -933,7 +972,8 @@ static bool decode_samples(BitReader *r, State *s, size_t count, uint8_t flag, C
     return true;
 }
 
-bool chunk_histogram_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
+bool chunk_histogram_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms,
+                            ChunkColumns *columns, Error *err)
 {
     bool has_start = encoding == CHUNK_HISTOGRAM_ST || encoding == CHUNK_FLOAT_HISTOGRAM_ST;
     State state = {.is_integer = encoding == CHUNK_HISTOGRAM || encoding == CHUNK_HISTOGRAM_ST};
@@ -941,7 +981,8 @@ bool chunk_histogram_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms,
     size_t count = chunk_sample_count(encoding, chunk);
 
     if (chunk.len < HEADER_BYTES || count > chunk.len * 8)
-        return error_set(err, ERR_CORRUPT, "a histogram chunk of %zu bytes claims %zu samples", chunk.len, count);
+        return error_set(err, ERR_CORRUPT, "a histogram chunk of %zu bytes claims %zu samples",
+                         chunk.len, count);
     if (count == 0)
         return true;
     uint8_t flag = (uint8_t)chunk.ptr[has_start ? 0 : 2] & FLAG_MASK;

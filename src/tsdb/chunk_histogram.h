@@ -27,7 +27,8 @@ ChunkHistogram *chunk_histogram_new(const Histogram *first, const ChunkHistogram
 void chunk_histogram_free(ChunkHistogram *chunk);
 
 // Adds one sample; t_ms is above the newest.
-ChunkHistogramAppend chunk_histogram_append(ChunkHistogram *chunk, int64_t t_ms, const Histogram *h);
+ChunkHistogramAppend chunk_histogram_append(ChunkHistogram *chunk, int64_t t_ms,
+                                            const Histogram *h);
 
 // The bytes so far: a whole chunk, good until the next append.
 Str chunk_histogram_str(const ChunkHistogram *chunk);
@@ -41,5 +42,5 @@ const Histogram *chunk_histogram_last(const ChunkHistogram *chunk);
 size_t chunk_histogram_held_bytes(const ChunkHistogram *chunk);
 
 // Appends the samples in the time range. The first sample's hint is HINT_UNKNOWN, the others' are HINT_NO_RESET (gauges: HINT_GAUGE).
-bool chunk_histogram_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns,
-                            Error *err) MUST_CHECK;
+bool chunk_histogram_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms,
+                            ChunkColumns *columns, Error *err) MUST_CHECK;

@@ -16,7 +16,8 @@ static double stale_value(void)
 }
 
 // A histogram over the given indices of positive buckets (rising) with these counts.
-static Histogram *make(Arena *arena, bool is_integer, const int *indices, const double *counts, uint32_t count)
+static Histogram *make(Arena *arena, bool is_integer, const int *indices, const double *counts,
+                       uint32_t count)
 {
     Histogram *h = ARENA_NEW(arena, Histogram);
     HistogramSpan *spans = ARENA_ARRAY(arena, HistogramSpan, count);
@@ -31,7 +32,8 @@ static Histogram *make(Arena *arena, bool is_integer, const int *indices, const 
         if (i && indices[i] == indices[i - 1] + 1) {
             spans[h->positive_span_count - 1].length++;
         } else {
-            spans[h->positive_span_count] = (HistogramSpan){i ? indices[i] - indices[i - 1] - 1 : indices[i], 1};
+            spans[h->positive_span_count] =
+                (HistogramSpan){i ? indices[i] - indices[i - 1] - 1 : indices[i], 1};
             h->positive_span_count++;
         }
         buckets[i] = counts[i];
@@ -110,7 +112,8 @@ TEST(chunk_histogram, gives_back_what_was_appended)
                 present[k] |= random_below(&random, 200) == 0;
                 if (!present[k])
                     continue;
-                totals[k] = gauge ? (double)random_below(&random, 100) : totals[k] + (double)random_below(&random, 3);
+                totals[k] = gauge ? (double)random_below(&random, 100)
+                                  : totals[k] + (double)random_below(&random, 3);
                 if (random_below(&random, 3000) == 0)
                     totals[k] = 0; // a reset
                 indices[n] = k - 20;
@@ -132,7 +135,9 @@ TEST(chunk_histogram, gives_back_what_was_appended)
         ChunkColumns got = {.arena = &arena};
         Error err = {0};
         for (size_t i = 0; i < out.count; i++)
-            CHECK_OK(chunk_decode(out.chunks[i].encoding, out.chunks[i].bytes, INT64_MIN, INT64_MAX, &got, &err), err);
+            CHECK_OK(chunk_decode(out.chunks[i].encoding, out.chunks[i].bytes, INT64_MIN, INT64_MAX,
+                                  &got, &err),
+                     err);
         CHECK_EQ(got.columns.count, count);
         for (size_t i = 0; i < count; i++) {
             CHECK_EQ(got.columns.t_ms[i], want.t_ms[i]);
@@ -158,20 +163,38 @@ TEST(chunk_histogram, cuts_where_prometheus_cuts)
         ChunkHistogramAppend want;
         uint8_t flag; // of the chunk that begins with the second
     } cases[] = {
-        {"growing", {{0, 1}, {5, 5}, 2}, {{0, 1}, {6, 5}, 2}, CHUNK_HISTOGRAM_TAKEN, 0x40},
-        {"a count fell", {{0, 1}, {5, 5}, 2}, {{0, 1}, {4, 9}, 2}, CHUNK_HISTOGRAM_CUT, 0x80},
-        {"a bucket went away", {{0, 1}, {5, 5}, 2}, {{0}, {50}, 1}, CHUNK_HISTOGRAM_CUT, 0x80},
-        {"an empty bucket went away", {{0, 1}, {5, 0}, 2}, {{0}, {50}, 1}, CHUNK_HISTOGRAM_TAKEN, 0x40},
-        {"a new bucket", {{0, 1}, {5, 5}, 2}, {{0, 1, 7}, {5, 5, 2}, 3}, CHUNK_HISTOGRAM_TAKEN, 0x40},
-        {"one new, one empty away", {{0, 1}, {5, 0}, 2}, {{0, 7}, {5, 2}, 2}, CHUNK_HISTOGRAM_TAKEN, 0x40},
-        {"said to be a reset", {{0}, {5}, 1}, {{0}, {6}, 1, HINT_RESET}, CHUNK_HISTOGRAM_CUT, 0x80},
-        {"another schema", {{0}, {5}, 1}, {{0}, {6}, 1, HINT_UNKNOWN, 3}, CHUNK_HISTOGRAM_CUT, 0x00},
-        {"stale always fits", {{0}, {5}, 1}, {.stale = true}, CHUNK_HISTOGRAM_TAKEN, 0x40},
-        {"after stale nothing is known", {.stale = true}, {{0}, {6}, 1}, CHUNK_HISTOGRAM_CUT, 0x00},
-        {"counter then gauge", {{0}, {5}, 1}, {{0}, {6}, 1, HINT_GAUGE}, CHUNK_HISTOGRAM_CUT, 0xc0},
-        {"gauge then counter", {{0}, {5}, 1, HINT_GAUGE}, {{0}, {6}, 1}, CHUNK_HISTOGRAM_CUT, 0x40},
-        {"a gauge may fall", {{0}, {5}, 1, HINT_GAUGE}, {{0}, {1}, 1, HINT_GAUGE}, CHUNK_HISTOGRAM_TAKEN, 0xc0},
-        {"a gauge may lose buckets", {{0, 1}, {5, 5}, 2, HINT_GAUGE}, {{0}, {1}, 1, HINT_GAUGE}, CHUNK_HISTOGRAM_TAKEN, 0xc0},
+        {"growing",                      {{0, 1}, {5, 5}, 2},       {{0, 1}, {6, 5}, 2},       CHUNK_HISTOGRAM_TAKEN, 0x40},
+        {"a count fell",                 {{0, 1}, {5, 5}, 2},       {{0, 1}, {4, 9}, 2},       CHUNK_HISTOGRAM_CUT,   0x80},
+        {"a bucket went away",           {{0, 1}, {5, 5}, 2},       {{0}, {50}, 1},            CHUNK_HISTOGRAM_CUT,   0x80},
+        {"an empty bucket went away",
+         {{0, 1}, {5, 0}, 2},
+         {{0}, {50}, 1},
+         CHUNK_HISTOGRAM_TAKEN,                                                                                       0x40},
+        {"a new bucket",
+         {{0, 1}, {5, 5}, 2},
+         {{0, 1, 7}, {5, 5, 2}, 3},
+         CHUNK_HISTOGRAM_TAKEN,                                                                                       0x40},
+        {"one new, one empty away",
+         {{0, 1}, {5, 0}, 2},
+         {{0, 7}, {5, 2}, 2},
+         CHUNK_HISTOGRAM_TAKEN,                                                                                       0x40},
+        {"said to be a reset",           {{0}, {5}, 1},             {{0}, {6}, 1, HINT_RESET}, CHUNK_HISTOGRAM_CUT,   0x80},
+        {"another schema",
+         {{0}, {5}, 1},
+         {{0}, {6}, 1, HINT_UNKNOWN, 3},
+         CHUNK_HISTOGRAM_CUT,                                                                                         0x00},
+        {"stale always fits",            {{0}, {5}, 1},             {.stale = true},           CHUNK_HISTOGRAM_TAKEN, 0x40},
+        {"after stale nothing is known", {.stale = true},           {{0}, {6}, 1},             CHUNK_HISTOGRAM_CUT,   0x00},
+        {"counter then gauge",           {{0}, {5}, 1},             {{0}, {6}, 1, HINT_GAUGE}, CHUNK_HISTOGRAM_CUT,   0xc0},
+        {"gauge then counter",           {{0}, {5}, 1, HINT_GAUGE}, {{0}, {6}, 1},             CHUNK_HISTOGRAM_CUT,   0x40},
+        {"a gauge may fall",
+         {{0}, {5}, 1, HINT_GAUGE},
+         {{0}, {1}, 1, HINT_GAUGE},
+         CHUNK_HISTOGRAM_TAKEN,                                                                                       0xc0},
+        {"a gauge may lose buckets",
+         {{0, 1}, {5, 5}, 2, HINT_GAUGE},
+         {{0}, {1}, 1, HINT_GAUGE},
+         CHUNK_HISTOGRAM_TAKEN,                                                                                       0xc0},
     };
 
     for (int flavour = 0; flavour < 2; flavour++)
@@ -195,7 +218,8 @@ TEST(chunk_histogram, cuts_where_prometheus_cuts)
             CHECK_EQ(chunk_histogram_append(chunk, 2000, h[1]), c->want);
 
             size_t count = c->want == CHUNK_HISTOGRAM_TAKEN ? 2 : 1;
-            ChunkColumns got = decode(&arena, chunk_histogram_encoding(chunk), chunk_histogram_str(chunk));
+            ChunkColumns got =
+                decode(&arena, chunk_histogram_encoding(chunk), chunk_histogram_str(chunk));
             CHECK_EQ(got.columns.count, count);
             for (size_t i = 0; i < count; i++)
                 check_equal(got.columns.histograms[i], h[i]);
@@ -270,7 +294,8 @@ TEST(chunk_histogram, refuses_torn_bytes)
         ChunkColumns columns = {.arena = &arena};
         Error err = {0};
         memcpy(copy, whole.ptr, len);
-        CHECK(!chunk_histogram_decode(CHUNK_HISTOGRAM, (Str){copy, len}, INT64_MIN, INT64_MAX, &columns, &err));
+        CHECK(!chunk_histogram_decode(CHUNK_HISTOGRAM, (Str){copy, len}, INT64_MIN, INT64_MAX,
+                                      &columns, &err));
         CHECK_EQ(err.code, ERR_CORRUPT);
         CHECK_EQ(columns.columns.count, 0);
         free(copy);
@@ -279,5 +304,7 @@ TEST(chunk_histogram, refuses_torn_bytes)
 }
 
 TEST_MAIN(chunk_histogram, TEST_ROW(chunk_histogram, gives_back_what_was_appended),
-          TEST_ROW(chunk_histogram, cuts_where_prometheus_cuts), TEST_ROW(chunk_histogram, tells_hints_as_prometheus_does),
-          TEST_ROW(chunk_histogram, keeps_custom_bounds), TEST_ROW(chunk_histogram, refuses_torn_bytes))
+          TEST_ROW(chunk_histogram, cuts_where_prometheus_cuts),
+          TEST_ROW(chunk_histogram, tells_hints_as_prometheus_does),
+          TEST_ROW(chunk_histogram, keeps_custom_bounds),
+          TEST_ROW(chunk_histogram, refuses_torn_bytes))

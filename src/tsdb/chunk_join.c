@@ -4,7 +4,8 @@
 // True if the next chunk may be worth a try.
 static bool is_candidate(size_t samples, size_t bytes, const BlockChunk *next)
 {
-    return next->encoding == CHUNK_XOR && samples + chunk_xor_count(next->bytes) <= CHUNK_JOIN_SAMPLES_MAX &&
+    return next->encoding == CHUNK_XOR &&
+           samples + chunk_xor_count(next->bytes) <= CHUNK_JOIN_SAMPLES_MAX &&
            bytes + next->bytes.len <= CHUNK_JOIN_BYTES_MAX;
 }
 
@@ -19,7 +20,8 @@ static bool append_chunk(ChunkJoin *join, int from, ChunkXor *state, const Block
         return false;
     memcpy(bytes, join->bytes[from], before);
     for (size_t i = 0; i < count; i++)
-        if (join->t_ms[i] <= grown.t_ms || !chunk_xor_append(&grown, bytes, sizeof join->bytes[0], join->t_ms[i], join->value[i]))
+        if (join->t_ms[i] <= grown.t_ms ||
+            !chunk_xor_append(&grown, bytes, sizeof join->bytes[0], join->t_ms[i], join->value[i]))
             return false;
     // A window that was wide before stays wide: then two chunks are better than one.
     if (chunk_xor_bytes(&grown) > before + next->bytes.len)
@@ -35,8 +37,10 @@ size_t chunk_join(ChunkJoin *join, const BlockChunk *chunks, size_t count, Block
     int from = 0;
 
     *ret_chunk = chunks[0];
-    if (count < 2 || chunks[0].encoding != CHUNK_XOR || chunk_xor_count(chunks[0].bytes) >= CHUNK_JOIN_SAMPLES_MAX ||
-        !is_candidate(chunk_xor_count(chunks[0].bytes), bytes, &chunks[1]) || !chunk_xor_resume(chunks[0].bytes, &state))
+    if (count < 2 || chunks[0].encoding != CHUNK_XOR ||
+        chunk_xor_count(chunks[0].bytes) >= CHUNK_JOIN_SAMPLES_MAX ||
+        !is_candidate(chunk_xor_count(chunks[0].bytes), bytes, &chunks[1]) ||
+        !chunk_xor_resume(chunks[0].bytes, &state))
         return 1;
     memcpy(join->bytes[0], chunks[0].bytes.ptr, bytes);
     while (taken < count && is_candidate(state.count, chunk_xor_bytes(&state), &chunks[taken]) &&

@@ -26,16 +26,26 @@ static void make(Made *made, int kind, uint64_t seed)
 
     random_seed(&random, seed);
     memset(made, 0, sizeof *made);
-    made->columns = (SampleColumns){
-        ARENA_ARRAY(&made->arena, int64_t, SAMPLES), ARENA_ARRAY(&made->arena, double, SAMPLES), NULL, SAMPLES};
+    made->columns = (SampleColumns){ARENA_ARRAY(&made->arena, int64_t, SAMPLES),
+                                    ARENA_ARRAY(&made->arena, double, SAMPLES), NULL, SAMPLES};
     for (int64_t i = 0; i < SAMPLES; i++) {
         made->columns.t_ms[i] = i * 15000 + (int64_t)random_below(&random, 3);
         switch (kind) {
-        case 0: last = 42; break;
-        case 1: last += (double)random_below(&random, 20); break;
-        case 2: last = random_double(&random); break;
-        case 3: last = i < 40 ? random_double(&random) : (double)random_below(&random, 2); break;
-        default: last += random_below(&random, 30) == 0; break;
+        case 0:
+            last = 42;
+            break;
+        case 1:
+            last += (double)random_below(&random, 20);
+            break;
+        case 2:
+            last = random_double(&random);
+            break;
+        case 3:
+            last = i < 40 ? random_double(&random) : (double)random_below(&random, 2);
+            break;
+        default:
+            last += random_below(&random, 30) == 0;
+            break;
         }
         made->columns.value[i] = last;
     }

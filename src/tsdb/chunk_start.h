@@ -5,8 +5,8 @@
 #include "tsdb/bitstream.h"
 
 typedef struct ChunkStart {
-    bool first;       // sample 0 has one
-    uint8_t from;     // from this sample on each has one; 0: none
+    bool first;   // sample 0 has one
+    uint8_t from; // from this sample on each has one; 0: none
 } ChunkStart;
 
 static inline ChunkStart chunk_start_from(uint8_t header)

@@ -111,10 +111,11 @@ typedef struct Decoder {
 #define DECODE_BYTES_MAX 20 // one sample touches no more, the width of the last load included
 
 // As many samples as begin with two zeros: nothing changed. Returns how many, at most `max`.
-static inline size_t decode_same(uint64_t window, uint64_t *t, uint64_t delta, uint64_t value_bits, int64_t *t_ms, double *value,
-                                 size_t max)
+static inline size_t decode_same(uint64_t window, uint64_t *t, uint64_t delta, uint64_t value_bits,
+                                 int64_t *t_ms, double *value, size_t max)
 {
-    size_t run = (unsigned)__builtin_clzll(window | (uint64_t)1 << 7) / 2; // 56 of the window's bits count
+    size_t run =
+        (unsigned)__builtin_clzll(window | (uint64_t)1 << 7) / 2; // 56 of the window's bits count
     double v = chunk_xor_from_bits(value_bits);
 
     run = MIN(run, max);
@@ -146,7 +147,8 @@ static unsigned decode_long_dod(const uint8_t *bytes, size_t bit, uint64_t *dod)
 // Decodes delta of deltas until `max` samples are there or the position is behind stop_bit. A sample reads at most DECODE_BYTES_MAX
 // bytes from where it starts. Branches beat arithmetic here: what is foretold right costs nothing, and the position of the next sample
 // hangs on all bits before it. False on a window that cannot be.
-static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double *value, size_t max, size_t *done)
+static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double *value, size_t max,
+                              size_t *done)
 {
     size_t bit = d->bit, i = *done;
     uint64_t t = d->t, delta = d->delta, v = d->value;
@@ -156,7 +158,8 @@ static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double
     while (i < max && bit <= stop_bit) {
         uint64_t w = bitstream_window(d->bytes, bit);
         if (w >> 62 == 0) {
-            size_t run = decode_same(w, &t, delta, v, t_ms + i, value + i, MIN(max - i, (stop_bit - bit) / 2 + 1));
+            size_t run = decode_same(w, &t, delta, v, t_ms + i, value + i,
+                                     MIN(max - i, (stop_bit - bit) / 2 + 1));
             bit += 2 * run;
             i += run;
             continue;
@@ -212,7 +215,8 @@ static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double
 }
 
 // The last bytes, too near the end for wide loads: from a padded copy.
-static void decode_tail(Decoder *d, Str chunk, int64_t *t_ms, double *value, size_t max, size_t *done)
+static void decode_tail(Decoder *d, Str chunk, int64_t *t_ms, double *value, size_t max,
+                        size_t *done)
 {
     uint8_t padded[3 * DECODE_BYTES_MAX] = {0};
     size_t from = d->bit >> 3, len = chunk.len - from;
@@ -226,7 +230,7 @@ static void decode_tail(Decoder *d, Str chunk, int64_t *t_ms, double *value, siz
     d->bytes = padded;
     d->bit &= 7;
     (void)decode_run(d, limit - 1, t_ms, value, max, done); // `done` tells
-    if (d->bit > limit) // the last one read padding
+    if (d->bit > limit)                                     // the last one read padding
         (*done)--;
     d->bit += from * 8;
     d->bytes = bytes;

@@ -62,8 +62,8 @@ static inline double chunk_xor_value(const ChunkXor *chunk)
 // The first two samples, and delta of deltas or values that are long. The same contract as chunk_xor_append.
 bool chunk_xor_append_slow(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t t_ms, double value);
 
-static inline void chunk_xor_note(ChunkXor *chunk, uint8_t *bytes, int64_t t_ms, uint64_t delta, uint64_t value,
-                                  uint32_t bits)
+static inline void chunk_xor_note(ChunkXor *chunk, uint8_t *bytes, int64_t t_ms, uint64_t delta,
+                                  uint64_t value, uint32_t bits)
 {
     chunk->t_ms = t_ms;
     chunk->delta = delta;
@@ -75,12 +75,14 @@ static inline void chunk_xor_note(ChunkXor *chunk, uint8_t *bytes, int64_t t_ms,
 }
 
 // The code of a changed value: its prefix joins what is in *code, its bits follow. Remembers a new window.
-static inline unsigned chunk_xor_window(ChunkXor *chunk, uint64_t xor_bits, uint64_t *code, unsigned *code_bits)
+static inline unsigned chunk_xor_window(ChunkXor *chunk, uint64_t xor_bits, uint64_t *code,
+                                        unsigned *code_bits)
 {
     unsigned leading = MIN((unsigned)__builtin_clzll(xor_bits), 31u);
     unsigned trailing = (unsigned)__builtin_ctzll(xor_bits);
 
-    if (leading >= chunk->leading && trailing >= chunk->trailing && chunk->leading != CHUNK_XOR_NO_WINDOW) {
+    if (leading >= chunk->leading && trailing >= chunk->trailing &&
+        chunk->leading != CHUNK_XOR_NO_WINDOW) {
         *code = *code << 2 | 2;
         *code_bits += 2;
         return 64u - chunk->leading - chunk->trailing;
@@ -95,7 +97,8 @@ static inline unsigned chunk_xor_window(ChunkXor *chunk, uint64_t xor_bits, uint
 
 // Adds one sample; t_ms is above the newest, count below CHUNK_SAMPLES_MAX. False, and nothing changed, if the sample does not fit
 // below `cap` bytes: move the bytes to more room (CHUNK_XOR_SAMPLE_BYTES_MAX more is always enough) and try again.
-static inline bool chunk_xor_append(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t t_ms, double value)
+static inline bool chunk_xor_append(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t t_ms,
+                                    double value)
 {
     uint64_t delta = (uint64_t)t_ms - (uint64_t)chunk->t_ms;
     uint64_t bits = chunk_xor_to_bits(value);
@@ -125,11 +128,13 @@ static inline bool chunk_xor_append(ChunkXor *chunk, uint8_t *bytes, size_t cap,
     }
     uint32_t at = chunk->bits;
     if (LIKELY(code_bits + wide <= 57)) {
-        bitstream_put(bytes, cap, at, wide ? code << wide | xor_bits >> chunk->trailing : code, code_bits + wide);
+        bitstream_put(bytes, cap, at, wide ? code << wide | xor_bits >> chunk->trailing : code,
+                      code_bits + wide);
     } else {
         unsigned high = wide / 2;
         bitstream_put(bytes, cap, at, code, code_bits);
-        bitstream_put(bytes, cap, at + code_bits, xor_bits >> chunk->trailing >> (wide - high), high);
+        bitstream_put(bytes, cap, at + code_bits, xor_bits >> chunk->trailing >> (wide - high),
+                      high);
         bitstream_put(bytes, cap, at + code_bits + high, xor_bits >> chunk->trailing, wide - high);
     }
     chunk_xor_note(chunk, bytes, t_ms, delta, bits, at + code_bits + wide);

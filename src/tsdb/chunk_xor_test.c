@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/chunk_xor.h"
 
+#include <math.h>
+
 #include "base/random.h"
 #include "base/test.h"
-
-#include <math.h>
 
 #define SAMPLES_MAX 300
 
@@ -78,12 +78,18 @@ static int64_t random_step(Random *random, int kind)
 static double random_value(Random *random, int kind, double last)
 {
     switch (kind % 6) {
-    case 0: return 42;
-    case 1: return last + (double)random_below(random, 100);
-    case 2: return random_double(random);
-    case 3: return chunk_xor_from_bits(random_u64(random));
-    case 4: return random_below(random, 3) ? last : -last - 1;
-    default: return random_below(random, 2) ? NAN : 1e308 * random_double(random);
+    case 0:
+        return 42;
+    case 1:
+        return last + (double)random_below(random, 100);
+    case 2:
+        return random_double(random);
+    case 3:
+        return chunk_xor_from_bits(random_u64(random));
+    case 4:
+        return random_below(random, 3) ? last : -last - 1;
+    default:
+        return random_below(random, 2) ? NAN : 1e308 * random_double(random);
     }
 }
 
@@ -175,12 +181,13 @@ TEST(chunk_xor, writes_the_bits_of_the_format)
     static const int64_t t_ms[] = {0, 1, 2, 4, 20000};
     static const double value[] = {1, 1, 2, 2, 3};
     // Worked by hand from prometheus.md 6.6.
-    static const char want[] = "0000000000000101 00000000 "                                         // count, t0
-                               "0011111111110000000000000000000000000000000000000000000000000000 " // v0
-                               "00000001 0 "                                                       // t1 - t0, same
-                               "0 11 00001 001011 11111111111 "                                    // dod 0, new window
-                               "10 00000000000001 0 "                                              // dod 1, same
-                               "110 00100111000011010 11 01100 000001 1";                          // dod 19994
+    static const char want[] =
+        "0000000000000101 00000000 "                                        // count, t0
+        "0011111111110000000000000000000000000000000000000000000000000000 " // v0
+        "00000001 0 "                                                       // t1 - t0, same
+        "0 11 00001 001011 11111111111 "                                    // dod 0, new window
+        "10 00000000000001 0 "                                              // dod 1, same
+        "110 00100111000011010 11 01100 000001 1";                          // dod 19994
     Track track = {.count = COUNT_OF(t_ms)};
 
     memcpy(track.t_ms, t_ms, sizeof t_ms);
@@ -197,6 +204,8 @@ TEST(chunk_xor, writes_the_bits_of_the_format)
     check_decodes_to(encoded_str(&e), &track);
 }
 
-TEST_MAIN(chunk_xor, TEST_ROW(chunk_xor, gives_back_what_was_appended), TEST_ROW(chunk_xor, appends_on_after_resume),
-          TEST_ROW(chunk_xor, takes_two_bits_for_an_unchanged_sample), TEST_ROW(chunk_xor, stops_at_torn_bytes),
+TEST_MAIN(chunk_xor, TEST_ROW(chunk_xor, gives_back_what_was_appended),
+          TEST_ROW(chunk_xor, appends_on_after_resume),
+          TEST_ROW(chunk_xor, takes_two_bits_for_an_unchanged_sample),
+          TEST_ROW(chunk_xor, stops_at_torn_bytes),
           TEST_ROW(chunk_xor, writes_the_bits_of_the_format))

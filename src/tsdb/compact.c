@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/compact.h"
 
+#include <stdlib.h>
+
 #include "tsdb/block_writer.h"
 #include "tsdb/chunk_encode.h"
-
-#include <stdlib.h>
 
 #define TOMBSTONES_SHARE_MAX 0.05
 #define RELEASE_SERIES 65536 // an input's mapped pages are given back after so many
@@ -65,7 +65,8 @@ static bool any_failed(const BlockMeta *const *metas, size_t count)
 }
 
 // Blocks that lie in one aligned range and fill it, or that are older than the newest: their range is closed.
-static CompactPlan plan_range(const BlockMeta *const *metas, size_t count, int64_t range, Arena *arena)
+static CompactPlan plan_range(const BlockMeta *const *metas, size_t count, int64_t range,
+                              Arena *arena)
 {
     int64_t newest = count ? metas[count - 1]->min_t_ms : 0;
 
@@ -79,13 +80,15 @@ static CompactPlan plan_range(const BlockMeta *const *metas, size_t count, int64
             continue;
         }
         int64_t min_t = metas[from]->min_t_ms, max_t = metas[i - 1]->max_t_ms;
-        if (i - from > 1 && (max_t - min_t == range || max_t <= newest) && !any_failed(metas + from, i - from))
+        if (i - from > 1 && (max_t - min_t == range || max_t <= newest) &&
+            !any_failed(metas + from, i - from))
             return plan_of(from, i - from, false, arena);
     }
     return (CompactPlan){NULL, 0, false};
 }
 
-CompactPlan compact_plan(const BlockMeta *const *metas, size_t count, const int64_t *ranges, size_t range_count, Arena *arena)
+CompactPlan compact_plan(const BlockMeta *const *metas, size_t count, const int64_t *ranges,
+                         size_t range_count, Arena *arena)
 {
     CompactPlan plan = plan_overlapping(metas, count, arena);
 
@@ -99,7 +102,8 @@ CompactPlan compact_plan(const BlockMeta *const *metas, size_t count, const int6
     for (size_t i = count; i-- > 0;) {
         if (metas[i]->max_t_ms - metas[i]->min_t_ms < ranges[range_count / 2])
             break;
-        if ((double)metas[i]->stats.tombstones / (double)(metas[i]->stats.series + 1) > TOMBSTONES_SHARE_MAX)
+        if ((double)metas[i]->stats.tombstones / (double)(metas[i]->stats.series + 1) >
+            TOMBSTONES_SHARE_MAX)
             return plan_of(i, 1, false, arena);
     }
     return plan;
@@ -155,7 +159,8 @@ static bool merge_symbols(Merge *m, Error *err)
             if (next[i] >= index_reader_symbol_count(index) || !str_equal(texts[i], text))
                 continue;
             m->inputs[i].symbols[next[i]++] = symbol;
-            if (next[i] < index_reader_symbol_count(index) && !index_reader_symbol(index, next[i], &texts[i], err))
+            if (next[i] < index_reader_symbol_count(index) &&
+                !index_reader_symbol(index, next[i], &texts[i], err))
                 return false;
         }
     }
@@ -248,7 +253,8 @@ static void free_deleted(Merge *m, SourceList *list)
 }
 
 // Samples of one chunk that were not deleted.
-static bool decode_live(Merge *m, const SourceChunk *source, const Intervals *deleted, ChunkColumns *columns, Error *err)
+static bool decode_live(Merge *m, const SourceChunk *source, const Intervals *deleted,
+                        ChunkColumns *columns, Error *err)
 {
     SampleColumns *c = &columns->columns;
     size_t kept = c->count, i = c->count;
@@ -274,7 +280,8 @@ static bool decode_live(Merge *m, const SourceChunk *source, const Intervals *de
 }
 
 // The chunks of [from, to) overlap or lack something: they are written anew.
-static bool rewrite_chunks(Merge *m, const SourceList *list, size_t from, size_t to, ChunkEncode *out, Error *err)
+static bool rewrite_chunks(Merge *m, const SourceList *list, size_t from, size_t to,
+                           ChunkEncode *out, Error *err)
 {
     ChunkColumns columns = {.arena = &m->series};
 
@@ -290,7 +297,8 @@ static bool copy_chunk(Merge *m, const SourceChunk *source, ChunkEncode *out, Er
 {
     BlockChunk chunk = {.min_t_ms = source->chunk.min_t_ms, .max_t_ms = source->chunk.max_t_ms};
 
-    if (!block_chunk(m->inputs[source->input].block, source->chunk.ref, &chunk.encoding, &chunk.bytes, err))
+    if (!block_chunk(m->inputs[source->input].block, source->chunk.ref, &chunk.encoding,
+                     &chunk.bytes, err))
         return false;
     chunk_encode_add(out, chunk);
     return true;
@@ -303,7 +311,8 @@ static bool merge_chunks(Merge *m, const SourceList *list, ChunkEncode *out, Err
         for (to = from + 1; to < list->count && list->items[to].chunk.min_t_ms <= end; to++)
             end = MAX(end, list->items[to].chunk.max_t_ms);
         bool whole = to == from + 1 && !list->items[from].cut;
-        if (whole ? !copy_chunk(m, &list->items[from], out, err) : !rewrite_chunks(m, list, from, to, out, err))
+        if (whole ? !copy_chunk(m, &list->items[from], out, err)
+                  : !rewrite_chunks(m, list, from, to, out, err))
             return false;
     }
     return true;
@@ -316,7 +325,8 @@ static bool merge_one(Merge *m, const size_t *chosen, size_t chosen_count, Error
     SourceList list = gather_chunks(m, chosen, chosen_count);
 
     bool ok = merge_chunks(m, &list, &out, err) &&
-              block_writer_series(m->writer, series->symbols, series->symbol_count, out.chunks, out.count, err);
+              block_writer_series(m->writer, series->symbols, series->symbol_count, out.chunks,
+                                  out.count, err);
     free_deleted(m, &list);
     arena_reset(&m->series);
     return ok;
@@ -332,7 +342,8 @@ static bool merge_series(Merge *m, Error *err)
     size_t *chosen = ARENA_ARRAY(&m->arena, size_t, m->count);
 
     for (size_t i = 0; i < m->count; i++)
-        if (!index_reader_postings(block_index(m->inputs[i].block), NULL, 0, &m->arena, &m->inputs[i].postings, err) ||
+        if (!index_reader_postings(block_index(m->inputs[i].block), NULL, 0, &m->arena,
+                                   &m->inputs[i].postings, err) ||
             !input_next(&m->inputs[i], err))
             return false;
     for (;;) {
@@ -340,7 +351,9 @@ static bool merge_series(Merge *m, Error *err)
         for (size_t i = 0; i < m->count; i++) {
             if (!m->inputs[i].more)
                 continue;
-            int c = chosen_count ? compare_series(&m->inputs[i].series, &m->inputs[chosen[0]].series) : 0;
+            int c = chosen_count
+                        ? compare_series(&m->inputs[i].series, &m->inputs[chosen[0]].series)
+                        : 0;
             if (c < 0)
                 chosen_count = 0;
             if (c <= 0)
@@ -365,9 +378,11 @@ static int compare_ulids(const void *a, const void *b)
     return memcmp(((const Ulid *)a)->text, ((const Ulid *)b)->text, ULID_CHARS);
 }
 
-static BlockWriterOptions describe(Fs *fs, Str dir, Block *const *blocks, size_t count, Ulid ulid, Arena *arena)
+static BlockWriterOptions describe(Fs *fs, Str dir, Block *const *blocks, size_t count, Ulid ulid,
+                                   Arena *arena)
 {
-    BlockWriterOptions o = {.fs = fs, .dir = dir, .ulid = ulid, .min_t_ms = INT64_MAX, .max_t_ms = INT64_MIN};
+    BlockWriterOptions o = {
+        .fs = fs, .dir = dir, .ulid = ulid, .min_t_ms = INT64_MAX, .max_t_ms = INT64_MIN};
     BlockParent *parents = ARENA_ARRAY(arena, BlockParent, count);
     size_t source_count = 0, kept = 0;
 
@@ -409,8 +424,8 @@ static void merge_deinit(Merge *m)
     arena_deinit(&m->arena);
 }
 
-bool compact_blocks(Fs *fs, Str dir, Block *const *blocks, size_t count, Ulid ulid, size_t samples_per_chunk, const bool *stop,
-                    bool *ret_made, Error *err)
+bool compact_blocks(Fs *fs, Str dir, Block *const *blocks, size_t count, Ulid ulid,
+                    size_t samples_per_chunk, const bool *stop, bool *ret_made, Error *err)
 {
     CLEANUP(merge_deinit) Merge m = {.samples_per_chunk = samples_per_chunk, .stop = stop};
 

@@ -17,9 +17,11 @@ typedef struct CompactPlan {
 
 // Decides by metadata alone. metas: sorted by min time. The order of reasons is Prometheus': overlapping blocks first; then neighbours
 // that fill a larger range, the newest block left out; then a block of which more than 5 % was deleted.
-CompactPlan compact_plan(const BlockMeta *const *metas, size_t count, const int64_t *ranges, size_t range_count, Arena *arena);
+CompactPlan compact_plan(const BlockMeta *const *metas, size_t count, const int64_t *ranges,
+                         size_t range_count, Arena *arena);
 
 // Makes one block of all samples of the given ones, less what was deleted. The inputs stay. ret_made is false if nothing was left to keep.
 // Stops with ERR_CANCELED when *stop (may be NULL) becomes true.
-bool compact_blocks(Fs *fs, Str dir, Block *const *blocks, size_t count, Ulid ulid, size_t samples_per_chunk, const bool *stop,
-                    bool *ret_made, Error *err) MUST_CHECK;
+bool compact_blocks(Fs *fs, Str dir, Block *const *blocks, size_t count, Ulid ulid,
+                    size_t samples_per_chunk, const bool *stop, bool *ret_made,
+                    Error *err) MUST_CHECK;

@@ -24,7 +24,9 @@ bool dir_lock_take(Str dir, DirLock *ret_lock, Error *err)
         int why = errno;
         close(lock.fd);
         if (why == EWOULDBLOCK)
-            return error_set(err, ERR_CONFLICT, "%s is held by another process: the data directory is in use", lock.path);
+            return error_set(err, ERR_CONFLICT,
+                             "%s is held by another process: the data directory is in use",
+                             lock.path);
         return error_set_errno(err, why, "lock %s", lock.path);
     }
     *ret_lock = lock;

@@ -5,7 +5,7 @@
 #include "base/fs.h"
 
 typedef struct DirLock {
-    int fd;       // -1: none
+    int fd;        // -1: none
     bool replaced; // a lock file was left behind: the last process did not end cleanly
     char path[4096];
 } DirLock;

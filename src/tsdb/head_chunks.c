@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/head_chunks.h"
 
-#include "base/crc32c.h"
-#include "base/lock.h"
-#include "base/reader.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+
+#include "base/crc32c.h"
+#include "base/lock.h"
+#include "base/reader.h"
 
 #define MAGIC 0x0130BC91u
 #define VERSION 1
@@ -16,7 +16,7 @@
 #define CHUNK_HEAD_BYTES 25 // before the length
 #define CRC_BYTES 4
 #define FLAG_OUT_OF_ORDER 0x80
-#define FLUSH_BYTES (64 * 1024)       // written once that many wait
+#define FLUSH_BYTES (64 * 1024)         // written once that many wait
 #define PENDING_BYTES_MAX (1024 * 1024) // and refused beyond, when the disk does not take them
 
 struct HeadChunksFile {
@@ -61,7 +61,8 @@ static Str file_path(Arena *arena, const HeadChunks *chunks, uint32_t number)
 }
 
 // Maps `map_bytes` of the open file; more than there is, if it is going to grow.
-static HeadChunksFile *file_new(const File *in, uint32_t number, uint64_t bytes, size_t map_bytes, Error *err)
+static HeadChunksFile *file_new(const File *in, uint32_t number, uint64_t bytes, size_t map_bytes,
+                                Error *err)
 {
     void *at = mmap(NULL, map_bytes, PROT_READ, MAP_SHARED, in->fd, 0);
 
@@ -78,7 +79,8 @@ static void list_file(HeadChunks *chunks, HeadChunksFile *file)
 {
     if (chunks->file_count == chunks->file_cap) {
         chunks->file_cap = chunks->file_cap ? 2 * chunks->file_cap : 8;
-        chunks->files = (HeadChunksFile **)x_realloc(chunks->files, chunks->file_cap * sizeof(HeadChunksFile *));
+        chunks->files = (HeadChunksFile **)x_realloc(chunks->files,
+                                                     chunks->file_cap * sizeof(HeadChunksFile *));
     }
     chunks->files[chunks->file_count++] = file;
 }
@@ -131,14 +133,16 @@ static bool header_is_good(Str bytes)
 
 // Shows all chunks of one file. *ret_good is where understanding ended, *ret_reason why, NULL at a proper end. Zeros at the end are
 // space that was taken in advance.
-static bool walk_file(Str bytes, uint32_t number, HeadChunkFn each, void *arg, uint64_t *ret_good, const char **ret_reason, Error *err)
+static bool walk_file(Str bytes, uint32_t number, HeadChunkFn each, void *arg, uint64_t *ret_good,
+                      const char **ret_reason, Error *err)
 {
     size_t at = HEADER_BYTES;
 
     *ret_reason = NULL;
     if (!header_is_good(bytes)) {
         *ret_good = 0;
-        *ret_reason = bytes.len < HEADER_BYTES || is_zero(bytes) ? "the file's head is cut off" : "no head chunk file";
+        *ret_reason = bytes.len < HEADER_BYTES || is_zero(bytes) ? "the file's head is cut off"
+                                                                 : "no head chunk file";
         return true;
     }
     while (at < bytes.len) {
@@ -183,10 +187,12 @@ static bool move_aside(HeadChunks *chunks, uint32_t number, Arena *arena, Error 
 static bool keep_front(HeadChunks *chunks, uint32_t number, Str good, Arena *arena, Error *err)
 {
     return move_aside(chunks, number, arena, err) &&
-           (good.len <= HEADER_BYTES || fs_write_atomic(chunks->fs, file_path(arena, chunks, number), good, err));
+           (good.len <= HEADER_BYTES ||
+            fs_write_atomic(chunks->fs, file_path(arena, chunks, number), good, err));
 }
 
-static void note_repair(HeadChunksRepair *repair, uint32_t number, uint64_t good, uint64_t lost, const char *reason)
+static void note_repair(HeadChunksRepair *repair, uint32_t number, uint64_t good, uint64_t lost,
+                        const char *reason)
 {
     if (!repair->torn) {
         repair->torn = true;
@@ -200,10 +206,13 @@ static void note_repair(HeadChunksRepair *repair, uint32_t number, uint64_t good
 }
 
 // Walks one file and lists it. After the first bad one the later ones are only moved aside.
-static bool open_file(HeadChunks *chunks, uint32_t number, HeadChunkFn each, void *arg, HeadChunksRepair *repair, Error *err)
+static bool open_file(HeadChunks *chunks, uint32_t number, HeadChunkFn each, void *arg,
+                      HeadChunksRepair *repair, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
-    FsMap map = {{NULL, 0}};
+    FsMap map = {
+        {NULL, 0}
+    };
     Str path = file_path(&arena, chunks, number);
     uint64_t good = 0;
     const char *reason = NULL;
@@ -242,7 +251,8 @@ static int compare_numbers(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static bool open_all(HeadChunks *chunks, HeadChunkFn each, void *arg, HeadChunksRepair *repair, Error *err)
+static bool open_all(HeadChunks *chunks, HeadChunkFn each, void *arg, HeadChunksRepair *repair,
+                     Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     Str dir = str_from_c(chunks->dir);
@@ -263,8 +273,8 @@ static bool open_all(HeadChunks *chunks, HeadChunkFn each, void *arg, HeadChunks
     return true;
 }
 
-bool head_chunks_open(Fs *fs, Str dir, HeadChunkFn each, void *arg, HeadChunks **ret_chunks, HeadChunksRepair *ret_repair,
-                      Error *err)
+bool head_chunks_open(Fs *fs, Str dir, HeadChunkFn each, void *arg, HeadChunks **ret_chunks,
+                      HeadChunksRepair *ret_repair, Error *err)
 {
     HeadChunks *chunks = X_NEW(HeadChunks);
     HeadChunksRepair repair = {.torn = false};
@@ -294,18 +304,21 @@ static bool flush(HeadChunks *chunks, Error *err) REQUIRES(chunks->lock)
         return true;
     if (!file_write_at(&chunks->out, chunks->current->bytes, buf_str(&chunks->pending), err))
         return false;
-    __atomic_store_n(&chunks->current->bytes, chunks->current->bytes + chunks->pending.len, __ATOMIC_RELEASE);
+    __atomic_store_n(&chunks->current->bytes, chunks->current->bytes + chunks->pending.len,
+                     __ATOMIC_RELEASE);
     buf_reset(&chunks->pending);
     return true;
 }
 
 static bool begin_file(HeadChunks *chunks, uint64_t bytes_wanted, Error *err) REQUIRES(chunks->lock)
 {
-    static const char header[HEADER_BYTES] = {(char)(MAGIC >> 24), (char)(MAGIC >> 16), (char)(MAGIC >> 8), (char)MAGIC, VERSION};
+    static const char header[HEADER_BYTES] = {(char)(MAGIC >> 24), (char)(MAGIC >> 16),
+                                              (char)(MAGIC >> 8), (char)MAGIC, VERSION};
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     CLEANUP(file_close) File out = FILE_NONE;
 
-    if (!fs_open(chunks->fs, file_path(&arena, chunks, chunks->next_number), FS_CREATE, &out, err) ||
+    if (!fs_open(chunks->fs, file_path(&arena, chunks, chunks->next_number), FS_CREATE, &out,
+                 err) ||
         !file_write_at(&out, 0, (Str){header, HEADER_BYTES}, err))
         return false;
     size_t map_bytes = (size_t)MAX(FILE_BYTES_MAX, HEADER_BYTES + bytes_wanted);
@@ -338,7 +351,8 @@ static bool make_room(HeadChunks *chunks, uint64_t bytes, Error *err) REQUIRES(c
     return true;
 }
 
-static bool write_locked(HeadChunks *chunks, const HeadChunk *chunk, HeadChunkRef *ret_ref, Error *err) REQUIRES(chunks->lock)
+static bool write_locked(HeadChunks *chunks, const HeadChunk *chunk, HeadChunkRef *ret_ref,
+                         Error *err) REQUIRES(chunks->lock)
 {
     Buf *out = &chunks->pending;
     uint64_t bytes_max = CHUNK_HEAD_BYTES + 10 + chunk->bytes.len + CRC_BYTES;
@@ -350,19 +364,23 @@ static bool write_locked(HeadChunks *chunks, const HeadChunk *chunk, HeadChunkRe
     buf_add_u64be(out, chunk->series_ref);
     buf_add_u64be(out, (uint64_t)chunk->min_t_ms);
     buf_add_u64be(out, (uint64_t)chunk->max_t_ms);
-    buf_add_char(out, (char)((unsigned)chunk->encoding | (chunk->out_of_order ? FLAG_OUT_OF_ORDER : 0)));
+    buf_add_char(out,
+                 (char)((unsigned)chunk->encoding | (chunk->out_of_order ? FLAG_OUT_OF_ORDER : 0)));
     buf_add_uvarint(out, chunk->bytes.len);
     buf_add_str(out, chunk->bytes);
     buf_add_u32be(out, crc32c(str_skip(buf_str(out), from)));
     if (out->len >= FLUSH_BYTES) {
         Error later = {0};
-        (void)flush(chunks, &later); // it is kept and tried again; make_room tells when that no longer helps
+        (void)flush(
+            chunks,
+            &later); // it is kept and tried again; make_room tells when that no longer helps
     }
     return true;
 }
 
-bool head_chunks_write(HeadChunks *chunks, uint64_t series_ref, int64_t min_t_ms, int64_t max_t_ms, ChunkEncoding encoding,
-                       bool out_of_order, Str bytes, HeadChunkRef *ret_ref, Error *err)
+bool head_chunks_write(HeadChunks *chunks, uint64_t series_ref, int64_t min_t_ms, int64_t max_t_ms,
+                       ChunkEncoding encoding, bool out_of_order, Str bytes, HeadChunkRef *ret_ref,
+                       Error *err)
 {
     HeadChunk chunk = {
         .series_ref = series_ref,
@@ -430,11 +448,13 @@ static HeadChunksFile *find_file(HeadChunks *chunks, uint32_t number) REQUIRES(c
         else
             high = middle;
     }
-    return low < chunks->file_count && chunks->files[low]->number == number ? chunks->files[low] : NULL;
+    return low < chunks->file_count && chunks->files[low]->number == number ? chunks->files[low]
+                                                                            : NULL;
 }
 
 // The bytes from `offset` on: of the map, or a copy of what still waits because the disk does not take it.
-static Str bytes_at(HeadChunks *chunks, HeadChunksFile *file, uint32_t offset, void **ret_owned) REQUIRES(chunks->lock)
+static Str bytes_at(HeadChunks *chunks, HeadChunksFile *file, uint32_t offset, void **ret_owned)
+    REQUIRES(chunks->lock)
 {
     Error later = {0};
 
@@ -464,10 +484,12 @@ bool head_chunks_read(HeadChunks *chunks, HeadChunkRef ref, HeadChunkView *ret_v
     lock_give(&chunks->lock);
 
     if (!view.file)
-        return error_set(err, ERR_CORRUPT, "head chunk file %06u is gone", head_chunks_file_of(ref));
+        return error_set(err, ERR_CORRUPT, "head chunk file %06u is gone",
+                         head_chunks_file_of(ref));
     const char *reason = parse_chunk(bytes, &view.chunk, &len);
     if (reason) {
-        error_set(err, ERR_CORRUPT, "head chunk file %06u at %u: %s", head_chunks_file_of(ref), (unsigned)(uint32_t)ref, reason);
+        error_set(err, ERR_CORRUPT, "head chunk file %06u at %u: %s", head_chunks_file_of(ref),
+                  (unsigned)(uint32_t)ref, reason);
         head_chunks_release(&view);
         return false;
     }
@@ -492,7 +514,8 @@ bool head_chunks_truncate(HeadChunks *chunks, uint32_t file, Error *err)
     bool ok = true;
 
     lock_take(&chunks->lock);
-    while (ok && chunks->file_count && chunks->files[0] != chunks->current && chunks->files[0]->number < file) {
+    while (ok && chunks->file_count && chunks->files[0] != chunks->current &&
+           chunks->files[0]->number < file) {
         HeadChunksFile *oldest = chunks->files[0];
         ok = fs_unlink(chunks->fs, file_path(&arena, chunks, oldest->number), err);
         if (!ok && err->code != ERR_NOT_FOUND)

@@ -43,15 +43,16 @@ typedef struct HeadChunksRepair {
 // Opens (and makes) the folder and walks through all chunks. A file that is not whole keeps what stands before its first bad chunk; it and
 // all later ones are kept aside as <file>.corrupt, for a later chunk of a series must not hide a hole before it. The log still has
 // their samples. The caller logs ret_repair (may be NULL).
-bool head_chunks_open(Fs *fs, Str dir, HeadChunkFn each, void *arg, HeadChunks **ret_chunks, HeadChunksRepair *ret_repair,
-                      Error *err) MUST_CHECK;
+bool head_chunks_open(Fs *fs, Str dir, HeadChunkFn each, void *arg, HeadChunks **ret_chunks,
+                      HeadChunksRepair *ret_repair, Error *err) MUST_CHECK;
 // Flushes; accepts NULL.
 void head_chunks_close(HeadChunks *chunks);
 
 // Takes a full chunk into the buffer, cutting a new file where it does not fit. Nothing of `bytes` is kept.
 // Fails ERR_IO when the disk refuses and the buffer is full: keep the chunk and try again later.
-bool head_chunks_write(HeadChunks *chunks, uint64_t series_ref, int64_t min_t_ms, int64_t max_t_ms, ChunkEncoding encoding,
-                       bool out_of_order, Str bytes, HeadChunkRef *ret_ref, Error *err) MUST_CHECK;
+bool head_chunks_write(HeadChunks *chunks, uint64_t series_ref, int64_t min_t_ms, int64_t max_t_ms,
+                       ChunkEncoding encoding, bool out_of_order, Str bytes, HeadChunkRef *ret_ref,
+                       Error *err) MUST_CHECK;
 bool head_chunks_flush(HeadChunks *chunks, Error *err) MUST_CHECK;
 // The next write goes to a new file (after the head was truncated, so that old files can go).
 void head_chunks_cut(HeadChunks *chunks);
@@ -64,7 +65,8 @@ typedef struct HeadChunkView {
 } HeadChunkView;
 
 // Fails ERR_CORRUPT if the ref does not point at a whole chunk.
-bool head_chunks_read(HeadChunks *chunks, HeadChunkRef ref, HeadChunkView *ret_view, Error *err) MUST_CHECK;
+bool head_chunks_read(HeadChunks *chunks, HeadChunkRef ref, HeadChunkView *ret_view,
+                      Error *err) MUST_CHECK;
 void head_chunks_release(HeadChunkView *view);
 
 static inline uint32_t head_chunks_file_of(HeadChunkRef ref)

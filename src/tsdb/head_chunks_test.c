@@ -29,7 +29,8 @@ static Str make_chunk(uint64_t number, uint8_t bytes[600])
 
     chunk_xor_start(&chunk, bytes);
     for (int64_t i = 0; i < 20; i++)
-        CHECK(chunk_xor_append(&chunk, bytes, 600, (int64_t)number * 1000 + i, (double)number + sin((double)i)));
+        CHECK(chunk_xor_append(&chunk, bytes, 600, (int64_t)number * 1000 + i,
+                               (double)number + sin((double)i)));
     return (Str){(const char *)bytes, chunk_xor_bytes(&chunk)};
 }
 
@@ -39,8 +40,8 @@ static HeadChunkRef write_number(HeadChunks *chunks, uint64_t number)
     Error err = {0};
     HeadChunkRef ref = 0;
 
-    CHECK_OK(head_chunks_write(chunks, number, (int64_t)number * 1000, (int64_t)number * 1000 + 19, CHUNK_XOR, number % 3 == 0,
-                               make_chunk(number, bytes), &ref, &err),
+    CHECK_OK(head_chunks_write(chunks, number, (int64_t)number * 1000, (int64_t)number * 1000 + 19,
+                               CHUNK_XOR, number % 3 == 0, make_chunk(number, bytes), &ref, &err),
              err);
     return ref;
 }
@@ -67,7 +68,8 @@ static HeadChunks *open_chunks(Fs *fs, const Scratch *scratch, Seen *seen, HeadC
     Error err = {0};
 
     seen->count = 0;
-    CHECK_OK(head_chunks_open(fs, str_from_c(scratch->path), see, seen, &chunks, repair, &err), err);
+    CHECK_OK(head_chunks_open(fs, str_from_c(scratch->path), see, seen, &chunks, repair, &err),
+             err);
     return chunks;
 }
 
@@ -147,10 +149,10 @@ TEST(head_chunks, keeps_what_stands_before_a_torn_or_corrupt_chunk)
         int flip; // byte changed there, counted from the end; 0: none
         size_t want;
     } cases[] = {
-        {"whole", 0, 0, 20},
-        {"torn in the checksum", 2, 0, 9},
-        {"torn in the data", 60, 0, 9},
-        {"flipped in the last", 0, 30, 9},
+        {"whole",                0,  0,  20},
+        {"torn in the checksum", 2,  0,  9 },
+        {"torn in the data",     60, 0,  9 },
+        {"flipped in the last",  0,  30, 9 },
     };
 
     EACH_CASE(c, cases) {
@@ -168,7 +170,9 @@ TEST(head_chunks, keeps_what_stands_before_a_torn_or_corrupt_chunk)
         head_chunks_close(chunks);
         CLEANUP(file_close) File file = FILE_NONE;
         uint64_t bytes;
-        CHECK_OK(fs_open(&fs_system, fs_join(&arena, str_from_c(scratch.path), S("000001")), FS_READ_WRITE, &file, &err), err);
+        CHECK_OK(fs_open(&fs_system, fs_join(&arena, str_from_c(scratch.path), S("000001")),
+                         FS_READ_WRITE, &file, &err),
+                 err);
         CHECK_OK(file_size(&file, &bytes, &err), err);
         CHECK_OK(file_truncate(&file, bytes - (uint64_t)c->cut, &err), err);
         if (c->flip)
@@ -218,7 +222,9 @@ TEST(head_chunks, goes_on_when_a_full_disk_has_room_again)
     head_chunks_close(chunks);
 }
 
-TEST_MAIN(head_chunks, TEST_ROW(head_chunks, reads_what_was_written_at_once_and_after_opening_again),
-          TEST_ROW(head_chunks, a_view_outlives_the_file_it_looks_into), TEST_ROW(head_chunks, refuses_refs_that_point_nowhere),
+TEST_MAIN(head_chunks,
+          TEST_ROW(head_chunks, reads_what_was_written_at_once_and_after_opening_again),
+          TEST_ROW(head_chunks, a_view_outlives_the_file_it_looks_into),
+          TEST_ROW(head_chunks, refuses_refs_that_point_nowhere),
           TEST_ROW(head_chunks, keeps_what_stands_before_a_torn_or_corrupt_chunk),
           TEST_ROW(head_chunks, goes_on_when_a_full_disk_has_room_again))

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as an index: opening, selecting and reading end in an error or in labels, never elsewhere. Checksums are made right first, so
 // that what is behind them is reached.
+#include <stdlib.h>
+
 #include "base/crc32c.h"
 #include "tsdb/index_reader.h"
-
-#include <stdlib.h>
 
 static uint64_t get_u64(const uint8_t *at)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/index_reader.h"
 
+#include <stdlib.h>
+
 #include "base/crc32c.h"
 #include "base/reader.h"
-
-#include <stdlib.h>
 
 #define SYMBOLS_STEP 8
 #define VALUES_STEP 32
@@ -34,7 +34,14 @@ struct IndexReader {
     uint64_t *checked;
 };
 
-enum { TOC_SYMBOLS, TOC_SERIES, TOC_LABEL_INDICES, TOC_LABEL_TABLE, TOC_POSTINGS, TOC_POSTINGS_TABLE };
+enum {
+    TOC_SYMBOLS,
+    TOC_SERIES,
+    TOC_LABEL_INDICES,
+    TOC_LABEL_TABLE,
+    TOC_POSTINGS,
+    TOC_POSTINGS_TABLE
+};
 
 // Opening
 
@@ -44,7 +51,8 @@ static bool corrupt(Error *err, const char *what)
 }
 
 // A part that begins with its length (u32) and ends with a checksum of what is between.
-static bool read_part(Str bytes, uint64_t offset, const char *name, bool check, Str *ret_part, Error *err)
+static bool read_part(Str bytes, uint64_t offset, const char *name, bool check, Str *ret_part,
+                      Error *err)
 {
     if (offset > bytes.len)
         return error_set(err, ERR_CORRUPT, "index: the %s lie behind the end", name);
@@ -69,7 +77,8 @@ static bool read_toc(IndexReader *x, Error *err)
         return corrupt(err, "no index by its magic number");
     uint8_t version = reader_u8(&head);
     if (version != INDEX_VERSION)
-        return error_set(err, ERR_CORRUPT, "index: version %d, only %d is known", version, INDEX_VERSION);
+        return error_set(err, ERR_CORRUPT, "index: version %d, only %d is known", version,
+                         INDEX_VERSION);
 
     Str toc = str_skip(x->bytes, x->bytes.len - INDEX_TOC_BYTES);
     Reader r = reader_from(toc);
@@ -202,8 +211,9 @@ void index_reader_free(IndexReader *x)
 
 size_t index_reader_held_bytes(const IndexReader *x)
 {
-    return sizeof *x + (x->symbol_count / SYMBOLS_STEP + 1) * sizeof(uint32_t) + x->name_count * sizeof(NameRow) +
-           x->sample_count * sizeof(uint32_t) + CHECKED_SLOTS * sizeof(uint64_t);
+    return sizeof *x + (x->symbol_count / SYMBOLS_STEP + 1) * sizeof(uint32_t) +
+           x->name_count * sizeof(NameRow) + x->sample_count * sizeof(uint32_t) +
+           CHECKED_SLOTS * sizeof(uint64_t);
 }
 
 // Symbols
@@ -276,7 +286,8 @@ typedef struct ValueWalk {
 static ValueWalk walk_values(const IndexReader *x, const NameRow *row, Str from)
 {
     size_t sample = from.len ? find_sample(x, row, from) : 0;
-    return (ValueWalk){table_at(x, row->first_sample + sample), row->count - sample * VALUES_STEP, {.offset = 0}};
+    return (ValueWalk){
+        table_at(x, row->first_sample + sample), row->count - sample * VALUES_STEP, {.offset = 0}};
 }
 
 static bool walk_next(ValueWalk *walk)
@@ -314,7 +325,8 @@ bool index_reader_names(const IndexReader *x, Arena *arena, StrList *ret_names, 
     return true;
 }
 
-bool index_reader_values(const IndexReader *x, Str name, Arena *arena, StrList *ret_values, Error *err)
+bool index_reader_values(const IndexReader *x, Str name, Arena *arena, StrList *ret_values,
+                         Error *err)
 {
     const NameRow *row = find_name(x, name);
     size_t count = 0;
@@ -442,7 +454,8 @@ static bool set_add(const IndexReader *x, ListSet *set, uint64_t offset, Arena *
 {
     if (set->count == set->cap) {
         size_t cap = set->cap ? 2 * set->cap : 16;
-        set->lists = (List *)arena_grow(arena, set->lists, set->cap * sizeof(List), cap * sizeof(List));
+        set->lists =
+            (List *)arena_grow(arena, set->lists, set->cap * sizeof(List), cap * sizeof(List));
         set->cap = cap;
     }
     if (!read_list(x, offset, &set->lists[set->count], err))
@@ -470,7 +483,8 @@ static bool is_negative(const Matcher *m)
 }
 
 // The lists of all values whose answer to the matcher is `answer`.
-static bool gather_values(const IndexReader *x, const Matcher *m, bool answer, ListSet *set, Arena *arena, Error *err)
+static bool gather_values(const IndexReader *x, const Matcher *m, bool answer, ListSet *set,
+                          Arena *arena, Error *err)
 {
     const NameRow *row = find_name(x, m->name);
     uint64_t offset;
@@ -480,21 +494,25 @@ static bool gather_values(const IndexReader *x, const Matcher *m, bool answer, L
     // Positive sets of literals, and what a negation of them leaves out, are found one by one.
     bool by_literal = (m->kind == MATCH_EQUAL && answer) || (m->kind == MATCH_NOT_EQUAL && !answer);
     if (by_literal)
-        return m->value.len == 0 || !find_value(x, row, m->value, &offset) || set_add(x, set, offset, arena, err);
+        return m->value.len == 0 || !find_value(x, row, m->value, &offset) ||
+               set_add(x, set, offset, arena, err);
     if (m->literal_count && answer == !is_negative(m)) {
         for (size_t i = 0; i < m->literal_count; i++)
-            if (m->literals[i].len && find_value(x, row, m->literals[i], &offset) && !set_add(x, set, offset, arena, err))
+            if (m->literals[i].len && find_value(x, row, m->literals[i], &offset) &&
+                !set_add(x, set, offset, arena, err))
                 return false;
         return true;
     }
     bool by_prefix = m->prefix.len && answer == !is_negative(m);
-    for (ValueWalk walk = walk_values(x, row, by_prefix ? m->prefix : STR_NONE); walk_next(&walk);) {
+    for (ValueWalk walk = walk_values(x, row, by_prefix ? m->prefix : STR_NONE);
+         walk_next(&walk);) {
         if (by_prefix && !str_starts_with(walk.entry.value, m->prefix)) {
             if (str_compare(walk.entry.value, m->prefix) > 0)
                 break;
             continue;
         }
-        if (matcher_matches(m, walk.entry.value) == answer && !set_add(x, set, walk.entry.offset, arena, err))
+        if (matcher_matches(m, walk.entry.value) == answer &&
+            !set_add(x, set, walk.entry.offset, arena, err))
             return false;
     }
     return true;
@@ -503,7 +521,8 @@ static bool gather_values(const IndexReader *x, const Matcher *m, bool answer, L
 // True if the matcher's lists are found without walking over all values.
 static bool is_cheap(const Matcher *m)
 {
-    return !m->matches_empty && (m->kind == MATCH_EQUAL || (m->kind == MATCH_REGEX && m->literal_count));
+    return !m->matches_empty &&
+           (m->kind == MATCH_EQUAL || (m->kind == MATCH_REGEX && m->literal_count));
 }
 
 typedef struct Selection {
@@ -557,7 +576,8 @@ static int compare_totals(const void *a, const void *b)
 }
 
 // First those matchers whose lists are found at once, the shortest first.
-static bool select_cheap(const IndexReader *x, const Matcher *matchers, size_t count, Selection *s, Arena *arena, Error *err)
+static bool select_cheap(const IndexReader *x, const Matcher *matchers, size_t count, Selection *s,
+                         Arena *arena, Error *err)
 {
     CheapSet *sets = ARENA_ARRAY(arena, CheapSet, count);
     size_t set_count = 0;
@@ -615,11 +635,13 @@ static bool filter_by_labels(const IndexReader *x, const Matcher *m, Selection *
 }
 
 // One matcher that is not cheap.
-static bool select_other(const IndexReader *x, const Matcher *m, Selection *s, Arena *arena, Error *err)
+static bool select_other(const IndexReader *x, const Matcher *m, Selection *s, Arena *arena,
+                         Error *err)
 {
     const NameRow *row = find_name(x, m->name);
     ListSet set = {.lists = NULL};
-    bool direct = m->kind == MATCH_NOT_EQUAL || (m->kind == MATCH_NOT_REGEX && m->literal_count) || m->prefix.len;
+    bool direct = m->kind == MATCH_NOT_EQUAL || (m->kind == MATCH_NOT_REGEX && m->literal_count) ||
+                  m->prefix.len;
 
     if (s->begun && row && s->postings.count < row->count / 4 && !direct)
         return filter_by_labels(x, m, s, err);
@@ -649,8 +671,8 @@ static bool select_other(const IndexReader *x, const Matcher *m, Selection *s, A
     return true;
 }
 
-bool index_reader_postings(const IndexReader *x, const Matcher *matchers, size_t count, Arena *arena,
-                           IndexPostings *ret_postings, Error *err)
+bool index_reader_postings(const IndexReader *x, const Matcher *matchers, size_t count,
+                           Arena *arena, IndexPostings *ret_postings, Error *err)
 {
     Selection s = {.begun = false};
 
@@ -659,7 +681,8 @@ bool index_reader_postings(const IndexReader *x, const Matcher *matchers, size_t
     // Those that must have the label before those that may lack it: the latter would begin with all series.
     for (int empty = 0; empty < 2; empty++)
         for (size_t i = 0; i < count; i++)
-            if (!is_cheap(&matchers[i]) && matchers[i].matches_empty == (empty == 1) && !(s.begun && s.postings.count == 0) &&
+            if (!is_cheap(&matchers[i]) && matchers[i].matches_empty == (empty == 1) &&
+                !(s.begun && s.postings.count == 0) &&
                 !select_other(x, &matchers[i], &s, arena, err))
                 return false;
     if (!begin_with_all(x, &s, arena, err))
@@ -686,7 +709,8 @@ static bool read_labels(Reader *r, IndexSeries *series)
         return false;
     if (2 * count > series->symbol_cap) {
         series->symbol_cap = (size_t)MAX(4 * count, 32);
-        series->symbols = (uint32_t *)x_realloc(series->symbols, series->symbol_cap * sizeof *series->symbols);
+        series->symbols =
+            (uint32_t *)x_realloc(series->symbols, series->symbol_cap * sizeof *series->symbols);
     }
     for (uint64_t i = 0; i < 2 * count; i++) {
         uint64_t symbol = reader_uvarint(r);
@@ -700,7 +724,8 @@ static void keep_chunk(IndexSeries *series, IndexChunk chunk)
 {
     if (series->chunk_count == series->chunk_cap) {
         series->chunk_cap = series->chunk_cap ? 2 * series->chunk_cap : 16;
-        series->chunks = (IndexChunk *)x_realloc(series->chunks, series->chunk_cap * sizeof *series->chunks);
+        series->chunks =
+            (IndexChunk *)x_realloc(series->chunks, series->chunk_cap * sizeof *series->chunks);
     }
     series->chunks[series->chunk_count++] = chunk;
 }
@@ -728,7 +753,8 @@ static bool read_chunks(Reader *r, int64_t min_t_ms, int64_t max_t_ms, IndexSeri
     return !r->failed;
 }
 
-bool index_reader_series(const IndexReader *x, uint32_t ref, int64_t min_t_ms, int64_t max_t_ms, IndexSeries *series, Error *err)
+bool index_reader_series(const IndexReader *x, uint32_t ref, int64_t min_t_ms, int64_t max_t_ms,
+                         IndexSeries *series, Error *err)
 {
     uint64_t offset = (uint64_t)ref * INDEX_SERIES_ALIGN;
 
@@ -745,7 +771,8 @@ bool index_reader_series(const IndexReader *x, uint32_t ref, int64_t min_t_ms, i
     return true;
 }
 
-bool index_reader_labels(const IndexReader *x, const IndexSeries *series, Arena *arena, Labels *ret_labels, Error *err)
+bool index_reader_labels(const IndexReader *x, const IndexSeries *series, Arena *arena,
+                         Labels *ret_labels, Error *err)
 {
     Label *pairs = ARENA_ARRAY(arena, Label, series->symbol_count / 2);
 

@@ -20,7 +20,8 @@ void index_reader_free(IndexReader *reader);
 
 // Strings are views into the map.
 uint32_t index_reader_symbol_count(const IndexReader *reader);
-bool index_reader_symbol(const IndexReader *reader, uint32_t symbol, Str *ret_str, Error *err) MUST_CHECK;
+bool index_reader_symbol(const IndexReader *reader, uint32_t symbol, Str *ret_str,
+                         Error *err) MUST_CHECK;
 
 // Refs of series, rising; that is also the order of their labels.
 typedef struct IndexPostings {
@@ -29,8 +30,8 @@ typedef struct IndexPostings {
 } IndexPostings;
 
 // Of the series that match all matchers (none: all series).
-bool index_reader_postings(const IndexReader *reader, const Matcher *matchers, size_t count, Arena *arena,
-                           IndexPostings *ret_postings, Error *err) MUST_CHECK;
+bool index_reader_postings(const IndexReader *reader, const Matcher *matchers, size_t count,
+                           Arena *arena, IndexPostings *ret_postings, Error *err) MUST_CHECK;
 
 typedef struct IndexChunk {
     int64_t min_t_ms;
@@ -52,15 +53,17 @@ typedef struct IndexSeries {
 void index_series_deinit(IndexSeries *series);
 
 // Only the chunks that overlap [min_t_ms, max_t_ms] are kept.
-bool index_reader_series(const IndexReader *reader, uint32_t ref, int64_t min_t_ms, int64_t max_t_ms, IndexSeries *series,
-                         Error *err) MUST_CHECK;
+bool index_reader_series(const IndexReader *reader, uint32_t ref, int64_t min_t_ms,
+                         int64_t max_t_ms, IndexSeries *series, Error *err) MUST_CHECK;
 // The labels of what was read: pairs in the arena, strings in the map.
-bool index_reader_labels(const IndexReader *reader, const IndexSeries *series, Arena *arena, Labels *ret_labels,
-                         Error *err) MUST_CHECK;
+bool index_reader_labels(const IndexReader *reader, const IndexSeries *series, Arena *arena,
+                         Labels *ret_labels, Error *err) MUST_CHECK;
 
 // All names, or all values of one name; rising, views into the map.
-bool index_reader_names(const IndexReader *reader, Arena *arena, StrList *ret_names, Error *err) MUST_CHECK;
-bool index_reader_values(const IndexReader *reader, Str name, Arena *arena, StrList *ret_values, Error *err) MUST_CHECK;
+bool index_reader_names(const IndexReader *reader, Arena *arena, StrList *ret_names,
+                        Error *err) MUST_CHECK;
+bool index_reader_values(const IndexReader *reader, Str name, Arena *arena, StrList *ret_values,
+                         Error *err) MUST_CHECK;
 
 // On the heap.
 size_t index_reader_held_bytes(const IndexReader *reader);

@@ -28,9 +28,11 @@ void intervals_add(Intervals *intervals, Interval interval)
     }
     if (from == to && intervals->count == intervals->cap) {
         intervals->cap = intervals->cap ? 2 * intervals->cap : 1;
-        intervals->items = (Interval *)x_realloc(intervals->items, intervals->cap * sizeof *intervals->items);
+        intervals->items =
+            (Interval *)x_realloc(intervals->items, intervals->cap * sizeof *intervals->items);
     }
-    memmove(intervals->items + from + 1, intervals->items + to, (intervals->count - to) * sizeof *intervals->items);
+    memmove(intervals->items + from + 1, intervals->items + to,
+            (intervals->count - to) * sizeof *intervals->items);
     intervals->items[from] = interval;
     intervals->count = intervals->count + 1 - (to - from);
 }
@@ -58,7 +60,8 @@ bool intervals_contain(const Intervals *intervals, int64_t t_ms)
 bool intervals_cover(const Intervals *intervals, int64_t min_t_ms, int64_t max_t_ms)
 {
     size_t i = find(intervals, min_t_ms);
-    return i < intervals->count && intervals->items[i].min_t_ms <= min_t_ms && intervals->items[i].max_t_ms >= max_t_ms;
+    return i < intervals->count && intervals->items[i].min_t_ms <= min_t_ms &&
+           intervals->items[i].max_t_ms >= max_t_ms;
 }
 
 bool intervals_overlap(const Intervals *intervals, int64_t min_t_ms, int64_t max_t_ms)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/merge_querier.h"
 
-#include "base/lock.h"
-
 #include <stdlib.h>
+
+#include "base/lock.h"
 
 #define MERGE_QUERIER_RANK 385 // guards a list, taken last
 
@@ -96,9 +96,9 @@ static void find_smallest(Walk *walk)
     for (size_t i = 0; i < walk->count; i++) {
         if (!walk->walkers[i].more)
             continue;
-        int c = walk->smallest_count
-                    ? labels_compare(walk->walkers[i].labels, walk->walkers[walk->smallest[0]].labels)
-                    : 0;
+        int c = walk->smallest_count ? labels_compare(walk->walkers[i].labels,
+                                                      walk->walkers[walk->smallest[0]].labels)
+                                     : 0;
         if (c < 0)
             walk->smallest_count = 0;
         if (c <= 0)
@@ -116,7 +116,8 @@ static void add_entry(EntryList *list, SeriesEntry entry, Arena *arena)
 {
     if (list->count == list->cap) {
         size_t cap = list->cap ? 2 * list->cap : 64;
-        list->entries = (SeriesEntry *)arena_grow(arena, list->entries, list->cap * sizeof entry, cap * sizeof entry);
+        list->entries = (SeriesEntry *)arena_grow(arena, list->entries, list->cap * sizeof entry,
+                                                  cap * sizeof entry);
         list->cap = cap;
     }
     list->entries[list->count++] = entry;
@@ -126,7 +127,8 @@ static void add_entry(EntryList *list, SeriesEntry entry, Arena *arena)
 static SeriesEntry make_entry(const Walk *walk, Arena *own)
 {
     const Walker *first = &walk->walkers[walk->smallest[0]];
-    Pieces *pieces = (Pieces *)arena_alloc(own, sizeof(Pieces) + walk->smallest_count * sizeof(Piece));
+    Pieces *pieces =
+        (Pieces *)arena_alloc(own, sizeof(Pieces) + walk->smallest_count * sizeof(Piece));
     Labels labels = first->labels;
 
     pieces->count = walk->smallest_count;
@@ -140,14 +142,16 @@ static SeriesEntry make_entry(const Walk *walk, Arena *own)
     return (SeriesEntry){labels, (uint64_t)(uintptr_t)pieces};
 }
 
-static bool merge_walk(Walk *walk, size_t limit, Arena *own, Arena *arena, SeriesList *ret_list, Error *err)
+static bool merge_walk(Walk *walk, size_t limit, Arena *own, Arena *arena, SeriesList *ret_list,
+                       Error *err)
 {
     EntryList list = {NULL, 0, 0};
 
     for (size_t i = 0; i < walk->count; i++)
         if (!walker_next(&walk->walkers[i], err))
             return false;
-    for (find_smallest(walk); walk->smallest_count && (limit == 0 || list.count < limit); find_smallest(walk)) {
+    for (find_smallest(walk); walk->smallest_count && (limit == 0 || list.count < limit);
+         find_smallest(walk)) {
         add_entry(&list, make_entry(walk, own), arena);
         for (size_t i = 0; i < walk->smallest_count; i++)
             if (!walker_next(&walk->walkers[walk->smallest[i]], err))
@@ -157,8 +161,8 @@ static bool merge_walk(Walk *walk, size_t limit, Arena *own, Arena *arena, Serie
     return true;
 }
 
-static bool open_walkers(MergeQuerier *q, const Matcher *matchers, size_t count, const SelectHints *hints, Arena *own, Walk *walk,
-                         Error *err)
+static bool open_walkers(MergeQuerier *q, const Matcher *matchers, size_t count,
+                         const SelectHints *hints, Arena *own, Walk *walk, Error *err)
 {
     int64_t min_t_ms = hints ? MAX(q->min_t_ms, hints->start_ms) : q->min_t_ms;
     int64_t max_t_ms = hints ? MIN(q->max_t_ms, hints->end_ms) : q->max_t_ms;
@@ -171,7 +175,8 @@ static bool open_walkers(MergeQuerier *q, const Matcher *matchers, size_t count,
             continue;
         Walker *w = &walk->walkers[walk->count];
         w->cursor = (BlockCursor *)x_malloc(sizeof *w->cursor);
-        if (!block_cursor_open(q->blocks[i], matchers, count, min_t_ms, max_t_ms, own, w->cursor, err)) {
+        if (!block_cursor_open(q->blocks[i], matchers, count, min_t_ms, max_t_ms, own, w->cursor,
+                               err)) {
             free(w->cursor);
             return false;
         }
@@ -179,7 +184,8 @@ static bool open_walkers(MergeQuerier *q, const Matcher *matchers, size_t count,
     }
     if (!q->head)
         return true;
-    return q->head->select(q->head, matchers, count, hints, own, &walk->walkers[walk->count++].list, err);
+    return q->head->select(q->head, matchers, count, hints, own, &walk->walkers[walk->count++].list,
+                           err);
 }
 
 static void close_walk(Walk *walk)
@@ -193,8 +199,8 @@ static void close_walk(Walk *walk)
     free(walk->smallest);
 }
 
-static bool merge_select(Querier *querier, const Matcher *matchers, size_t count, const SelectHints *hints, Arena *arena,
-                         SeriesList *ret_list, Error *err)
+static bool merge_select(Querier *querier, const Matcher *matchers, size_t count,
+                         const SelectHints *hints, Arena *arena, SeriesList *ret_list, Error *err)
 {
     MergeQuerier *q = of(querier);
     Arena *own = &new_selected(q)->arena;
@@ -224,8 +230,8 @@ static void append_columns(ChunkColumns *to, const SampleColumns *from)
     c->count += from->count;
 }
 
-static bool merge_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
-                       SampleColumns *ret_columns, Error *err)
+static bool merge_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                       Arena *arena, SampleColumns *ret_columns, Error *err)
 {
     MergeQuerier *q = of(querier);
     const Pieces *pieces = (const Pieces *)(uintptr_t)handle;
@@ -234,12 +240,14 @@ static bool merge_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int6
     min_t_ms = MAX(min_t_ms, q->min_t_ms);
     max_t_ms = MIN(max_t_ms, q->max_t_ms);
     if (pieces->count == 1 && !pieces->items[0].block)
-        return q->head->read(q->head, pieces->items[0].handle, min_t_ms, max_t_ms, arena, ret_columns, err);
+        return q->head->read(q->head, pieces->items[0].handle, min_t_ms, max_t_ms, arena,
+                             ret_columns, err);
     for (size_t i = 0; i < pieces->count; i++) {
         const Piece *piece = &pieces->items[i];
         SampleColumns head;
         if (piece->block) {
-            if (!block_read(piece->block, (uint32_t)piece->handle, min_t_ms, max_t_ms, &columns, err))
+            if (!block_read(piece->block, (uint32_t)piece->handle, min_t_ms, max_t_ms, &columns,
+                            err))
                 return false;
             continue;
         }
@@ -269,7 +277,8 @@ static void union_add(Union *all, const Str *items, size_t count, Arena *arena)
 {
     if (all->count + count > all->cap) {
         size_t cap = MAX(2 * all->cap, all->count + count);
-        all->items = (Str *)arena_grow(arena, all->items, all->cap * sizeof(Str), cap * sizeof(Str));
+        all->items =
+            (Str *)arena_grow(arena, all->items, all->cap * sizeof(Str), cap * sizeof(Str));
         all->cap = cap;
     }
     if (count)
@@ -315,8 +324,8 @@ static bool symbol_is_new(SymbolSet *set, uint32_t symbol)
 }
 
 // Names (or, if `name` is set, values of it) of the series that match.
-static bool collect_matching(Block *block, const Str *name, const Matcher *matchers, size_t count, Union *all, Arena *arena,
-                             Error *err)
+static bool collect_matching(Block *block, const Str *name, const Matcher *matchers, size_t count,
+                             Union *all, Arena *arena, Error *err)
 {
     CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
     CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
@@ -349,8 +358,8 @@ static bool collect_matching(Block *block, const Str *name, const Matcher *match
     return true;
 }
 
-static bool merge_names(Querier *querier, const Matcher *matchers, size_t count, size_t limit, Arena *arena, StrList *ret_names,
-                        Error *err)
+static bool merge_names(Querier *querier, const Matcher *matchers, size_t count, size_t limit,
+                        Arena *arena, StrList *ret_names, Error *err)
 {
     MergeQuerier *q = of(querier);
     Union all = {NULL, 0, 0};
@@ -372,8 +381,8 @@ static bool merge_names(Querier *querier, const Matcher *matchers, size_t count,
     return true;
 }
 
-static bool merge_values(Querier *querier, Str name, const Matcher *matchers, size_t count, size_t limit, Arena *arena,
-                         StrList *ret_values, Error *err)
+static bool merge_values(Querier *querier, Str name, const Matcher *matchers, size_t count,
+                         size_t limit, Arena *arena, StrList *ret_values, Error *err)
 {
     MergeQuerier *q = of(querier);
     Union all = {NULL, 0, 0};
@@ -413,7 +422,8 @@ static void merge_close(Querier *querier)
     free(q);
 }
 
-Querier *merge_querier_new(Querier *head, Block *const *blocks, size_t count, int64_t min_t_ms, int64_t max_t_ms)
+Querier *merge_querier_new(Querier *head, Block *const *blocks, size_t count, int64_t min_t_ms,
+                           int64_t max_t_ms)
 {
     MergeQuerier *q = X_NEW(MergeQuerier);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/retention.h"
 
-RetentionChoice retention_choose(const RetentionBlock *oldest_first, size_t count, RetentionLimits limits, uint64_t other_bytes)
+RetentionChoice retention_choose(const RetentionBlock *oldest_first, size_t count,
+                                 RetentionLimits limits, uint64_t other_bytes)
 {
     RetentionChoice choice = {0, 0};
     uint64_t bytes = other_bytes;
@@ -11,7 +12,8 @@ RetentionChoice retention_choose(const RetentionBlock *oldest_first, size_t coun
     int64_t newest = oldest_first[count - 1].max_t_ms;
     if (limits.keep_ms > 0)
         while (choice.by_time < count - 1 &&
-               (uint64_t)newest - (uint64_t)oldest_first[choice.by_time].max_t_ms >= (uint64_t)limits.keep_ms)
+               (uint64_t)newest - (uint64_t)oldest_first[choice.by_time].max_t_ms >=
+                   (uint64_t)limits.keep_ms)
             choice.by_time++;
 
     for (size_t i = choice.by_time; i < count; i++)

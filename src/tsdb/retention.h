@@ -21,4 +21,5 @@ typedef struct RetentionChoice {
 
 // Counts the blocks to delete from the front. The newest always stays. Age is counted against the newest block, not the clock: a
 // stopped or backfilled store loses nothing by standing still. other_bytes: what the log and the head's chunks take.
-RetentionChoice retention_choose(const RetentionBlock *oldest_first, size_t count, RetentionLimits limits, uint64_t other_bytes);
+RetentionChoice retention_choose(const RetentionBlock *oldest_first, size_t count,
+                                 RetentionLimits limits, uint64_t other_bytes);

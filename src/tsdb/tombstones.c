@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/tombstones.h"
 
+#include <stdlib.h>
+
 #include "base/buf.h"
 #include "base/crc32c.h"
 #include "base/reader.h"
-
-#include <stdlib.h>
 
 #define MAGIC 0x0130BA30u
 #define VERSION 1
@@ -44,10 +44,11 @@ void tombstones_add(Tombstones *tombstones, uint64_t ref, Interval interval)
     if (i == tombstones->count || tombstones->entries[i].ref != ref) {
         if (tombstones->count == tombstones->cap) {
             tombstones->cap = tombstones->cap ? 2 * tombstones->cap : 8;
-            tombstones->entries =
-                (TombstonesEntry *)x_realloc(tombstones->entries, tombstones->cap * sizeof *tombstones->entries);
+            tombstones->entries = (TombstonesEntry *)x_realloc(
+                tombstones->entries, tombstones->cap * sizeof *tombstones->entries);
         }
-        memmove(tombstones->entries + i + 1, tombstones->entries + i, (tombstones->count - i) * sizeof *tombstones->entries);
+        memmove(tombstones->entries + i + 1, tombstones->entries + i,
+                (tombstones->count - i) * sizeof *tombstones->entries);
         tombstones->entries[i] = (TombstonesEntry){.ref = ref};
         tombstones->count++;
     }
@@ -67,7 +68,9 @@ void tombstones_copy(const Tombstones *from, Tombstones *ret_copy)
 const Intervals *tombstones_get(const Tombstones *tombstones, uint64_t ref)
 {
     size_t i = tombstones->count ? find(tombstones, ref) : 0;
-    return i < tombstones->count && tombstones->entries[i].ref == ref ? &tombstones->entries[i].intervals : NULL;
+    return i < tombstones->count && tombstones->entries[i].ref == ref
+               ? &tombstones->entries[i].intervals
+               : NULL;
 }
 
 uint64_t tombstones_total(const Tombstones *tombstones)
@@ -113,7 +116,8 @@ bool tombstones_read(Fs *fs, Str dir, Tombstones *ret_tombstones, Error *err)
     Error missing = {0};
     Str bytes;
 
-    if (!fs_read_file(fs, fs_join(&arena, dir, S("tombstones")), &arena, FILE_BYTES_MAX, &bytes, &missing)) {
+    if (!fs_read_file(fs, fs_join(&arena, dir, S("tombstones")), &arena, FILE_BYTES_MAX, &bytes,
+                      &missing)) {
         if (missing.code != ERR_NOT_FOUND) {
             *err = missing;
             return false;
@@ -138,5 +142,6 @@ bool tombstones_write(Fs *fs, Str dir, const Tombstones *tombstones, Error *err)
             buf_add_varint(&out, tombstones->entries[i].intervals.items[k].max_t_ms);
         }
     buf_add_u32be(&out, crc32c(str_skip(buf_str(&out), 5)));
-    return buf_ok(&out, "tombstones", err) && fs_write_atomic(fs, fs_join(&arena, dir, S("tombstones")), buf_str(&out), err);
+    return buf_ok(&out, "tombstones", err) &&
+           fs_write_atomic(fs, fs_join(&arena, dir, S("tombstones")), buf_str(&out), err);
 }

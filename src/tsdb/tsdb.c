@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/tsdb.h"
 
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "tsdb/merge_querier.h"
 #include "tsdb/tsdb_internal.h"
-
-#include <stdlib.h>
 
 #define MINUTE_MS 60000
 #define HOUR_MS (60 * INT64_C(60000))
@@ -45,7 +45,8 @@ static TsdbBlocks blocks_in(Tsdb *tsdb, int64_t min_t_ms, int64_t max_t_ms)
 }
 
 // The head's view first, the blocks after it: what moves from one to the other meanwhile is then seen twice, never missed.
-static bool open_querier(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier, Error *err)
+static bool open_querier(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier,
+                         Error *err)
 {
     Tsdb *tsdb = CONTAINER_OF(source, Tsdb, source);
     Source *head = head_source(tsdb->head);
@@ -109,7 +110,8 @@ static bool maintenance_sleep(Tsdb *tsdb, int64_t ms)
 static void run_maintenance(void *arg)
 {
     Tsdb *tsdb = (Tsdb *)arg;
-    bool syncs = tsdb->options.wal_sync == TSDB_SYNC_INTERVAL && tsdb->options.wal_sync_interval_ms > 0;
+    bool syncs =
+        tsdb->options.wal_sync == TSDB_SYNC_INTERVAL && tsdb->options.wal_sync_interval_ms > 0;
     int64_t step_ms = syncs ? MIN(tsdb->options.wal_sync_interval_ms, MINUTE_MS) : MINUTE_MS;
     int64_t next_ns = clock_mono_ns(&clock_system) + MINUTE_MS * INT64_C(1000000);
 
@@ -139,7 +141,9 @@ bool tsdb_compact(Tsdb *tsdb, Error *err)
 static bool check_options(const TsdbOptions *o, Error *err)
 {
     if (o->min_block_ms <= 0 || o->max_block_ms < o->min_block_ms)
-        return error_set(err, ERR_INVALID, "the largest block must not be smaller than the smallest, and that above 0");
+        return error_set(
+            err, ERR_INVALID,
+            "the largest block must not be smaller than the smallest, and that above 0");
     if (o->samples_per_chunk < 1 || o->samples_per_chunk > 65535)
         return error_set(err, ERR_INVALID, "samples per chunk must lie between 1 and 65535");
     if (o->wal_segment_bytes < 32768 || o->wal_segment_bytes % 32768 != 0)
@@ -158,7 +162,8 @@ static bool take_dir(Tsdb *tsdb, Error *err)
         return false;
     tsdb->counters.clean_start = tsdb->dir_lock.replaced ? 0 : 1;
     if (tsdb->dir_lock.replaced)
-        log_warn("a lock file was left by a process that did not end cleanly, replacing it", KV("dir", tsdb->options.dir));
+        log_warn("a lock file was left by a process that did not end cleanly, replacing it",
+                 KV("dir", tsdb->options.dir));
     return true;
 }
 
@@ -265,7 +270,8 @@ Source *tsdb_source(Tsdb *tsdb)
     return &tsdb->source;
 }
 
-void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes, int64_t out_of_order_window_ms)
+void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes,
+                      int64_t out_of_order_window_ms)
 {
     lock_take(&tsdb->list_lock);
     tsdb->retention_ms = retention_ms;
@@ -323,8 +329,9 @@ bool tsdb_metadata(Tsdb *tsdb, Str metric_name, Arena *arena, Metadata *ret_meta
     return head_metadata(tsdb->head, metric_name, arena, ret_metadata);
 }
 
-bool tsdb_exemplars(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
-                    TsdbExemplars *ret_exemplars, Error *err)
+bool tsdb_exemplars(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                    int64_t max_t_ms, Arena *arena, TsdbExemplars *ret_exemplars, Error *err)
 {
-    return head_exemplars(tsdb->head, matchers, count, min_t_ms, max_t_ms, arena, ret_exemplars, err);
+    return head_exemplars(tsdb->head, matchers, count, min_t_ms, max_t_ms, arena, ret_exemplars,
+                          err);
 }

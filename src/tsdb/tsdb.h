@@ -16,12 +16,16 @@
 typedef struct Tsdb Tsdb;
 
 typedef enum TsdbSync {
-    TSDB_SYNC_NONE,     // the kernel has it: survives a crash of the process; power cut loses what the kernel held
+    TSDB_SYNC_NONE, // the kernel has it: survives a crash of the process; power cut loses what the kernel held
     TSDB_SYNC_INTERVAL, // and fdatasync every wal_sync_interval_ms
     TSDB_SYNC_COMMIT,   // fdatasync before a commit returns
 } TsdbSync;
 
-typedef enum TsdbCompression { TSDB_COMPRESSION_NONE, TSDB_COMPRESSION_SNAPPY, TSDB_COMPRESSION_ZSTD } TsdbCompression;
+typedef enum TsdbCompression {
+    TSDB_COMPRESSION_NONE,
+    TSDB_COMPRESSION_SNAPPY,
+    TSDB_COMPRESSION_ZSTD
+} TsdbCompression;
 
 typedef struct TsdbOptions {
     Str dir;
@@ -29,17 +33,17 @@ typedef struct TsdbOptions {
     Clock *clock;
     Registry *registry; // prometheus_tsdb_* and narthex_tsdb_* metrics; NULL: none
     bool no_lockfile;
-    int64_t min_block_ms;              // 2 h
-    int64_t max_block_ms;              // 31 d or a tenth of the retention
-    int64_t retention_ms;              // 15 d; 0: for ever
-    uint64_t retention_bytes;          // 0: no limit
-    int64_t out_of_order_window_ms;    // 0: refused
-    uint64_t wal_segment_bytes;        // 128 MiB, a multiple of 32 KiB
-    TsdbCompression wal_compression;   // snappy
-    TsdbSync wal_sync;                 // interval
-    int64_t wal_sync_interval_ms;      // 5000
-    int samples_per_chunk;             // 120
-    uint64_t max_exemplars;            // 0: off
+    int64_t min_block_ms;            // 2 h
+    int64_t max_block_ms;            // 31 d or a tenth of the retention
+    int64_t retention_ms;            // 15 d; 0: for ever
+    uint64_t retention_bytes;        // 0: no limit
+    int64_t out_of_order_window_ms;  // 0: refused
+    uint64_t wal_segment_bytes;      // 128 MiB, a multiple of 32 KiB
+    TsdbCompression wal_compression; // snappy
+    TsdbSync wal_sync;               // interval
+    int64_t wal_sync_interval_ms;    // 5000
+    int samples_per_chunk;           // 120
+    uint64_t max_exemplars;          // 0: off
 } TsdbOptions;
 
 void tsdb_options_default(TsdbOptions *ret_options);
@@ -53,15 +57,16 @@ Sink *tsdb_sink(Tsdb *tsdb);
 Source *tsdb_source(Tsdb *tsdb);
 
 // Applies what a reload may change: retention and the out-of-order window.
-void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes, int64_t out_of_order_window_ms);
+void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes,
+                      int64_t out_of_order_window_ms);
 
 // Cuts everything compactable out of the head now and applies retention: what the maintenance thread does each minute.
 bool tsdb_compact(Tsdb *tsdb, Error *err) MUST_CHECK;
 // A block of the head (unless skip_head) and hard links of all blocks below <dir>/snapshots/<name>. The name lives in the arena.
 bool tsdb_snapshot(Tsdb *tsdb, bool skip_head, Arena *arena, Str *ret_name, Error *err) MUST_CHECK;
 // Tombstones for the matching series between both times, inclusive.
-bool tsdb_delete(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Error *err)
-    MUST_CHECK;
+bool tsdb_delete(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                 int64_t max_t_ms, Error *err) MUST_CHECK;
 // Rewrites blocks that have tombstones.
 bool tsdb_clean_tombstones(Tsdb *tsdb, Error *err) MUST_CHECK;
 
@@ -102,5 +107,6 @@ typedef struct TsdbExemplars {
     size_t *exemplar_counts;
     size_t count;
 } TsdbExemplars;
-bool tsdb_exemplars(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
-                    TsdbExemplars *ret_exemplars, Error *err) MUST_CHECK;
+bool tsdb_exemplars(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                    int64_t max_t_ms, Arena *arena, TsdbExemplars *ret_exemplars,
+                    Error *err) MUST_CHECK;

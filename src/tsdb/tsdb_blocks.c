@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of blocks: what is on disk, what is open, what has had its time.
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "tsdb/tsdb_internal.h"
-
-#include <stdlib.h>
 
 TsdbBlocks tsdb_blocks_take(Tsdb *tsdb)
 {
@@ -92,7 +92,8 @@ static bool remove_block_dir(Tsdb *tsdb, Str dir, Error *err)
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     Str doomed = arena_printf(&arena, STR_FMT ".tmp-for-deletion", STR_ARG(dir));
 
-    return fs_rename(tsdb->options.fs, dir, doomed, err) && fs_remove_tree(tsdb->options.fs, doomed, err);
+    return fs_rename(tsdb->options.fs, dir, doomed, err) &&
+           fs_remove_tree(tsdb->options.fs, doomed, err);
 }
 
 // Blocks whose samples are all in a newer one are not shown and their folders go.
@@ -197,7 +198,8 @@ bool tsdb_remove_leftovers(Tsdb *tsdb, Error *err)
     for (size_t i = 0; i < list.count; i++) {
         Str name = list.entries[i].name;
         Ulid ulid;
-        bool is_ours = str_ends_with(name, S(".tmp-for-creation")) || str_ends_with(name, S(".tmp-for-deletion"));
+        bool is_ours = str_ends_with(name, S(".tmp-for-creation")) ||
+                       str_ends_with(name, S(".tmp-for-deletion"));
         if (!is_ours || !list.entries[i].is_dir || !ulid_parse(str_sub(name, 0, ULID_CHARS), &ulid))
             continue;
         log_info("removing what was left half made", KV("name", name));

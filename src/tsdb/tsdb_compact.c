@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the maintenance thread does: head to blocks, blocks to larger blocks, old blocks away.
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "tsdb/tsdb_internal.h"
-
-#include <stdlib.h>
 
 static bool is_stopping(Tsdb *tsdb)
 {
@@ -23,10 +23,12 @@ static void observe_seconds(Tsdb *tsdb, int64_t from_mono_ns)
                           (double)(clock_mono_ns(tsdb->options.clock) - from_mono_ns) / 1e9);
 }
 
-typedef bool (*HeadWriteFn)(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer, Error *err);
+typedef bool (*HeadWriteFn)(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer,
+                            Error *err);
 
 // One block of what the head has between both times (the latter exclusive), and makes it readable.
-static bool write_head_block(Tsdb *tsdb, HeadWriteFn write, int64_t min_t_ms, int64_t max_t_ms, bool out_of_order, Error *err) REQUIRES(tsdb->work_lock)
+static bool write_head_block(Tsdb *tsdb, HeadWriteFn write, int64_t min_t_ms, int64_t max_t_ms,
+                             bool out_of_order, Error *err) REQUIRES(tsdb->work_lock)
 {
     int64_t started_ns = clock_mono_ns(tsdb->options.clock);
     BlockWriter *writer;
@@ -55,8 +57,9 @@ static bool write_head_block(Tsdb *tsdb, HeadWriteFn write, int64_t min_t_ms, in
     if (!tsdb_reload(tsdb, err))
         return false;
     observe_seconds(tsdb, started_ns);
-    log_info("wrote block of the head", KV("block", ulid_str(&options.ulid)), KV("min_t_ms", min_t_ms), KV("max_t_ms", max_t_ms),
-             KV("out_of_order", out_of_order), KV("took_ms", (clock_mono_ns(tsdb->options.clock) - started_ns) / 1000000));
+    log_info("wrote block of the head", KV("block", ulid_str(&options.ulid)),
+             KV("min_t_ms", min_t_ms), KV("max_t_ms", max_t_ms), KV("out_of_order", out_of_order),
+             KV("took_ms", (clock_mono_ns(tsdb->options.clock) - started_ns) / 1000000));
     return true;
 }
 
@@ -75,7 +78,8 @@ static bool compact_head(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
 }
 
 // A block for each aligned range that has some; between them there may be decades without any.
-static bool write_out_of_order(Tsdb *tsdb, int64_t min_t_ms, int64_t max_t_ms, Error *err) REQUIRES(tsdb->work_lock)
+static bool write_out_of_order(Tsdb *tsdb, int64_t min_t_ms, int64_t max_t_ms, Error *err)
+    REQUIRES(tsdb->work_lock)
 {
     int64_t range = tsdb->options.min_block_ms;
 
@@ -112,13 +116,15 @@ static void mark_failed(Tsdb *tsdb, Block *const *blocks, size_t count)
         BlockMeta meta = *block_meta(blocks[i]);
         Error err = {0};
         meta.failed = true;
-        if (!meta.has_foreign && !block_meta_write(tsdb->options.fs, block_dir(blocks[i]), &meta, &err))
+        if (!meta.has_foreign &&
+            !block_meta_write(tsdb->options.fs, block_dir(blocks[i]), &meta, &err))
             log_warn("block cannot be marked as failed, ignoring", KV("err", &err));
     }
 }
 
 // Without a sample left in them, nothing takes their place.
-static bool drop_all(Tsdb *tsdb, Block *const *blocks, size_t count, Error *err) REQUIRES(tsdb->work_lock)
+static bool drop_all(Tsdb *tsdb, Block *const *blocks, size_t count, Error *err)
+    REQUIRES(tsdb->work_lock)
 {
     for (size_t i = 0; i < count; i++)
         if (!tsdb_drop_block(tsdb, blocks[i], err))
@@ -126,7 +132,8 @@ static bool drop_all(Tsdb *tsdb, Block *const *blocks, size_t count, Error *err)
     return true;
 }
 
-static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool overlapping, Error *err) REQUIRES(tsdb->work_lock)
+static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool overlapping,
+                         Error *err) REQUIRES(tsdb->work_lock)
 {
     int64_t started_ns = clock_mono_ns(tsdb->options.clock);
     Ulid ulid = ulid_new(clock_now_ms(tsdb->options.clock));
@@ -135,8 +142,8 @@ static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool ov
     tsdb_count(&tsdb->counters.compactions);
     if (overlapping)
         tsdb_count(&tsdb->counters.vertical_compactions);
-    if (!compact_blocks(tsdb->options.fs, tsdb->blocks_dir, blocks, count, ulid, (size_t)tsdb->options.samples_per_chunk,
-                        &tsdb->stop, &made, err)) {
+    if (!compact_blocks(tsdb->options.fs, tsdb->blocks_dir, blocks, count, ulid,
+                        (size_t)tsdb->options.samples_per_chunk, &tsdb->stop, &made, err)) {
         if (err->code == ERR_CORRUPT)
             mark_failed(tsdb, blocks, count);
         return false;
@@ -145,7 +152,8 @@ static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool ov
     if (made ? !tsdb_reload(tsdb, err) : !drop_all(tsdb, blocks, count, err))
         return false;
     observe_seconds(tsdb, started_ns);
-    log_info("compacted blocks", KV("block", made ? ulid_str(&ulid) : S("none")), KV("blocks", count),
+    log_info("compacted blocks", KV("block", made ? ulid_str(&ulid) : S("none")),
+             KV("blocks", count),
              KV("took_ms", (clock_mono_ns(tsdb->options.clock) - started_ns) / 1000000));
     return true;
 }
@@ -155,7 +163,8 @@ static bool compact_once(Tsdb *tsdb, bool *ret_more, Error *err) REQUIRES(tsdb->
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     int64_t ranges[COMPACT_RANGES_MAX];
-    size_t range_count = compact_ranges(tsdb->options.min_block_ms, tsdb->options.max_block_ms, ranges);
+    size_t range_count =
+        compact_ranges(tsdb->options.min_block_ms, tsdb->options.max_block_ms, ranges);
     TsdbBlocks all = tsdb_blocks_take(tsdb);
     BlockMeta *metas = ARENA_ARRAY(&arena, BlockMeta, all.count);
     const BlockMeta **pointers = ARENA_ARRAY(&arena, const BlockMeta *, all.count);
@@ -190,7 +199,8 @@ static uint64_t bytes_beside_blocks(Tsdb *tsdb)
 
 static int compare_ends(const void *a, const void *b)
 {
-    int64_t x = block_meta(*(Block *const *)a)->max_t_ms, y = block_meta(*(Block *const *)b)->max_t_ms;
+    int64_t x = block_meta(*(Block *const *)a)->max_t_ms,
+            y = block_meta(*(Block *const *)b)->max_t_ms;
     return (x > y) - (x < y);
 }
 
@@ -214,7 +224,8 @@ static bool apply_retention(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
     if (choice.by_size > choice.by_time)
         tsdb_count(&tsdb->counters.size_retentions);
     for (size_t i = 0; ok && i < choice.by_size; i++) {
-        log_info("removing block by retention", KV("block", ulid_str(&block_meta(all.items[i])->ulid)),
+        log_info("removing block by retention",
+                 KV("block", ulid_str(&block_meta(all.items[i])->ulid)),
                  KV("reason", i < choice.by_time ? "time" : "size"));
         ok = tsdb_drop_block(tsdb, all.items[i], err);
     }

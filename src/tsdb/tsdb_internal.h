@@ -49,7 +49,7 @@ struct Tsdb {
 
     Lock maintenance_lock;
     Condition wake;
-    bool stop; // atomic
+    bool stop;      // atomic
     bool triggered; // GUARDED_BY(maintenance_lock)
     Thread maintenance;
 };

@@ -16,38 +16,56 @@ typedef struct HeadRow {
 
 static const HeadRow head_rows[] = {
     ROW(FAMILY_GAUGE, "head_series", "Total number of series in the head block.", series),
-    ROW(FAMILY_COUNTER, "head_series_created_total", "Total number of series created in the head.", series_created),
-    ROW(FAMILY_COUNTER, "head_series_removed_total", "Total number of series removed in the head.", series_removed),
-    ROW(FAMILY_COUNTER, "head_series_not_found_total", "Total number of requests for series that were not found.",
-        series_not_found),
+    ROW(FAMILY_COUNTER, "head_series_created_total", "Total number of series created in the head.",
+        series_created),
+    ROW(FAMILY_COUNTER, "head_series_removed_total", "Total number of series removed in the head.",
+        series_removed),
+    ROW(FAMILY_COUNTER, "head_series_not_found_total",
+        "Total number of requests for series that were not found.", series_not_found),
     ROW(FAMILY_GAUGE, "head_chunks", "Total number of chunks in the head block.", chunks),
-    ROW(FAMILY_COUNTER, "head_chunks_created_total", "Total number of chunks created in the head.", chunks_created),
-    ROW(FAMILY_COUNTER, "head_chunks_removed_total", "Total number of chunks removed in the head.", chunks_removed),
-    ROW(FAMILY_GAUGE, "head_active_appenders", "Number of currently active appender transactions.", active_appenders),
-    ROW(FAMILY_GAUGE, "head_chunks_storage_size_bytes", "Size of the chunks_head directory.", chunks_head_bytes),
-    ROW(FAMILY_COUNTER, "head_truncations_total", "Total number of head truncations attempted.", truncations),
-    ROW(FAMILY_COUNTER, "head_truncations_failed_total", "Total number of head truncations that failed.", truncations_failed),
-    ROW(FAMILY_COUNTER, "checkpoint_creations_total", "Total number of checkpoint creations attempted.", checkpoints),
-    ROW(FAMILY_COUNTER, "checkpoint_creations_failed_total", "Total number of checkpoint creations that failed.",
-        checkpoints_failed),
-    ROW(FAMILY_GAUGE, "wal_segment_current", "WAL segment index that TSDB is currently writing to.", wal_segment),
-    ROW(FAMILY_COUNTER, "wal_corruptions_total", "Total number of WAL corruptions.", wal_corruptions),
-    ROW(FAMILY_COUNTER, "wal_truncations_total", "Total number of WAL truncations attempted.", wal_truncations),
-    ROW(FAMILY_COUNTER, "wal_truncations_failed_total", "Total number of WAL truncations that failed.", wal_truncations_failed),
-    ROW(FAMILY_COUNTER, "wal_writes_failed_total", "Total number of WAL writes that failed.", wal_writes_failed),
-    ROW(FAMILY_COUNTER, "wal_page_flushes_total", "Total number of page flushes.", wal_page_flushes),
-    ROW(FAMILY_COUNTER, "wal_completed_pages_total", "Total number of completed pages.", wal_completed_pages),
+    ROW(FAMILY_COUNTER, "head_chunks_created_total", "Total number of chunks created in the head.",
+        chunks_created),
+    ROW(FAMILY_COUNTER, "head_chunks_removed_total", "Total number of chunks removed in the head.",
+        chunks_removed),
+    ROW(FAMILY_GAUGE, "head_active_appenders", "Number of currently active appender transactions.",
+        active_appenders),
+    ROW(FAMILY_GAUGE, "head_chunks_storage_size_bytes", "Size of the chunks_head directory.",
+        chunks_head_bytes),
+    ROW(FAMILY_COUNTER, "head_truncations_total", "Total number of head truncations attempted.",
+        truncations),
+    ROW(FAMILY_COUNTER, "head_truncations_failed_total",
+        "Total number of head truncations that failed.", truncations_failed),
+    ROW(FAMILY_COUNTER, "checkpoint_creations_total",
+        "Total number of checkpoint creations attempted.", checkpoints),
+    ROW(FAMILY_COUNTER, "checkpoint_creations_failed_total",
+        "Total number of checkpoint creations that failed.", checkpoints_failed),
+    ROW(FAMILY_GAUGE, "wal_segment_current", "WAL segment index that TSDB is currently writing to.",
+        wal_segment),
+    ROW(FAMILY_COUNTER, "wal_corruptions_total", "Total number of WAL corruptions.",
+        wal_corruptions),
+    ROW(FAMILY_COUNTER, "wal_truncations_total", "Total number of WAL truncations attempted.",
+        wal_truncations),
+    ROW(FAMILY_COUNTER, "wal_truncations_failed_total",
+        "Total number of WAL truncations that failed.", wal_truncations_failed),
+    ROW(FAMILY_COUNTER, "wal_writes_failed_total", "Total number of WAL writes that failed.",
+        wal_writes_failed),
+    ROW(FAMILY_COUNTER, "wal_page_flushes_total", "Total number of page flushes.",
+        wal_page_flushes),
+    ROW(FAMILY_COUNTER, "wal_completed_pages_total", "Total number of completed pages.",
+        wal_completed_pages),
     ROW(FAMILY_GAUGE, "wal_storage_size_bytes", "Size of the write log directory.", wal_bytes),
-    ROW(FAMILY_GAUGE, "out_of_order_wal_storage_size_bytes", "Size of the out-of-order write log directory.", wbl_bytes),
-    ROW(FAMILY_COUNTER, "mmap_chunk_corruptions_total", "Total number of memory-mapped chunk corruptions.",
-        mmap_chunk_corruptions),
-    ROW(FAMILY_GAUGE, "exemplar_exemplars_in_storage", "Number of exemplars currently in circular storage.",
-        exemplars_in_storage),
-    ROW(FAMILY_GAUGE, "exemplar_series_with_exemplars_in_storage", "Number of series with exemplars currently in circular storage.",
-        exemplars_series),
-    ROW(FAMILY_COUNTER, "exemplar_exemplars_appended_total", "Total number of appended exemplars.", exemplars_appended),
-    ROW(FAMILY_COUNTER, "exemplar_out_of_order_exemplars_total", "Total number of out of order exemplar ingestion failed attempts.",
-        exemplars_out_of_order),
+    ROW(FAMILY_GAUGE, "out_of_order_wal_storage_size_bytes",
+        "Size of the out-of-order write log directory.", wbl_bytes),
+    ROW(FAMILY_COUNTER, "mmap_chunk_corruptions_total",
+        "Total number of memory-mapped chunk corruptions.", mmap_chunk_corruptions),
+    ROW(FAMILY_GAUGE, "exemplar_exemplars_in_storage",
+        "Number of exemplars currently in circular storage.", exemplars_in_storage),
+    ROW(FAMILY_GAUGE, "exemplar_series_with_exemplars_in_storage",
+        "Number of series with exemplars currently in circular storage.", exemplars_series),
+    ROW(FAMILY_COUNTER, "exemplar_exemplars_appended_total", "Total number of appended exemplars.",
+        exemplars_appended),
+    ROW(FAMILY_COUNTER, "exemplar_out_of_order_exemplars_total",
+        "Total number of out of order exemplar ingestion failed attempts.", exemplars_out_of_order),
 };
 
 static void gauge(Collection *c, const char *name, const char *help, double value)
@@ -71,20 +89,24 @@ static void add_typed(Collection *c, const char *type, double value)
 // Families with the label type.
 static void collect_samples(Collection *c, const HeadCounters *h)
 {
-    collection_family(c, "prometheus_tsdb_head_samples_appended_total", FAMILY_COUNTER, "Total number of appended samples.");
+    collection_family(c, "prometheus_tsdb_head_samples_appended_total", FAMILY_COUNTER,
+                      "Total number of appended samples.");
     add_typed(c, "float", (double)h->float_samples_appended);
     add_typed(c, "histogram", (double)h->histogram_samples_appended);
     collection_family(c, "prometheus_tsdb_head_out_of_order_samples_appended_total", FAMILY_COUNTER,
                       "Total number of appended out of order samples.");
     add_typed(c, "float", (double)h->out_of_order_appended);
     collection_family(c, "prometheus_tsdb_out_of_order_samples_total", FAMILY_COUNTER,
-                      "Total number of out of order samples ingestion failed attempts due to out of order being disabled.");
+                      "Total number of out of order samples ingestion failed attempts due to out "
+                      "of order being disabled.");
     add_typed(c, "float", (double)h->out_of_order_refused);
     collection_family(c, "prometheus_tsdb_out_of_bound_samples_total", FAMILY_COUNTER,
-                      "Total number of out of bound samples ingestion failed attempts with out of order support disabled.");
+                      "Total number of out of bound samples ingestion failed attempts with out of "
+                      "order support disabled.");
     add_typed(c, "float", (double)h->out_of_bounds);
     collection_family(c, "prometheus_tsdb_too_old_samples_total", FAMILY_COUNTER,
-                      "Total number of out of order samples ingestion failed attempts with out of support enabled, but sample "
+                      "Total number of out of order samples ingestion failed attempts with out of "
+                      "support enabled, but sample "
                       "outside of time window.");
     add_typed(c, "float", (double)h->too_old);
 }
@@ -102,20 +124,28 @@ static void collect_head(Tsdb *tsdb, Collection *c)
         collection_add(c, NULL, 0, (double)value);
     }
     collect_samples(c, &h);
-    collection_family(c, "prometheus_tsdb_wal_fsync_duration_seconds", FAMILY_SUMMARY, "Duration of write log fsync.");
+    collection_family(c, "prometheus_tsdb_wal_fsync_duration_seconds", FAMILY_SUMMARY,
+                      "Duration of write log fsync.");
     collection_add_suffixed(c, "_sum", NULL, 0, h.wal_fsync_seconds);
     collection_add_suffixed(c, "_count", NULL, 0, (double)h.wal_fsyncs);
-    gauge(c, "prometheus_tsdb_data_replay_duration_seconds", "Time taken to replay the data on disk.", (double)h.replay_ms / 1e3);
-    gauge(c, "prometheus_tsdb_exemplar_max_exemplars", "Total number of exemplars the exemplar storage can store.",
+    gauge(c, "prometheus_tsdb_data_replay_duration_seconds",
+          "Time taken to replay the data on disk.", (double)h.replay_ms / 1e3);
+    gauge(c, "prometheus_tsdb_exemplar_max_exemplars",
+          "Total number of exemplars the exemplar storage can store.",
           (double)tsdb->options.max_exemplars);
-    gauge(c, "narthex_tsdb_head_held_bytes", "Memory of series, labels, postings and open chunks.", (double)h.held_bytes);
+    gauge(c, "narthex_tsdb_head_held_bytes", "Memory of series, labels, postings and open chunks.",
+          (double)h.held_bytes);
     gauge(c, "narthex_tsdb_open_queriers", "Open views of the head.", (double)h.open_queriers);
     if (!head_time_range(tsdb->head, &min_t_ms, &max_t_ms))
         min_t_ms = max_t_ms = 0;
-    gauge(c, "prometheus_tsdb_head_min_time", "Minimum time bound of the head block.", (double)min_t_ms);
-    gauge(c, "prometheus_tsdb_head_max_time", "Maximum timestamp of the head block.", (double)max_t_ms);
-    gauge(c, "prometheus_tsdb_head_min_time_seconds", "Minimum time bound of the head block.", (double)min_t_ms / 1e3);
-    gauge(c, "prometheus_tsdb_head_max_time_seconds", "Maximum timestamp of the head block.", (double)max_t_ms / 1e3);
+    gauge(c, "prometheus_tsdb_head_min_time", "Minimum time bound of the head block.",
+          (double)min_t_ms);
+    gauge(c, "prometheus_tsdb_head_max_time", "Maximum timestamp of the head block.",
+          (double)max_t_ms);
+    gauge(c, "prometheus_tsdb_head_min_time_seconds", "Minimum time bound of the head block.",
+          (double)min_t_ms / 1e3);
+    gauge(c, "prometheus_tsdb_head_max_time_seconds", "Maximum timestamp of the head block.",
+          (double)max_t_ms / 1e3);
 }
 
 static void collect_blocks(Tsdb *tsdb, Collection *c)
@@ -129,37 +159,54 @@ static void collect_blocks(Tsdb *tsdb, Collection *c)
         bytes += block_bytes(all.items[i]);
         table_bytes += index_reader_held_bytes(block_index(all.items[i]));
     }
-    gauge(c, "prometheus_tsdb_blocks_loaded", "Number of currently loaded data blocks", (double)all.count);
+    gauge(c, "prometheus_tsdb_blocks_loaded", "Number of currently loaded data blocks",
+          (double)all.count);
     tsdb_blocks_give(&all);
-    gauge(c, "prometheus_tsdb_storage_blocks_bytes", "The number of bytes that are currently used for local storage by all blocks.",
+    gauge(c, "prometheus_tsdb_storage_blocks_bytes",
+          "The number of bytes that are currently used for local storage by all blocks.",
           (double)bytes);
-    gauge(c, "prometheus_tsdb_symbol_table_size_bytes", "Size of symbol table in memory for loaded blocks", (double)table_bytes);
+    gauge(c, "prometheus_tsdb_symbol_table_size_bytes",
+          "Size of symbol table in memory for loaded blocks", (double)table_bytes);
     if (!tsdb_time_range(tsdb, &min_t_ms, &max_t_ms))
         min_t_ms = 0;
-    gauge(c, "prometheus_tsdb_lowest_timestamp", "Lowest timestamp value stored in the database.", (double)min_t_ms);
-    gauge(c, "prometheus_tsdb_lowest_timestamp_seconds", "Lowest timestamp value stored in the database.", (double)min_t_ms / 1e3);
-    gauge(c, "prometheus_tsdb_clean_start", "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean",
+    gauge(c, "prometheus_tsdb_lowest_timestamp", "Lowest timestamp value stored in the database.",
+          (double)min_t_ms);
+    gauge(c, "prometheus_tsdb_lowest_timestamp_seconds",
+          "Lowest timestamp value stored in the database.", (double)min_t_ms / 1e3);
+    gauge(c, "prometheus_tsdb_clean_start",
+          "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: "
+          "lockfile creation was clean",
           n->clean_start);
     lock_take(&tsdb->list_lock);
-    double keep_seconds = (double)tsdb->retention_ms / 1e3, keep_bytes = (double)tsdb->retention_bytes;
+    double keep_seconds = (double)tsdb->retention_ms / 1e3,
+           keep_bytes = (double)tsdb->retention_bytes;
     lock_give(&tsdb->list_lock);
-    gauge(c, "prometheus_tsdb_retention_limit_bytes", "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
+    gauge(c, "prometheus_tsdb_retention_limit_bytes",
+          "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
           keep_bytes);
-    gauge(c, "prometheus_tsdb_retention_limit_seconds", "How long to retain samples in storage.", keep_seconds);
-    counter(c, "prometheus_tsdb_compactions_total", "Total number of compactions that were executed for the partition.", &n->compactions);
-    counter(c, "prometheus_tsdb_compactions_failed_total", "Total number of compactions that failed for the partition.",
-            &n->compactions_failed);
-    counter(c, "prometheus_tsdb_compactions_triggered_total", "Total number of triggered compactions for the partition.",
-            &n->compactions_triggered);
-    counter(c, "prometheus_tsdb_vertical_compactions_total", "Total number of compactions done on overlapping blocks.",
-            &n->vertical_compactions);
-    counter(c, "prometheus_tsdb_reloads_total", "Number of times the database reloaded block data from disk.", &n->reloads);
-    counter(c, "prometheus_tsdb_reloads_failures_total", "Number of times the database failed to reloadBlocks block data from disk.",
+    gauge(c, "prometheus_tsdb_retention_limit_seconds", "How long to retain samples in storage.",
+          keep_seconds);
+    counter(c, "prometheus_tsdb_compactions_total",
+            "Total number of compactions that were executed for the partition.", &n->compactions);
+    counter(c, "prometheus_tsdb_compactions_failed_total",
+            "Total number of compactions that failed for the partition.", &n->compactions_failed);
+    counter(c, "prometheus_tsdb_compactions_triggered_total",
+            "Total number of triggered compactions for the partition.", &n->compactions_triggered);
+    counter(c, "prometheus_tsdb_vertical_compactions_total",
+            "Total number of compactions done on overlapping blocks.", &n->vertical_compactions);
+    counter(c, "prometheus_tsdb_reloads_total",
+            "Number of times the database reloaded block data from disk.", &n->reloads);
+    counter(c, "prometheus_tsdb_reloads_failures_total",
+            "Number of times the database failed to reloadBlocks block data from disk.",
             &n->reloads_failed);
-    counter(c, "prometheus_tsdb_time_retentions_total",
-            "The number of times that blocks were deleted because the maximum time limit was exceeded.", &n->time_retentions);
+    counter(
+        c, "prometheus_tsdb_time_retentions_total",
+        "The number of times that blocks were deleted because the maximum time limit was exceeded.",
+        &n->time_retentions);
     counter(c, "prometheus_tsdb_size_retentions_total",
-            "The number of times that blocks were deleted because the maximum number of bytes was exceeded.", &n->size_retentions);
+            "The number of times that blocks were deleted because the maximum number of bytes was "
+            "exceeded.",
+            &n->size_retentions);
     gauge(c, "narthex_tsdb_blocks_corrupt", "Blocks that cannot be read and are ignored.",
           (double)__atomic_load_n(&n->blocks_corrupt, __ATOMIC_RELAXED));
 }
@@ -179,8 +226,9 @@ void tsdb_metrics_register(Tsdb *tsdb)
 
     if (!tsdb->options.registry)
         return;
-    tsdb->compaction_seconds = registry_histogram(tsdb->options.registry, "prometheus_tsdb_compaction_duration_seconds",
-                                                  "Duration of compaction runs", no_labels, bounds, COUNT_OF(bounds));
+    tsdb->compaction_seconds =
+        registry_histogram(tsdb->options.registry, "prometheus_tsdb_compaction_duration_seconds",
+                           "Duration of compaction runs", no_labels, bounds, COUNT_OF(bounds));
     (void)histogram_of(tsdb->compaction_seconds, NULL);
     registry_collector(tsdb->options.registry, collect, tsdb);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Snapshots, deletion and its clean-up.
+#include <stdlib.h>
+
 #include "base/random.h"
 #include "base/timefmt.h"
 #include "tsdb/block_from_source.h"
 #include "tsdb/tsdb_internal.h"
-
-#include <stdlib.h>
 
 // Snapshots
 
@@ -16,8 +16,8 @@ static Str snapshot_name(int64_t now_ms, Arena *arena)
     uint64_t random;
 
     random_system(&random, sizeof random);
-    return arena_printf(arena, "%04lld%02d%02dT%02d%02d%02dZ-%016llx", (long long)t.year, t.month, t.day, t.hour, t.minute, t.second,
-                        (unsigned long long)(random >> 1));
+    return arena_printf(arena, "%04lld%02d%02dT%02d%02d%02dZ-%016llx", (long long)t.year, t.month,
+                        t.day, t.hour, t.minute, t.second, (unsigned long long)(random >> 1));
 }
 
 static bool link_files(Fs *fs, Str from, Str to, Arena *arena, Error *err)
@@ -27,7 +27,8 @@ static bool link_files(Fs *fs, Str from, Str to, Arena *arena, Error *err)
     if (!fs_make_dirs(fs, to, err) || !fs_list(fs, from, arena, &list, err))
         return false;
     for (size_t i = 0; i < list.count; i++) {
-        Str a = fs_join(arena, from, list.entries[i].name), b = fs_join(arena, to, list.entries[i].name);
+        Str a = fs_join(arena, from, list.entries[i].name),
+            b = fs_join(arena, to, list.entries[i].name);
         if (list.entries[i].is_dir ? !link_files(fs, a, b, arena, err) : !fs_link(fs, a, b, err))
             return false;
     }
@@ -49,7 +50,8 @@ static bool snapshot_head(Tsdb *tsdb, Str dir, Error *err)
         .max_t_ms = max_t_ms + 1,
         .level = 1,
     };
-    return block_from_source(head_source(tsdb->head), &options, (size_t)tsdb->options.samples_per_chunk, &made, err);
+    return block_from_source(head_source(tsdb->head), &options,
+                             (size_t)tsdb->options.samples_per_chunk, &made, err);
 }
 
 static bool fill_snapshot(Tsdb *tsdb, Str dir, bool skip_head, Error *err)
@@ -60,7 +62,8 @@ static bool fill_snapshot(Tsdb *tsdb, Str dir, bool skip_head, Error *err)
 
     for (size_t i = 0; ok && i < all.count; i++)
         ok = link_files(tsdb->options.fs, block_dir(all.items[i]),
-                        fs_join(&arena, dir, ulid_str(&block_meta(all.items[i])->ulid)), &arena, err);
+                        fs_join(&arena, dir, ulid_str(&block_meta(all.items[i])->ulid)), &arena,
+                        err);
     tsdb_blocks_give(&all);
     return ok && (skip_head || snapshot_head(tsdb, dir, err));
 }
@@ -76,7 +79,8 @@ bool tsdb_snapshot(Tsdb *tsdb, bool skip_head, Arena *arena, Str *ret_name, Erro
     if (!ok) {
         Error second = {0};
         if (!fs_remove_tree(tsdb->options.fs, dir, &second))
-            return error_context(err, "snapshot (its rest in %.100s could not be removed)", str_to_c(arena, name));
+            return error_context(err, "snapshot (its rest in %.100s could not be removed)",
+                                 str_to_c(arena, name));
         return error_context(err, "snapshot");
     }
     *ret_name = name;
@@ -85,7 +89,8 @@ bool tsdb_snapshot(Tsdb *tsdb, bool skip_head, Arena *arena, Str *ret_name, Erro
 
 // Deletion
 
-bool tsdb_delete(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Error *err)
+bool tsdb_delete(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                 int64_t max_t_ms, Error *err)
 {
     lock_take(&tsdb->work_lock);
     TsdbBlocks all = tsdb_blocks_take(tsdb);
@@ -105,7 +110,8 @@ static bool clean_block(Tsdb *tsdb, Block *block, Error *err) REQUIRES(tsdb->wor
 {
     bool made;
 
-    if (!compact_blocks(tsdb->options.fs, tsdb->blocks_dir, &block, 1, ulid_new(clock_now_ms(tsdb->options.clock)),
+    if (!compact_blocks(tsdb->options.fs, tsdb->blocks_dir, &block, 1,
+                        ulid_new(clock_now_ms(tsdb->options.clock)),
                         (size_t)tsdb->options.samples_per_chunk, &tsdb->stop, &made, err))
         return false;
     return made ? tsdb_reload(tsdb, err) : tsdb_drop_block(tsdb, block, err);

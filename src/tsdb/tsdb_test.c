@@ -64,7 +64,8 @@ static void pour(Tsdb *tsdb, FakeSource *f)
             if (t == f->from_t_ms)
                 refs[i] = a->series(a, f->entries[i].labels, &created, &err);
             CHECK(refs[i] != 0);
-            samples[i] = (SinkSample){.ref = refs[i], .t_ms = t, .value = fake_value(series, t) + f->offset};
+            samples[i] =
+                (SinkSample){.ref = refs[i], .t_ms = t, .value = fake_value(series, t) + f->offset};
             if (f->histograms && fake_has_histograms(series))
                 samples[i].histogram = fake_histogram(&arena, series, t);
         }
@@ -108,7 +109,8 @@ static void check_holds(Tsdb *tsdb, FakeSource *f, int64_t min_t_ms, int64_t max
         SampleColumns x, y;
         CHECK(labels_equal(a.series[i].labels, b.series[i].labels));
         CHECK_OK(got->read(got, a.series[i].handle, min_t_ms, max_t_ms, &arena, &x, &err), err);
-        CHECK_OK(fake_read(&f->querier, b.series[i].handle, min_t_ms, max_t_ms, &arena, &y, &err), err);
+        CHECK_OK(fake_read(&f->querier, b.series[i].handle, min_t_ms, max_t_ms, &arena, &y, &err),
+                 err);
         CHECK_EQ(x.count, y.count);
         for (size_t k = 0; k < x.count; k++) {
             CHECK_EQ(x.t_ms[k], y.t_ms[k]);
@@ -154,7 +156,8 @@ TEST(tsdb, compacts_blocks_and_removes_what_they_were_made_of)
     FsList list;
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     store_init(&s);
-    fake_init(&f, 5, START_MS - START_MS % (6 * HOUR_MS), START_MS - START_MS % (6 * HOUR_MS) + 14 * HOUR_MS, 60000);
+    fake_init(&f, 5, START_MS - START_MS % (6 * HOUR_MS),
+              START_MS - START_MS % (6 * HOUR_MS) + 14 * HOUR_MS, 60000);
 
     pour(s.tsdb, &f);
     CHECK_OK(tsdb_compact(s.tsdb, &err), err);
@@ -212,7 +215,9 @@ TEST(tsdb, deletes_in_head_and_blocks_and_cleans_up)
         CHECK_OK(source->open(source, INT64_MIN, INT64_MAX, &querier, &err), err);
         CHECK_OK(querier->select(querier, &m, 1, NULL, &arena, &list, &err), err);
         CHECK_EQ(list.count, 1);
-        CHECK_OK(querier->read(querier, list.series[0].handle, INT64_MIN, INT64_MAX, &arena, &columns, &err), err);
+        CHECK_OK(querier->read(querier, list.series[0].handle, INT64_MIN, INT64_MAX, &arena,
+                               &columns, &err),
+                 err);
         CHECK_EQ(columns.count, 2 * 240 - 1);
         CHECK_EQ(columns.t_ms[239], START_MS + HOUR_MS - STEP_MS);
         CHECK_EQ(columns.t_ms[240], START_MS + 4 * HOUR_MS + STEP_MS);
@@ -322,7 +327,8 @@ TEST(tsdb, a_block_that_cannot_be_read_is_left_alone)
     CHECK_EQ(count_blocks(s.tsdb), 1);
     CHECK_OK(fs_list(&fs_system, s.options.dir, &arena, &list, &err), err);
     Str dir = fs_join(&arena, s.options.dir, list.entries[0].name);
-    CHECK_OK(fs_write_atomic(&fs_system, fs_join(&arena, dir, S("index")), S("nonsense"), &err), err);
+    CHECK_OK(fs_write_atomic(&fs_system, fs_join(&arena, dir, S("index")), S("nonsense"), &err),
+             err);
 
     store_reopen(&s);
 
@@ -364,7 +370,8 @@ TEST(tsdb, measures_itself_under_the_known_names)
 TEST(tsdb, a_kill_at_any_moment_of_compaction_loses_nothing)
 {
     FakeSource f;
-    fake_init(&f, 3, START_MS - START_MS % (6 * HOUR_MS), START_MS - START_MS % (6 * HOUR_MS) + 10 * HOUR_MS, 300000);
+    fake_init(&f, 3, START_MS - START_MS % (6 * HOUR_MS),
+              START_MS - START_MS % (6 * HOUR_MS) + 10 * HOUR_MS, 300000);
     log_setup(LOG_ERROR + 1, LOG_LOGFMT);
 
     uint64_t calls = 1;
@@ -442,7 +449,9 @@ static void check_view(Stress *s)
     CHECK_OK(querier->select(querier, NULL, 0, NULL, &arena, &list, &err), err);
     for (size_t i = 0; i < list.count; i++) {
         SampleColumns c;
-        CHECK_OK(querier->read(querier, list.series[i].handle, INT64_MIN, INT64_MAX, &arena, &c, &err), err);
+        CHECK_OK(
+            querier->read(querier, list.series[i].handle, INT64_MIN, INT64_MAX, &arena, &c, &err),
+            err);
         for (size_t k = 0; k < c.count; k++)
             CHECK_EQ(c.t_ms[k], s->fake.from_t_ms + (int64_t)k * s->fake.step_ms);
         CHECK((int64_t)c.count >= (until - s->fake.from_t_ms) / s->fake.step_ms);
@@ -476,8 +485,11 @@ TEST(tsdb, readers_miss_nothing_while_samples_come_and_blocks_are_cut)
 TEST_MAIN(tsdb, TEST_ROW(tsdb, a_kill_at_any_moment_of_compaction_loses_nothing),
           TEST_ROW(tsdb, readers_miss_nothing_while_samples_come_and_blocks_are_cut),
           TEST_ROW(tsdb, cuts_the_head_into_blocks_and_keeps_every_sample),
-          TEST_ROW(tsdb, compacts_blocks_and_removes_what_they_were_made_of), TEST_ROW(tsdb, a_second_process_is_refused),
-          TEST_ROW(tsdb, deletes_in_head_and_blocks_and_cleans_up), TEST_ROW(tsdb, a_snapshot_holds_everything),
+          TEST_ROW(tsdb, compacts_blocks_and_removes_what_they_were_made_of),
+          TEST_ROW(tsdb, a_second_process_is_refused),
+          TEST_ROW(tsdb, deletes_in_head_and_blocks_and_cleans_up),
+          TEST_ROW(tsdb, a_snapshot_holds_everything),
           TEST_ROW(tsdb, late_samples_become_blocks_of_their_own_and_merge),
-          TEST_ROW(tsdb, retention_removes_old_blocks_only), TEST_ROW(tsdb, a_block_that_cannot_be_read_is_left_alone),
+          TEST_ROW(tsdb, retention_removes_old_blocks_only),
+          TEST_ROW(tsdb, a_block_that_cannot_be_read_is_left_alone),
           TEST_ROW(tsdb, measures_itself_under_the_known_names))
