@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/number.h"
+#include "codec/yaml_text.h"
 
 #define KEYS_COMPARED_MAX 16 // more in one mapping are looked up in a map instead
 
@@ -101,37 +102,6 @@ static Str token_text(struct fy_token *token)
     return text ? str_make(text, len) : STR_NONE;
 }
 
-// The content of a single-quoted scalar whose opening quote stands at text[at] (YAML 1.2, 7.3.2): two quotes are one, a line break
-// is a blank, further ones stay.
-static Str single_quoted(Arena *arena, Str text, size_t at)
-{
-    char *out = arena_alloc(arena, text.len - at);
-    size_t len = 0;
-    for (at++; at < text.len; at++) {
-        char c = text.ptr[at];
-        if (c == '\'') {
-            if (at + 1 >= text.len || text.ptr[at + 1] != '\'')
-                break;
-            at++;
-        }
-        if (c != '\n' && c != '\r') {
-            out[len++] = c;
-            continue;
-        }
-        size_t breaks = 0;
-        while (len && (out[len - 1] == ' ' || out[len - 1] == '\t'))
-            len--;
-        for (; at < text.len && strchr(" \t\r\n", text.ptr[at]); at++)
-            breaks += text.ptr[at] == '\n';
-        at--;
-        if (breaks <= 1)
-            out[len++] = ' ';
-        for (; breaks > 1; breaks--)
-            out[len++] = '\n';
-    }
-    return str_make(out, len);
-}
-
 // libfyaml 0.7.12 loses bytes of a single-quoted scalar behind a pair of doubled quotes: those are read from the source.
 static bool is_misread(const Parser *p, struct fy_token *token, size_t *ret_at)
 {
@@ -161,7 +131,7 @@ static YamlNode *scalar_new(Parser *p, struct fy_event *event)
     YamlNode *node = node_new(p, YAML_SCALAR, event);
     struct fy_token *value = event->scalar.value;
     size_t at;
-    node->scalar = value && is_misread(p, value, &at) ? single_quoted(p->arena, p->text, at)
+    node->scalar = value && is_misread(p, value, &at) ? yaml_single_quoted(p->arena, p->text, at)
                                                       : arena_str(p->arena, token_text(value));
     // An empty value has no token.
     node->quoted = value && fy_token_scalar_style(value) != FYSS_PLAIN;
@@ -235,9 +205,9 @@ static bool read_alias(Parser *p, struct fy_event *event, size_t depth, YamlNode
     return true;
 }
 
-// libfyaml 0.7.12 accepts a block scalar that stands no deeper than what it belongs to (and then reads beyond its text): YAML 1.2, 8.1
-// wants it deeper. `column` is that of the key, or of the list's dashes.
-static bool check_block_indent(const Parser *p, struct fy_event *event, int column)
+// Reads a block scalar again from the source. `column` is that of the key, or of the list's dashes, which it must stand deeper than
+// (YAML 1.2, 8.1; libfyaml does not insist); 0: of nothing.
+static bool read_block(const Parser *p, struct fy_event *event, int column, YamlNode *node)
 {
     struct fy_token *value = event->type == FYET_SCALAR ? event->scalar.value : NULL;
     enum fy_scalar_style style = value ? fy_token_scalar_style(value) : FYSS_PLAIN;
@@ -245,17 +215,19 @@ static bool check_block_indent(const Parser *p, struct fy_event *event, int colu
     const struct fy_mark *end = value ? fy_token_end_mark(value) : NULL;
     if ((style != FYSS_LITERAL && style != FYSS_FOLDED) || !start || !end)
         return true;
-    Str rest = str_sub(p->text, start->input_pos, end->input_pos - start->input_pos);
-    Str line;
-    for (int number = start->line + 1; str_split_next(&rest, '\n', &line); number++) {
-        int indent = 0;
-        while ((size_t)indent < line.len && line.ptr[indent] == ' ')
-            indent++;
-        if ((size_t)indent == line.len || line.ptr[indent] == '\r')
-            continue;
-        return indent >= column || fail_at(p, number, indent + 1, ERR_INVALID,
-                                           "block scalar is not indented deeper than its key");
-    }
+    Str lines = str_sub(p->text, start->input_pos, end->input_pos - start->input_pos);
+    YamlBlock block = yaml_block_header(p->text, start->input_pos);
+    block.folded = style == FYSS_FOLDED;
+    size_t line;
+    size_t indent = yaml_block_indent(lines, &line);
+    if (block.indicator)
+        indent = (size_t)(MAX(column - 1, 0) + block.indicator);
+    else if (indent == SIZE_MAX)
+        indent = (size_t)column;
+    else if (indent < (size_t)column)
+        return fail_at(p, start->line + (int)line + 1, (int)indent + 1, ERR_INVALID,
+                       "block scalar is not indented deeper than its key");
+    node->scalar = yaml_block_text(p->arena, lines, block, indent);
     return true;
 }
 
@@ -290,7 +262,7 @@ static bool read_children(Parser *p, enum fy_event_type end, const YamlNode *par
         YamlNode *child = NULL;
         size_t child_depth = 0;
         bool ok = read_node(p, event, depth + 1, &child, &child_depth) &&
-                  check_block_indent(p, event, place_of(p, parent, begin));
+                  read_block(p, event, place_of(p, parent, begin), child);
         fy_parser_event_free(p->fy, event);
         if (!ok)
             return false;
@@ -492,7 +464,7 @@ static bool read_stream(Parser *p, YamlNode **ret_root)
                          "only one document is allowed");
         else if (type != FYET_STREAM_START && type != FYET_STREAM_END &&
                  type != FYET_DOCUMENT_START && type != FYET_DOCUMENT_END)
-            ok = read_node(p, event, 0, &root, &depth);
+            ok = read_node(p, event, 0, &root, &depth) && read_block(p, event, 0, root);
         fy_parser_event_free(p->fy, event);
         if (!ok)
             return false;
