@@ -200,17 +200,28 @@ void api_reply_done(ApiReply *reply)
 
 // ---- values ----
 
+static const char two_digits[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
+
 static char *put_u64(char *at, uint64_t value)
 {
     char digits[20];
-    size_t count = 0;
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    while (count)
-        *at++ = digits[--count];
-    return at;
+    size_t from = sizeof digits;
+    while (value >= 100) {
+        from -= 2;
+        memcpy(digits + from, two_digits + value % 100 * 2, 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        from -= 2;
+        memcpy(digits + from, two_digits + value * 2, 2);
+    } else {
+        digits[--from] = (char)('0' + value);
+    }
+    memcpy(at, digits + from, sizeof digits - from);
+    return at + (sizeof digits - from);
 }
 
 // Seconds; exactly three decimals unless they are all zero (util/jsonutil.MarshalTimestamp).
