@@ -126,13 +126,23 @@ static bool is_null_word(Str s)
            str_is(s, "NULL");
 }
 
+static bool is_block(struct fy_token *token)
+{
+    enum fy_scalar_style style = fy_token_scalar_style(token);
+    return (style == FYSS_LITERAL || style == FYSS_FOLDED) && fy_token_start_mark(token) &&
+           fy_token_end_mark(token);
+}
+
 static YamlNode *scalar_new(Parser *p, struct fy_event *event)
 {
     YamlNode *node = node_new(p, YAML_SCALAR, event);
     struct fy_token *value = event->scalar.value;
     size_t at;
-    node->scalar = value && is_misread(p, value, &at) ? yaml_single_quoted(p->arena, p->text, at)
-                                                      : arena_str(p->arena, token_text(value));
+    // The text of a block scalar comes later, by read_block.
+    if (value && is_misread(p, value, &at))
+        node->scalar = yaml_single_quoted(p->arena, p->text, at);
+    else if (!value || !is_block(value))
+        node->scalar = arena_str(p->arena, token_text(value));
     // An empty value has no token.
     node->quoted = value && fy_token_scalar_style(value) != FYSS_PLAIN;
     if (!node->quoted && is_null_word(node->scalar))
@@ -210,14 +220,13 @@ static bool read_alias(Parser *p, struct fy_event *event, size_t depth, YamlNode
 static bool read_block(const Parser *p, struct fy_event *event, int column, YamlNode *node)
 {
     struct fy_token *value = event->type == FYET_SCALAR ? event->scalar.value : NULL;
-    enum fy_scalar_style style = value ? fy_token_scalar_style(value) : FYSS_PLAIN;
-    const struct fy_mark *start = value ? fy_token_start_mark(value) : NULL;
-    const struct fy_mark *end = value ? fy_token_end_mark(value) : NULL;
-    if ((style != FYSS_LITERAL && style != FYSS_FOLDED) || !start || !end)
+    if (!value || !is_block(value))
         return true;
+    const struct fy_mark *start = fy_token_start_mark(value);
+    const struct fy_mark *end = fy_token_end_mark(value);
     Str lines = str_sub(p->text, start->input_pos, end->input_pos - start->input_pos);
     YamlBlock block = yaml_block_header(p->text, start->input_pos);
-    block.folded = style == FYSS_FOLDED;
+    block.folded = fy_token_scalar_style(value) == FYSS_FOLDED;
     size_t line;
     size_t indent = yaml_block_indent(lines, &line);
     if (block.indicator)
