@@ -399,6 +399,14 @@ static uint8_t *mark_pairs(HeadQuerier *q, const Matcher *matchers, size_t count
     return marks;
 }
 
+// Names and values are not kept by time: they are told when the view meets the head's time at all, as the original does.
+static bool meets_head(const HeadQuerier *q)
+{
+    int64_t min_t_ms;
+    int64_t max_t_ms;
+    return head_time_range_all(q->head, &min_t_ms, &max_t_ms) && q->min_t_ms <= max_t_ms && q->max_t_ms >= min_t_ms;
+}
+
 static bool label_names(Querier *base, const Matcher *matchers, size_t count, size_t limit, Arena *arena, StrList *ret_names,
                         Error *err)
 {
@@ -408,6 +416,10 @@ static bool label_names(Querier *base, const Matcher *matchers, size_t count, si
     Arena scratch = {0};
 
     (void)err;
+    if (!meets_head(q)) {
+        *ret_names = (StrList){0};
+        return true;
+    }
     rwlock_take_read(&head->index_lock);
     StrList list = {ARENA_ARRAY(arena, Str, index->name_count), 0};
     uint8_t *marks = count ? mark_pairs(q, matchers, count, &scratch) : NULL;
@@ -436,6 +448,10 @@ static bool label_values(Querier *base, Str name, const Matcher *matchers, size_
     StrList list = {0};
 
     (void)err;
+    if (!meets_head(q)) {
+        *ret_values = list;
+        return true;
+    }
     rwlock_take_read(&head->index_lock);
     uint32_t number = head_index_name(index, name);
     if (number) {
