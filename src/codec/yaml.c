@@ -1,28 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tree is built from libfyaml's events. An alias points at its anchor's node, so it costs nothing here; what
+// The tree is built from libyaml's events, so that what reads as what is as in yaml.v2, which was made from libyaml. An alias points at its anchor's node, so it costs nothing here; what
 // whoever walks the tree would see is counted, and limited.
 #include "codec/yaml.h"
 
-#include <libfyaml.h>
+#include <yaml.h>
 
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/number.h"
-#include "codec/yaml_text.h"
-
 #define KEYS_COMPARED_MAX 16 // more in one mapping are looked up in a map instead
 
 typedef struct Parser {
-    struct fy_parser *fy;
-    Str complaint; // libfyaml's first, as it would have printed it
-    Str text;
+    yaml_parser_t yaml;
     Str file_name;
     Arena *arena;
     Error *err;
-    Map anchors; // Str to Anchor
-    Buf nodes;   // YamlNode *: children of the collections still open
-    int line;    // where the newest node stands
-    int column;
+    Map anchors;     // Str to Anchor
+    Buf nodes;       // YamlNode *: children of the collections still open
     size_t expanded; // nodes, aliases counted with all they stand for
 } Parser;
 
@@ -43,81 +37,35 @@ static bool fail_node(const Parser *p, const YamlNode *node, const char *what)
     return fail_at(p, node->line, node->column, ERR_INVALID, what);
 }
 
-// Keeps the first message; later ones only follow from it.
-static void take_complaint(struct fy_diag *diag, void *user, const char *text, size_t len)
-{
-    (void)diag;
-    Parser *p = user;
-    if (p->complaint.len == 0)
-        p->complaint = arena_str(p->arena, str_make(text, len));
-}
-
-// The decimal number at the front, and the ':' behind it, cut off. 0 if there is none.
-static int take_number(Str *rest)
-{
-    Str word;
-    int64_t number = 0;
-    if (!str_split_next(rest, ':', &word) || !number_parse_i64(word, &number) || number > INT32_MAX)
-        return 0;
-    return (int)number;
-}
-
-// libfyaml's message is "<memory-@0x...>:LINE:COLUMN: error: TEXT" and the source below it.
+// What libyaml has to say.
 static bool fail_parse(const Parser *p)
 {
-    Str rest = p->complaint;
-    size_t place = str_find(rest, S(">:"));
-    size_t marker = str_find(rest, S(": error: "));
-    if (place == STR_NOT_FOUND || marker == STR_NOT_FOUND || marker < place)
-        return error_set(p->err, ERR_INVALID, STR_FMT ":%d:%d: malformed YAML",
-                         STR_ARG(p->file_name), p->line, p->column);
-    Str text = str_skip(rest, marker + strlen(": error: "));
-    text = str_sub(text, 0, str_find_char(text, '\n'));
-    Str position = str_sub(rest, place + 2, marker + 1 - (place + 2));
-    int line = take_number(&position);
-    int column = take_number(&position);
-    return error_set(p->err, ERR_INVALID, STR_FMT ":%d:%d: " STR_FMT, STR_ARG(p->file_name),
-                     MAX(line, 1), MAX(column, 1), STR_ARG(text));
+    const yaml_parser_t *yaml = &p->yaml;
+    if (yaml->error == YAML_MEMORY_ERROR)
+        out_of_memory(0);
+    int line = (int)yaml->problem_mark.line + 1;
+    int column = (int)yaml->problem_mark.column + 1;
+    if (!yaml->context)
+        return fail_at(p, line, column, ERR_INVALID,
+                       yaml->problem ? yaml->problem : "malformed YAML");
+    return error_set(p->err, ERR_INVALID, STR_FMT ":%d:%d: %s that begins at %zu:%zu: %s",
+                     STR_ARG(p->file_name), line, column, yaml->context,
+                     yaml->context_mark.line + 1, yaml->context_mark.column + 1,
+                     yaml->problem ? yaml->problem : "malformed YAML");
 }
 
-static YamlNode *node_new(Parser *p, YamlKind kind, struct fy_event *event)
+static YamlNode *node_new(Parser *p, YamlKind kind, const yaml_event_t *event)
 {
     YamlNode *node = ARENA_NEW(p->arena, YamlNode);
-    const struct fy_mark *mark = fy_event_start_mark(event);
-    // A value that is not there has no place of its own: what stood before it has.
-    if (mark) {
-        p->line = mark->line + 1;
-        p->column = mark->column + 1;
-    }
     node->kind = kind;
-    node->line = p->line;
-    node->column = p->column;
+    node->line = (int)event->start_mark.line + 1;
+    node->column = (int)event->start_mark.column + 1;
     return node;
 }
 
-static Str token_text(struct fy_token *token)
+static Str str_of(const yaml_char_t *text)
 {
-    size_t len = 0;
-    const char *text = token ? fy_token_get_text(token, &len) : NULL;
-    return text ? str_make(text, len) : STR_NONE;
-}
-
-// libfyaml 0.7.12 loses bytes of a single-quoted scalar behind a pair of doubled quotes: those are read from the source.
-static bool is_misread(const Parser *p, struct fy_token *token, size_t *ret_at)
-{
-    const struct fy_mark *start = fy_token_start_mark(token);
-    const struct fy_mark *end = fy_token_end_mark(token);
-    if (fy_token_scalar_style(token) != FYSS_SINGLE_QUOTED || !start || !end ||
-        end->input_pos > p->text.len)
-        return false;
-    Str source = str_sub(p->text, start->input_pos, end->input_pos - start->input_pos);
-    if (str_find(source, S("''''")) == STR_NOT_FOUND)
-        return false;
-    // The mark stands behind the opening quote.
-    if (start->input_pos == 0 || p->text.ptr[start->input_pos - 1] != '\'')
-        return false;
-    *ret_at = start->input_pos - 1;
-    return true;
+    return str_from_c((const char *)text);
 }
 
 static bool is_null_word(Str s)
@@ -126,38 +74,52 @@ static bool is_null_word(Str s)
            str_is(s, "NULL");
 }
 
-static bool is_block(struct fy_token *token)
-{
-    enum fy_scalar_style style = fy_token_scalar_style(token);
-    return (style == FYSS_LITERAL || style == FYSS_FOLDED) && fy_token_start_mark(token) &&
-           fy_token_end_mark(token);
-}
-
-static YamlNode *scalar_new(Parser *p, struct fy_event *event)
+static YamlNode *scalar_new(Parser *p, const yaml_event_t *event)
 {
     YamlNode *node = node_new(p, YAML_SCALAR, event);
-    struct fy_token *value = event->scalar.value;
-    size_t at;
-    // The text of a block scalar comes later, by read_block.
-    if (value && is_misread(p, value, &at))
-        node->scalar = yaml_single_quoted(p->arena, p->text, at);
-    else if (!value || !is_block(value))
-        node->scalar = arena_str(p->arena, token_text(value));
-    // An empty value has no token.
-    node->quoted = value && fy_token_scalar_style(value) != FYSS_PLAIN;
+    node->scalar = arena_str(
+        p->arena, str_make((const char *)event->data.scalar.value, event->data.scalar.length));
+    node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     if (!node->quoted && is_null_word(node->scalar))
         node->kind = YAML_NULL;
     return node;
 }
 
+static const yaml_char_t *tag_of(const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        return event->data.scalar.tag;
+    case YAML_SEQUENCE_START_EVENT:
+        return event->data.sequence_start.tag;
+    case YAML_MAPPING_START_EVENT:
+        return event->data.mapping_start.tag;
+    default:
+        return NULL;
+    }
+}
+
+static const yaml_char_t *anchor_of(const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        return event->data.scalar.anchor;
+    case YAML_SEQUENCE_START_EVENT:
+        return event->data.sequence_start.anchor;
+    case YAML_MAPPING_START_EVENT:
+        return event->data.mapping_start.anchor;
+    default:
+        return NULL;
+    }
+}
+
 // Tags of the core schema say what we would have read anyway, save that !!str keeps a word a string.
-static bool apply_tag(const Parser *p, struct fy_event *event, YamlNode *node)
+static bool apply_tag(const Parser *p, const yaml_event_t *event, YamlNode *node)
 {
     static const char *const known[] = {"str", "int", "float", "bool", "null", "map", "seq"};
-    struct fy_token *token = fy_event_get_tag_token(event);
-    if (!token)
+    if (!tag_of(event))
         return true;
-    Str tag = token_text(token);
+    Str tag = str_of(tag_of(event));
     Str prefix = S("tag:yaml.org,2002:");
     if (str_is(tag, "!")) {
         node->quoted = true;
@@ -183,25 +145,24 @@ static bool count_nodes(Parser *p, const YamlNode *node, size_t weight)
     return fail_at(p, node->line, node->column, ERR_LIMIT, "too many nodes, aliases expanded");
 }
 
-static Anchor *anchor_put(Parser *p, struct fy_event *event, YamlNode *node)
+static Anchor *anchor_put(Parser *p, const yaml_event_t *event, YamlNode *node)
 {
-    struct fy_token *token = fy_event_get_anchor_token(event);
-    if (!token)
+    if (!anchor_of(event))
         return NULL;
     Anchor *anchor = ARENA_NEW(p->arena, Anchor);
     anchor->node = node;
-    map_put(&p->anchors, arena_str(p->arena, token_text(token)), anchor);
+    map_put(&p->anchors, arena_str(p->arena, str_of(anchor_of(event))), anchor);
     return anchor;
 }
 
-static bool read_node(Parser *p, struct fy_event *event, size_t depth, YamlNode **ret_node,
+static bool read_node(Parser *p, const yaml_event_t *event, size_t depth, YamlNode **ret_node,
                       size_t *ret_depth);
 
-static bool read_alias(Parser *p, struct fy_event *event, size_t depth, YamlNode **ret_node,
+static bool read_alias(Parser *p, const yaml_event_t *event, size_t depth, YamlNode **ret_node,
                        size_t *ret_depth)
 {
     YamlNode *place = node_new(p, YAML_NULL, event);
-    const Anchor *anchor = map_get(&p->anchors, token_text(event->alias.anchor));
+    const Anchor *anchor = map_get(&p->anchors, str_of(event->data.alias.anchor));
     if (!anchor)
         return fail_node(p, place, "alias without an anchor");
     if (!anchor->complete)
@@ -215,65 +176,30 @@ static bool read_alias(Parser *p, struct fy_event *event, size_t depth, YamlNode
     return true;
 }
 
-// Reads a block scalar again from the source. `column` is that of the key, or of the list's dashes, which it must stand deeper than
-// (YAML 1.2, 8.1; libfyaml does not insist); 0: of nothing.
-static bool read_block(const Parser *p, struct fy_event *event, int column, YamlNode *node)
+// The next event; the caller deletes it.
+static bool next_event(Parser *p, yaml_event_t *event)
 {
-    struct fy_token *value = event->type == FYET_SCALAR ? event->scalar.value : NULL;
-    if (!value || !is_block(value))
-        return true;
-    const struct fy_mark *start = fy_token_start_mark(value);
-    const struct fy_mark *end = fy_token_end_mark(value);
-    Str lines = str_sub(p->text, start->input_pos, end->input_pos - start->input_pos);
-    YamlBlock block = yaml_block_header(p->text, start->input_pos);
-    block.folded = fy_token_scalar_style(value) == FYSS_FOLDED;
-    size_t line;
-    size_t indent = yaml_block_indent(lines, &line);
-    if (block.indicator)
-        indent = (size_t)(MAX(column - 1, 0) + block.indicator);
-    else if (indent == SIZE_MAX)
-        indent = (size_t)column;
-    else if (indent < (size_t)column)
-        return fail_at(p, start->line + (int)line + 1, (int)indent + 1, ERR_INVALID,
-                       "block scalar is not indented deeper than its key");
-    node->scalar = yaml_block_text(p->arena, lines, block, indent);
-    return true;
-}
-
-// The column that the next child must be deeper than: of its key, or of the list.
-static int place_of(const Parser *p, const YamlNode *parent, size_t begin)
-{
-    size_t done = (p->nodes.len - begin) / sizeof(YamlNode *);
-    if (parent->kind != YAML_MAPPING || done % 2 == 0)
-        return parent->column;
-    const YamlNode *key;
-    memcpy(&key, p->nodes.ptr + p->nodes.len - sizeof key, sizeof key);
-    return key->column;
+    return yaml_parser_parse(&p->yaml, event) || fail_parse(p);
 }
 
 // Reads children until `end`; they wait in p->nodes from `begin` on.
-static bool read_children(Parser *p, enum fy_event_type end, const YamlNode *parent, size_t depth,
+static bool read_children(Parser *p, yaml_event_type_t end, const YamlNode *parent, size_t depth,
                           size_t *ret_depth)
 {
     if (depth >= YAML_DEPTH_MAX)
         return fail_at(p, parent->line, parent->column, ERR_LIMIT, "nested too deep");
     size_t deepest = 0;
-    size_t begin = p->nodes.len;
     for (;;) {
-        struct fy_event *event = fy_parser_parse(p->fy);
-        if (!event)
-            return fail_parse(p);
-        if (event->type == end) {
-            fy_parser_event_free(p->fy, event);
+        CLEANUP(yaml_event_delete) yaml_event_t event = {0};
+        if (!next_event(p, &event))
+            return false;
+        if (event.type == end) {
             *ret_depth = deepest + 1;
             return true;
         }
         YamlNode *child = NULL;
         size_t child_depth = 0;
-        bool ok = read_node(p, event, depth + 1, &child, &child_depth) &&
-                  read_block(p, event, place_of(p, parent, begin), child);
-        fy_parser_event_free(p->fy, event);
-        if (!ok)
+        if (!read_node(p, &event, depth + 1, &child, &child_depth))
             return false;
         deepest = MAX(deepest, child_depth);
         buf_add(&p->nodes, &child, sizeof child);
@@ -410,8 +336,8 @@ static bool read_collection(Parser *p, size_t depth, YamlNode *node, size_t *ret
 {
     size_t begin = p->nodes.len;
     bool is_mapping = node->kind == YAML_MAPPING;
-    if (!read_children(p, is_mapping ? FYET_MAPPING_END : FYET_SEQUENCE_END, node, depth,
-                       ret_depth))
+    if (!read_children(p, is_mapping ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT, node,
+                       depth, ret_depth))
         return false;
     if (is_mapping && !take_mapping(p, begin, node))
         return false;
@@ -421,21 +347,21 @@ static bool read_collection(Parser *p, size_t depth, YamlNode *node, size_t *ret
     return true;
 }
 
-static bool read_node(Parser *p, struct fy_event *event, size_t depth, YamlNode **ret_node,
+static bool read_node(Parser *p, const yaml_event_t *event, size_t depth, YamlNode **ret_node,
                       size_t *ret_depth)
 {
     size_t before = p->expanded;
     YamlNode *node;
     switch (event->type) {
-    case FYET_ALIAS:
+    case YAML_ALIAS_EVENT:
         return read_alias(p, event, depth, ret_node, ret_depth);
-    case FYET_SCALAR:
+    case YAML_SCALAR_EVENT:
         node = scalar_new(p, event);
         break;
-    case FYET_SEQUENCE_START:
+    case YAML_SEQUENCE_START_EVENT:
         node = node_new(p, YAML_SEQUENCE, event);
         break;
-    case FYET_MAPPING_START:
+    case YAML_MAPPING_START_EVENT:
         node = node_new(p, YAML_MAPPING, event);
         break;
     default:
@@ -461,24 +387,27 @@ static bool read_node(Parser *p, struct fy_event *event, size_t depth, YamlNode 
 static bool read_stream(Parser *p, YamlNode **ret_root)
 {
     YamlNode *root = NULL;
-    for (;;) {
-        struct fy_event *event = fy_parser_parse(p->fy);
-        if (!event)
-            return fail_parse(p);
-        enum fy_event_type type = event->type;
-        bool ok = true;
+    for (bool more = true; more;) {
+        CLEANUP(yaml_event_delete) yaml_event_t event = {0};
         size_t depth;
-        if (type == FYET_DOCUMENT_START && root)
-            ok = fail_at(p, node_new(p, YAML_NULL, event)->line, 1, ERR_INVALID,
-                         "only one document is allowed");
-        else if (type != FYET_STREAM_START && type != FYET_STREAM_END &&
-                 type != FYET_DOCUMENT_START && type != FYET_DOCUMENT_END)
-            ok = read_node(p, event, 0, &root, &depth) && read_block(p, event, 0, root);
-        fy_parser_event_free(p->fy, event);
-        if (!ok)
+        if (!next_event(p, &event))
             return false;
-        if (type == FYET_STREAM_END)
+        switch (event.type) {
+        case YAML_STREAM_END_EVENT:
+            more = false;
             break;
+        case YAML_DOCUMENT_START_EVENT:
+            if (root)
+                return fail_at(p, (int)event.start_mark.line + 1, (int)event.start_mark.column + 1,
+                               ERR_INVALID, "only one document is allowed");
+            break;
+        case YAML_STREAM_START_EVENT:
+        case YAML_DOCUMENT_END_EVENT:
+            break;
+        default:
+            if (!read_node(p, &event, 0, &root, &depth))
+                return false;
+        }
     }
     if (!root) {
         root = ARENA_NEW(p->arena, YamlNode);
@@ -490,7 +419,7 @@ static bool read_stream(Parser *p, YamlNode **ret_root)
     return true;
 }
 
-// YAML 1.2, 5.1: no control characters but tab and line breaks. libfyaml lets some pass as ends of input.
+// YAML 1.2, 5.1: no control characters but tab and line breaks. libyaml would take a NUL for the end.
 static bool check_characters(Str text, Str file_name, Error *err)
 {
     int line = 1;
@@ -518,28 +447,17 @@ bool yaml_parse(Str text, Str file_name, Arena *arena, YamlNode **ret_root, Erro
         return error_set(err, ERR_INVALID, STR_FMT ": not valid UTF-8", STR_ARG(file_name));
     if (!check_characters(text, file_name, err))
         return false;
-    Parser p = {
-        .text = text, .file_name = file_name, .arena = arena, .err = err, .line = 1, .column = 1};
-    // Not collected as objects: libfyaml 0.7.12 leaks some of those.
-    struct fy_diag_cfg diag_cfg;
-    fy_diag_cfg_default(&diag_cfg);
-    diag_cfg.fp = NULL;
-    diag_cfg.output_fn = take_complaint;
-    diag_cfg.user = &p;
-    diag_cfg.colorize = false;
-    struct fy_diag *diag = fy_diag_create(&diag_cfg);
-    struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_AUTO, .diag = diag};
-    p.fy = diag ? fy_parser_create(&cfg) : NULL;
-    if (!p.fy)
-        out_of_memory(0);
+    Parser p = {.file_name = file_name, .arena = arena, .err = err};
+    if (!yaml_parser_initialize(&p.yaml))
+        out_of_memory(sizeof p.yaml);
+    yaml_parser_set_encoding(&p.yaml, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&p.yaml, (const unsigned char *)(text.len ? text.ptr : ""),
+                                 text.len);
 
     YamlNode *root = NULL;
-    bool ok =
-        (fy_parser_set_string(p.fy, text.len ? text.ptr : "", text.len) == 0 || fail_parse(&p)) &&
-        read_stream(&p, &root);
+    bool ok = read_stream(&p, &root);
 
-    fy_parser_destroy(p.fy);
-    fy_diag_unref(diag);
+    yaml_parser_delete(&p.yaml);
     map_deinit(&p.anchors);
     buf_deinit(&p.nodes);
     if (ok)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// yaml.h: YAML 1.1/1.2 (on libfyaml) into a tree in an arena; each node knows its place. Anchors and aliases are resolved (with a limit on the
+// yaml.h: YAML 1.1 (on libyaml) into a tree in an arena; each node knows its place. Anchors and aliases are resolved (with a limit on the
 // expansion), duplicate keys are errors, one document.
 #pragma once
 

@@ -195,7 +195,7 @@ TEST(config, faults_name_place_and_key)
         {"unknown key without a neighbour",                     STR("quux: 1\n"),
          "c.yml:1:1: field quux not found in root"                                                                                                                        },
         {"null item",                                           STR("jobs:\n  - name: a\n  -\n"),
-         "c.yml:2:11: jobs: empty or null job_config in list"                                                                                                             },
+         "c.yml:3:4: jobs: empty or null job_config in list"                                                                                                              },
         {"null string item",                                    STR("jobs:\n- name: a\n  modules: [a, ]\n  sources: [~]\n"),
          "sources: empty or null item"                                                                                                                                    },
         {"missing",                                             STR("jobs:\n- limit: 4\n"),                                  "c.yml:2:3: name is missing in job_config"   },
