@@ -36,6 +36,17 @@ static Str bool_text(bool value)
     return value ? S("true") : S("false");
 }
 
+// Relabelling may look at these and change them; they are not shown among the discovered labels, where nobody found them.
+static void set_switches(LabelsBuilder *builder, const ScrapeConfig *config)
+{
+    set_default(builder, S("__scrape_native_histograms__"),
+                bool_text(config->switches.native_histograms));
+    set_default(builder, S("__convert_classic_histograms_to_nhcb__"),
+                bool_text(config->switches.classic_to_nhcb));
+    set_default(builder, S("__always_scrape_classic_histograms__"),
+                bool_text(config->switches.always_classic));
+}
+
 static void set_discovered(LabelsBuilder *builder, const ScrapeConfig *config, Labels group,
                            Labels own, Arena *arena)
 {
@@ -47,12 +58,6 @@ static void set_discovered(LabelsBuilder *builder, const ScrapeConfig *config, L
     set_default(builder, S("__scrape_timeout__"), duration_text(arena, config->timeout_ms));
     set_default(builder, S("__metrics_path__"), config->metrics_path);
     set_default(builder, S("__scheme__"), config->scheme);
-    set_default(builder, S("__scrape_native_histograms__"),
-                bool_text(config->switches.native_histograms));
-    set_default(builder, S("__convert_classic_histograms_to_nhcb__"),
-                bool_text(config->switches.classic_to_nhcb));
-    set_default(builder, S("__always_scrape_classic_histograms__"),
-                bool_text(config->switches.always_classic));
     for (size_t i = 0; i < config->params.count; i++)
         if (config->params.values[i].count)
             set_default(builder,
@@ -244,6 +249,7 @@ TargetVerdict target_build(const ScrapeConfig *config, Labels group, Labels own,
     *ret_spec = (TargetSpec){.discovered = labels_builder_finish(&builder)};
 
     labels_builder_init(&builder, arena, ret_spec->discovered);
+    set_switches(&builder, config);
     if (!relabel_apply(config->relabel.items, config->relabel.count, &builder))
         return TARGET_DROPPED;
     return finish(config, &builder, arena, ret_spec, err) ? TARGET_KEPT : TARGET_BAD;

@@ -36,48 +36,48 @@ TEST(target, labels_and_url_come_from_config_group_and_own)
         Str want_url;
         const char *want_error;
     } cases[] = {
-        {"plain",                                      STR("job_name: j"),                          STR("env"),                          STR("x"),     STR("h:1"), TARGET_KEPT,
-         STR("{env=\"x\", instance=\"h:1\", job=\"j\"}"),                                                                                                                                                                STR("http://h:1/metrics"),     ""                                 },
-        {"group's job wins over the name",             STR("job_name: j"),                          STR("job"),                          STR("k"),     STR("h:1"),
-         TARGET_KEPT,                                                                                                                                                              STR("{instance=\"h:1\", job=\"k\"}"), STR("http://h:1/metrics"),     ""                                 },
+        {"plain", STR("job_name: j"), STR("env"), STR("x"), STR("h:1"), TARGET_KEPT,
+         STR("{env=\"x\", instance=\"h:1\", job=\"j\"}"), STR("http://h:1/metrics"), ""},
+        {"group's job wins over the name", STR("job_name: j"), STR("job"), STR("k"), STR("h:1"),
+         TARGET_KEPT, STR("{instance=\"h:1\", job=\"k\"}"), STR("http://h:1/metrics"), ""},
         {"parameters are sorted and escaped",
-         STR("{job_name: j, params: {b: ['x y', z], a: ['&']}}"),                                   STR(""),                             STR(""),      STR("h:1"),
-         TARGET_KEPT,                                                                                                                                                              STR("{instance=\"h:1\", job=\"j\"}"),
-         STR("http://h:1/metrics?a=%26&b=x+y&b=z"),                                                                                                                                                                                                     ""                                 },
-        {"a parameter by its label",                   STR("{job_name: j, params: {b: [x, y]}}"),   STR("__param_b"),
-         STR("own"),                                                                                                                                   STR("h:1"), TARGET_KEPT,    STR("{instance=\"h:1\", job=\"j\"}"),
-         STR("http://h:1/metrics?b=own&b=y"),                                                                                                                                                                                                           ""                                 },
-        {"a new parameter by its label",               STR("job_name: j"),                          STR("__param_t"),                    STR("1"),     STR("h:1"),
-         TARGET_KEPT,                                                                                                                                                              STR("{instance=\"h:1\", job=\"j\"}"), STR("http://h:1/metrics?t=1"), ""                                 },
-        {"path is escaped and gets a slash",           STR("{job_name: j, metrics_path: 'a b?c'}"), STR(""),
-         STR(""),                                                                                                                                      STR("h:1"), TARGET_KEPT,    STR("{instance=\"h:1\", job=\"j\"}"),
-         STR("http://h:1/a%20b%3Fc"),                                                                                                                                                                                                                   ""                                 },
+         STR("{job_name: j, params: {b: ['x y', z], a: ['&']}}"), STR(""), STR(""), STR("h:1"),
+         TARGET_KEPT, STR("{instance=\"h:1\", job=\"j\"}"),
+         STR("http://h:1/metrics?a=%26&b=x+y&b=z"), ""},
+        {"a parameter by its label", STR("{job_name: j, params: {b: [x, y]}}"), STR("__param_b"),
+         STR("own"), STR("h:1"), TARGET_KEPT, STR("{instance=\"h:1\", job=\"j\"}"),
+         STR("http://h:1/metrics?b=own&b=y"), ""},
+        {"a new parameter by its label", STR("job_name: j"), STR("__param_t"), STR("1"), STR("h:1"),
+         TARGET_KEPT, STR("{instance=\"h:1\", job=\"j\"}"), STR("http://h:1/metrics?t=1"), ""},
+        {"path is escaped and gets a slash", STR("{job_name: j, metrics_path: 'a b?c'}"), STR(""),
+         STR(""), STR("h:1"), TARGET_KEPT, STR("{instance=\"h:1\", job=\"j\"}"),
+         STR("http://h:1/a%20b%3Fc"), ""},
         {"relabelled address",
          STR("{job_name: j, relabel_configs: [{target_label: __address__, replacement: 'g:2'}]}"),
-         STR(""),                                                                                                                        STR(""),      STR("h:1"), TARGET_KEPT,    STR("{instance=\"g:2\", job=\"j\"}"),
-         STR("http://g:2/metrics"),                                                                                                                                                                                                                     ""                                 },
-        {"meta labels go, others with __ stay inside", STR("job_name: j"),                          STR("__meta_x"),
-         STR("y"),                                                                                                                                     STR("h:1"), TARGET_KEPT,    STR("{instance=\"h:1\", job=\"j\"}"),
-         STR("http://h:1/metrics"),                                                                                                                                                                                                                     ""                                 },
+         STR(""), STR(""), STR("h:1"), TARGET_KEPT, STR("{instance=\"g:2\", job=\"j\"}"),
+         STR("http://g:2/metrics"), ""},
+        {"meta labels go, others with __ stay inside", STR("job_name: j"), STR("__meta_x"),
+         STR("y"), STR("h:1"), TARGET_KEPT, STR("{instance=\"h:1\", job=\"j\"}"),
+         STR("http://h:1/metrics"), ""},
         {"dropped",
          STR("{job_name: j, relabel_configs: [{source_labels: [env], regex: x, action: drop}]}"),
-         STR("env"),                                                                                                                     STR("x"),     STR("h:1"), TARGET_DROPPED, STR(""),                              STR(""),                       ""                                 },
-        {"no address",                                 STR("job_name: j"),                          STR("env"),                          STR("x"),     STR(""),    TARGET_BAD,     STR(""),
-         STR(""),                                                                                                                                                                                                                                       "no address"                       },
+         STR("env"), STR("x"), STR("h:1"), TARGET_DROPPED, STR(""), STR(""), ""},
+        {"no address", STR("job_name: j"), STR("env"), STR("x"), STR(""), TARGET_BAD, STR(""),
+         STR(""), "no address"},
         {"address with a path",
-         STR("{job_name: j, relabel_configs: [{action: labeldrop, regex: foo}]}"),                  STR(""),                             STR(""),
-         STR("h:1/x"),                                                                                                                                             TARGET_BAD,     STR(""),                              STR(""),                       "\"h:1/x\" is not a valid hostname"},
-        {"interval by its label",                      STR("job_name: j"),                          STR("__scrape_interval__"),          STR("5s"),
-         STR("h:1"),                                                                                                                                               TARGET_BAD,     STR(""),                              STR(""),
-         "scrape timeout cannot be greater than scrape interval (\"10s\" > \"5s\")"                                                                                                                                                                                                        },
-        {"bad interval",                               STR("job_name: j"),                          STR("__scrape_interval__"),          STR("5"),     STR("h:1"),
-         TARGET_BAD,                                                                                                                                                               STR(""),                              STR(""),                       "error parsing scrape interval"    },
-        {"zero timeout",                               STR("job_name: j"),                          STR("__scrape_timeout__"),           STR("0s"),    STR("h:1"),
-         TARGET_BAD,                                                                                                                                                               STR(""),                              STR(""),                       "scrape timeout cannot be 0"       },
-        {"bad switch",                                 STR("job_name: j"),                          STR("__scrape_native_histograms__"), STR("maybe"),
-         STR("h:1"),                                                                                                                                               TARGET_BAD,     STR(""),                              STR(""),                       "is not a boolean"                 },
-        {"not UTF-8",                                  STR("job_name: j"),                          STR("env"),                          STR("\xff"),  STR("h:1"), TARGET_BAD,     STR(""),
-         STR(""),                                                                                                                                                                                                                                       "invalid label value for \"env\""  },
+         STR("{job_name: j, relabel_configs: [{action: labeldrop, regex: foo}]}"), STR(""), STR(""),
+         STR("h:1/x"), TARGET_BAD, STR(""), STR(""), "\"h:1/x\" is not a valid hostname"},
+        {"interval by its label", STR("job_name: j"), STR("__scrape_interval__"), STR("5s"),
+         STR("h:1"), TARGET_BAD, STR(""), STR(""),
+         "scrape timeout cannot be greater than scrape interval (\"10s\" > \"5s\")"},
+        {"bad interval", STR("job_name: j"), STR("__scrape_interval__"), STR("5"), STR("h:1"),
+         TARGET_BAD, STR(""), STR(""), "error parsing scrape interval"},
+        {"zero timeout", STR("job_name: j"), STR("__scrape_timeout__"), STR("0s"), STR("h:1"),
+         TARGET_BAD, STR(""), STR(""), "scrape timeout cannot be 0"},
+        {"bad switch", STR("job_name: j"), STR("__scrape_native_histograms__"), STR("maybe"),
+         STR("h:1"), TARGET_BAD, STR(""), STR(""), "is not a boolean"},
+        {"not UTF-8", STR("job_name: j"), STR("env"), STR("\xff"), STR("h:1"), TARGET_BAD, STR(""),
+         STR(""), "invalid label value for \"env\""},
     };
 
     EACH_CASE(c, cases) {
@@ -99,6 +99,8 @@ TEST(target, labels_and_url_come_from_config_group_and_own)
             labels_print(&labels, spec.labels);
             CHECK_STR(buf_str(&labels), c->want_labels);
             CHECK_STR(spec.url, c->want_url);
+            // The switches are for relabelling to see, not found by anybody.
+            CHECK_EQ(labels_get(spec.discovered, S("__scrape_native_histograms__")).len, 0);
         }
         config_release(&reader);
     }
@@ -137,12 +139,12 @@ TEST(target, keeps_its_phase)
         uint64_t hash, seed;
         int64_t now_ns, want_ns;
     } cases[] = {
-        {"on the grid",           0, 0, 20, 10},
-        {"offset after the grid", 3, 0, 20, 3 },
-        {"soon",                  3, 0, 22, 1 },
-        {"just missed",           3, 0, 24, 9 },
-        {"the seed counts",       3, 1, 20, 2 },
-        {"due now",               3, 0, 23, 10},
+        {"on the grid", 0, 0, 20, 10},
+        {"offset after the grid", 3, 0, 20, 3},
+        {"soon", 3, 0, 22, 1},
+        {"just missed", 3, 0, 24, 9},
+        {"the seed counts", 3, 1, 20, 2},
+        {"due now", 3, 0, 23, 10},
     };
 
     EACH_CASE(c, cases) {
