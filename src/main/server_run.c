@@ -636,9 +636,10 @@ static void serve(Run *run, const sigset_t *signals)
 static void shut_down(Run *run)
 {
     set_phase(run, API_STOPPING);
-    scrape_manager_free(run->scrapes);
     for (size_t i = 0; i < run->listener_count; i++)
         http_server_stop(run->listeners[i]);
+    // Nobody asks for /metrics any more: what collects from the parts may go with them.
+    scrape_manager_free(run->scrapes);
     engine_free(run->engine);
     thread_pool_free(run->query_pool);
     if (run->tsdb)
