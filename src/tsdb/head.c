@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tsdb/head_internal.h"
-
 #include <stdlib.h>
+
+#include "tsdb/head_internal.h"
 
 // --- life ---
 
@@ -40,8 +40,8 @@ static bool options_good(const HeadOptions *o, Error *err)
     if (o->min_block_ms <= 0)
         return error_set(err, ERR_INVALID, "the block length must be above 0");
     if (o->samples_per_chunk < 4 || o->samples_per_chunk > CHUNK_SAMPLES_MAX / 4)
-        return error_set(err, ERR_INVALID, "samples per chunk must be between 4 and %d, not %d", CHUNK_SAMPLES_MAX / 4,
-                         o->samples_per_chunk);
+        return error_set(err, ERR_INVALID, "samples per chunk must be between 4 and %d, not %d",
+                         CHUNK_SAMPLES_MAX / 4, o->samples_per_chunk);
     return true;
 }
 
@@ -86,7 +86,8 @@ bool head_open(const HeadOptions *options, Head **ret_head, Error *err)
 static void report_close(const char *what, bool ok, Error *err)
 {
     if (!ok)
-        log_error("cannot flush at the end, the log has the samples, ignoring", KV("what", what), KV("err", err->text));
+        log_error("cannot flush at the end, the log has the samples, ignoring", KV("what", what),
+                  KV("err", err->text));
     *err = (Error){0};
 }
 
@@ -243,7 +244,8 @@ static void apply_tombstones(Head *head, const SeriesList *list, Interval interv
     }
 }
 
-bool head_delete(Head *head, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Error *err)
+bool head_delete(Head *head, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                 int64_t max_t_ms, Error *err)
 {
     Arena arena = {0};
     Querier *querier;
@@ -270,13 +272,14 @@ bool head_delete(Head *head, const Matcher *matchers, size_t count, int64_t min_
     return ok ? true : error_context(err, "delete in the head");
 }
 
-bool head_exemplars(Head *head, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
-                    TsdbExemplars *ret_exemplars, Error *err)
+bool head_exemplars(Head *head, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                    int64_t max_t_ms, Arena *arena, TsdbExemplars *ret_exemplars, Error *err)
 {
     (void)err;
     *ret_exemplars = (TsdbExemplars){0};
     if (head->exemplars)
-        head_exemplars_select(head->exemplars, matchers, count, min_t_ms, max_t_ms, arena, ret_exemplars);
+        head_exemplars_select(head->exemplars, matchers, count, min_t_ms, max_t_ms, arena,
+                              ret_exemplars);
     return true;
 }
 
@@ -291,7 +294,8 @@ static int compare_counts(const void *a, const void *b)
     return str_compare(x->name, y->name);
 }
 
-static void keep_largest(TsdbNamedCount *items, size_t *count, size_t limit, Arena *arena, TsdbNamedCount **ret)
+static void keep_largest(TsdbNamedCount *items, size_t *count, size_t limit, Arena *arena,
+                         TsdbNamedCount **ret)
 {
     if (*count)
         qsort(items, *count, sizeof *items, compare_counts);
@@ -301,7 +305,8 @@ static void keep_largest(TsdbNamedCount *items, size_t *count, size_t limit, Are
         (*ret)[i] = (TsdbNamedCount){arena_str(arena, items[i].name), items[i].value};
 }
 
-static void pair_stats(const HeadIndex *index, size_t limit, Arena *scratch, Arena *arena, TsdbStats *stats)
+static void pair_stats(const HeadIndex *index, size_t limit, Arena *scratch, Arena *arena,
+                       TsdbStats *stats)
 {
     TsdbNamedCount *metrics = ARENA_ARRAY(scratch, TsdbNamedCount, index->live_pairs);
     TsdbNamedCount *pairs = ARENA_ARRAY(scratch, TsdbNamedCount, index->live_pairs);
@@ -316,13 +321,15 @@ static void pair_stats(const HeadIndex *index, size_t limit, Arena *scratch, Are
         Str both = arena_printf(scratch, STR_FMT "=" STR_FMT, STR_ARG(name), STR_ARG(value));
         pairs[stats->series_by_pair_count++] = (TsdbNamedCount){both, pair->postings.count};
         if (pair->name == metric)
-            metrics[stats->series_by_metric_count++] = (TsdbNamedCount){value, pair->postings.count};
+            metrics[stats->series_by_metric_count++] =
+                (TsdbNamedCount){value, pair->postings.count};
     }
     keep_largest(metrics, &stats->series_by_metric_count, limit, arena, &stats->series_by_metric);
     keep_largest(pairs, &stats->series_by_pair_count, limit, arena, &stats->series_by_pair);
 }
 
-static void name_stats(const HeadIndex *index, size_t limit, Arena *scratch, Arena *arena, TsdbStats *stats)
+static void name_stats(const HeadIndex *index, size_t limit, Arena *scratch, Arena *arena,
+                       TsdbStats *stats)
 {
     TsdbNamedCount *values = ARENA_ARRAY(scratch, TsdbNamedCount, index->name_count);
     TsdbNamedCount *bytes = ARENA_ARRAY(scratch, TsdbNamedCount, index->name_count);
@@ -331,7 +338,8 @@ static void name_stats(const HeadIndex *index, size_t limit, Arena *scratch, Are
         const LabelName *name = &index->names[n];
         uint64_t total = 0;
         for (uint32_t i = 0; i < name->count; i++)
-            total += head_index_text(index, index->pairs[name->pairs[i]].value).len * index->pairs[name->pairs[i]].postings.count;
+            total += head_index_text(index, index->pairs[name->pairs[i]].value).len *
+                     index->pairs[name->pairs[i]].postings.count;
         if (!name->count)
             continue;
         Str text = head_index_text(index, name->text);
@@ -367,8 +375,9 @@ static uint64_t bytes_below(Head *head, Str dir)
 
     if (fs_exists(head->fs, dir) && fs_list(head->fs, dir, &scratch, &list, &err))
         for (size_t i = 0; i < list.count; i++)
-            bytes += list.entries[i].is_dir ? bytes_below(head, fs_join(&scratch, dir, list.entries[i].name))
-                                            : list.entries[i].bytes;
+            bytes += list.entries[i].is_dir
+                         ? bytes_below(head, fs_join(&scratch, dir, list.entries[i].name))
+                         : list.entries[i].bytes;
     arena_deinit(&scratch);
     return bytes;
 }

@@ -31,7 +31,8 @@ typedef struct HeadOptions {
     Clock *clock;
     int64_t min_block_ms;
     int64_t out_of_order_window_ms;
-    int64_t min_valid_t_ms; // end of the newest block of in-order samples: older ones are not taken (INT64_MIN: no block)
+    int64_t
+        min_valid_t_ms; // end of the newest block of in-order samples: older ones are not taken (INT64_MIN: no block)
     uint64_t wal_segment_bytes;
     TsdbCompression wal_compression;
     TsdbSync wal_sync;
@@ -63,27 +64,32 @@ bool head_time_range_all(Head *head, int64_t *ret_min_t_ms, int64_t *ret_max_t_m
 // True if the head spans more than 1.5 blocks: [min, max) is the oldest one, aligned.
 bool head_compactable(Head *head, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms);
 // Streams what the head holds of [min, max) into the writer: symbols, then series. The caller opens and finishes the writer.
-bool head_write_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer, Error *err) MUST_CHECK;
+bool head_write_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer,
+                      Error *err) MUST_CHECK;
 // Drops what is older than min_t_ms once no Querier can see it any more (waits for them), writes a checkpoint, deletes the covered
 // segments and chunk files, gives memory back. From the call on older in-order samples are not taken.
 bool head_truncate(Head *head, int64_t min_t_ms, Error *err) MUST_CHECK;
 
 // Out-of-order samples become blocks in three steps: begin freezes what is there (false in *ret_any if nothing) and tells its range,
 // write streams one aligned range of it, finish drops it from memory and log. Between begin and finish new ones gather beside it.
-bool head_out_of_order_begin(Head *head, bool *ret_any, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms, Error *err) MUST_CHECK;
+bool head_out_of_order_begin(Head *head, bool *ret_any, int64_t *ret_min_t_ms,
+                             int64_t *ret_max_t_ms, Error *err) MUST_CHECK;
 // Between begin and finish: the first time at or behind from_t_ms that a frozen chunk reaches; false if there is none.
 bool head_out_of_order_next(Head *head, int64_t from_t_ms, int64_t *ret_t_ms);
-bool head_write_out_of_order_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer, Error *err) MUST_CHECK;
+bool head_write_out_of_order_block(Head *head, int64_t min_t_ms, int64_t max_t_ms,
+                                   BlockWriter *writer, Error *err) MUST_CHECK;
 // `done`: the blocks are readable, drop what they hold. Else all stays.
 bool head_out_of_order_finish(Head *head, bool done, Error *err) MUST_CHECK;
 
 // Deletes the samples of the matching series between both times, inclusive; logged.
-bool head_delete(Head *head, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Error *err) MUST_CHECK;
+bool head_delete(Head *head, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                 int64_t max_t_ms, Error *err) MUST_CHECK;
 
 void head_stats(Head *head, size_t limit, Arena *arena, TsdbStats *ret_stats);
 bool head_metadata(Head *head, Str metric_name, Arena *arena, Metadata *ret_metadata);
-bool head_exemplars(Head *head, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
-                    TsdbExemplars *ret_exemplars, Error *err) MUST_CHECK;
+bool head_exemplars(Head *head, const Matcher *matchers, size_t count, int64_t min_t_ms,
+                    int64_t max_t_ms, Arena *arena, TsdbExemplars *ret_exemplars,
+                    Error *err) MUST_CHECK;
 
 // Since the start, and as it stands; for prometheus_tsdb_* metrics.
 typedef struct HeadCounters {
@@ -94,10 +100,11 @@ typedef struct HeadCounters {
     uint64_t exemplars_appended, exemplars_out_of_order, exemplars_in_storage, exemplars_series;
     uint64_t active_appenders, open_queriers;
     uint64_t truncations, truncations_failed, checkpoints, checkpoints_failed;
-    uint64_t wal_corruptions, wal_truncations, wal_truncations_failed, wal_writes_failed, wal_page_flushes, wal_completed_pages;
+    uint64_t wal_corruptions, wal_truncations, wal_truncations_failed, wal_writes_failed,
+        wal_page_flushes, wal_completed_pages;
     uint64_t wal_fsyncs;
     double wal_fsync_seconds;
-    uint64_t wal_segment; // current
+    uint64_t wal_segment;                             // current
     uint64_t wal_bytes, wbl_bytes, chunks_head_bytes; // on disk
     uint64_t mmap_chunk_corruptions, chunk_writes_failed;
     int64_t replay_ms;

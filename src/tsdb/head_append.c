@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Appenders gather and judge; the leader of the queue logs and applies.
-#include "tsdb/head_internal.h"
-
 #include <stdlib.h>
 
-#define RECORD_SAMPLES 16384        // in one record
+#include "tsdb/head_internal.h"
+
+#define RECORD_SAMPLES 16384 // in one record
 #define RECORD_HISTOGRAM_BYTES 1000000
 #define UNLOGGED_RECORD_BYTES 1000000
 #define FREE_APPENDERS_MAX 16
-#define KEEP_BYTES (1024 * 1024)    // of a buffer in a free appender
-#define CHUNK_RETRY_NS 1000000000  // after the disk has refused one
-#define BATCH 64                    // samples looked up ahead
+#define KEEP_BYTES (1024 * 1024)  // of a buffer in a free appender
+#define CHUNK_RETRY_NS 1000000000 // after the disk has refused one
+#define BATCH 64                  // samples looked up ahead
 
 // --- series ---
 
@@ -23,7 +23,8 @@ static int64_t next_cut(const Head *head, int64_t t_ms)
 
 static void set_left(Series *series, int64_t next_at)
 {
-    uint64_t left = next_at > series->xor_state.t_ms ? (uint64_t)next_at - (uint64_t)series->xor_state.t_ms : 0;
+    uint64_t left =
+        next_at > series->xor_state.t_ms ? (uint64_t)next_at - (uint64_t)series->xor_state.t_ms : 0;
     series->left_ms = (uint32_t)MIN(left, UINT32_MAX);
 }
 
@@ -63,7 +64,8 @@ static int64_t even_end(int64_t start, int64_t now, int64_t end)
     return parts <= 1 ? end : (int64_t)((uint64_t)start + span / parts);
 }
 
-static bool write_full(Head *head, uint64_t ref, Series *series, int64_t min_t, int64_t max_t, ChunkEncoding encoding, Str bytes)
+static bool write_full(Head *head, uint64_t ref, Series *series, int64_t min_t, int64_t max_t,
+                       ChunkEncoding encoding, Str bytes)
 {
     FullChunk full = {0, min_t, max_t};
     Error err = {0};
@@ -71,13 +73,15 @@ static bool write_full(Head *head, uint64_t ref, Series *series, int64_t min_t, 
     if (head->chunk_retry_ns && clock_mono_ns(&clock_system) < head->chunk_retry_ns)
         return false;
     if (head_full_count(&head->pool, series->full) >= UINT16_MAX ||
-        !head_chunks_write(head->chunks, ref, min_t, max_t, encoding, false, bytes, &full.ref, &err)) {
+        !head_chunks_write(head->chunks, ref, min_t, max_t, encoding, false, bytes, &full.ref,
+                           &err)) {
         COUNT(head, chunk_writes_failed, 1);
         head->chunk_retry_ns = clock_mono_ns(&clock_system) + CHUNK_RETRY_NS;
         int64_t now = clock_now_ms(head->options.clock);
         if (now - head->chunk_error_logged_ms >= 60000) {
             head->chunk_error_logged_ms = now;
-            log_warn("cannot write a full chunk, keeping it in memory and retrying", KV("err", err.text));
+            log_warn("cannot write a full chunk, keeping it in memory and retrying",
+                     KV("err", err.text));
         }
         return false;
     }
@@ -110,8 +114,8 @@ bool head_append_finish_chunk(Head *head, uint64_t ref, Series *series)
     size_t len = head_open_bytes(&head->pool, series->chunk, &series->xor_state);
     uint8_t *bytes = len <= sizeof few ? few : x_malloc(len);
     head_open_copy(&head->pool, series->chunk, &series->xor_state, len, bytes);
-    bool ok = write_full(head, ref, series, head_open_first_time(&head->pool, series->chunk), series->xor_state.t_ms, CHUNK_XOR,
-                         (Str){(const char *)bytes, len});
+    bool ok = write_full(head, ref, series, head_open_first_time(&head->pool, series->chunk),
+                         series->xor_state.t_ms, CHUNK_XOR, (Str){(const char *)bytes, len});
     if (ok) {
         head_open_free(&head->pool, series->chunk);
         series->chunk = 0;
@@ -145,7 +149,8 @@ static void forecast_end(Head *head, Series *series)
 {
     int64_t end;
     if (!__builtin_add_overflow(series->xor_state.t_ms, (int64_t)series->left_ms, &end))
-        set_left(series, even_end(head_open_first_time(&head->pool, series->chunk), series->xor_state.t_ms, end));
+        set_left(series, even_end(head_open_first_time(&head->pool, series->chunk),
+                                  series->xor_state.t_ms, end));
 }
 
 bool head_append_float(Head *head, uint64_t ref, Series *series, int64_t t_ms, double value)
@@ -156,12 +161,14 @@ bool head_append_float(Head *head, uint64_t ref, Series *series, int64_t t_ms, d
     if (LIKELY(series->chunk)) {
         if (UNLIKELY(state->count == head->options.samples_per_chunk / 4))
             forecast_end(head, series);
-        if (UNLIKELY(delta >= series->left_ms || state->count >= head->options.samples_per_chunk * 2) &&
+        if (UNLIKELY(delta >= series->left_ms ||
+                     state->count >= head->options.samples_per_chunk * 2) &&
             !end_chunk(head, ref, series, delta))
             return false;
     }
     if (UNLIKELY(!series->chunk)) {
-        if (series_flags(series) & SERIES_HAS_HISTOGRAM && !head_append_finish_chunk(head, ref, series))
+        if (series_flags(series) & SERIES_HAS_HISTOGRAM &&
+            !head_append_finish_chunk(head, ref, series))
             return false;
         start_float_chunk(head, series, t_ms, value);
         series_set_flags(series, SERIES_HAS_SAMPLES | SERIES_HAS_VALUE, 0);
@@ -177,20 +184,22 @@ bool head_append_float(Head *head, uint64_t ref, Series *series, int64_t t_ms, d
     return true;
 }
 
-static void start_histogram_chunk(Head *head, Series *series, SeriesExtra *extra, int64_t t_ms, const Histogram *h,
-                                  const ChunkHistogram *previous)
+static void start_histogram_chunk(Head *head, Series *series, SeriesExtra *extra, int64_t t_ms,
+                                  const Histogram *h, const ChunkHistogram *previous)
 {
     extra->histogram = chunk_histogram_new(h, previous);
     ChunkHistogramAppend taken = chunk_histogram_append(extra->histogram, t_ms, h);
     ASSERT(taken == CHUNK_HISTOGRAM_TAKEN);
     series->xor_state.t_ms = t_ms;
     set_left(series, next_cut(head, t_ms));
-    series_set_flags(series, SERIES_HAS_SAMPLES | SERIES_HAS_HISTOGRAM | SERIES_FULL_HISTOGRAM, SERIES_HAS_VALUE);
+    series_set_flags(series, SERIES_HAS_SAMPLES | SERIES_HAS_HISTOGRAM | SERIES_FULL_HISTOGRAM,
+                     SERIES_HAS_VALUE);
     COUNT(head, chunks_created, 1);
     COUNT(head, chunks, 1);
 }
 
-bool head_append_histogram(Head *head, uint64_t ref, Series *series, int64_t t_ms, const Histogram *h)
+bool head_append_histogram(Head *head, uint64_t ref, Series *series, int64_t t_ms,
+                           const Histogram *h)
 {
     if (series->chunk && !head_append_finish_chunk(head, ref, series))
         return false;
@@ -236,7 +245,8 @@ static void log_series(Head *head, uint64_t ref, Labels labels)
     if (!n || out->len - head->unlogged_starts[n - 1] > UNLOGGED_RECORD_BYTES) {
         if (n == head->unlogged_cap) {
             head->unlogged_cap = n ? n * 2 : 4;
-            head->unlogged_starts = x_realloc(head->unlogged_starts, head->unlogged_cap * sizeof(size_t));
+            head->unlogged_starts =
+                x_realloc(head->unlogged_starts, head->unlogged_cap * sizeof(size_t));
         }
         head->unlogged_starts[head->unlogged_count++] = out->len;
         (void)wal_record_begin(out, WAL_SERIES);
@@ -266,12 +276,13 @@ static bool labels_acceptable(Labels labels, Error *err)
     if (labels.count == 0)
         return error_set(err, ERR_INVALID, "a series needs at least one label");
     if (labels.count > HEAD_LABELS_MAX)
-        return error_set(err, ERR_LIMIT, "%zu labels in one series, at most %d are taken", labels.count, HEAD_LABELS_MAX);
+        return error_set(err, ERR_LIMIT, "%zu labels in one series, at most %d are taken",
+                         labels.count, HEAD_LABELS_MAX);
     for (size_t i = 0; i < labels.count; i++) {
         Label l = labels.pairs[i];
         if (l.name.len > HEAD_LABEL_BYTES_MAX || l.value.len > HEAD_LABEL_BYTES_MAX)
-            return error_set(err, ERR_LIMIT, "label \"%.*s\" is longer than %d bytes", (int)MIN(l.name.len, (size_t)64),
-                             l.name.ptr, HEAD_LABEL_BYTES_MAX);
+            return error_set(err, ERR_LIMIT, "label \"%.*s\" is longer than %d bytes",
+                             (int)MIN(l.name.len, (size_t)64), l.name.ptr, HEAD_LABEL_BYTES_MAX);
         if (l.name.len == 0 || l.value.len == 0)
             return error_set(err, ERR_INVALID, "a label has an empty name or value");
         int order = i ? str_compare(labels.pairs[i - 1].name, l.name) : -1;
@@ -302,13 +313,15 @@ static SeriesRef find_or_create(Appender *base, Labels labels, bool *ret_created
         series_touch(series_at(&head->index.series, slot), GET(head->generation));
         lock_give(stripe);
     }
+    uint64_t version = head->index.version;
     rwlock_give(&head->index_lock);
     if (ref)
         return ref;
     if (!labels_acceptable(labels, err))
         return 0;
     rwlock_take_write(&head->index_lock);
-    slot = head_index_find(&head->index, labels, &app->key);
+    if (head->index.version != version) // somebody was here in between
+        slot = head_index_find(&head->index, labels, &app->key);
     if (!slot && head->index.next_ref > SERIES_REF_MAX) {
         error_set(err, ERR_LIMIT, "all series refs are used up: restart with an empty log");
     } else {
@@ -324,16 +337,20 @@ static SeriesRef find_or_create(Appender *base, Labels labels, bool *ret_created
 
 // --- judging ---
 
-static AppendStatus judge_equal_time(Head *head, uint64_t ref, Series *series, const SinkSample *sample, bool *ret_same)
+static AppendStatus judge_equal_time(Head *head, uint64_t ref, Series *series,
+                                     const SinkSample *sample, bool *ret_same)
 {
     unsigned flags = series_flags(series);
     bool same;
 
     if (sample->histogram) {
-        SeriesExtra *extra = flags & SERIES_HAS_HISTOGRAM ? head_extra(head, ref, series, false) : NULL;
-        same = extra && extra->histogram && histogram_equal(chunk_histogram_last(extra->histogram), sample->histogram);
+        SeriesExtra *extra =
+            flags & SERIES_HAS_HISTOGRAM ? head_extra(head, ref, series, false) : NULL;
+        same = extra && extra->histogram &&
+               histogram_equal(chunk_histogram_last(extra->histogram), sample->histogram);
     } else {
-        same = flags & SERIES_HAS_VALUE && chunk_xor_to_bits(sample->value) == series->xor_state.value;
+        same =
+            flags & SERIES_HAS_VALUE && chunk_xor_to_bits(sample->value) == series->xor_state.value;
     }
     *ret_same = same;
     return same ? APPEND_OK : APPEND_DUPLICATE;
@@ -406,7 +423,8 @@ static void take(HeadAppender *app, SeriesSlot slot, const SinkSample *sample, b
     if (sample->histogram) {
         if (app->histogram_count == app->histogram_cap) {
             app->histogram_cap = app->histogram_cap ? app->histogram_cap * 2 : 16;
-            app->histograms = x_realloc(app->histograms, app->histogram_cap * sizeof *app->histograms);
+            app->histograms =
+                x_realloc(app->histograms, app->histogram_cap * sizeof *app->histograms);
         }
         app->histograms[app->histogram_count++] = histogram_copy(&app->arena, sample->histogram);
         place.histogram |= (uint32_t)app->histogram_count;
@@ -434,7 +452,8 @@ static void set_bounds(HeadAppender *app, int64_t first_t)
     if (max_t == INT64_MIN)
         max_t = first_t;
     app->max_t = max_t;
-    app->min_valid_t = MAX(GET(head->min_valid_t), time_minus(max_t, head->options.min_block_ms / 2));
+    app->min_valid_t =
+        MAX(GET(head->min_valid_t), time_minus(max_t, head->options.min_block_ms / 2));
 }
 
 static bool histogram_acceptable(const Histogram *h)
@@ -507,10 +526,12 @@ static void metadata(Appender *base, SeriesRef ref, Metadata metadata)
     SeriesSlot slot = series_slot(&head->index.series, ref);
     if (slot) {
         uint32_t metric = head_index_name(&head->index, LABEL_METRIC_NAME);
-        LabelWalk walk = head_index_walk(&head->index, series_at(&head->index.series, slot)->labels);
+        LabelWalk walk =
+            head_index_walk(&head->index, series_at(&head->index.series, slot)->labels);
         for (uint32_t pair; (pair = head_index_walk_next(&walk));)
             if (head->index.pairs[pair].name == metric)
-                name = arena_str(&app->arena, head_index_text(&head->index, head->index.pairs[pair].value));
+                name = arena_str(&app->arena,
+                                 head_index_text(&head->index, head->index.pairs[pair].value));
     }
     rwlock_give(&head->index_lock);
     if (!name.len || !head_metadata_put(head, name, metadata))
@@ -519,7 +540,8 @@ static void metadata(Appender *base, SeriesRef ref, Metadata metadata)
         app->metadata_cap = app->metadata_cap ? app->metadata_cap * 2 : 16;
         app->metadata = x_realloc(app->metadata, app->metadata_cap * sizeof *app->metadata);
     }
-    Metadata copy = {metadata.type, arena_str(&app->arena, metadata.help), arena_str(&app->arena, metadata.unit)};
+    Metadata copy = {metadata.type, arena_str(&app->arena, metadata.help),
+                     arena_str(&app->arena, metadata.unit)};
     app->metadata[app->metadata_count++] = (PendingMetadata){ref, name, copy};
 }
 
@@ -532,7 +554,8 @@ static AppendStatus exemplar(Appender *base, SeriesRef ref, const Exemplar *exem
         return APPEND_OK;
     if (!series_slot(&head->index.series, ref))
         return APPEND_GONE;
-    AppendStatus status = head_exemplars_judge(head->exemplars, ref, exemplar, GET(head->window_ms));
+    AppendStatus status =
+        head_exemplars_judge(head->exemplars, ref, exemplar, GET(head->window_ms));
     if (status == APPEND_OUT_OF_ORDER)
         COUNT(head, exemplars_out_of_order, 1);
     if (status != APPEND_OK)
@@ -665,7 +688,8 @@ static void keep_late(Head *head, const WalSample *sample, const Histogram *h)
 }
 
 // What the commit before this one in the queue may have changed since the sample was judged.
-static bool still_in_order(Head *head, const Series *series, const WalSample *sample, const Histogram *h, bool *ret_late)
+static bool still_in_order(Head *head, const Series *series, const WalSample *sample,
+                           const Histogram *h, bool *ret_late)
 {
     bool has = series_flags(series) & SERIES_HAS_SAMPLES;
     bool above = !has || sample->t_ms > series->xor_state.t_ms;
@@ -688,7 +712,8 @@ typedef struct Applied {
     int64_t min_t, max_t;
 } Applied;
 
-static void apply_one(Head *head, HeadAppender *app, size_t i, uint32_t newest_reader, uint32_t epoch, Applied *done)
+static void apply_one(Head *head, HeadAppender *app, size_t i, uint32_t newest_reader,
+                      uint32_t epoch, Applied *done)
 {
     const WalSample *sample = &app->samples[i];
     PendingExtra place = app->places[i];
@@ -733,11 +758,14 @@ static void look_ahead(const Head *head, const HeadAppender *app, size_t i)
     }
 }
 
-static bool apply_samples(Head *head, HeadAppender *app, bool any_reader, uint32_t newest_reader, uint32_t epoch, Error *err)
+static bool apply_samples(Head *head, HeadAppender *app, bool any_reader, uint32_t newest_reader,
+                          uint32_t epoch, Error *err)
 {
     Applied done = {.min_t = INT64_MAX, .max_t = INT64_MIN};
     unsigned held = SERIES_STRIPES;
-    uint32_t before_all = any_reader ? newest_reader : epoch - (1u << 30); // no record is older than that: nothing to undo
+    uint32_t before_all = any_reader
+                              ? newest_reader
+                              : epoch - (1u << 30); // no record is older than that: nothing to undo
 
     for (size_t i = 0; i < app->count; i++) {
         look_ahead(head, app, i);
@@ -752,10 +780,12 @@ static bool apply_samples(Head *head, HeadAppender *app, bool any_reader, uint32
     COUNT(head, float_samples_appended, done.floats);
     COUNT(head, histogram_samples_appended, done.histograms);
     if (done.gone)
-        return error_set(err, ERR_CONFLICT, "%llu samples are of series that were dropped since they were appended",
+        return error_set(err, ERR_CONFLICT,
+                         "%llu samples are of series that were dropped since they were appended",
                          (unsigned long long)done.gone);
     if (done.refused)
-        return error_set(err, ERR_IO, "%llu samples found no room: the disk has taken no full chunks for long",
+        return error_set(err, ERR_IO,
+                         "%llu samples found no room: the disk has taken no full chunks for long",
                          (unsigned long long)done.refused);
     return true;
 }
@@ -769,8 +799,10 @@ static void apply_exemplars(Head *head, HeadAppender *app)
             rwlock_take_read(&head->index_lock);
             SeriesSlot slot = series_slot(&head->index.series, e->ref);
             if (slot) // deep: the texts may go with the lock
-                labels = labels_copy(&app->arena, head_index_labels(&head->index, series_at(&head->index.series, slot)->labels,
-                                                                    &app->arena));
+                labels = labels_copy(&app->arena,
+                                     head_index_labels(&head->index,
+                                                       series_at(&head->index.series, slot)->labels,
+                                                       &app->arena));
             rwlock_give(&head->index_lock);
             if (!slot)
                 continue;
@@ -790,7 +822,8 @@ static void apply_batch(Head *head, HeadAppender *batch)
     head_undo_cut(&head->undo, oldest);
     uint64_t epoch = head->epoch + 1;
     for (HeadAppender *app = batch; app; app = app->next) {
-        app->ok = apply_samples(head, app, oldest != UINT64_MAX, (uint32_t)newest, (uint32_t)epoch, &app->err);
+        app->ok = apply_samples(head, app, oldest != UINT64_MAX, (uint32_t)newest, (uint32_t)epoch,
+                                &app->err);
         if (head->late_count && !head_out_of_order_apply(head, (uint32_t)epoch, &app->err))
             app->ok = false;
     }
@@ -828,7 +861,8 @@ static void take_unlogged(Head *head, Unlogged *ret)
     *ret = (Unlogged){0};
     lock_take(&head->unlogged_lock);
     if (head->unlogged_count) {
-        *ret = (Unlogged){.raw = head->unlogged, .starts = head->unlogged_starts, .count = head->unlogged_count};
+        *ret = (Unlogged){
+            .raw = head->unlogged, .starts = head->unlogged_starts, .count = head->unlogged_count};
         head->unlogged = (Buf){0};
         head->unlogged_starts = NULL;
         head->unlogged_count = head->unlogged_cap = 0;
@@ -868,12 +902,14 @@ static void pack_unlogged(Head *head, Unlogged *u, RecordList *list)
     for (size_t i = 0; i < u->count; i++) {
         size_t end = i + 1 < u->count ? u->starts[i + 1] : u->raw.len;
         spans[i].start = u->packed.len;
-        spans[i].flags = wal_compress(head->options.wal_compression, str_sub(buf_str(&u->raw), u->starts[i], end - u->starts[i]),
-                                      &u->packed);
+        spans[i].flags =
+            wal_compress(head->options.wal_compression,
+                         str_sub(buf_str(&u->raw), u->starts[i], end - u->starts[i]), &u->packed);
         spans[i].len = u->packed.len - spans[i].start;
     }
     for (size_t i = 0; i < u->count; i++)
-        add_record(list, str_sub(buf_str(&u->packed), spans[i].start, spans[i].len), spans[i].flags);
+        add_record(list, str_sub(buf_str(&u->packed), spans[i].start, spans[i].len),
+                   spans[i].flags);
     free(spans);
 }
 
@@ -886,7 +922,9 @@ static bool log_batch(Head *head, HeadAppender *batch, Error *err)
     pack_unlogged(head, &unlogged, &list);
     for (HeadAppender *app = batch; app; app = app->next)
         for (size_t i = 0; i < app->record_count; i++)
-            add_record(&list, str_sub(buf_str(&app->packed), app->records[i].start, app->records[i].len), app->records[i].flags);
+            add_record(&list,
+                       str_sub(buf_str(&app->packed), app->records[i].start, app->records[i].len),
+                       app->records[i].flags);
     bool ok = !list.count || wal_write(head->wal, list.items, list.count, err);
     if (ok)
         free_unlogged(&unlogged);

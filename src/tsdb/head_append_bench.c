@@ -5,14 +5,14 @@
 //
 // Series look like those of a node exporter in Kubernetes: 12 labels, about 0.05 new pairs for each; half of the samples do not change.
 // One commit for each target of 1000 series, as a scrape does it.
-#include "base/random.h"
-#include "tsdb/head_internal.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/random.h"
+#include "tsdb/head_internal.h"
 
 #define PER_TARGET 1000
 #define STEP_MS 15000
@@ -21,8 +21,8 @@ static double seconds(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6 + (double)usage.ru_stime.tv_sec +
-           (double)usage.ru_stime.tv_usec / 1e6;
+    return (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6 +
+           (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
 }
 
 static uint64_t resident_bytes(void)
@@ -54,8 +54,9 @@ typedef struct Bench {
 
 static Labels labels_of(size_t i, Label pairs[12], char text[12][80])
 {
-    static const char *const names[12] = {"__name__", "cluster",   "container", "cpu", "endpoint", "instance",
-                                          "job",      "mode",      "namespace", "node", "pod",      "service"};
+    static const char *const names[12] = {"__name__",  "cluster",  "container", "cpu",
+                                          "endpoint",  "instance", "job",       "mode",
+                                          "namespace", "node",     "pod",       "service"};
     size_t target = i / PER_TARGET;
     size_t metric = i % PER_TARGET;
     snprintf(text[0], 80, "node_some_metric_%zu_seconds_total", metric / 8 % 25 + target % 5 * 25);
@@ -158,16 +159,20 @@ static void table(const Bench *b, uint64_t resident)
     row(b, "records and ref table", index->series.held_bytes);
     row(b, "label sets", label_bytes);
     row(b, "hash of label sets", index->set_table.size * sizeof(HashSlot));
-    row(b, "pairs, their hash and texts", index->pair_cap * sizeof(LabelPair) + index->pair_table.size * sizeof(HashSlot) + texts);
+    row(b, "pairs, their hash and texts",
+        index->pair_cap * sizeof(LabelPair) + index->pair_table.size * sizeof(HashSlot) + texts);
     row(b, "postings", postings);
     row(b, "open chunks, lists of full", b->head->pool.live_bytes);
-    row(b, "free in pools", b->head->pool.held_bytes - b->head->pool.live_bytes + index->pool.held_bytes - index->pool.live_bytes);
+    row(b, "free in pools",
+        b->head->pool.held_bytes - b->head->pool.live_bytes + index->pool.held_bytes -
+            index->pool.live_bytes);
     row(b, "resident growth in all", resident);
 }
 
 int main(int argc, char **argv)
 {
-    Bench b = {.series = argc > 1 ? (size_t)strtoul(argv[1], NULL, 10) : 100000, .t_ms = 1700000000000};
+    Bench b = {.series = argc > 1 ? (size_t)strtoul(argv[1], NULL, 10) : 100000,
+               .t_ms = 1700000000000};
     int rounds = argc > 2 ? atoi(argv[2]) : 20;
     char dir[] = "/tmp/narthex-bench-XXXXXX";
     Error err = {0};
@@ -204,9 +209,12 @@ int main(int argc, char **argv)
     HeadCounters counters;
     head_counters(b.head, &counters);
     printf("%zu series, %d rounds\n", b.series, rounds);
-    printf("create, first sample    %7.0f ns per series\n", (created - start - own) / (double)b.series * 1e9);
-    printf("append and commit       %7.1f ns per sample\n", (done - created) / (double)b.series / rounds * 1e9);
-    printf("log                     %7.2f bytes per sample\n", (double)counters.wal_bytes / (double)b.series / (rounds + 1));
+    printf("create, first sample    %7.0f ns per series\n",
+           (created - start - own) / (double)b.series * 1e9);
+    printf("append and commit       %7.1f ns per sample\n",
+           (done - created) / (double)b.series / rounds * 1e9);
+    printf("log                     %7.2f bytes per sample\n",
+           (double)counters.wal_bytes / (double)b.series / (rounds + 1));
     printf("resident after 1 sample %7.1f bytes per series\n", (double)one / (double)b.series);
     table(&b, resident_bytes() - before);
 

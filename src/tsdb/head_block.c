@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Streams the head's series and chunks of a span of time into a block writer.
-#include "tsdb/head_internal.h"
-
 #include <stdlib.h>
+
+#include "tsdb/head_internal.h"
 
 // A series on its way: the first two pairs as ranks decide most comparisons.
 typedef struct BlockSeries {
@@ -25,10 +25,10 @@ typedef struct Streaming {
     Arena arena;
     BlockSeries *series;
     size_t count;
-    uint32_t pair_limit; // pairs above came later
-    uint32_t *rank;      // of a pair among those used, from 1
+    uint32_t pair_limit;                  // pairs above came later
+    uint32_t *rank;                       // of a pair among those used, from 1
     uint32_t *name_symbol, *value_symbol; // of a pair
-    Arena scratch;       // of one series
+    Arena scratch;                        // of one series
 } Streaming;
 
 // --- which series ---
@@ -64,7 +64,8 @@ static void gather(Streaming *s)
     s->series = ARENA_ARRAY(&s->arena, BlockSeries, runs.refs);
     s->rank = arena_zalloc(&s->arena, (size_t)s->pair_limit * sizeof(uint32_t));
     for (size_t i = 0; i < runs.count; i++) {
-        for (uint64_t ref = runs.runs[i].first; ref < runs.runs[i].first + runs.runs[i].length; ref++) {
+        for (uint64_t ref = runs.runs[i].first; ref < runs.runs[i].first + runs.runs[i].length;
+             ref++) {
             SeriesSlot slot = series_slot(&head->index.series, ref);
             Series *series = series_at(&head->index.series, slot);
             if (!slot)
@@ -152,7 +153,8 @@ static bool rank_pairs(Streaming *s, Error *err)
     for (uint32_t pair = 1; pair < s->pair_limit; pair++) {
         const LabelPair *p = &index->pairs[pair];
         if (s->rank[pair])
-            pairs[fill++] = (BlockPair){head_index_text(index, index->names[p->name].text), head_index_text(index, p->value), pair};
+            pairs[fill++] = (BlockPair){head_index_text(index, index->names[p->name].text),
+                                        head_index_text(index, p->value), pair};
     }
     rwlock_give(&s->head->index_lock);
     if (count)
@@ -211,7 +213,8 @@ static void add_chunk(Streaming *s, ChunkList *list, BlockChunk chunk)
 {
     if (list->count == list->cap) {
         size_t cap = list->cap ? list->cap * 2 : 16;
-        list->items = arena_grow(&s->scratch, list->items, list->cap * sizeof *list->items, cap * sizeof *list->items);
+        list->items = arena_grow(&s->scratch, list->items, list->cap * sizeof *list->items,
+                                 cap * sizeof *list->items);
         list->cap = cap;
     }
     list->items[list->count++] = chunk;
@@ -221,13 +224,15 @@ static void pin(Streaming *s, ChunkList *list, HeadChunkView view)
 {
     if (list->pin_count == list->pin_cap) {
         size_t cap = list->pin_cap ? list->pin_cap * 2 : 16;
-        list->pins = arena_grow(&s->scratch, list->pins, list->pin_cap * sizeof view, cap * sizeof view);
+        list->pins =
+            arena_grow(&s->scratch, list->pins, list->pin_cap * sizeof view, cap * sizeof view);
         list->pin_cap = cap;
     }
     list->pins[list->pin_count++] = view;
 }
 
-static void add_floats(Streaming *s, ChunkList *list, const SampleColumns *c, size_t from, size_t to)
+static void add_floats(Streaming *s, ChunkList *list, const SampleColumns *c, size_t from,
+                       size_t to)
 {
     size_t cap = CHUNK_XOR_HEADER_BYTES + (to - from) * CHUNK_XOR_SAMPLE_BYTES_MAX;
     uint8_t *bytes = arena_alloc(&s->scratch, cap);
@@ -238,20 +243,26 @@ static void add_floats(Streaming *s, ChunkList *list, const SampleColumns *c, si
         bool fits = chunk_xor_append(&state, bytes, cap, c->t_ms[i], c->value[i]);
         ASSERT(fits);
     }
-    add_chunk(s, list, (BlockChunk){c->t_ms[from], c->t_ms[to - 1], CHUNK_XOR, {(const char *)bytes, chunk_xor_bytes(&state)}});
+    add_chunk(s, list,
+              (BlockChunk){c->t_ms[from],
+                           c->t_ms[to - 1],
+                           CHUNK_XOR,
+                           {(const char *)bytes, chunk_xor_bytes(&state)}});
 }
 
-static size_t add_histograms(Streaming *s, ChunkList *list, const SampleColumns *c, size_t from, size_t to,
-                             ChunkHistogram **before)
+static size_t add_histograms(Streaming *s, ChunkList *list, const SampleColumns *c, size_t from,
+                             size_t to, ChunkHistogram **before)
 {
     ChunkHistogram *chunk = chunk_histogram_new(c->histograms[from], *before);
     size_t i = from;
 
-    while (i < to && chunk_histogram_append(chunk, c->t_ms[i], c->histograms[i]) == CHUNK_HISTOGRAM_TAKEN)
+    while (i < to &&
+           chunk_histogram_append(chunk, c->t_ms[i], c->histograms[i]) == CHUNK_HISTOGRAM_TAKEN)
         i++;
     ASSERT(i > from);
     Str bytes = arena_str(&s->scratch, chunk_histogram_str(chunk));
-    add_chunk(s, list, (BlockChunk){c->t_ms[from], c->t_ms[i - 1], chunk_histogram_encoding(chunk), bytes});
+    add_chunk(s, list,
+              (BlockChunk){c->t_ms[from], c->t_ms[i - 1], chunk_histogram_encoding(chunk), bytes});
     chunk_histogram_free(*before);
     *before = chunk;
     return i;
@@ -266,7 +277,8 @@ static void add_columns(Streaming *s, ChunkList *list, const SampleColumns *c)
     for (size_t i = 0; i < c->count;) {
         bool is_histogram = c->histograms && c->histograms[i];
         size_t end = i;
-        while (end < c->count && end - i < step && (c->histograms && c->histograms[end]) == is_histogram)
+        while (end < c->count && end - i < step &&
+               (c->histograms && c->histograms[end]) == is_histogram)
             end++;
         if (is_histogram) {
             i = add_histograms(s, list, c, i, end, &before);
@@ -289,11 +301,13 @@ static bool is_touched_by_delete(const SeriesView *view, int64_t min_t, int64_t 
 }
 
 // A chunk that lies inside the span goes as it is, else its samples inside.
-static bool take_chunk(Streaming *s, ChunkList *list, const SeriesView *view, BlockChunk chunk, Error *err)
+static bool take_chunk(Streaming *s, ChunkList *list, const SeriesView *view, BlockChunk chunk,
+                       Error *err)
 {
     if (chunk.max_t_ms < s->min_t || chunk.min_t_ms >= s->max_t)
         return true;
-    if (chunk.min_t_ms >= s->min_t && chunk.max_t_ms < s->max_t && !is_touched_by_delete(view, chunk.min_t_ms, chunk.max_t_ms)) {
+    if (chunk.min_t_ms >= s->min_t && chunk.max_t_ms < s->max_t &&
+        !is_touched_by_delete(view, chunk.min_t_ms, chunk.max_t_ms)) {
         add_chunk(s, list, chunk);
         return true;
     }
@@ -315,7 +329,8 @@ static bool take_open(Streaming *s, ChunkList *list, const SeriesView *view, Err
         return false;
     if (!columns.columns.count)
         return true;
-    BlockChunk chunk = {columns.columns.t_ms[0], columns.columns.t_ms[columns.columns.count - 1], view->open_encoding, view->open};
+    BlockChunk chunk = {columns.columns.t_ms[0], columns.columns.t_ms[columns.columns.count - 1],
+                        view->open_encoding, view->open};
     return take_chunk(s, list, view, chunk, err);
 }
 
@@ -329,7 +344,10 @@ static bool collect_in_order(Streaming *s, ChunkList *list, const SeriesView *vi
         if (!head_chunks_read(s->head->chunks, full.ref, &chunk, err))
             return false;
         pin(s, list, chunk);
-        if (!take_chunk(s, list, view, (BlockChunk){full.min_t_ms, full.max_t_ms, chunk.chunk.encoding, chunk.chunk.bytes}, err))
+        if (!take_chunk(
+                s, list, view,
+                (BlockChunk){full.min_t_ms, full.max_t_ms, chunk.chunk.encoding, chunk.chunk.bytes},
+                err))
             return false;
     }
     return take_open(s, list, view, err);
@@ -372,8 +390,10 @@ static bool write_series(Streaming *s, const BlockSeries *series, Error *err)
         refs[2 * i] = s->name_symbol[pair];
         refs[2 * i + 1] = s->value_symbol[pair];
     }
-    bool ok = s->out_of_order ? collect_late(s, &list, series->ref, &view, err) : collect_in_order(s, &list, &view, err);
-    ok = ok && (!list.count || block_writer_series(s->writer, refs, labels * 2, list.items, list.count, err));
+    bool ok = s->out_of_order ? collect_late(s, &list, series->ref, &view, err)
+                              : collect_in_order(s, &list, &view, err);
+    ok = ok && (!list.count ||
+                block_writer_series(s->writer, refs, labels * 2, list.items, list.count, err));
     for (size_t i = 0; i < list.pin_count; i++)
         head_chunks_release(&list.pins[i]);
     return ok;
@@ -392,14 +412,17 @@ static bool stream(Streaming *s, Error *err)
     return ok ? true : error_context(err, "write a block of the head");
 }
 
-bool head_write_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer, Error *err)
+bool head_write_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer,
+                      Error *err)
 {
     Streaming s = {.head = head, .min_t = min_t_ms, .max_t = max_t_ms, .writer = writer};
     return stream(&s, err);
 }
 
-bool head_write_out_of_order_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer, Error *err)
+bool head_write_out_of_order_block(Head *head, int64_t min_t_ms, int64_t max_t_ms,
+                                   BlockWriter *writer, Error *err)
 {
-    Streaming s = {.head = head, .min_t = min_t_ms, .max_t = max_t_ms, .writer = writer, .out_of_order = true};
+    Streaming s = {
+        .head = head, .min_t = min_t_ms, .max_t = max_t_ms, .writer = writer, .out_of_order = true};
     return stream(&s, err);
 }

@@ -2,9 +2,9 @@
 // Boils the older two thirds of the log down to what is still needed: wal/checkpoint.%08d.
 //
 // Reads sealed segments only, so commits go on meanwhile.
-#include "tsdb/head_internal.h"
-
 #include <stdlib.h>
+
+#include "tsdb/head_internal.h"
 
 #define BATCH_BYTES 1000000
 
@@ -12,13 +12,13 @@ typedef struct Checkpoint {
     Head *head;
     Wal *wal;
     int64_t min_t;
-    uint32_t kept_from; // first segment that is not covered
+    uint32_t kept_from;                   // first segment that is not covered
     Buf raw[WAL_FLOAT_HISTOGRAMS_V2 + 1]; // one record under way for each type
     WalRecordWriter writers[WAL_FLOAT_HISTOGRAMS_V2 + 1];
     Buf packed;
     RefMap metadata_of; // ref to MetadataKept: the newest of each series, written at the end
     Arena metadata_arena;
-    Arena arena;  // of one record
+    Arena arena; // of one record
     uint64_t kept, dropped;
 } Checkpoint;
 
@@ -32,7 +32,8 @@ static bool flush_type(Checkpoint *c, WalRecordType type, Error *err)
     if (!c->writers[type].count)
         return true;
     buf_reset(&c->packed);
-    WalRecord record = {.flags = wal_compress(c->head->options.wal_compression, buf_str(&c->raw[type]), &c->packed)};
+    WalRecord record = {.flags = wal_compress(c->head->options.wal_compression,
+                                              buf_str(&c->raw[type]), &c->packed)};
     record.bytes = buf_str(&c->packed);
     c->writers[type] = (WalRecordWriter){0};
     buf_reset(&c->raw[type]);
@@ -87,13 +88,15 @@ static void keep_entry(Checkpoint *c, WalRecordType type, const WalEntry *e)
     case WAL_SAMPLES:
     case WAL_SAMPLES_V2:
         if (e->t_ms >= c->min_t)
-            wal_record_samples(writer_of(c, WAL_SAMPLES), &(WalSample){e->ref, e->t_ms, e->value}, 1);
+            wal_record_samples(writer_of(c, WAL_SAMPLES), &(WalSample){e->ref, e->t_ms, e->value},
+                               1);
         break;
     case WAL_MMAP_MARKERS:
         break;
     default:
         if (e->t_ms >= c->min_t)
-            wal_record_histogram(writer_of(c, wal_record_histogram_type(e->histogram)), e->ref, e->t_ms, e->histogram);
+            wal_record_histogram(writer_of(c, wal_record_histogram_type(e->histogram)), e->ref,
+                                 e->t_ms, e->histogram);
     }
 }
 
@@ -155,7 +158,8 @@ static bool keep_segment(Checkpoint *c, Str dir, uint32_t number, Error *err)
         ok = keep_record(c, record, err);
     // Damage was told and mended at replay; damage from now must not be sealed into a checkpoint.
     if (ok && reader.damage_start != SIZE_MAX)
-        ok = error_set(err, ERR_CORRUPT, "segment %08u is damaged at %zu: %s", number, reader.damage_start, reader.reason);
+        ok = error_set(err, ERR_CORRUPT, "segment %08u is damaged at %zu: %s", number,
+                       reader.damage_start, reader.reason);
     wal_reader_deinit(&reader);
     fs_unmap(&map);
     return ok;
@@ -168,7 +172,8 @@ static bool keep_dir(Checkpoint *c, Str dir, uint32_t from, uint32_t end, Error 
 
     bool ok = wal_list(c->head->fs, dir, &scratch, &segments, err);
     for (size_t i = 0; ok && i < segments.count; i++)
-        if (segments.items[i].number >= from && segments.items[i].number < end && segments.items[i].bytes)
+        if (segments.items[i].number >= from && segments.items[i].number < end &&
+            segments.items[i].bytes)
             ok = keep_segment(c, dir, segments.items[i].number, err);
     arena_deinit(&scratch);
     return ok;
@@ -194,20 +199,23 @@ static bool remove_old(Head *head, uint32_t newest, Error *err)
     for (size_t i = 0; ok && i < list.count; i++) {
         uint64_t number;
         Str name = list.entries[i].name;
-        if (str_starts_with(name, prefix) && number_parse_u64(str_skip(name, prefix.len), &number) && number < newest)
+        if (str_starts_with(name, prefix) &&
+            number_parse_u64(str_skip(name, prefix.len), &number) && number < newest)
             ok = fs_remove_tree(head->fs, fs_join(&scratch, head->wal_dir, name), err);
     }
     arena_deinit(&scratch);
     return ok;
 }
 
-static bool write_checkpoint(Checkpoint *c, Str tmp, Str final, Str before, uint32_t from, uint32_t last, Error *err)
+static bool write_checkpoint(Checkpoint *c, Str tmp, Str final, Str before, uint32_t from,
+                             uint32_t last, Error *err)
 {
     Head *head = c->head;
-    bool ok = fs_remove_tree(head->fs, tmp, err) && wal_open(head->fs, tmp, head->options.wal_segment_bytes, &c->wal, err);
+    bool ok = fs_remove_tree(head->fs, tmp, err) &&
+              wal_open(head->fs, tmp, head->options.wal_segment_bytes, &c->wal, err);
 
-    ok = ok && (!before.len || keep_dir(c, before, 0, UINT32_MAX, err)) && keep_dir(c, head->wal_dir, from, last + 1, err) &&
-         finish_records(c, err);
+    ok = ok && (!before.len || keep_dir(c, before, 0, UINT32_MAX, err)) &&
+         keep_dir(c, head->wal_dir, from, last + 1, err) && finish_records(c, err);
     wal_close(c->wal);
     ok = ok && fs_sync_dir(head->fs, tmp, err) && fs_rename(head->fs, tmp, final, err) &&
          fs_sync_dir(head->fs, head->wal_dir, err);
@@ -221,8 +229,8 @@ static bool write_checkpoint(Checkpoint *c, Str tmp, Str final, Str before, uint
 }
 
 // The segments that go: two thirds of the sealed ones. False: too few.
-static bool choose(Head *head, Arena *arena, uint32_t open_segment, uint32_t *ret_first, uint32_t *ret_last, bool *ret_any,
-                   Error *err)
+static bool choose(Head *head, Arena *arena, uint32_t open_segment, uint32_t *ret_first,
+                   uint32_t *ret_last, bool *ret_any, Error *err)
 {
     WalSegments segments;
 
@@ -270,18 +278,21 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
     ok = ok && choose(head, &scratch, open_segment, &first, &last, &any, err);
     if (ok && any) {
         Checkpoint c = {.head = head, .min_t = min_t_ms, .kept_from = last + 1};
-        Str final = arena_printf(&scratch, STR_FMT "/checkpoint.%08u", STR_ARG(head->wal_dir), last);
+        Str final =
+            arena_printf(&scratch, STR_FMT "/checkpoint.%08u", STR_ARG(head->wal_dir), last);
         Str tmp = arena_printf(&scratch, STR_FMT ".tmp", STR_ARG(final));
         err->code = ERR_NONE; // tells absence from failure
         if (!wal_find_checkpoint(head->fs, head->wal_dir, &scratch, &before, &number, err))
             ok = err->code == ERR_NONE;
-        ok = ok && write_checkpoint(&c, tmp, final, before, MAX(first, before.len ? number + 1 : 0), last, err);
+        ok = ok && write_checkpoint(&c, tmp, final, before, MAX(first, before.len ? number + 1 : 0),
+                                    last, err);
         COUNT(head, checkpoints, 1);
         if (!ok) {
             Error ignored = {0};
             COUNT(head, checkpoints_failed, 1);
             if (!fs_remove_tree(head->fs, tmp, &ignored))
-                log_warn("cannot remove a half-written checkpoint, leaving it to the next start", KV("dir", tmp), KV("err", ignored.text));
+                log_warn("cannot remove a half-written checkpoint, leaving it to the next start",
+                         KV("dir", tmp), KV("err", ignored.text));
         }
     }
     if (ok && any) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/head_exemplars.h"
 
+#include <stdlib.h>
+
 #include "base/lock.h"
 #include "base/number.h"
 #include "tsdb/ref_map.h"
-
-#include <stdlib.h>
 
 typedef struct ExemplarSeries {
     Arena arena; // owns the labels
@@ -60,22 +60,24 @@ void head_exemplars_free(HeadExemplars *store)
 }
 
 // As circularExemplarStorage.validateExemplar: the same one again is silently left out.
-static AppendStatus judge(const HeadExemplars *store, uint64_t ref, const Exemplar *e, int64_t window_ms)
+static AppendStatus judge(const HeadExemplars *store, uint64_t ref, const Exemplar *e,
+                          int64_t window_ms)
 {
     const ExemplarSeries *series = ref_map_pointer(&store->series, ref);
 
     if (!series || !series->newest || store->ring[series->newest - 1].ref != ref)
         return APPEND_OK;
     const Exemplar *last = &store->ring[series->newest - 1].exemplar;
-    if (labels_equal(last->labels, e->labels) && double_bits(last->value) == double_bits(e->value) &&
-        (!e->has_t || last->t_ms == e->t_ms))
+    if (labels_equal(last->labels, e->labels) &&
+        double_bits(last->value) == double_bits(e->value) && (!e->has_t || last->t_ms == e->t_ms))
         return APPEND_DUPLICATE;
     if (e->t_ms <= last->t_ms && (uint64_t)last->t_ms - (uint64_t)e->t_ms >= (uint64_t)window_ms)
         return APPEND_OUT_OF_ORDER;
     return APPEND_OK;
 }
 
-AppendStatus head_exemplars_judge(HeadExemplars *store, uint64_t ref, const Exemplar *exemplar, int64_t window_ms)
+AppendStatus head_exemplars_judge(HeadExemplars *store, uint64_t ref, const Exemplar *exemplar,
+                                  int64_t window_ms)
 {
     lock_take(&store->lock);
     AppendStatus status = judge(store, ref, exemplar, window_ms);
@@ -119,7 +121,8 @@ static void drop(HeadExemplars *store, ExemplarSlot *slot)
     store->count--;
 }
 
-bool head_exemplars_add(HeadExemplars *store, uint64_t ref, Labels labels, const Exemplar *exemplar, int64_t window_ms)
+bool head_exemplars_add(HeadExemplars *store, uint64_t ref, Labels labels, const Exemplar *exemplar,
+                        int64_t window_ms)
 {
     lock_take(&store->lock);
     bool good = store->size && judge(store, ref, exemplar, window_ms) == APPEND_OK;
@@ -179,7 +182,8 @@ static int compare_exemplars(const void *a, const void *b)
     return (x->t_ms > y->t_ms) - (x->t_ms < y->t_ms);
 }
 
-static void collect(HeadExemplars *store, Found *found, RefMap *places, int64_t min_t_ms, int64_t max_t_ms, Arena *arena)
+static void collect(HeadExemplars *store, Found *found, RefMap *places, int64_t min_t_ms,
+                    int64_t max_t_ms, Arena *arena)
 {
     for (size_t i = 0; i < store->size; i++) {
         const ExemplarSlot *slot = &store->ring[(store->next + i) % store->size];
@@ -192,8 +196,8 @@ static void collect(HeadExemplars *store, Found *found, RefMap *places, int64_t 
     }
 }
 
-void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms,
-                           Arena *arena, TsdbExemplars *ret)
+void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t count,
+                           int64_t min_t_ms, int64_t max_t_ms, Arena *arena, TsdbExemplars *ret)
 {
     RefMap places = {0};
     size_t series_count = 0;
@@ -215,7 +219,8 @@ void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t
     ref_map_deinit(&places);
     if (series_count)
         qsort(found, series_count, sizeof *found, compare_found);
-    *ret = (TsdbExemplars){ARENA_ARRAY(arena, Labels, series_count), ARENA_ARRAY(arena, Exemplar *, series_count),
+    *ret = (TsdbExemplars){ARENA_ARRAY(arena, Labels, series_count),
+                           ARENA_ARRAY(arena, Exemplar *, series_count),
                            ARENA_ARRAY(arena, size_t, series_count), 0};
     for (size_t i = 0; i < series_count; i++) {
         if (!found[i].count)
@@ -235,7 +240,8 @@ void head_exemplars_count(HeadExemplars *store, uint64_t *ret_exemplars, uint64_
     lock_give(&store->lock);
 }
 
-void head_exemplars_each(HeadExemplars *store, void (*each)(void *arg, uint64_t ref, const Exemplar *exemplar), void *arg)
+void head_exemplars_each(HeadExemplars *store,
+                         void (*each)(void *arg, uint64_t ref, const Exemplar *exemplar), void *arg)
 {
     lock_take(&store->lock);
     for (size_t i = 0; i < store->size; i++) {

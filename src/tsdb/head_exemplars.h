@@ -14,13 +14,18 @@ void head_exemplars_free(HeadExemplars *store);
 
 // Would it be taken? APPEND_DUPLICATE: the newest of the series is the same; APPEND_OUT_OF_ORDER: it is older than the newest by more
 // than the window.
-AppendStatus head_exemplars_judge(HeadExemplars *store, uint64_t ref, const Exemplar *exemplar, int64_t window_ms);
+AppendStatus head_exemplars_judge(HeadExemplars *store, uint64_t ref, const Exemplar *exemplar,
+                                  int64_t window_ms);
 // Takes it if it is still good; labels are copied, those of the series only with its first exemplar.
-bool head_exemplars_add(HeadExemplars *store, uint64_t ref, Labels series, const Exemplar *exemplar, int64_t window_ms);
+bool head_exemplars_add(HeadExemplars *store, uint64_t ref, Labels series, const Exemplar *exemplar,
+                        int64_t window_ms);
 bool head_exemplars_knows(HeadExemplars *store, uint64_t ref);
 // `keep` says which series are wanted; results are sorted by labels.
-void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t count, int64_t min_t_ms, int64_t max_t_ms,
-                           Arena *arena, TsdbExemplars *ret_exemplars);
+void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t count,
+                           int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
+                           TsdbExemplars *ret_exemplars);
 void head_exemplars_count(HeadExemplars *store, uint64_t *ret_exemplars, uint64_t *ret_series);
 // Walks all from the oldest to the newest.
-void head_exemplars_each(HeadExemplars *store, void (*each)(void *arg, uint64_t ref, const Exemplar *exemplar), void *arg);
+void head_exemplars_each(HeadExemplars *store,
+                         void (*each)(void *arg, uint64_t ref, const Exemplar *exemplar),
+                         void *arg);

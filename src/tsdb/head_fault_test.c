@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the disk may do to the head: refuse, tear, fill up, stop at any call; and what many threads may do to each other.
-#include "tsdb/head_test_util.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+
+#include "tsdb/head_test_util.h"
 
 #define SERIES 6
 #define STEP_MS 60000
@@ -72,7 +72,8 @@ static void check_all(Head *head, const Acknowledged *a, int to)
         for (size_t k = 1; k < c.count; k++)
             CHECK(c.t_ms[k] > c.t_ms[k - 1]);
         for (int m = 0; m < to; m++) {
-            if (a->in_order[i][m] && (int64_t)m * STEP_MS >= a->dropped_below && !has(&c, m * STEP_MS, i * 1000 + m))
+            if (a->in_order[i][m] && (int64_t)m * STEP_MS >= a->dropped_below &&
+                !has(&c, m * STEP_MS, i * 1000 + m))
                 CHECK_FAIL_("series %d lost minute %d", i, m);
             if (a->late[i][m] && !has(&c, (m - 5) * STEP_MS + 7, -m))
                 CHECK_FAIL_("series %d lost its late sample of minute %d", i, m);
@@ -98,7 +99,8 @@ TEST(head_fault, a_crash_at_any_call_loses_nothing_acknowledged)
     for (uint64_t fail_at = 1; !completed; fail_at += fail_at < 60 ? 1 : 13) {
         char dir[200];
         Acknowledged a = {.dropped_below = INT64_MIN};
-        FsFault fault = {.fail_at = fail_at, .error_number = EIO, .torn_bytes = torn[fail_at % 3], .dead = true};
+        FsFault fault = {
+            .fail_at = fail_at, .error_number = EIO, .torn_bytes = torn[fail_at % 3], .dead = true};
         Fs fs = {.fault = &fault};
         Error err = {0};
         Head *head = NULL;
@@ -238,7 +240,9 @@ static void read_crowd(void *arg)
         int64_t newest = INT64_MIN;
         for (size_t i = 0; i < list.count; i++) {
             SampleColumns columns;
-            CHECK_OK(q->read(q, list.series[i].handle, INT64_MIN, INT64_MAX, &arena, &columns, &err), err);
+            CHECK_OK(
+                q->read(q, list.series[i].handle, INT64_MIN, INT64_MAX, &arena, &columns, &err),
+                err);
             CHECK(columns.count > 0);
             if (i == 0)
                 newest = columns.t_ms[columns.count - 1];

@@ -92,7 +92,8 @@ uint32_t head_index_name(const HeadIndex *index, Str name)
     if (!table->size)
         return 0;
     uint32_t hash = name_hash(name);
-    for (size_t at = hash_home(table, hash); table->slots[at].number; at = at + 1 == table->size ? 0 : at + 1)
+    for (size_t at = hash_home(table, hash); table->slots[at].number;
+         at = at + 1 == table->size ? 0 : at + 1)
         if (table->slots[at].hash == hash &&
             str_equal(head_index_text(index, index->names[table->slots[at].number].text), name))
             return table->slots[at].number;
@@ -106,7 +107,8 @@ static uint32_t find_pair(const HeadIndex *index, uint32_t name, Str value)
     if (!table->size)
         return 0;
     uint32_t hash = pair_hash(name, value);
-    for (size_t at = hash_home(table, hash); table->slots[at].number; at = at + 1 == table->size ? 0 : at + 1) {
+    for (size_t at = hash_home(table, hash); table->slots[at].number;
+         at = at + 1 == table->size ? 0 : at + 1) {
         if (table->slots[at].hash != hash)
             continue;
         const LabelPair *pair = &index->pairs[table->slots[at].number];
@@ -163,7 +165,8 @@ static uint32_t add_pair(HeadIndex *index, uint32_t name, Str value)
 
 void head_index_init(HeadIndex *index)
 {
-    *index = (HeadIndex){.name_count = 1, .name_cap = 64, .pair_count = 1, .pair_cap = 256, .next_ref = 1};
+    *index = (HeadIndex){
+        .name_count = 1, .name_cap = 64, .pair_count = 1, .pair_cap = 256, .next_ref = 1};
     pool_init(&index->pool);
     series_table_init(&index->series);
     index->names = X_ARRAY(LabelName, index->name_cap);
@@ -255,11 +258,13 @@ static SeriesSlot find_set(const HeadIndex *index, const uint8_t *bytes, uint32_
     if (!table->size)
         return 0;
     uint32_t hash = set_hash(bytes, len);
-    for (size_t at = hash_home(table, hash); table->slots[at].number; at = at + 1 == table->size ? 0 : at + 1) {
+    for (size_t at = hash_home(table, hash); table->slots[at].number;
+         at = at + 1 == table->size ? 0 : at + 1) {
         if (table->slots[at].hash != hash)
             continue;
         PoolHandle labels = series_at(&index->series, table->slots[at].number)->labels;
-        if (pool_size(&index->pool, labels) >= len && memcmp(pool_at(&index->pool, labels), bytes, len) == 0)
+        if (pool_size(&index->pool, labels) >= len &&
+            memcmp(pool_at(&index->pool, labels), bytes, len) == 0)
             return table->slots[at].number;
     }
     return 0;
@@ -286,6 +291,7 @@ SeriesSlot head_index_find(const HeadIndex *index, Labels labels, LabelKey *key)
 SeriesSlot head_index_add(HeadIndex *index, Labels labels, LabelKey *key, uint64_t ref)
 {
     ASSERT(key->count == labels.count);
+    index->version++;
     if (!key->whole) {
         for (uint32_t i = 0; i < labels.count; i++) {
             if (key->pairs[i])
@@ -389,7 +395,8 @@ static void sweep_names(HeadIndex *index)
     }
 }
 
-static void postings_without(HeadIndex *index, Postings *postings, const RefRuns *gone, Arena *arena)
+static void postings_without(HeadIndex *index, Postings *postings, const RefRuns *gone,
+                             Arena *arena)
 {
     RefRuns all;
 
@@ -407,6 +414,7 @@ void head_index_remove(HeadIndex *index, const uint64_t *refs, size_t count)
     RefRuns gone = {0};
     uint8_t *touched = X_ARRAY(uint8_t, index->pair_count);
 
+    index->version++;
     for (size_t i = 0; i < count; i++) {
         SeriesSlot slot = series_slot(&index->series, refs[i]);
         Series *series = series_at(&index->series, slot);
@@ -501,12 +509,14 @@ static bool series_matches(const HeadIndex *index, uint64_t ref, const MatchPlan
         LabelWalk walk = head_index_walk(index, series_at(&index->series, slot)->labels);
         for (uint32_t pair; (pair = head_index_walk_next(&walk));)
             if (index->pairs[pair].name == plan->name)
-                return plan->equal ? pair == plan->pair : matcher_matches(plan->matcher, pair_value(index, pair));
+                return plan->equal ? pair == plan->pair
+                                   : matcher_matches(plan->matcher, pair_value(index, pair));
     }
     return plan->matcher->matches_empty;
 }
 
-static RefRuns verify(const HeadIndex *index, const RefRuns *refs, const MatchPlan *plan, Arena *arena)
+static RefRuns verify(const HeadIndex *index, const RefRuns *refs, const MatchPlan *plan,
+                      Arena *arena)
 {
     RefRuns kept = {0};
 
@@ -526,7 +536,8 @@ static int compare_plans(const void *a, const void *b)
     return (x->count > y->count) - (x->count < y->count);
 }
 
-static RefRuns narrow_equal(const HeadIndex *index, const RefRuns *refs, const MatchPlan *plan, Arena *arena)
+static RefRuns narrow_equal(const HeadIndex *index, const RefRuns *refs, const MatchPlan *plan,
+                            Arena *arena)
 {
     const Postings *postings = &index->pairs[plan->pair].postings;
     RefRuns list;
@@ -538,7 +549,8 @@ static RefRuns narrow_equal(const HeadIndex *index, const RefRuns *refs, const M
 }
 
 // Looking at a series costs about as much as looking at a value.
-static RefRuns narrow_other(const HeadIndex *index, const RefRuns *refs, const MatchPlan *plan, Arena *arena)
+static RefRuns narrow_other(const HeadIndex *index, const RefRuns *refs, const MatchPlan *plan,
+                            Arena *arena)
 {
     const Matcher *m = plan->matcher;
     bool literals = m->kind == MATCH_REGEX && m->literal_count && !m->matches_empty;
@@ -558,7 +570,8 @@ static RefRuns narrow_other(const HeadIndex *index, const RefRuns *refs, const M
     return ref_runs_and(arena, refs, &list);
 }
 
-RefRuns head_index_match(const HeadIndex *index, const Matcher *matchers, size_t count, Arena *arena)
+RefRuns head_index_match(const HeadIndex *index, const Matcher *matchers, size_t count,
+                         Arena *arena)
 {
     MatchPlan *plans = ARENA_ARRAY(arena, MatchPlan, count);
     RefRuns refs = {0};
@@ -588,8 +601,10 @@ RefRuns head_index_match(const HeadIndex *index, const Matcher *matchers, size_t
 
 uint64_t head_index_held_bytes(const HeadIndex *index)
 {
-    return index->pool.held_bytes + index->series.held_bytes + index->name_cap * sizeof(LabelName) + index->pair_cap * sizeof(LabelPair) +
-           (index->name_table.size + index->pair_table.size + index->set_table.size) * sizeof(HashSlot);
+    return index->pool.held_bytes + index->series.held_bytes + index->name_cap * sizeof(LabelName) +
+           index->pair_cap * sizeof(LabelPair) +
+           (index->name_table.size + index->pair_table.size + index->set_table.size) *
+               sizeof(HashSlot);
 }
 
 void head_index_check(const HeadIndex *index)
@@ -603,7 +618,8 @@ void head_index_check(const HeadIndex *index)
     ASSERT(all.refs == index->series.count);
     ASSERT(index->set_table.count == index->series.count);
     for (size_t i = 0; i < all.count; i++) {
-        for (uint64_t ref = all.runs[i].first; ref < all.runs[i].first + all.runs[i].length; ref++) {
+        for (uint64_t ref = all.runs[i].first; ref < all.runs[i].first + all.runs[i].length;
+             ref++) {
             SeriesSlot slot = series_slot(&index->series, ref);
             ASSERT(slot);
             Series *series = series_at(&index->series, slot);

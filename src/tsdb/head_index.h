@@ -14,7 +14,7 @@
 #include "tsdb/head_series.h"
 #include "tsdb/postings.h"
 
-#define HEAD_LABELS_MAX 1000              // of one series
+#define HEAD_LABELS_MAX 1000               // of one series
 #define HEAD_LABEL_BYTES_MAX (1024 * 1024) // of one name or value
 
 typedef struct LabelName {
@@ -58,6 +58,7 @@ typedef struct HeadIndex {
     HashTable set_table;
     Postings all;
     uint64_t next_ref;
+    uint64_t version;  // changes with every addition and removal
     PoolHandle *limbo; // values of dropped pairs that an open Querier may still show
     size_t limbo_count;
     size_t limbo_cap;
@@ -68,7 +69,8 @@ void head_index_deinit(HeadIndex *index);
 
 // A label set on its way to a series: its pairs, as far as they are known.
 typedef struct LabelKey {
-    uint32_t pairs[HEAD_LABELS_MAX]; // of the newest look-up: the next one guesses that they are the same
+    uint32_t pairs
+        [HEAD_LABELS_MAX]; // of the newest look-up: the next one guesses that they are the same
     uint32_t count;
     bool whole; // all pairs are known
     uint32_t bytes_len;
@@ -111,7 +113,8 @@ uint32_t head_index_name(const HeadIndex *index, Str name);
 uint32_t head_index_pair(const HeadIndex *index, Str name, Str value);
 
 // Refs of the series that match all matchers. No matcher: all.
-RefRuns head_index_match(const HeadIndex *index, const Matcher *matchers, size_t count, Arena *arena);
+RefRuns head_index_match(const HeadIndex *index, const Matcher *matchers, size_t count,
+                         Arena *arena);
 
 uint64_t head_index_held_bytes(const HeadIndex *index);
 void head_index_check(const HeadIndex *index);

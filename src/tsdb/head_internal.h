@@ -91,7 +91,8 @@ typedef struct UndoRing {
 
 // --- appending ---
 
-#define PENDING_LATE 0x80000000u // out of order already when it was judged: not for the log of the in-order ones
+#define PENDING_LATE                                                                               \
+    0x80000000u // out of order already when it was judged: not for the log of the in-order ones
 
 typedef struct PendingExtra {
     SeriesSlot slot;
@@ -124,7 +125,8 @@ struct HeadAppender {
     PendingExtra *places;
     size_t count;
     size_t cap;
-    size_t *cuts; // where a new run of records must begin, so that replay sees a series' samples in order
+    size_t *
+        cuts; // where a new run of records must begin, so that replay sees a series' samples in order
     size_t cut_count;
     size_t cut_cap;
     bool strict_order;
@@ -224,16 +226,16 @@ struct Head {
     HeadExemplars *exemplars;
 
     // Atomics.
-    int64_t min_t, max_t;   // in-order; INT64_MAX and INT64_MIN: none
+    int64_t min_t, max_t; // in-order; INT64_MAX and INT64_MIN: none
     int64_t ooo_min_t, ooo_max_t;
-    int64_t min_valid_t;    // in-order samples below are refused
-    int64_t floor_t;        // in-order samples below are gone or in blocks
+    int64_t min_valid_t; // in-order samples below are refused
+    int64_t floor_t;     // in-order samples below are gone or in blocks
     int64_t window_ms;
-    uint8_t generation;     // of the collection of empty series
+    uint8_t generation; // of the collection of empty series
 
     // Leader only.
-    RefMap expired;         // refs of series that are gone: the newest log segment that may name them
-    RefMap twins;           // refs of the log that mean another ref's series
+    RefMap expired; // refs of series that are gone: the newest log segment that may name them
+    RefMap twins;   // refs of the log that mean another ref's series
     OutOfOrderSample *late; // of the commits being applied
     uint64_t *late_refs;
     size_t late_count;
@@ -247,7 +249,8 @@ struct Head {
     HeadCounters counters; // each by __atomic
 };
 
-#define COUNT(head, member, n) __atomic_fetch_add(&(head)->counters.member, (uint64_t)(n), __ATOMIC_RELAXED)
+#define COUNT(head, member, n)                                                                     \
+    __atomic_fetch_add(&(head)->counters.member, (uint64_t)(n), __ATOMIC_RELAXED)
 #define GET(member) __atomic_load_n(&(member), __ATOMIC_RELAXED)
 #define SET(member, value) __atomic_store_n(&(member), (value), __ATOMIC_RELAXED)
 
@@ -297,31 +300,34 @@ SeriesExtra *head_extra(Head *head, uint64_t ref, Series *series, bool make);
 void head_extra_free(SeriesExtra *extra);
 // Puts an in-order sample into a series; its stripe is held, the caller leads. False: no room, nothing changed.
 bool head_append_float(Head *head, uint64_t ref, Series *series, int64_t t_ms, double value);
-bool head_append_histogram(Head *head, uint64_t ref, Series *series, int64_t t_ms, const Histogram *h);
+bool head_append_histogram(Head *head, uint64_t ref, Series *series, int64_t t_ms,
+                           const Histogram *h);
 // Makes the open chunk a full one. False: the disk refuses.
 bool head_append_finish_chunk(Head *head, uint64_t ref, Series *series);
 void head_append_note_time(Head *head, int64_t t_ms);
 
 // head_out_of_order.c
 // Inserts one; the stripe is held. False: a sample of that time is there.
-bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series, int64_t t_ms, double value, const Histogram *h,
-                              uint32_t epoch);
+bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series, int64_t t_ms, double value,
+                              const Histogram *h, uint32_t epoch);
 // Writes what gathered in `late` to the log and inserts it.
 bool head_out_of_order_apply(Head *head, uint32_t epoch, Error *err);
 // Makes chunks of the buffer; the stripe is held. Markers go to `markers` if not NULL.
-bool head_out_of_order_flush(Head *head, uint64_t ref, Series *series, SeriesExtra *extra, WalRecordWriter *markers);
+bool head_out_of_order_flush(Head *head, uint64_t ref, Series *series, SeriesExtra *extra,
+                             WalRecordWriter *markers);
 bool head_out_of_order_open_log(Head *head, Error *err);
 Histogram *head_histogram_copy(const Histogram *h); // on the heap, free() it
 
 // head_read.c
-bool head_read_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier, Error *err);
+bool head_read_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier,
+                    Error *err);
 // What a series holds, copied out under its stripe.
 typedef struct SeriesView {
     int64_t visible_t; // newest in-order time to be seen; INT64_MIN: none
     FullChunk *full;
     size_t full_count;
     ChunkEncoding open_encoding;
-    Str open; // the open chunk
+    Str open;               // the open chunk
     OutOfOrderSample *late; // histograms point into the arena
     size_t late_count;
     OutOfOrderChunk *late_chunks;
@@ -331,10 +337,10 @@ typedef struct SeriesView {
 } SeriesView;
 // False if the series is gone. epoch UINT64_MAX: everything.
 bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, Arena *arena, SeriesView *ret_view);
-bool head_read_in_order(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns,
-                        Error *err) MUST_CHECK;
-bool head_read_late(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns,
-                    Error *err) MUST_CHECK;
+bool head_read_in_order(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms,
+                        ChunkColumns *columns, Error *err) MUST_CHECK;
+bool head_read_late(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms,
+                    ChunkColumns *columns, Error *err) MUST_CHECK;
 void head_read_drop_deleted(const SeriesView *view, SampleColumns *columns);
 // Epochs of the open Queriers; 0 and UINT64_MAX if there are none.
 void head_read_epochs(Head *head, uint64_t *ret_oldest, uint64_t *ret_newest);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The newest metadata of each metric.
-#include "tsdb/head_internal.h"
-
 #include <stdlib.h>
+
+#include "tsdb/head_internal.h"
 
 #define METADATA_METRICS_MAX 1000000 // more are not kept
 
@@ -32,7 +32,8 @@ bool head_metadata_put(Head *head, Str name, Metadata metadata)
 {
     lock_take(&head->metadata_lock);
     MetadataEntry *old = map_get(&head->metadata, name);
-    bool news = !old || old->type != metadata.type || !str_equal(old->help, metadata.help) || !str_equal(old->unit, metadata.unit);
+    bool news = !old || old->type != metadata.type || !str_equal(old->help, metadata.help) ||
+                !str_equal(old->unit, metadata.unit);
     if (news && (old || head->metadata.count < METADATA_METRICS_MAX)) {
         if (old)
             map_remove(&head->metadata, name);

@@ -28,7 +28,8 @@ PoolHandle head_open_start(Pool *pool, ChunkXor *state, int64_t t_ms, double val
     return block;
 }
 
-PoolHandle head_open_spill(Pool *pool, PoolHandle newest, ChunkXor *state, int64_t t_ms, double value)
+PoolHandle head_open_spill(Pool *pool, PoolHandle newest, ChunkXor *state, int64_t t_ms,
+                           double value)
 {
     uint8_t bytes[OPEN_BLOCK_CAP + CHUNK_XOR_SAMPLE_BYTES_MAX + 8];
 
@@ -42,7 +43,8 @@ PoolHandle head_open_spill(Pool *pool, PoolHandle newest, ChunkXor *state, int64
     }
     memcpy(head_open_at(pool, newest), bytes, OPEN_BLOCK_CAP);
     PoolHandle block = block_new(pool, newest);
-    memcpy(head_open_at(pool, block) + CHUNK_XOR_HEADER_BYTES, bytes + OPEN_BLOCK_CAP, used - OPEN_BLOCK_CAP);
+    memcpy(head_open_at(pool, block) + CHUNK_XOR_HEADER_BYTES, bytes + OPEN_BLOCK_CAP,
+           used - OPEN_BLOCK_CAP);
     state->bits -= OPEN_BLOCK_DATA * 8;
     return block;
 }
@@ -56,7 +58,8 @@ size_t head_open_bytes(const Pool *pool, PoolHandle newest, const ChunkXor *stat
     return bytes;
 }
 
-void head_open_copy(const Pool *pool, PoolHandle newest, const ChunkXor *state, size_t bytes, uint8_t *out)
+void head_open_copy(const Pool *pool, PoolHandle newest, const ChunkXor *state, size_t bytes,
+                    uint8_t *out)
 {
     size_t here = chunk_xor_bytes(state) - CHUNK_XOR_HEADER_BYTES;
     uint8_t *at = out + bytes;
@@ -77,7 +80,8 @@ int64_t head_open_first_time(const Pool *pool, PoolHandle newest)
 
     for (PoolHandle older; (older = before(pool, block));)
         block = older;
-    Reader in = reader_from((Str){(const char *)head_open_at(pool, block) + CHUNK_XOR_HEADER_BYTES, OPEN_BLOCK_DATA});
+    Reader in = reader_from(
+        (Str){(const char *)head_open_at(pool, block) + CHUNK_XOR_HEADER_BYTES, OPEN_BLOCK_DATA});
     return reader_varint(&in);
 }
 

@@ -24,9 +24,11 @@ static inline uint8_t *head_open_at(const Pool *pool, PoolHandle block)
 // A chunk of one sample; returns its block.
 PoolHandle head_open_start(Pool *pool, ChunkXor *state, int64_t t_ms, double value);
 // The sample that did not fit into the newest block: returns the new newest one.
-PoolHandle head_open_spill(Pool *pool, PoolHandle newest, ChunkXor *state, int64_t t_ms, double value);
+PoolHandle head_open_spill(Pool *pool, PoolHandle newest, ChunkXor *state, int64_t t_ms,
+                           double value);
 
-static inline PoolHandle head_open_append(Pool *pool, PoolHandle newest, ChunkXor *state, int64_t t_ms, double value)
+static inline PoolHandle head_open_append(Pool *pool, PoolHandle newest, ChunkXor *state,
+                                          int64_t t_ms, double value)
 {
     if (LIKELY(chunk_xor_append(state, head_open_at(pool, newest), OPEN_BLOCK_CAP, t_ms, value)))
         return newest;
@@ -36,6 +38,7 @@ static inline PoolHandle head_open_append(Pool *pool, PoolHandle newest, ChunkXo
 // Of the chunk, with its header.
 size_t head_open_bytes(const Pool *pool, PoolHandle newest, const ChunkXor *state);
 // Writes the chunk in one piece; `out` has room for head_open_bytes.
-void head_open_copy(const Pool *pool, PoolHandle newest, const ChunkXor *state, size_t bytes, uint8_t *out);
+void head_open_copy(const Pool *pool, PoolHandle newest, const ChunkXor *state, size_t bytes,
+                    uint8_t *out);
 int64_t head_open_first_time(const Pool *pool, PoolHandle newest);
 void head_open_free(Pool *pool, PoolHandle newest);

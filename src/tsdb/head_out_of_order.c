@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Samples older than their series' newest: a sorted buffer for each series, then chunks with the out-of-order mark, then blocks.
-#include "tsdb/head_internal.h"
-
 #include <stdlib.h>
+
+#include "tsdb/head_internal.h"
 
 // One piece: the struct, then its arrays.
 Histogram *head_histogram_copy(const Histogram *h)
 {
-    size_t spans = ((size_t)h->positive_span_count + h->negative_span_count) * sizeof(HistogramSpan);
-    size_t doubles = ((size_t)h->positive_count + h->negative_count + h->custom_count) * sizeof(double);
+    size_t spans =
+        ((size_t)h->positive_span_count + h->negative_span_count) * sizeof(HistogramSpan);
+    size_t doubles =
+        ((size_t)h->positive_count + h->negative_count + h->custom_count) * sizeof(double);
     Histogram *copy = x_malloc(sizeof *copy + doubles + spans);
     char *at = (char *)(copy + 1);
 
@@ -32,7 +34,8 @@ Histogram *head_histogram_copy(const Histogram *h)
 
 bool head_out_of_order_open_log(Head *head, Error *err)
 {
-    return head->wbl || wal_open(head->fs, head->wbl_dir, head->options.wal_segment_bytes, &head->wbl, err);
+    return head->wbl ||
+           wal_open(head->fs, head->wbl_dir, head->options.wal_segment_bytes, &head->wbl, err);
 }
 
 // --- the buffer ---
@@ -44,13 +47,15 @@ typedef struct ChunkParts {
     WalRecordWriter *markers;
 } ChunkParts;
 
-static bool add_chunk(const ChunkParts *p, ChunkEncoding encoding, int64_t min_t, int64_t max_t, Str bytes)
+static bool add_chunk(const ChunkParts *p, ChunkEncoding encoding, int64_t min_t, int64_t max_t,
+                      Str bytes)
 {
     SeriesExtra *extra = p->extra;
     OutOfOrderChunk chunk = {0, min_t, max_t};
     Error err = {0};
 
-    if (!head_chunks_write(p->head->chunks, p->ref, min_t, max_t, encoding, true, bytes, &chunk.ref, &err)) {
+    if (!head_chunks_write(p->head->chunks, p->ref, min_t, max_t, encoding, true, bytes, &chunk.ref,
+                           &err)) {
         COUNT(p->head, chunk_writes_failed, 1);
         return false;
     }
@@ -79,7 +84,8 @@ static bool flush_floats(const ChunkParts *p, uint32_t from, uint32_t to)
         bool fits = chunk_xor_append(&state, bytes, sizeof bytes, s[i].t_ms, s[i].value);
         ASSERT(fits);
     }
-    return add_chunk(p, CHUNK_XOR, s[from].t_ms, s[to - 1].t_ms, (Str){(const char *)bytes, chunk_xor_bytes(&state)});
+    return add_chunk(p, CHUNK_XOR, s[from].t_ms, s[to - 1].t_ms,
+                     (Str){(const char *)bytes, chunk_xor_bytes(&state)});
 }
 
 // The same; *to moves to the first that did not fit.
@@ -89,16 +95,19 @@ static bool flush_histograms(const ChunkParts *p, uint32_t from, uint32_t *to)
     ChunkHistogram *chunk = chunk_histogram_new(s[from].histogram, NULL);
     uint32_t i = from;
 
-    while (i < *to && chunk_histogram_append(chunk, s[i].t_ms, s[i].histogram) == CHUNK_HISTOGRAM_TAKEN)
+    while (i < *to &&
+           chunk_histogram_append(chunk, s[i].t_ms, s[i].histogram) == CHUNK_HISTOGRAM_TAKEN)
         i++;
     ASSERT(i > from);
-    bool ok = add_chunk(p, chunk_histogram_encoding(chunk), s[from].t_ms, s[i - 1].t_ms, chunk_histogram_str(chunk));
+    bool ok = add_chunk(p, chunk_histogram_encoding(chunk), s[from].t_ms, s[i - 1].t_ms,
+                        chunk_histogram_str(chunk));
     chunk_histogram_free(chunk);
     *to = i;
     return ok;
 }
 
-bool head_out_of_order_flush(Head *head, uint64_t ref, Series *series, SeriesExtra *extra, WalRecordWriter *markers)
+bool head_out_of_order_flush(Head *head, uint64_t ref, Series *series, SeriesExtra *extra,
+                             WalRecordWriter *markers)
 {
     ChunkParts parts = {head, ref, extra, markers};
     uint32_t done = 0;
@@ -108,7 +117,8 @@ bool head_out_of_order_flush(Head *head, uint64_t ref, Series *series, SeriesExt
     while (ok && done < extra->buffer_count) {
         uint32_t end = done;
         bool is_histogram = extra->buffer[done].histogram != NULL;
-        while (end < extra->buffer_count && (extra->buffer[end].histogram != NULL) == is_histogram &&
+        while (end < extra->buffer_count &&
+               (extra->buffer[end].histogram != NULL) == is_histogram &&
                end - done < OUT_OF_ORDER_BUFFER_MAX)
             end++;
         ok = is_histogram ? flush_histograms(&parts, done, &end) : flush_floats(&parts, done, end);
@@ -126,8 +136,8 @@ bool head_out_of_order_flush(Head *head, uint64_t ref, Series *series, SeriesExt
     return ok;
 }
 
-bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series, int64_t t_ms, double value, const Histogram *h,
-                              uint32_t epoch)
+bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series, int64_t t_ms, double value,
+                              const Histogram *h, uint32_t epoch)
 {
     SeriesExtra *extra = head_extra(head, ref, series, true);
     uint32_t low = 0;
@@ -146,7 +156,8 @@ bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series, int64_t 
         extra->buffer_cap = extra->buffer_cap ? extra->buffer_cap * 2 : 4;
         extra->buffer = x_realloc(extra->buffer, extra->buffer_cap * sizeof *extra->buffer);
     }
-    memmove(extra->buffer + low + 1, extra->buffer + low, (extra->buffer_count - low) * sizeof *extra->buffer);
+    memmove(extra->buffer + low + 1, extra->buffer + low,
+            (extra->buffer_count - low) * sizeof *extra->buffer);
     extra->buffer[low] = (OutOfOrderSample){t_ms, value, h ? head_histogram_copy(h) : NULL, epoch};
     extra->buffer_count++;
     if (t_ms < GET(head->ooo_min_t))
@@ -189,7 +200,8 @@ static bool log_late(Head *head, Error *err)
             else
                 wal_record_samples(&writer, &(WalSample){head->late_refs[i], s->t_ms, s->value}, 1);
         }
-        WalRecord record = {.flags = wal_compress(head->options.wal_compression, buf_str(&raw), &packed)};
+        WalRecord record = {
+            .flags = wal_compress(head->options.wal_compression, buf_str(&raw), &packed)};
         record.bytes = buf_str(&packed);
         ok = wal_write(head->wbl, &record, 1, err);
         buf_reset(&raw);
@@ -214,9 +226,11 @@ static bool flush_due(Head *head, uint64_t oldest, Error *err)
         uint64_t ref = head->late_refs[i];
         Series *series = series_at(&head->index.series, series_slot(&head->index.series, ref));
         lock_take(&head->stripes[series_stripe(ref)]);
-        SeriesExtra *extra = series_ref(series) == ref ? head_extra(head, ref, series, false) : NULL;
+        SeriesExtra *extra =
+            series_ref(series) == ref ? head_extra(head, ref, series, false) : NULL;
         if (extra && due(extra, oldest))
-            (void)head_out_of_order_flush(head, ref, series, extra, &markers); // else it stays in the buffer
+            (void)head_out_of_order_flush(head, ref, series, extra,
+                                          &markers); // else it stays in the buffer
         lock_give(&head->stripes[series_stripe(ref)]);
     }
     if (markers.count) {
@@ -250,7 +264,8 @@ bool head_out_of_order_apply(Head *head, uint32_t epoch, Error *err)
     uint64_t newest;
 
     head_read_epochs(head, &oldest, &newest);
-    bool ok = head_out_of_order_open_log(head, err) && flush_due(head, oldest, err) && log_late(head, err);
+    bool ok = head_out_of_order_open_log(head, err) && flush_due(head, oldest, err) &&
+              log_late(head, err);
     if (ok)
         insert_late(head, epoch);
     for (size_t i = 0; i < head->late_count; i++)
@@ -308,7 +323,8 @@ static void thaw(void *arg, uint64_t ref, Series *series, SeriesExtra *extra)
     extra->frozen = 0;
 }
 
-bool head_out_of_order_begin(Head *head, bool *ret_any, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms, Error *err)
+bool head_out_of_order_begin(Head *head, bool *ret_any, int64_t *ret_min_t_ms,
+                             int64_t *ret_max_t_ms, Error *err)
 {
     Buf raw = {0};
     Freeze f = {.head = head, .min_t = INT64_MAX, .max_t = INT64_MIN, .ok = true};
@@ -387,7 +403,8 @@ static void drop_frozen(void *arg, uint64_t ref, Series *series, SeriesExtra *ex
     (void)series;
     d->dropped += extra->frozen;
     extra->chunk_count -= extra->frozen;
-    memmove(extra->chunks, extra->chunks + extra->frozen, extra->chunk_count * sizeof *extra->chunks);
+    memmove(extra->chunks, extra->chunks + extra->frozen,
+            extra->chunk_count * sizeof *extra->chunks);
     extra->frozen = 0;
     if (!extra->chunk_count) {
         free(extra->chunks);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queriers of the head.
-#include "tsdb/head_internal.h"
-
 #include <stdlib.h>
+
+#include "tsdb/head_internal.h"
 
 #define SELECT_BATCH 256 // series looked at under one hold of the index lock
 
@@ -79,15 +79,16 @@ static Str copy_open(Head *head, const Series *series, Arena *arena)
     return (Str){(const char *)copy, len};
 }
 
-static void copy_series(Head *head, uint64_t ref, SeriesSlot slot, Series *series, uint64_t epoch, Arena *arena,
-                        SeriesView *view)
+static void copy_series(Head *head, uint64_t ref, SeriesSlot slot, Series *series, uint64_t epoch,
+                        Arena *arena, SeriesView *view)
 {
     unsigned flags = series_flags(series);
     SeriesExtra *extra = head_extra(head, ref, series, false);
 
     *view = (SeriesView){.visible_t = INT64_MIN};
     if (flags & SERIES_HAS_SAMPLES)
-        view->visible_t = epoch == UINT64_MAX ? series->xor_state.t_ms : head_undo_time(&head->undo, slot, series, epoch);
+        view->visible_t = epoch == UINT64_MAX ? series->xor_state.t_ms
+                                              : head_undo_time(&head->undo, slot, series, epoch);
     if (view->visible_t != INT64_MIN) {
         view->full_count = head_full_count(&head->pool, series->full);
         view->full = ARENA_ARRAY(arena, FullChunk, view->full_count);
@@ -121,19 +122,21 @@ bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, Arena *arena, Seri
     return ok;
 }
 
-static bool read_chunk(Head *head, HeadChunkRef ref, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
+static bool read_chunk(Head *head, HeadChunkRef ref, int64_t min_t_ms, int64_t max_t_ms,
+                       ChunkColumns *columns, Error *err)
 {
     HeadChunkView chunk;
 
     if (!head_chunks_read(head->chunks, ref, &chunk, err))
         return false;
-    bool ok = chunk_decode(chunk.chunk.encoding, chunk.chunk.bytes, min_t_ms, max_t_ms, columns, err);
+    bool ok =
+        chunk_decode(chunk.chunk.encoding, chunk.chunk.bytes, min_t_ms, max_t_ms, columns, err);
     head_chunks_release(&chunk);
     return ok;
 }
 
-bool head_read_in_order(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns,
-                        Error *err)
+bool head_read_in_order(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms,
+                        ChunkColumns *columns, Error *err)
 {
     int64_t max_t = MIN(max_t_ms, view->visible_t);
 
@@ -146,7 +149,8 @@ bool head_read_in_order(Head *head, const SeriesView *view, int64_t min_t_ms, in
         if (!read_chunk(head, full.ref, min_t_ms, max_t, columns, err))
             return false;
     }
-    return !view->open.len || chunk_decode(view->open_encoding, view->open, min_t_ms, max_t, columns, err);
+    return !view->open.len ||
+           chunk_decode(view->open_encoding, view->open, min_t_ms, max_t, columns, err);
 }
 
 static void add_late(const OutOfOrderSample *s, ChunkColumns *columns)
@@ -162,7 +166,8 @@ static void add_late(const OutOfOrderSample *s, ChunkColumns *columns)
     c->count++;
 }
 
-bool head_read_late(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
+bool head_read_late(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms,
+                    ChunkColumns *columns, Error *err)
 {
     for (size_t i = 0; i < view->late_chunk_count; i++) {
         OutOfOrderChunk chunk = view->late_chunks[i];
@@ -199,8 +204,8 @@ void head_read_drop_deleted(const SeriesView *view, SampleColumns *columns)
     columns->count = kept;
 }
 
-static bool read_series(Querier *base, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
-                        SampleColumns *ret_columns, Error *err)
+static bool read_series(Querier *base, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                        Arena *arena, SampleColumns *ret_columns, Error *err)
 {
     HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
     ChunkColumns columns = {.arena = arena};
@@ -245,7 +250,8 @@ static bool may_have(HeadQuerier *q, uint64_t ref, SeriesSlot slot, Series *seri
             extra->buffer[extra->buffer_count - 1].t_ms >= q->min_t_ms)
             return true;
         for (uint32_t i = 0; i < extra->chunk_count; i++)
-            if (extra->chunks[i].min_t_ms <= q->max_t_ms && extra->chunks[i].max_t_ms >= q->min_t_ms)
+            if (extra->chunks[i].min_t_ms <= q->max_t_ms &&
+                extra->chunks[i].max_t_ms >= q->min_t_ms)
                 return true;
     }
     if (!(series_flags(series) & SERIES_HAS_SAMPLES))
@@ -297,7 +303,8 @@ static uint64_t next_ref(RefWalk *walk)
     return ref;
 }
 
-static size_t visible_batch(HeadQuerier *q, RefWalk *walk, uint64_t *refs, SeriesSlot *slots, bool *ret_more)
+static size_t visible_batch(HeadQuerier *q, RefWalk *walk, uint64_t *refs, SeriesSlot *slots,
+                            bool *ret_more)
 {
     Head *head = q->head;
     unsigned held = SERIES_STRIPES;
@@ -324,8 +331,8 @@ static size_t visible_batch(HeadQuerier *q, RefWalk *walk, uint64_t *refs, Serie
     return count;
 }
 
-static bool select_series(Querier *base, const Matcher *matchers, size_t count, const SelectHints *hints, Arena *arena,
-                          SeriesList *ret_list, Error *err)
+static bool select_series(Querier *base, const Matcher *matchers, size_t count,
+                          const SelectHints *hints, Arena *arena, SeriesList *ret_list, Error *err)
 {
     HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
     Head *head = q->head;
@@ -347,7 +354,8 @@ static bool select_series(Querier *base, const Matcher *matchers, size_t count, 
         size_t found = visible_batch(q, &walk, refs, slots, &more);
         for (size_t i = 0; i < found; i++) {
             PoolHandle labels = series_at(&head->index.series, slots[i])->labels;
-            list.series[list.count++] = (SeriesEntry){head_index_labels(&head->index, labels, arena), refs[i]};
+            list.series[list.count++] =
+                (SeriesEntry){head_index_labels(&head->index, labels, arena), refs[i]};
         }
         rwlock_give(&head->index_lock);
     }
@@ -404,11 +412,12 @@ static bool meets_head(const HeadQuerier *q)
 {
     int64_t min_t_ms;
     int64_t max_t_ms;
-    return head_time_range_all(q->head, &min_t_ms, &max_t_ms) && q->min_t_ms <= max_t_ms && q->max_t_ms >= min_t_ms;
+    return head_time_range_all(q->head, &min_t_ms, &max_t_ms) && q->min_t_ms <= max_t_ms &&
+           q->max_t_ms >= min_t_ms;
 }
 
-static bool label_names(Querier *base, const Matcher *matchers, size_t count, size_t limit, Arena *arena, StrList *ret_names,
-                        Error *err)
+static bool label_names(Querier *base, const Matcher *matchers, size_t count, size_t limit,
+                        Arena *arena, StrList *ret_names, Error *err)
 {
     HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
     Head *head = q->head;
@@ -438,8 +447,8 @@ static bool label_names(Querier *base, const Matcher *matchers, size_t count, si
     return true;
 }
 
-static bool label_values(Querier *base, Str name, const Matcher *matchers, size_t count, size_t limit, Arena *arena,
-                         StrList *ret_values, Error *err)
+static bool label_values(Querier *base, Str name, const Matcher *matchers, size_t count,
+                         size_t limit, Arena *arena, StrList *ret_values, Error *err)
 {
     HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
     Head *head = q->head;
@@ -460,7 +469,8 @@ static bool label_values(Querier *base, Str name, const Matcher *matchers, size_
         list.items = ARENA_ARRAY(arena, Str, owner->count);
         for (uint32_t i = 0; i < owner->count; i++)
             if (!marks || marks[owner->pairs[i]])
-                list.items[list.count++] = head_index_text(index, index->pairs[owner->pairs[i]].value);
+                list.items[list.count++] =
+                    head_index_text(index, index->pairs[owner->pairs[i]].value);
     }
     rwlock_give(&head->index_lock);
     arena_deinit(&scratch);
@@ -489,16 +499,18 @@ static void close_querier(Querier *base)
     free(q);
 }
 
-bool head_read_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier, Error *err)
+bool head_read_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier **ret_querier,
+                    Error *err)
 {
     Head *head = CONTAINER_OF(source, Head, source);
     HeadQuerier *q = X_NEW(HeadQuerier);
 
     (void)err;
-    *q = (HeadQuerier){.querier = {select_series, read_series, label_names, label_values, close_querier},
-                       .head = head,
-                       .min_t_ms = min_t_ms,
-                       .max_t_ms = max_t_ms};
+    *q = (HeadQuerier){
+        .querier = {select_series, read_series, label_names, label_values, close_querier},
+        .head = head,
+        .min_t_ms = min_t_ms,
+        .max_t_ms = max_t_ms};
     lock_take(&head->apply_lock);
     lock_take(&head->readers_lock);
     q->epoch = head->epoch;

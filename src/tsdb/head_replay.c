@@ -2,9 +2,9 @@
 // Rebuilds the head from chunks_head, the newest checkpoint, the log and the log of out-of-order samples.
 //
 // Nothing else runs meanwhile, so no lock is taken but where shared functions take it.
-#include "tsdb/head_internal.h"
-
 #include <stdlib.h>
+
+#include "tsdb/head_internal.h"
 
 typedef struct LoadedChunk {
     FullChunk full;
@@ -43,11 +43,12 @@ static bool load_chunk(void *arg, const HeadChunk *chunk, Error *err)
         r->chunk_cap = r->chunk_cap ? r->chunk_cap * 2 : 1024;
         r->chunks = x_realloc(r->chunks, r->chunk_cap * sizeof *r->chunks);
     }
-    r->chunks[r->chunk_count++] = (LoadedChunk){.full = {chunk->ref, chunk->min_t_ms, chunk->max_t_ms},
-                                                .series_ref = chunk->series_ref,
-                                                .before = newest ? (uint32_t)*newest : 0,
-                                                .out_of_order = chunk->out_of_order,
-                                                .has_histograms = chunk_has_histograms(chunk->encoding)};
+    r->chunks[r->chunk_count++] =
+        (LoadedChunk){.full = {chunk->ref, chunk->min_t_ms, chunk->max_t_ms},
+                      .series_ref = chunk->series_ref,
+                      .before = newest ? (uint32_t)*newest : 0,
+                      .out_of_order = chunk->out_of_order,
+                      .has_histograms = chunk_has_histograms(chunk->encoding)};
     ref_map_put(&r->chunk_of, chunk->series_ref, r->chunk_count);
     return true;
 }
@@ -60,7 +61,8 @@ static void attach_late_chunk(Replay *r, uint64_t ref, Series *series, const Loa
         extra->chunk_cap = extra->chunk_cap ? extra->chunk_cap * 2 : 4;
         extra->chunks = x_realloc(extra->chunks, extra->chunk_cap * sizeof *extra->chunks);
     }
-    extra->chunks[extra->chunk_count++] = (OutOfOrderChunk){chunk->full.ref, chunk->full.min_t_ms, chunk->full.max_t_ms};
+    extra->chunks[extra->chunk_count++] =
+        (OutOfOrderChunk){chunk->full.ref, chunk->full.min_t_ms, chunk->full.max_t_ms};
     SET(r->head->ooo_min_t, MIN(r->head->ooo_min_t, chunk->full.min_t_ms));
     SET(r->head->ooo_max_t, MAX(r->head->ooo_max_t, chunk->full.max_t_ms));
     COUNT(r->head, chunks, 1);
@@ -100,7 +102,8 @@ static void attach_chunks(Replay *r, uint64_t log_ref, uint64_t ref, Series *ser
             continue;
         series->full = list;
         series->xor_state.t_ms = chunk->full.max_t_ms;
-        series_set_flags(series, SERIES_HAS_SAMPLES | (chunk->has_histograms ? SERIES_FULL_HISTOGRAM : 0), 0);
+        series_set_flags(
+            series, SERIES_HAS_SAMPLES | (chunk->has_histograms ? SERIES_FULL_HISTOGRAM : 0), 0);
         head_append_note_time(head, chunk->full.min_t_ms);
         head_append_note_time(head, chunk->full.max_t_ms);
         COUNT(head, chunks, 1);
@@ -209,7 +212,8 @@ static void replay_exemplar(Replay *r, const WalEntry *e)
 
     if (!slot)
         return;
-    Labels labels = head_index_labels(&head->index, series_at(&head->index.series, slot)->labels, &r->arena);
+    Labels labels =
+        head_index_labels(&head->index, series_at(&head->index.series, slot)->labels, &r->arena);
     (void)head_exemplars_add(head->exemplars, ref, labels, &e->exemplar, head->window_ms);
 }
 
@@ -221,7 +225,8 @@ static void replay_metadata(Replay *r, const WalEntry *e)
 
     if (!slot)
         return;
-    Labels labels = head_index_labels(&head->index, series_at(&head->index.series, slot)->labels, &r->arena);
+    Labels labels =
+        head_index_labels(&head->index, series_at(&head->index.series, slot)->labels, &r->arena);
     Str name = labels_get(labels, LABEL_METRIC_NAME);
     if (name.len)
         (void)head_metadata_put(head, name, e->metadata);
@@ -281,7 +286,8 @@ static void replay_marker(Replay *r, const WalEntry *e)
     bool known = false;
     for (uint32_t i = 0; extra && i < extra->chunk_count; i++)
         known |= extra->chunks[i].ref == e->chunk_ref;
-    if (!known || !extra->buffer_count || !head_chunks_read(head->chunks, e->chunk_ref, &view, &err))
+    if (!known || !extra->buffer_count ||
+        !head_chunks_read(head->chunks, e->chunk_ref, &view, &err))
         return;
     ChunkColumns columns = {.arena = &r->arena};
     if (chunk_decode(view.chunk.encoding, view.chunk.bytes, INT64_MIN, INT64_MAX, &columns, &err)) {
@@ -306,10 +312,12 @@ static void replay_late(Replay *r, WalRecordType type, const WalEntry *e)
         replay_marker(r, e);
         return;
     }
-    if (type == WAL_SERIES || type == WAL_TOMBSTONES || type == WAL_EXEMPLARS || type == WAL_METADATA)
+    if (type == WAL_SERIES || type == WAL_TOMBSTONES || type == WAL_EXEMPLARS ||
+        type == WAL_METADATA)
         return;
     SeriesSlot slot = find_series(r, &ref);
-    if (slot && head_out_of_order_insert(head, ref, series_at(&head->index.series, slot), e->t_ms, e->value, e->histogram, 0))
+    if (slot && head_out_of_order_insert(head, ref, series_at(&head->index.series, slot), e->t_ms,
+                                         e->value, e->histogram, 0))
         r->out_of_order_kept++;
 }
 
@@ -334,8 +342,10 @@ static bool cut_tail(Head *head, Str path, const WalReader *reader, Error *err)
 {
     File file = FILE_NONE;
 
-    log_warn("log ends in a torn record, cutting it off", KV("segment", path), KV("at", (uint64_t)reader->good_end),
-             KV("bytes", (uint64_t)(reader->bytes.len - reader->good_end)), KV("reason", reader->reason));
+    log_warn("log ends in a torn record, cutting it off", KV("segment", path),
+             KV("at", (uint64_t)reader->good_end),
+             KV("bytes", (uint64_t)(reader->bytes.len - reader->good_end)),
+             KV("reason", reader->reason));
     if (!fs_open(head->fs, path, FS_READ_WRITE, &file, err))
         return false;
     bool ok = file_truncate(&file, reader->good_end, err) && file_sync(&file, err);
@@ -356,7 +366,8 @@ static bool rewrite_segment(Head *head, Str dir, uint32_t number, Str bytes, Err
 
     for (int i = 1; fs_exists(head->fs, aside) && i < 1000; i++)
         aside = arena_printf(&scratch, STR_FMT ".damaged-%d", STR_ARG(path), i);
-    bool ok = fs_remove_tree(head->fs, repair, err) && wal_open(head->fs, repair, 1u << 30, &wal, err);
+    bool ok =
+        fs_remove_tree(head->fs, repair, err) && wal_open(head->fs, repair, 1u << 30, &wal, err);
     wal_reader_init(&reader, bytes);
     while (ok && wal_reader_next(&reader, &record)) {
         Buf packed = {0};
@@ -369,11 +380,11 @@ static bool rewrite_segment(Head *head, Str dir, uint32_t number, Str bytes, Err
     ok = ok && wal_sync(wal, err);
     wal_close(wal);
     ok = ok && fs_rename(head->fs, path, aside, err) &&
-         fs_rename(head->fs, wal_segment_path(&scratch, repair, 0), path, err) && fs_remove_tree(head->fs, repair, err) &&
-         fs_sync_dir(head->fs, dir, err);
+         fs_rename(head->fs, wal_segment_path(&scratch, repair, 0), path, err) &&
+         fs_remove_tree(head->fs, repair, err) && fs_sync_dir(head->fs, dir, err);
     if (ok)
-        log_warn("log segment was damaged: kept its good records, the original is aside", KV("segment", path),
-                 KV("original", aside));
+        log_warn("log segment was damaged: kept its good records, the original is aside",
+                 KV("segment", path), KV("original", aside));
     arena_deinit(&scratch);
     return ok;
 }
@@ -399,11 +410,14 @@ static bool replay_segment(Replay *r, Str dir, uint32_t number, bool last, Entry
         COUNT(head, wal_corruptions, 1);
         bool only_tail = reader.damages == 1 && reader.tail_torn;
         if (!only_tail || !last)
-            log_error("log segment is damaged, stepping over it", KV("segment", path), KV("at", (uint64_t)reader.damage_start),
-                      KV("lost_bytes", reader.lost_bytes), KV("places", reader.damages), KV("reason", reader.reason));
-        ok = only_tail && last ? cut_tail(head, path, &reader, err) : rewrite_segment(head, dir, number, map.bytes, err);
+            log_error("log segment is damaged, stepping over it", KV("segment", path),
+                      KV("at", (uint64_t)reader.damage_start), KV("lost_bytes", reader.lost_bytes),
+                      KV("places", reader.damages), KV("reason", reader.reason));
+        ok = only_tail && last ? cut_tail(head, path, &reader, err)
+                               : rewrite_segment(head, dir, number, map.bytes, err);
         if (!ok) { // what was read is in memory; the disk may recover
-            log_error("cannot repair a log segment, going on without", KV("segment", path), KV("err", err->text));
+            log_error("cannot repair a log segment, going on without", KV("segment", path),
+                      KV("err", err->text));
             ok = true;
         }
     }
@@ -423,7 +437,8 @@ static bool replay_dir(Replay *r, Str dir, uint32_t from, EntryFn each, Error *e
         WalSegment s = segments.items[i];
         if (s.number < from || !s.bytes)
             continue;
-        if (i > 0 && segments.items[i - 1].number >= from && segments.items[i - 1].number + 1 != s.number)
+        if (i > 0 && segments.items[i - 1].number >= from &&
+            segments.items[i - 1].number + 1 != s.number)
             log_error("log segments are missing, going on behind them", KV("dir", dir),
                       KV("after", segments.items[i - 1].number), KV("next", s.number));
         ok = replay_segment(r, dir, s.number, i + 1 == segments.count, each, err);
@@ -437,11 +452,13 @@ static bool remove_leftovers(Head *head, Error *err)
 {
     Arena scratch = {0};
     FsList list = {0};
-    bool ok = !fs_exists(head->fs, head->wal_dir) || fs_list(head->fs, head->wal_dir, &scratch, &list, err);
+    bool ok = !fs_exists(head->fs, head->wal_dir) ||
+              fs_list(head->fs, head->wal_dir, &scratch, &list, err);
 
     for (size_t i = 0; ok && i < list.count; i++)
         if (list.entries[i].is_dir && str_ends_with(list.entries[i].name, S(".tmp")))
-            ok = fs_remove_tree(head->fs, fs_join(&scratch, head->wal_dir, list.entries[i].name), err);
+            ok = fs_remove_tree(head->fs, fs_join(&scratch, head->wal_dir, list.entries[i].name),
+                                err);
     arena_deinit(&scratch);
     return ok;
 }
@@ -456,14 +473,16 @@ static bool replay_logs(Replay *r, Error *err)
     bool ok = remove_leftovers(head, err);
 
     if (ok)
-        err->code = ERR_NONE; // callers hand over whatever was on their stack; below it tells absence from failure
+        err->code =
+            ERR_NONE; // callers hand over whatever was on their stack; below it tells absence from failure
     if (ok && wal_find_checkpoint(head->fs, head->wal_dir, &scratch, &checkpoint, &number, err)) {
         ok = replay_dir(r, checkpoint, 0, replay_entry, err);
         from = number + 1;
     } else if (err->code != ERR_NONE) {
         ok = false;
     }
-    ok = ok && replay_dir(r, head->wal_dir, from, replay_entry, err) && replay_dir(r, head->wbl_dir, 0, replay_late, err);
+    ok = ok && replay_dir(r, head->wal_dir, from, replay_entry, err) &&
+         replay_dir(r, head->wbl_dir, 0, replay_late, err);
     arena_deinit(&scratch);
     return ok;
 }
@@ -474,11 +493,13 @@ static void keep_twins(Head *head, Arena *scratch)
     WalSegments segments = {0};
     Error err = {0};
 
-    if (!head->twins.count || !wal_list(head->fs, head->wal_dir, scratch, &segments, &err) || !segments.count)
+    if (!head->twins.count || !wal_list(head->fs, head->wal_dir, scratch, &segments, &err) ||
+        !segments.count)
         return;
     for (size_t i = 0; i < head->twins.size; i++)
         if (head->twins.entries[i].ref)
-            ref_map_put(&head->expired, head->twins.entries[i].ref, segments.items[segments.count - 1].number);
+            ref_map_put(&head->expired, head->twins.entries[i].ref,
+                        segments.items[segments.count - 1].number);
 }
 
 static void report(const Replay *r, const HeadChunksRepair *repair)
@@ -487,17 +508,22 @@ static void report(const Replay *r, const HeadChunksRepair *repair)
 
     if (repair->torn) {
         COUNT(head, mmap_chunk_corruptions, 1);
-        log_warn("head chunk file was torn, its samples come from the log where it has them", KV("file", repair->file),
-                 KV("at", repair->offset), KV("lost_bytes", repair->lost_bytes), KV("reason", repair->reason));
+        log_warn("head chunk file was torn, its samples come from the log where it has them",
+                 KV("file", repair->file), KV("at", repair->offset),
+                 KV("lost_bytes", repair->lost_bytes), KV("reason", repair->reason));
     }
     if (r->unknown)
-        log_warn("entries of series that the log does not define, ignoring them", KV("entries", r->unknown));
+        log_warn("entries of series that the log does not define, ignoring them",
+                 KV("entries", r->unknown));
     if (r->malformed)
         log_warn("malformed entries in the log, ignoring them", KV("entries", r->malformed));
     if (r->refused)
-        log_error("samples of the log found no room as the disk takes no full chunks, ignoring them", KV("samples", r->refused));
-    log_info("replayed the log", KV("series", r->series), KV("samples", r->samples), KV("out_of_order", r->out_of_order_kept),
-             KV("chunks", r->chunk_count), KV("records", r->records), KV("took_ms", head->counters.replay_ms));
+        log_error(
+            "samples of the log found no room as the disk takes no full chunks, ignoring them",
+            KV("samples", r->refused));
+    log_info("replayed the log", KV("series", r->series), KV("samples", r->samples),
+             KV("out_of_order", r->out_of_order_kept), KV("chunks", r->chunk_count),
+             KV("records", r->records), KV("took_ms", head->counters.replay_ms));
 }
 
 bool head_replay(Head *head, Error *err)
@@ -506,7 +532,9 @@ bool head_replay(Head *head, Error *err)
     HeadChunksRepair repair = {0};
     int64_t start = clock_mono_ns(&clock_system);
 
-    bool ok = head_chunks_open(head->fs, head->chunks_dir, load_chunk, &r, &head->chunks, &repair, err) && replay_logs(&r, err);
+    bool ok =
+        head_chunks_open(head->fs, head->chunks_dir, load_chunk, &r, &head->chunks, &repair, err) &&
+        replay_logs(&r, err);
     head->counters.replay_ms = (clock_mono_ns(&clock_system) - start) / 1000000;
     if (ok) {
         keep_twins(head, &r.arena);

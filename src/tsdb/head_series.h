@@ -15,28 +15,29 @@
 #define SERIES_REF_BITS 36
 #define SERIES_REF_MAX (((uint64_t)1 << SERIES_REF_BITS) - 1)
 #define SERIES_STRIPES 64
-#define SERIES_STRIPE_RUN 256 // neighbouring refs that share a stripe: a batch in ref order takes few locks
+#define SERIES_STRIPE_RUN                                                                          \
+    256 // neighbouring refs that share a stripe: a batch in ref order takes few locks
 
 // A slot; 0 is none.
 typedef uint32_t SeriesSlot;
 
 enum {
-    SERIES_HAS_SAMPLES = 1,    // xor.t_ms is the newest in-order time
-    SERIES_HAS_VALUE = 2,      // xor.value is the newest value; not after a restart, not for histograms
+    SERIES_HAS_SAMPLES = 1, // xor.t_ms is the newest in-order time
+    SERIES_HAS_VALUE = 2, // xor.value is the newest value; not after a restart, not for histograms
     SERIES_HAS_HISTOGRAM = 4,  // the open chunk is extra->histogram
     SERIES_HAS_EXTRA = 8,      // there is a SeriesExtra
     SERIES_FULL_HISTOGRAM = 16 // some full chunk is not XOR
 };
 
 typedef struct Series {
-    uint64_t ref_word;    // ref, and above it: generation of the last touch (8 bits), flags (8 bits)
-    ChunkXor xor_state;   // open float chunk; t_ms also for histograms
-    PoolHandle chunk;     // its newest block, head_open.h; 0: no open float chunk
-    PoolHandle labels;    // HeadIndex' form
-    PoolHandle full;      // list of full chunks, head_full.h; 0: none
-    uint32_t left_ms;     // from xor.t_ms to where the open chunk must end
-    uint32_t epoch;       // of the newest commit that touched it, low bits
-    uint32_t undo;        // newest entry in the undo ring, if that is still of this slot
+    uint64_t ref_word;  // ref, and above it: generation of the last touch (8 bits), flags (8 bits)
+    ChunkXor xor_state; // open float chunk; t_ms also for histograms
+    PoolHandle chunk;   // its newest block, head_open.h; 0: no open float chunk
+    PoolHandle labels;  // HeadIndex' form
+    PoolHandle full;    // list of full chunks, head_full.h; 0: none
+    uint32_t left_ms;   // from xor.t_ms to where the open chunk must end
+    uint32_t epoch;     // of the newest commit that touched it, low bits
+    uint32_t undo;      // newest entry in the undo ring, if that is still of this slot
 } Series;
 
 _Static_assert(sizeof(Series) == 64, "one cache line");
@@ -71,7 +72,8 @@ void series_table_trim(SeriesTable *table);
 
 static inline Series *series_at(const SeriesTable *table, SeriesSlot slot)
 {
-    return &__atomic_load_n(&table->pages[slot / SERIES_PAGE_RECORDS], __ATOMIC_ACQUIRE)[slot % SERIES_PAGE_RECORDS];
+    return &__atomic_load_n(&table->pages[slot / SERIES_PAGE_RECORDS],
+                            __ATOMIC_ACQUIRE)[slot % SERIES_PAGE_RECORDS];
 }
 
 // 0 if there is no such series.
@@ -99,7 +101,8 @@ static inline unsigned series_flags(const Series *series)
 static inline void series_set_flags(Series *series, unsigned set, unsigned clear)
 {
     uint64_t word = __atomic_load_n(&series->ref_word, __ATOMIC_RELAXED);
-    __atomic_store_n(&series->ref_word, (word | (uint64_t)set << 56) & ~((uint64_t)clear << 56), __ATOMIC_RELAXED);
+    __atomic_store_n(&series->ref_word, (word | (uint64_t)set << 56) & ~((uint64_t)clear << 56),
+                     __ATOMIC_RELAXED);
 }
 
 // When the series was last asked for: the collection of empty series spares those of this generation and the one before.

@@ -12,7 +12,8 @@ TEST(head, gives_back_what_was_committed)
     for (int t = 0; t < 1000; t++) {
         Appender *app = test_begin(head);
         for (int i = 0; i < 10; i++)
-            CHECK_EQ(test_append(app, test_series(app, i), 1000000 + t * 15000, i * 1000 + t), APPEND_OK);
+            CHECK_EQ(test_append(app, test_series(app, i), 1000000 + t * 15000, i * 1000 + t),
+                     APPEND_OK);
         test_commit(app);
     }
 
@@ -42,7 +43,9 @@ TEST(head, replays_what_was_committed)
         for (int t = 0; t < 300; t++) {
             Appender *app = test_begin(head);
             for (int i = 0; i < 10; i++)
-                CHECK_EQ(test_append(app, test_series(app, i), (round * 300 + t) * 15000, i * 1000 + t), APPEND_OK);
+                CHECK_EQ(
+                    test_append(app, test_series(app, i), (round * 300 + t) * 15000, i * 1000 + t),
+                    APPEND_OK);
             test_commit(app);
         }
         head_close(head);
@@ -72,14 +75,14 @@ TEST(head, judges_as_prometheus_does)
         double value;
         AppendStatus want;
     } cases[] = {
-        {"newer",                      0,       9000001, 1, APPEND_OK           },
-        {"same time and value",        0,       9000000, 7, APPEND_OK           },
-        {"same time, other value",     0,       9000000, 8, APPEND_DUPLICATE    },
-        {"older",                      0,       8999999, 1, APPEND_OUT_OF_ORDER },
-        {"older than half a block",    0,       1,       1, APPEND_OUT_OF_BOUNDS},
-        {"older, in the window",       3600000, 5400001, 1, APPEND_OK           },
-        {"older, beyond the window",   3600000, 5399999, 1, APPEND_TOO_OLD      },
-        {"window of a hundred years",  3153600000000, -5, 1, APPEND_OK          },
+        {"newer", 0, 9000001, 1, APPEND_OK},
+        {"same time and value", 0, 9000000, 7, APPEND_OK},
+        {"same time, other value", 0, 9000000, 8, APPEND_DUPLICATE},
+        {"older", 0, 8999999, 1, APPEND_OUT_OF_ORDER},
+        {"older than half a block", 0, 1, 1, APPEND_OUT_OF_BOUNDS},
+        {"older, in the window", 3600000, 5400001, 1, APPEND_OK},
+        {"older, beyond the window", 3600000, 5399999, 1, APPEND_TOO_OLD},
+        {"window of a hundred years", 3153600000000, -5, 1, APPEND_OK},
     };
 
     EACH_CASE(c, cases) {
@@ -229,7 +232,8 @@ TEST(head, one_commit_may_bring_many_old_samples_of_a_series)
     test_dir_remove(dir);
 }
 
-static Histogram make_histogram(double n, bool is_integer, const HistogramSpan *span, const double *buckets)
+static Histogram make_histogram(double n, bool is_integer, const HistogramSpan *span,
+                                const double *buckets)
 {
     return (Histogram){.is_integer = is_integer,
                        .schema = 1,
@@ -259,14 +263,18 @@ TEST(head, histograms_and_floats_share_a_series)
     for (int t = 0; t < 300; t++) {
         double buckets[2] = {t, t + 3};
         Histogram h = make_histogram(t, t < 100, &span, buckets);
-        SinkSample s = {.ref = ref, .t_ms = t * 1000 + 500000, .value = t, .histogram = t < 100 || t >= 200 ? &h : NULL};
+        SinkSample s = {.ref = ref,
+                        .t_ms = t * 1000 + 500000,
+                        .value = t,
+                        .histogram = t < 100 || t >= 200 ? &h : NULL};
         CHECK_EQ(app->append(app, &s, 1), 1);
     }
     test_commit(app);
     app = test_begin(head);
     double buckets[2] = {5, 6};
     Histogram late = make_histogram(4, true, &span, buckets);
-    SinkSample old[] = {{.ref = ref, .t_ms = 1000, .histogram = &late}, {.ref = ref, .t_ms = 2000, .value = 4}};
+    SinkSample old[] = {{.ref = ref, .t_ms = 1000, .histogram = &late},
+                        {.ref = ref, .t_ms = 2000, .value = 4}};
     CHECK_EQ(app->append(app, old, 2), 2);
     test_commit(app);
 
@@ -458,26 +466,28 @@ TEST(head, select_agrees_with_the_matchers)
             Str name, value;
         } matchers[3];
     } cases[] = {
-        {"equal",             {{MATCH_EQUAL, STR("i"), STR("7")}}                                                   },
-        {"equal none",        {{MATCH_EQUAL, STR("i"), STR("x")}}                                                   },
-        {"equal empty",       {{MATCH_EQUAL, STR("zone"), STR("")}}                                                 },
-        {"unknown empty",     {{MATCH_EQUAL, STR("nope"), STR("")}}                                                 },
-        {"not equal",         {{MATCH_NOT_EQUAL, STR("zone"), STR("a")}}                                            },
-        {"not empty",         {{MATCH_NOT_EQUAL, STR("zone"), STR("")}}                                             },
-        {"unknown not empty", {{MATCH_NOT_EQUAL, STR("nope"), STR("")}}                                             },
-        {"regex",             {{MATCH_REGEX, STR("zone"), STR("a.*")}}                                              },
-        {"literals",          {{MATCH_REGEX, STR("zone"), STR("a|b|c")}}                                            },
-        {"literals, empty",   {{MATCH_REGEX, STR("zone"), STR("a|")}}                                               },
-        {"regex all",         {{MATCH_REGEX, STR("zone"), STR(".*")}}                                               },
-        {"regex some",        {{MATCH_REGEX, STR("zone"), STR(".+")}}                                               },
-        {"not regex",         {{MATCH_NOT_REGEX, STR("zone"), STR("a.*")}}                                          },
-        {"not regex some",    {{MATCH_NOT_REGEX, STR("zone"), STR(".+")}}                                           },
-        {"three",             {{MATCH_EQUAL, STR("__name__"), STR("m")},
-                               {MATCH_REGEX, STR("i"), STR("1.*|2")},
-                               {MATCH_NOT_EQUAL, STR("zone"), STR("b")}}                                            },
-        {"narrow, then wide", {{MATCH_EQUAL, STR("i"), STR("12")},
-                               {MATCH_REGEX, STR("__name__"), STR("m|n")},
-                               {MATCH_NOT_REGEX, STR("zone"), STR("b+")}}                                           },
+        {"equal", {{MATCH_EQUAL, STR("i"), STR("7")}}},
+        {"equal none", {{MATCH_EQUAL, STR("i"), STR("x")}}},
+        {"equal empty", {{MATCH_EQUAL, STR("zone"), STR("")}}},
+        {"unknown empty", {{MATCH_EQUAL, STR("nope"), STR("")}}},
+        {"not equal", {{MATCH_NOT_EQUAL, STR("zone"), STR("a")}}},
+        {"not empty", {{MATCH_NOT_EQUAL, STR("zone"), STR("")}}},
+        {"unknown not empty", {{MATCH_NOT_EQUAL, STR("nope"), STR("")}}},
+        {"regex", {{MATCH_REGEX, STR("zone"), STR("a.*")}}},
+        {"literals", {{MATCH_REGEX, STR("zone"), STR("a|b|c")}}},
+        {"literals, empty", {{MATCH_REGEX, STR("zone"), STR("a|")}}},
+        {"regex all", {{MATCH_REGEX, STR("zone"), STR(".*")}}},
+        {"regex some", {{MATCH_REGEX, STR("zone"), STR(".+")}}},
+        {"not regex", {{MATCH_NOT_REGEX, STR("zone"), STR("a.*")}}},
+        {"not regex some", {{MATCH_NOT_REGEX, STR("zone"), STR(".+")}}},
+        {"three",
+         {{MATCH_EQUAL, STR("__name__"), STR("m")},
+          {MATCH_REGEX, STR("i"), STR("1.*|2")},
+          {MATCH_NOT_EQUAL, STR("zone"), STR("b")}}},
+        {"narrow, then wide",
+         {{MATCH_EQUAL, STR("i"), STR("12")},
+          {MATCH_REGEX, STR("__name__"), STR("m|n")},
+          {MATCH_NOT_REGEX, STR("zone"), STR("b+")}}},
     };
     enum { SERIES = 300 };
     char dir[200];
@@ -508,8 +518,9 @@ TEST(head, select_agrees_with_the_matchers)
         size_t want = 0;
         SeriesList list;
         for (; count < 3 && c->matchers[count].name.len; count++)
-            CHECK_OK(matcher_init(&matchers[count], c->matchers[count].kind, c->matchers[count].name, c->matchers[count].value,
-                                  &arena, &err), err);
+            CHECK_OK(matcher_init(&matchers[count], c->matchers[count].kind,
+                                  c->matchers[count].name, c->matchers[count].value, &arena, &err),
+                     err);
 
         CHECK_OK(q->select(q, matchers, count, NULL, &arena, &list, &err), err);
 
@@ -556,14 +567,17 @@ TEST(head, takes_over_what_prometheus_wrote)
     Error err = {0};
     Str here = str_from_c(__FILE__);
     here = str_sub(here, 0, str_rfind_char(here, '/'));
-    Str places[] = {fs_join(&arena, here, S("../../tests/corpus/head/prometheus-2.42")), S("tests/corpus/head/prometheus-2.42")};
+    Str places[] = {fs_join(&arena, here, S("../../tests/corpus/head/prometheus-2.42")),
+                    S("tests/corpus/head/prometheus-2.42")};
     Str from = fs_exists(&fs_system, places[0]) ? places[0] : places[1];
     test_dir_make(dir, sizeof dir);
     for (size_t i = 0; i < COUNT_OF(files); i++) {
         Str bytes;
         Str to = fs_join(&arena, str_from_c(dir), str_from_c(files[i]));
         CHECK_OK(fs_make_dirs(&fs_system, str_sub(to, 0, str_rfind_char(to, '/')), &err), err);
-        CHECK_OK(fs_read_file(&fs_system, fs_join(&arena, from, str_from_c(files[i])), &arena, 1 << 20, &bytes, &err), err);
+        CHECK_OK(fs_read_file(&fs_system, fs_join(&arena, from, str_from_c(files[i])), &arena,
+                              1 << 20, &bytes, &err),
+                 err);
         CHECK_OK(fs_write_atomic(&fs_system, to, bytes, &err), err);
     }
     HeadOptions options = test_head_options(dir);
@@ -579,7 +593,8 @@ TEST(head, takes_over_what_prometheus_wrote)
         for (size_t i = 0; i < list.count; i++) {
             SampleColumns c;
             double sum = 0;
-            CHECK_OK(q->read(q, list.series[i].handle, INT64_MIN, INT64_MAX, &arena, &c, &err), err);
+            CHECK_OK(q->read(q, list.series[i].handle, INT64_MIN, INT64_MAX, &arena, &c, &err),
+                     err);
             samples += c.count;
             for (size_t k = 0; k < c.count; k++)
                 sum += c.value[k];
@@ -601,13 +616,17 @@ TEST(head, takes_over_what_prometheus_wrote)
     test_dir_remove(dir);
 }
 
-TEST_MAIN(head, TEST_ROW(head, gives_back_what_was_committed), TEST_ROW(head, replays_what_was_committed),
-          TEST_ROW(head, judges_as_prometheus_does), TEST_ROW(head, refuses_bad_label_sets),
-          TEST_ROW(head, a_querier_sees_nothing_committed_after_it_was_opened), TEST_ROW(head, rolled_back_samples_are_not_there),
+TEST_MAIN(head, TEST_ROW(head, gives_back_what_was_committed),
+          TEST_ROW(head, replays_what_was_committed), TEST_ROW(head, judges_as_prometheus_does),
+          TEST_ROW(head, refuses_bad_label_sets),
+          TEST_ROW(head, a_querier_sees_nothing_committed_after_it_was_opened),
+          TEST_ROW(head, rolled_back_samples_are_not_there),
           TEST_ROW(head, out_of_order_samples_merge_and_survive),
           TEST_ROW(head, one_commit_may_bring_many_old_samples_of_a_series),
-          TEST_ROW(head, histograms_and_floats_share_a_series), TEST_ROW(head, deleted_samples_stay_deleted),
+          TEST_ROW(head, histograms_and_floats_share_a_series),
+          TEST_ROW(head, deleted_samples_stay_deleted),
           TEST_ROW(head, metadata_and_exemplars_survive),
           TEST_ROW(head, truncation_drops_what_is_old_and_the_rest_survives),
-          TEST_ROW(head, a_ref_of_a_dropped_series_is_gone), TEST_ROW(head, select_agrees_with_the_matchers),
+          TEST_ROW(head, a_ref_of_a_dropped_series_is_gone),
+          TEST_ROW(head, select_agrees_with_the_matchers),
           TEST_ROW(head, takes_over_what_prometheus_wrote))

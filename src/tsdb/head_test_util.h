@@ -2,12 +2,12 @@
 // head_test_util.h: what the tests of the head share.
 #pragma once
 
+#include <ftw.h>
+#include <unistd.h>
+
 #include "base/random.h"
 #include "base/test.h"
 #include "tsdb/head_internal.h"
-
-#include <ftw.h>
-#include <unistd.h>
 
 #define HOUR_MS 3600000LL
 
@@ -24,7 +24,8 @@ static inline HeadOptions test_head_options(const char *dir)
                          .samples_per_chunk = 120};
 }
 
-static inline int test_remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static inline int test_remove_one(const char *path, const struct stat *st, int type,
+                                  struct FTW *ftw)
 {
     (void)st;
     (void)type;
@@ -122,7 +123,8 @@ static inline SampleColumns test_read_from(Querier *q, int i, Arena *arena)
     CHECK_OK(q->select(q, matchers, 2, NULL, arena, &list, &err), err);
     CHECK(list.count <= 1);
     if (list.count)
-        CHECK_OK(q->read(q, list.series[0].handle, INT64_MIN, INT64_MAX, arena, &columns, &err), err);
+        CHECK_OK(q->read(q, list.series[0].handle, INT64_MIN, INT64_MAX, arena, &columns, &err),
+                 err);
     matcher_deinit(&matchers[0]);
     matcher_deinit(&matchers[1]);
     return columns;

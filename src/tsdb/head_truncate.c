@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Drops what blocks have taken over: chunks, series, log, chunk files.
-#include "tsdb/head_internal.h"
-
 #include <stdlib.h>
+
+#include "tsdb/head_internal.h"
 
 typedef struct Collect {
     Head *head;
@@ -62,7 +62,8 @@ static void trim_extra(Collect *c, uint64_t ref, Series *series, SeriesExtra *ex
         while (gone < extra->deleted.count && extra->deleted.items[gone].max_t_ms < c->min_t)
             gone++;
         extra->deleted.count -= gone;
-        memmove(extra->deleted.items, extra->deleted.items + gone, extra->deleted.count * sizeof(Interval));
+        memmove(extra->deleted.items, extra->deleted.items + gone,
+                extra->deleted.count * sizeof(Interval));
     }
     if (!extra->histogram && !extra->chunk_count && !extra->buffer_count && !extra->deleted.count) {
         ref_map_remove(&c->head->extras[series_stripe(ref)], ref);
@@ -99,7 +100,8 @@ static void collect_one(Collect *c, uint64_t ref, Series *series)
         series->epoch = now - (1u << 30);
     if (!is_empty(series)) {
         if (series->chunk || series->full || series_flags(series) & SERIES_HAS_HISTOGRAM)
-            c->oldest_t = MIN(c->oldest_t, head_first_time(head, series, head_extra(head, ref, series, false)));
+            c->oldest_t = MIN(c->oldest_t,
+                              head_first_time(head, series, head_extra(head, ref, series, false)));
         return;
     }
     if (is_young(head, series))
@@ -122,9 +124,11 @@ static void collect_all(Collect *c)
     postings_decode(&head->index.all, &head->index.pool, &scratch, &runs);
     rwlock_give(&head->index_lock);
     for (size_t i = 0; i < runs.count; i++) {
-        for (uint64_t ref = runs.runs[i].first; ref < runs.runs[i].first + runs.runs[i].length; ref++) {
+        for (uint64_t ref = runs.runs[i].first; ref < runs.runs[i].first + runs.runs[i].length;
+             ref++) {
             head_hold_stripe(head, &held, ref);
-            collect_one(c, ref, series_at(&head->index.series, series_slot(&head->index.series, ref)));
+            collect_one(c, ref,
+                        series_at(&head->index.series, series_slot(&head->index.series, ref)));
         }
     }
     head_give_stripe(head, held);
@@ -140,7 +144,8 @@ static void remove_series(Collect *c)
     wal_counters(head->wal, &log);
     rwlock_take_write(&head->index_lock);
     for (size_t i = 0; i < c->count; i++) { // somebody may have asked for it in between
-        Series *series = series_at(&head->index.series, series_slot(&head->index.series, c->refs[i]));
+        Series *series =
+            series_at(&head->index.series, series_slot(&head->index.series, c->refs[i]));
         if (is_empty(series) && !is_young(head, series))
             c->refs[kept++] = c->refs[i];
     }
@@ -177,7 +182,8 @@ static void free_limbo(Head *head)
 
 void head_truncate_empty(Head *head)
 {
-    Collect c = {.head = head, .min_t = INT64_MIN, .lowest_file = UINT32_MAX, .oldest_t = INT64_MAX};
+    Collect c = {
+        .head = head, .min_t = INT64_MIN, .lowest_file = UINT32_MAX, .oldest_t = INT64_MAX};
 
     head_lead(head);
     SET(head->generation, (uint8_t)(GET(head->generation) + 2)); // nobody has asked for any yet

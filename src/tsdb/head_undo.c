@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tsdb/head_internal.h"
-
 #include <stdlib.h>
+
+#include "tsdb/head_internal.h"
 
 void head_undo_init(UndoRing *ring)
 {
@@ -20,7 +20,8 @@ void head_undo_deinit(UndoRing *ring)
 
 static UndoEntry *entry_at(const UndoRing *ring, uint32_t number)
 {
-    UndoEntry *page = __atomic_load_n(&ring->pages[number / UNDO_PAGE % UNDO_PAGES], __ATOMIC_ACQUIRE);
+    UndoEntry *page =
+        __atomic_load_n(&ring->pages[number / UNDO_PAGE % UNDO_PAGES], __ATOMIC_ACQUIRE);
     return page ? &page[number % UNDO_PAGE] : NULL;
 }
 
@@ -83,7 +84,8 @@ void head_undo_cut(UndoRing *ring, uint64_t oldest)
     if (!gone)
         return;
     uint32_t base = ring->marks[gone - 1].next;
-    for (uint32_t page = ring->base / UNDO_PAGE; page != base / UNDO_PAGE; page = (page + 1) % (UINT32_MAX / UNDO_PAGE + 1)) {
+    for (uint32_t page = ring->base / UNDO_PAGE; page != base / UNDO_PAGE;
+         page = (page + 1) % (UINT32_MAX / UNDO_PAGE + 1)) {
         free(ring->pages[page % UNDO_PAGES]);
         ring->pages[page % UNDO_PAGES] = NULL;
     }

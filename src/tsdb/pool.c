@@ -6,8 +6,9 @@
 
 #define CLASS_LARGE 255
 
-static const uint16_t class_bytes[POOL_CLASSES] = {8,   16,  24,  32,  40,  48,  56,   64,   72,   80,   96,   112,  128, 144,
-                                                   160, 192, 224, 256, 320, 384, 512,  640,  768,  1024, 1536, 2048, 4096};
+static const uint16_t class_bytes[POOL_CLASSES] = {8,   16,  24,  32,  40,  48,   56,   64,   72,
+                                                   80,  96,  112, 128, 144, 160,  192,  224,  256,
+                                                   320, 384, 512, 640, 768, 1024, 1536, 2048, 4096};
 
 // Up to 80 bytes a class each 8, then the table is searched.
 static unsigned class_of(uint32_t bytes)
@@ -37,7 +38,8 @@ void pool_init(Pool *pool)
 
 static size_t page_bytes(const PoolPage *page)
 {
-    return page->class_index == CLASS_LARGE ? ((size_t)page->size + 4095) & ~(size_t)4095 : POOL_PAGE_BYTES;
+    return page->class_index == CLASS_LARGE ? ((size_t)page->size + 4095) & ~(size_t)4095
+                                            : POOL_PAGE_BYTES;
 }
 
 void pool_deinit(Pool *pool)

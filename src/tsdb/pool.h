@@ -19,8 +19,8 @@ typedef uint32_t PoolHandle; // 0 is none
 
 typedef struct PoolPage {
     uint8_t *bytes;
-    uint32_t live;  // pieces handed out
-    uint32_t size;  // of a piece
+    uint32_t live; // pieces handed out
+    uint32_t size; // of a piece
     uint8_t class_index;
 } PoolPage;
 

@@ -64,13 +64,15 @@ void postings_clear(Postings *p, Pool *pool)
 void ref_runs_add(RefRuns *runs, Arena *arena, uint64_t first, uint64_t length)
 {
     runs->refs += length;
-    if (runs->count && runs->runs[runs->count - 1].first + runs->runs[runs->count - 1].length == first) {
+    if (runs->count &&
+        runs->runs[runs->count - 1].first + runs->runs[runs->count - 1].length == first) {
         runs->runs[runs->count - 1].length += length;
         return;
     }
     if (runs->count == runs->cap) {
         size_t cap = runs->cap ? runs->cap * 2 : 8;
-        runs->runs = arena_grow(arena, runs->runs, runs->cap * sizeof(RefRun), cap * sizeof(RefRun));
+        runs->runs =
+            arena_grow(arena, runs->runs, runs->cap * sizeof(RefRun), cap * sizeof(RefRun));
         runs->cap = cap;
     }
     runs->runs[runs->count++] = (RefRun){first, length};
@@ -105,7 +107,8 @@ static size_t skip_to(const RefRuns *runs, size_t from, uint64_t ref)
     size_t step = 1;
     size_t low = from;
 
-    while (low + step < runs->count && runs->runs[low + step].first + runs->runs[low + step].length <= ref) {
+    while (low + step < runs->count &&
+           runs->runs[low + step].first + runs->runs[low + step].length <= ref) {
         low += step;
         step *= 2;
     }

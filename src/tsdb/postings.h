@@ -13,11 +13,11 @@
 #include "tsdb/pool.h"
 
 typedef struct Postings {
-    uint64_t first;    // of the open run
-    uint64_t sealed;   // one past the end of the last run in bytes
-    uint32_t length;   // of the open run; 0: nothing yet
-    uint32_t count;    // refs in all
-    uint32_t used;     // bytes
+    uint64_t first;  // of the open run
+    uint64_t sealed; // one past the end of the last run in bytes
+    uint32_t length; // of the open run; 0: nothing yet
+    uint32_t count;  // refs in all
+    uint32_t used;   // bytes
     PoolHandle bytes;
 } Postings;
 

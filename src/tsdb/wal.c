@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/wal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/crc32c.h"
 #include "base/number.h"
 #include "codec/compress.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #define FLUSH_BYTES (1024 * 1024)
 #define KEEP_BYTES (4 * 1024 * 1024)
 
-enum { FRAGMENT_END = 0, FRAGMENT_FULL = 1, FRAGMENT_FIRST = 2, FRAGMENT_MIDDLE = 3, FRAGMENT_LAST = 4 };
+enum {
+    FRAGMENT_END = 0,
+    FRAGMENT_FULL = 1,
+    FRAGMENT_FIRST = 2,
+    FRAGMENT_MIDDLE = 3,
+    FRAGMENT_LAST = 4
+};
 
 struct Wal {
     Fs *fs;
@@ -20,10 +26,10 @@ struct Wal {
     uint64_t segment_bytes;
     File file;
     uint32_t segment;
-    uint64_t written;  // good bytes of the segment that the kernel has
-    bool torn;         // there may be more than `written` bytes
+    uint64_t written; // good bytes of the segment that the kernel has
+    bool torn;        // there may be more than `written` bytes
     bool unsynced;
-    Buf pending;       // framed, not written
+    Buf pending; // framed, not written
     WalCounters counters;
 };
 
@@ -60,7 +66,8 @@ bool wal_list(Fs *fs, Str dir, Arena *arena, WalSegments *ret_segments, Error *e
     WalSegments segments = {ARENA_ARRAY(arena, WalSegment, list.count), 0};
     for (size_t i = 0; i < list.count; i++) {
         uint64_t number;
-        if (list.entries[i].is_dir || !number_parse_u64(list.entries[i].name, &number) || number > UINT32_MAX)
+        if (list.entries[i].is_dir || !number_parse_u64(list.entries[i].name, &number) ||
+            number > UINT32_MAX)
             continue;
         size_t at = segments.count++;
         for (; at > 0 && segments.items[at - 1].number > number; at--)
@@ -71,7 +78,8 @@ bool wal_list(Fs *fs, Str dir, Arena *arena, WalSegments *ret_segments, Error *e
     return true;
 }
 
-bool wal_find_checkpoint(Fs *fs, Str dir, Arena *arena, Str *ret_path, uint32_t *ret_number, Error *err)
+bool wal_find_checkpoint(Fs *fs, Str dir, Arena *arena, Str *ret_path, uint32_t *ret_number,
+                         Error *err)
 {
     static const Str prefix = STR("checkpoint.");
     FsList list = {0};
@@ -128,12 +136,17 @@ bool wal_open(Fs *fs, Str dir, uint64_t segment_bytes, Wal **ret_wal, Error *err
     wal->dir = arena_str(&wal->arena, dir);
     bool ok = segment_bytes >= 2 * WAL_PAGE_BYTES && segment_bytes % WAL_PAGE_BYTES == 0
                   ? true
-                  : error_set(err, ERR_INVALID, "log segment size %llu is no multiple of 32 KiB, or below 64 KiB",
+                  : error_set(err, ERR_INVALID,
+                              "log segment size %llu is no multiple of 32 KiB, or below 64 KiB",
                               (unsigned long long)segment_bytes);
     ok = ok && fs_make_dirs(fs, dir, err) && wal_list(fs, dir, &scratch, &segments, err);
     if (ok) {
         const WalSegment *last = segments.count ? &segments.items[segments.count - 1] : NULL;
-        ok = open_segment(wal, !last ? 0 : last->bytes ? last->number + 1 : last->number, err) &&
+        ok = open_segment(wal,
+                          !last         ? 0
+                          : last->bytes ? last->number + 1
+                                        : last->number,
+                          err) &&
              fs_sync_dir(fs, dir, err);
     }
     arena_deinit(&scratch);
@@ -210,7 +223,9 @@ static void frame(Wal *wal, const WalRecord *record)
         }
         Str part = str_sub(rest, 0, left - WAL_HEADER_BYTES);
         rest = str_skip(rest, part.len);
-        int type = first ? rest.len ? FRAGMENT_FIRST : FRAGMENT_FULL : rest.len ? FRAGMENT_MIDDLE : FRAGMENT_LAST;
+        int type = first      ? rest.len ? FRAGMENT_FIRST : FRAGMENT_FULL
+                   : rest.len ? FRAGMENT_MIDDLE
+                              : FRAGMENT_LAST;
         buf_add_char(&wal->pending, (char)(type | (int)record->flags));
         buf_add_u16be(&wal->pending, (uint16_t)part.len);
         buf_add_u32be(&wal->pending, crc32c(part));
@@ -239,7 +254,8 @@ static bool write_all(Wal *wal, const WalRecord *records, size_t count, Error *e
         uint64_t at = wal->written + wal->pending.len;
         if (records[i].bytes.len > room(wal, at)) {
             if (records[i].bytes.len > WAL_RECORD_BYTES_MAX)
-                return error_set(err, ERR_LIMIT, "a log record of %zu bytes is too long", records[i].bytes.len);
+                return error_set(err, ERR_LIMIT, "a log record of %zu bytes is too long",
+                                 records[i].bytes.len);
             if (at > 0 && !cut(wal, err)) // alone in a segment it may be longer than segments are
                 return false;
         }
@@ -303,7 +319,8 @@ bool wal_truncate(Wal *wal, uint32_t segment, Error *err)
     for (size_t i = 0; ok && i < segments.count && segments.items[i].number < segment; i++) {
         if (segments.items[i].number == wal->segment)
             break;
-        ok = fs_unlink(wal->fs, wal_segment_path(&scratch, wal->dir, segments.items[i].number), err);
+        ok =
+            fs_unlink(wal->fs, wal_segment_path(&scratch, wal->dir, segments.items[i].number), err);
         wal->counters.segments_removed += ok;
     }
     arena_deinit(&scratch);
@@ -440,7 +457,8 @@ bool wal_reader_next(WalReader *r, Str *ret_record)
         const char *reason = "";
         size_t before = r->at;
         FragmentResult result = next_fragment(r, &f, &reason);
-        bool begins = result == FRAGMENT_GOOD && (f.type == FRAGMENT_FULL || f.type == FRAGMENT_FIRST);
+        bool begins =
+            result == FRAGMENT_GOOD && (f.type == FRAGMENT_FULL || f.type == FRAGMENT_FIRST);
 
         if (result == FRAGMENT_NONE) {
             if (inside)
@@ -469,7 +487,8 @@ bool wal_reader_next(WalReader *r, Str *ret_record)
             continue;
         inside = false;
         if (r->joined.failed || !decompress(r, flags, whole, ret_record)) {
-            damage(r, start, r->at, r->joined.failed ? "record is too long" : "record does not decompress");
+            damage(r, start, r->at,
+                   r->joined.failed ? "record is too long" : "record does not decompress");
             continue;
         }
         r->good_end = r->at;

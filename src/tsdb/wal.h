@@ -74,7 +74,8 @@ bool wal_list(Fs *fs, Str dir, Arena *arena, WalSegments *ret_segments, Error *e
 Str wal_segment_path(Arena *arena, Str dir, uint32_t number);
 
 // Newest complete checkpoint.%08d in the folder; false if there is none.
-bool wal_find_checkpoint(Fs *fs, Str dir, Arena *arena, Str *ret_path, uint32_t *ret_number, Error *err);
+bool wal_find_checkpoint(Fs *fs, Str dir, Arena *arena, Str *ret_path, uint32_t *ret_number,
+                         Error *err);
 
 // Reads the records of one segment's bytes.
 typedef struct WalReader {
@@ -84,10 +85,10 @@ typedef struct WalReader {
     size_t damage_start; // of the first damage; SIZE_MAX: none
     uint64_t lost_bytes; // stepped over
     uint64_t damages;
-    bool tail_torn;      // the last thing seen was damage: nothing good lies behind good_end
-    char reason[160];    // of the first damage
-    Buf joined;          // fragments
-    Buf plain;           // decompressed
+    bool tail_torn;   // the last thing seen was damage: nothing good lies behind good_end
+    char reason[160]; // of the first damage
+    Buf joined;       // fragments
+    Buf plain;        // decompressed
 } WalReader;
 
 void wal_reader_init(WalReader *reader, Str bytes);

@@ -29,10 +29,38 @@ static void add_labels(Buf *out, Labels labels)
     }
 }
 
+static uint8_t *put_str(uint8_t *at, Str s)
+{
+    size_t len = s.len;
+
+    while (len >= 0x80) {
+        *at++ = (uint8_t)(len | 0x80);
+        len >>= 7;
+    }
+    *at++ = (uint8_t)len;
+    if (s.len)
+        memcpy(at, s.ptr, s.len);
+    return at + s.len;
+}
+
 void wal_record_series(WalRecordWriter *w, uint64_t ref, Labels labels)
 {
-    buf_add_u64be(w->out, ref);
-    add_labels(w->out, labels);
+    size_t bytes = 8 + 10; // ref and count
+    uint64_t be = __builtin_bswap64(ref);
+
+    for (size_t i = 0; i < labels.count; i++)
+        bytes += 20 + labels.pairs[i].name.len + labels.pairs[i].value.len;
+    if (!buf_reserve(w->out, bytes))
+        return;
+    buf_add(w->out, &be, 8);
+    buf_add_uvarint(w->out, labels.count);
+    uint8_t *start = (uint8_t *)w->out->ptr + w->out->len;
+    uint8_t *at = start;
+    for (size_t i = 0; i < labels.count; i++) {
+        at = put_str(at, labels.pairs[i].name);
+        at = put_str(at, labels.pairs[i].value);
+    }
+    w->out->len += (size_t)(at - start);
     w->count++;
 }
 
@@ -373,7 +401,8 @@ static void get_entry(WalRecordReader *r, WalEntry *e)
     case WAL_FLOAT_HISTOGRAMS:
     case WAL_CUSTOM_FLOAT_HISTOGRAMS:
         get_place(r, e);
-        e->histogram = get_histogram(r, r->type == WAL_HISTOGRAMS || r->type == WAL_CUSTOM_HISTOGRAMS);
+        e->histogram =
+            get_histogram(r, r->type == WAL_HISTOGRAMS || r->type == WAL_CUSTOM_HISTOGRAMS);
         break;
     case WAL_HISTOGRAMS_V2:
     case WAL_FLOAT_HISTOGRAMS_V2:

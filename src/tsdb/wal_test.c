@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/wal.h"
 
+#include <errno.h>
+
 #include "tsdb/head_test_util.h"
 #include "tsdb/wal_record.h"
-
-#include <errno.h>
 
 // The record number i: bytes that tell i, of a length that walks through all places in a page.
 static Str record_of(Arena *arena, int i, size_t len)
@@ -54,7 +54,10 @@ static void read_all(const char *dir, ReadBack *ret)
         FsMap map;
         WalReader reader;
         Str record;
-        CHECK_OK(fs_map(&fs_system, wal_segment_path(&ret->arena, str_from_c(dir), segments.items[i].number), &map, &err), err);
+        CHECK_OK(fs_map(&fs_system,
+                        wal_segment_path(&ret->arena, str_from_c(dir), segments.items[i].number),
+                        &map, &err),
+                 err);
         wal_reader_init(&reader, map.bytes);
         while (wal_reader_next(&reader, &record))
             ret->records[ret->count++] = arena_str(&ret->arena, record);
@@ -69,7 +72,9 @@ TEST(wal, gives_back_records_of_all_lengths_in_all_places)
     static const struct {
         const char *name;
         TsdbCompression compression;
-    } cases[] = {{"none", TSDB_COMPRESSION_NONE}, {"snappy", TSDB_COMPRESSION_SNAPPY}, {"zstd", TSDB_COMPRESSION_ZSTD}};
+    } cases[] = {{"none", TSDB_COMPRESSION_NONE},
+                 {"snappy", TSDB_COMPRESSION_SNAPPY},
+                 {"zstd", TSDB_COMPRESSION_ZSTD}};
 
     EACH_CASE(c, cases) {
         char dir[200];
@@ -80,8 +85,11 @@ TEST(wal, gives_back_records_of_all_lengths_in_all_places)
         Wal *wal = open_wal(&fs_system, dir, 4 * WAL_PAGE_BYTES);
 
         for (int i = 0; i < 300; i++)
-            CHECK_OK(write_one(wal, record_of(&arena, i, (size_t)i * 53 % 20011), c->compression, &err), err);
-        CHECK_OK(write_one(wal, record_of(&arena, 300, 200000), TSDB_COMPRESSION_NONE, &err), err); // longer than a segment
+            CHECK_OK(
+                write_one(wal, record_of(&arena, i, (size_t)i * 53 % 20011), c->compression, &err),
+                err);
+        CHECK_OK(write_one(wal, record_of(&arena, 300, 200000), TSDB_COMPRESSION_NONE, &err),
+                 err); // longer than a segment
         CHECK_OK(write_one(wal, record_of(&arena, 301, 5), TSDB_COMPRESSION_NONE, &err), err);
         wal_close(wal);
         read_all(dir, &back);
@@ -117,7 +125,9 @@ static void make_sample(Sample *s)
     Wal *wal = open_wal(&fs_system, dir, 64 * WAL_PAGE_BYTES);
     Str path = wal_segment_path(&scratch, str_from_c(dir), 0);
     for (int i = 0; i < 60; i++) {
-        CHECK_OK(write_one(wal, record_of(&scratch, i, (size_t)(i * i % 50) * 40 + 1), TSDB_COMPRESSION_NONE, &err), err);
+        CHECK_OK(write_one(wal, record_of(&scratch, i, (size_t)(i * i % 50) * 40 + 1),
+                           TSDB_COMPRESSION_NONE, &err),
+                 err);
         CHECK_OK(fs_read_file(&fs_system, path, &s->arena, SIZE_MAX, &s->bytes, &err), err);
         s->ends[i] = s->bytes.len;
     }
@@ -169,7 +179,8 @@ TEST(wal, a_flipped_byte_never_gives_a_wrong_record_and_spares_other_pages)
         bytes[at] = (char)(bytes[at] ^ 0x40);
         for (int i = 0; i < 60; i++) {
             size_t start = i ? s.ends[i - 1] : 0;
-            below += (start / WAL_PAGE_BYTES != at / WAL_PAGE_BYTES && (s.ends[i] - 1) / WAL_PAGE_BYTES != at / WAL_PAGE_BYTES) ||
+            below += (start / WAL_PAGE_BYTES != at / WAL_PAGE_BYTES &&
+                      (s.ends[i] - 1) / WAL_PAGE_BYTES != at / WAL_PAGE_BYTES) ||
                      s.ends[i] <= at;
         }
         wal_reader_init(&reader, (Str){bytes, s.bytes.len});
@@ -177,7 +188,8 @@ TEST(wal, a_flipped_byte_never_gives_a_wrong_record_and_spares_other_pages)
         int next = 0;
         while (wal_reader_next(&reader, &record)) {
             arena_reset(&arena);
-            while (next < 60 && !str_equal(record, record_of(&arena, next, (size_t)(next * next % 50) * 40 + 1)))
+            while (next < 60 &&
+                   !str_equal(record, record_of(&arena, next, (size_t)(next * next % 50) * 40 + 1)))
                 next++;
             CHECK(next < 60);
             next++;
@@ -264,10 +276,24 @@ TEST(wal, records_say_what_was_written)
     static const HistogramSpan custom_span = {0, 3};
     Label pairs[] = {{S("__name__"), S("up")}, {S("job"), S("a")}};
     Exemplar exemplar = {{pairs, 2}, 4.5, -7, true};
-    Histogram whole = {.is_integer = true, .schema = 3, .zero_threshold = 0.01, .zero_count = 2, .count = 12, .sum = 1.25,
-                       .positive_spans = spans, .positive_span_count = 2, .positive_buckets = counts, .positive_count = 3};
-    Histogram custom = {.schema = HISTOGRAM_SCHEMA_CUSTOM, .count = 10, .sum = 3, .positive_spans = &custom_span,
-                        .positive_span_count = 1, .positive_buckets = counts, .positive_count = 3, .custom_bounds = bounds,
+    Histogram whole = {.is_integer = true,
+                       .schema = 3,
+                       .zero_threshold = 0.01,
+                       .zero_count = 2,
+                       .count = 12,
+                       .sum = 1.25,
+                       .positive_spans = spans,
+                       .positive_span_count = 2,
+                       .positive_buckets = counts,
+                       .positive_count = 3};
+    Histogram custom = {.schema = HISTOGRAM_SCHEMA_CUSTOM,
+                        .count = 10,
+                        .sum = 3,
+                        .positive_spans = &custom_span,
+                        .positive_span_count = 1,
+                        .positive_buckets = counts,
+                        .positive_count = 3,
+                        .custom_bounds = bounds,
                         .custom_count = 3};
     Histogram stale = {.is_integer = true, .sum = double_from_bits(NAN_STALE_BITS)};
     const Histogram *histograms[] = {&whole, &custom, &stale};
@@ -381,7 +407,9 @@ TEST(wal, version_two_records_are_read)
     arena_deinit(&arena);
 }
 
-TEST_MAIN(wal, TEST_ROW(wal, gives_back_records_of_all_lengths_in_all_places), TEST_ROW(wal, a_torn_end_loses_only_the_torn_record),
+TEST_MAIN(wal, TEST_ROW(wal, gives_back_records_of_all_lengths_in_all_places),
+          TEST_ROW(wal, a_torn_end_loses_only_the_torn_record),
           TEST_ROW(wal, a_flipped_byte_never_gives_a_wrong_record_and_spares_other_pages),
-          TEST_ROW(wal, a_failed_write_leaves_the_log_as_it_was), TEST_ROW(wal, truncation_keeps_the_open_segment),
+          TEST_ROW(wal, a_failed_write_leaves_the_log_as_it_was),
+          TEST_ROW(wal, truncation_keeps_the_open_segment),
           TEST_ROW(wal, records_say_what_was_written), TEST_ROW(wal, version_two_records_are_read))
