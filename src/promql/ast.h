@@ -98,6 +98,7 @@ typedef struct TimeShift {
 struct Expr {
     ExprKind kind;
     ValueType type;      // filled by the type check
+    bool invariant;      // the same at every step; filled by expr_mark_invariant
     uint32_t start, end; // byte range in the query text
     union {
         struct {
@@ -140,6 +141,7 @@ struct Expr {
         struct {
             BinaryOp op;
             Expr *left, *right;
+            Expr *above; // the operator that has this one as its left operand, if there is one
             bool return_bool;
             bool has_matching; // vector to vector: the following count
             MatchCard card;
@@ -170,6 +172,15 @@ struct Expr {
 bool promql_parse(Str query, const PromqlFeatures *features, Arena *arena, Expr **ret_expr,
                   Error *err) MUST_CHECK;
 void expr_free_regexes(Expr *expr);
+
+// `a + b + c` is a chain along the left operands, as long as the query allows: who walks over a tree goes from the innermost operator
+// up by `above`, and down only into right operands, so that the length of a chain takes no stack.
+static inline const Expr *binary_innermost(const Expr *expr)
+{
+    while (expr->binary.left->kind == EXPR_BINARY)
+        expr = expr->binary.left;
+    return expr;
+}
 
 // ast_print.c: as Expr.String() and Pretty().
 void expr_print(Buf *buf, const Expr *expr);

@@ -290,6 +290,20 @@ static void print_arguments(Buf *buf, const Expr *expr)
     }
 }
 
+static void print_binary(Buf *buf, const Expr *expr)
+{
+    const Expr *inner = binary_innermost(expr);
+    expr_print(buf, inner->binary.left);
+    for (;; inner = inner->binary.above) {
+        buf_add_char(buf, ' ');
+        print_operator(buf, inner);
+        buf_add_char(buf, ' ');
+        expr_print(buf, inner->binary.right);
+        if (inner == expr || buf->failed)
+            return;
+    }
+}
+
 void expr_print(Buf *buf, const Expr *expr)
 {
     if (buf->failed)
@@ -325,11 +339,7 @@ void expr_print(Buf *buf, const Expr *expr)
         buf_add_char(buf, ')');
         return;
     case EXPR_BINARY:
-        expr_print(buf, expr->binary.left);
-        buf_add_char(buf, ' ');
-        print_operator(buf, expr);
-        buf_add_char(buf, ' ');
-        expr_print(buf, expr->binary.right);
+        print_binary(buf, expr);
         return;
     case EXPR_UNARY:
         buf_add_char(buf, expr->unary.negative ? '-' : '+');
@@ -346,8 +356,19 @@ void expr_print(Buf *buf, const Expr *expr)
     }
 }
 
+// A chain of so many operators is longer than a line, and is not printed to find that out.
+static bool is_long_chain(const Expr *expr)
+{
+    int bytes = 0;
+    for (; expr->kind == EXPR_BINARY && bytes <= LINE_BYTES_MAX; expr = expr->binary.left)
+        bytes += (int)strlen("+ 1 ");
+    return bytes > LINE_BYTES_MAX;
+}
+
 static bool fits_line(const Expr *expr)
 {
+    if (is_long_chain(expr))
+        return false;
     // Numbers reserve more than they use.
     Buf line;
     buf_init(&line, LINE_BYTES_MAX + 2 * NUMBER_BYTES_MAX);
@@ -359,7 +380,7 @@ static bool fits_line(const Expr *expr)
 
 static void print_indent(Buf *buf, int level)
 {
-    for (int i = 0; i < level; i++)
+    for (int i = 0; i < level && !buf->failed; i++)
         buf_add_c(buf, "  ");
 }
 
@@ -393,12 +414,19 @@ static void pretty_aggregate(Buf *buf, const Expr *expr, int level)
 
 static void pretty_binary(Buf *buf, const Expr *expr, int level)
 {
-    expr_pretty(buf, expr->binary.left, level + 1);
-    buf_add_char(buf, '\n');
-    print_indent(buf, level);
-    print_operator(buf, expr);
-    buf_add_char(buf, '\n');
-    expr_pretty(buf, expr->binary.right, level + 1);
+    const Expr *inner = expr;
+    for (; inner->binary.left->kind == EXPR_BINARY && !fits_line(inner->binary.left); level++)
+        inner = inner->binary.left;
+    expr_pretty(buf, inner->binary.left, level + 1);
+    for (;; inner = inner->binary.above, level--) {
+        buf_add_char(buf, '\n');
+        print_indent(buf, level);
+        print_operator(buf, inner);
+        buf_add_char(buf, '\n');
+        expr_pretty(buf, inner->binary.right, level + 1);
+        if (inner == expr || buf->failed)
+            return;
+    }
 }
 
 // The sign stands before the operand's text without its indentation.

@@ -187,8 +187,10 @@ static bool resolve(const ResolveContext *context, Expr *expr, Error *err)
         return resolve(context, expr->aggregate.expr, err) &&
                (!expr->aggregate.param || resolve(context, expr->aggregate.param, err));
     case EXPR_BINARY:
-        return resolve(context, expr->binary.left, err) &&
-               resolve(context, expr->binary.right, err);
+        for (; expr->kind == EXPR_BINARY; expr = expr->binary.left)
+            if (!resolve(context, expr->binary.right, err))
+                return false;
+        return resolve(context, expr, err);
     case EXPR_UNARY:
         return resolve(context, expr->unary.expr, err);
     case EXPR_PAREN:
@@ -231,8 +233,9 @@ static void time_bounds(const Expr *expr, int64_t start, int64_t end, int64_t lo
             time_bounds(expr->aggregate.param, start, end, lookback_ms, min, max);
         break;
     case EXPR_BINARY:
-        time_bounds(expr->binary.left, start, end, lookback_ms, min, max);
-        time_bounds(expr->binary.right, start, end, lookback_ms, min, max);
+        for (; expr->kind == EXPR_BINARY; expr = expr->binary.left)
+            time_bounds(expr->binary.right, start, end, lookback_ms, min, max);
+        time_bounds(expr, start, end, lookback_ms, min, max);
         break;
     case EXPR_UNARY:
         time_bounds(expr->unary.expr, start, end, lookback_ms, min, max);
@@ -488,6 +491,7 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
     bool ok = promql_parse(request->query, &context.features, context.arena, &expr, err);
     if (ok) {
         ok = resolve(&resolver, expr, err);
+        (void)expr_mark_invariant(expr); // each expression carries its own mark
         if (ok && request->is_range && expr->type != TYPE_SCALAR && expr->type != TYPE_VECTOR)
             ok = error_set(
                 err, ERR_INVALID,

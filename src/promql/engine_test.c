@@ -130,6 +130,8 @@ static Str show(const QueryResult *result, Arena *arena)
     return copy;
 }
 
+static bool delayed_name_removal;
+
 static bool ask(FakeSource *fake, ThreadPool *pool, QueryRequest request, Arena *arena,
                 QueryResult *result, Error *err)
 {
@@ -138,6 +140,9 @@ static bool ask(FakeSource *fake, ThreadPool *pool, QueryRequest request, Arena 
     options.pool = pool;
     options.samples_max = 1000;
     options.features.experimental_functions = true;
+    options.features.extended_range_selectors = true;
+    options.features.fill_modifiers = true;
+    options.features.delayed_name_removal = delayed_name_removal;
     Engine *engine = engine_new(&options);
     bool ok = engine_query(engine, &fake->source, &request, arena, result, err);
     engine_free(engine);
@@ -151,52 +156,57 @@ TEST(engine, instant_queries)
         const char *query;
         const char *want;
     } cases[] = {
-        {"number",                "1 + 2 * 3",                             "7"                                              },
-        {"string",                "\"text\"",                              "text"                                           },
-        {"selector",              "m{job=\"a\"}",
+        {"number", "1 + 2 * 3", "7"},
+        {"string", "\"text\"", "text"},
+        {"selector", "m{job=\"a\"}",
          "{__name__=\"m\", instance=\"1\", job=\"a\"} 60; {__name__=\"m\", instance=\"2\", "
-         "job=\"a\"} 120"                                                                                                   },
-        {"offset",                "m{instance=\"2\"} offset 5m",           "{__name__=\"m\", instance=\"2\", job=\"a\"} 60" },
-        {"at",                    "m{instance=\"2\"} @ 100",               "{__name__=\"m\", instance=\"2\", job=\"a\"} 20" },
-        {"at end with offset",    "m{instance=\"2\"} @ end() offset 10s",
-         "{__name__=\"m\", instance=\"2\", job=\"a\"} 118"                                                                  },
-        {"lookback ends",         "lone offset -6m",                       ""                                               },
-        {"sum by",                "sum by (job) (m)",                      "{job=\"a\"} 180; {job=\"b\"} 600"               },
-        {"sum without",           "sum without (instance) (m)",            "{job=\"a\"} 180; {job=\"b\"} 600"               },
-        {"average of all",        "avg(m)",                                "{} 260"                                         },
-        {"topk is ordered",       "topk(2, m)",
+         "job=\"a\"} 120"},
+        {"offset", "m{instance=\"2\"} offset 5m", "{__name__=\"m\", instance=\"2\", job=\"a\"} 60"},
+        {"at", "m{instance=\"2\"} @ 100", "{__name__=\"m\", instance=\"2\", job=\"a\"} 20"},
+        {"at end with offset", "m{instance=\"2\"} @ end() offset 10s",
+         "{__name__=\"m\", instance=\"2\", job=\"a\"} 118"},
+        {"lookback ends", "lone offset -6m", ""},
+        {"sum by", "sum by (job) (m)", "{job=\"a\"} 180; {job=\"b\"} 600"},
+        {"sum without", "sum without (instance) (m)", "{job=\"a\"} 180; {job=\"b\"} 600"},
+        {"average of all", "avg(m)", "{} 260"},
+        {"topk is ordered", "topk(2, m)",
          "{__name__=\"m\", instance=\"1\", job=\"b\"} 600; {__name__=\"m\", instance=\"2\", "
-         "job=\"a\"} 120"                                                                                                   },
-        {"quantile",              "quantile(0.5, m)",                      "{} 120"                                         },
-        {"count_values",          "count_values(\"v\", n)",                "{v=\"100\"} 1"                                  },
-        {"vector and scalar",     "n / 4 - 1",                             "{job=\"a\"} 24"                                 },
+         "job=\"a\"} 120"},
+        {"quantile", "quantile(0.5, m)", "{} 120"},
+        {"count_values", "count_values(\"v\", n)", "{v=\"100\"} 1"},
+        {"vector and scalar", "n / 4 - 1", "{job=\"a\"} 24"},
         {"filter keeps the name", "m > 100",
          "{__name__=\"m\", instance=\"2\", job=\"a\"} 120; {__name__=\"m\", instance=\"1\", "
-         "job=\"b\"} 600"                                                                                                   },
-        {"filter from the left",  "100 < m",
+         "job=\"b\"} 600"},
+        {"filter from the left", "100 < m",
          "{__name__=\"m\", instance=\"2\", job=\"a\"} 120; {__name__=\"m\", instance=\"1\", "
-         "job=\"b\"} 600"                                                                                                   },
-        {"bool",                  "n > bool 100",                          "{job=\"a\"} 0"                                  },
-        {"one to one",            "sum by (job) (m) + on (job) n",         "{job=\"a\"} 280"                                },
-        {"group_left",            "m * on (job) group_left n",
-         "{instance=\"1\", job=\"a\"} 6000; {instance=\"2\", job=\"a\"} 12000"                                              },
-        {"and",                   "m and on (job) n",
+         "job=\"b\"} 600"},
+        {"bool", "n > bool 100", "{job=\"a\"} 0"},
+        {"one to one", "sum by (job) (m) + on (job) n", "{job=\"a\"} 280"},
+        {"group_left", "m * on (job) group_left n",
+         "{instance=\"1\", job=\"a\"} 6000; {instance=\"2\", job=\"a\"} 12000"},
+        {"and", "m and on (job) n",
          "{__name__=\"m\", instance=\"1\", job=\"a\"} 60; {__name__=\"m\", instance=\"2\", "
-         "job=\"a\"} 120"                                                                                                   },
-        {"unless",                "m unless on (job) n",                   "{__name__=\"m\", instance=\"1\", job=\"b\"} 600"},
-        {"or",                    "n or on (job) sum by (job) (m)",
-         "{__name__=\"n\", job=\"a\"} 100; {job=\"b\"} 600"                                                                 },
-        {"unary",                 "-n",                                    "{job=\"a\"} -100"                               },
-        {"rate",                  "rate(requests_total[1m])",              "{job=\"a\"} 0.5"                                },
-        {"increase",              "increase(requests_total[1m])",          "{job=\"a\"} 30"                                 },
-        {"over a subquery",       "max_over_time(sum(m)[1m:10s])",         "{} 780"                                         },
-        {"absent",                "absent(nothing{job=\"a\", x=~\".*\"})", "{job=\"a\"} 1"                                  },
-        {"absent of something",   "absent(n)",                             ""                                               },
-        {"timestamp",             "timestamp(n offset 15s)",               "{job=\"a\"} 580"                                },
-        {"scalar of one",         "scalar(n) + 1",                         "101"                                            },
-        {"matrix",                "n[20s]",                                "{__name__=\"n\", job=\"a\"} 100 100"            },
-        {"stddev",                "stddev by (job) (m{job=\"a\"})",        "{job=\"a\"} 30"                                 },
-        {"duration expression",   "sum_over_time(n[10s * 3])",             "{job=\"a\"} 300"                                },
+         "job=\"a\"} 120"},
+        {"unless", "m unless on (job) n", "{__name__=\"m\", instance=\"1\", job=\"b\"} 600"},
+        {"or", "n or on (job) sum by (job) (m)",
+         "{__name__=\"n\", job=\"a\"} 100; {job=\"b\"} 600"},
+        {"unary", "-n", "{job=\"a\"} -100"},
+        {"rate", "rate(requests_total[1m])", "{job=\"a\"} 0.5"},
+        {"increase", "increase(requests_total[1m])", "{job=\"a\"} 30"},
+        {"over a subquery", "max_over_time(sum(m)[1m:10s])", "{} 780"},
+        {"absent", "absent(nothing{job=\"a\", x=~\".*\"})", "{job=\"a\"} 1"},
+        {"absent of something", "absent(n)", ""},
+        {"timestamp", "timestamp(n offset 15s)", "{job=\"a\"} 580"},
+        {"scalar of one", "scalar(n) + 1", "101"},
+        {"matrix", "n[20s]", "{__name__=\"n\", job=\"a\"} 100 100"},
+        {"stddev", "stddev by (job) (m{job=\"a\"})", "{job=\"a\"} 30"},
+        {"duration expression", "sum_over_time(n[10s * 3])", "{job=\"a\"} 300"},
+        {"fill_left is the many side of group_right",
+         "n + on (job) group_right fill_left(1) m{job=\"x\"}", "{job=\"a\"} 101"},
+        {"fill_right is the one side of group_right",
+         "n{job=\"x\"} + on (job) group_right fill_right(1) m{job=\"b\"}",
+         "{instance=\"1\", job=\"b\"} 601"},
     };
 
     FakeSource fake;
@@ -223,20 +233,20 @@ TEST(engine, range_queries)
         const char *query;
         const char *want;
     } cases[] = {
-        {"scalar at every step",          "1",                                  "{} 1 1 1"      },
-        {"time",                          "time()",                             "{} 280 300 320"},
-        {"sorted by labels",              "m{job=\"a\"}",
+        {"scalar at every step", "1", "{} 1 1 1"},
+        {"time", "time()", "{} 280 300 320"},
+        {"sorted by labels", "m{job=\"a\"}",
          "{__name__=\"m\", instance=\"1\", job=\"a\"} 28 30 32; {__name__=\"m\", instance=\"2\", "
-         "job=\"a\"} 56 60 64"                                                                  },
-        {"a stale marker is a hole",      "m{job=\"b\"}",
-         "{__name__=\"m\", instance=\"1\", job=\"b\"} 280 320"                                  },
+         "job=\"a\"} 56 60 64"},
+        {"a stale marker is a hole", "m{job=\"b\"}",
+         "{__name__=\"m\", instance=\"1\", job=\"b\"} 280 320"},
         {"windows skip the stale marker", "count_over_time(m{job=\"b\"}[20s])",
-         "{instance=\"1\", job=\"b\"} 2 1 2"                                                    },
-        {"at is spread over the steps",   "m{instance=\"2\"} @ 100",
-         "{__name__=\"m\", instance=\"2\", job=\"a\"} 20 20 20"                                 },
-        {"sum over a hole",               "sum(m)",                             "{} 364 90 416" },
-        {"comparison per step",           "m{job=\"a\"} > 50",
-         "{__name__=\"m\", instance=\"2\", job=\"a\"} 56 60 64"                                 },
+         "{instance=\"1\", job=\"b\"} 2 1 2"},
+        {"at is spread over the steps", "m{instance=\"2\"} @ 100",
+         "{__name__=\"m\", instance=\"2\", job=\"a\"} 20 20 20"},
+        {"sum over a hole", "sum(m)", "{} 364 90 416"},
+        {"comparison per step", "m{job=\"a\"} > 50",
+         "{__name__=\"m\", instance=\"2\", job=\"a\"} 56 60 64"},
     };
 
     FakeSource fake;
@@ -263,6 +273,83 @@ TEST(engine, range_queries)
     arena_deinit(&fake.arena);
 }
 
+TEST(engine, a_chain_of_operators_may_be_as_long_as_the_query)
+{
+    static const struct {
+        const char *name;
+        const char *first, *rest;
+        size_t count;
+        const char *want;
+    } cases[] = {
+        {"of vectors", "n", " + n", 3000, "{job=\"a\"} 300000"},
+        {"of numbers", "1", " + 1", 50000, "{} 50000"},
+        {"mixed signs", "n", " - 1", 20000, "{job=\"a\"} -19899"},
+        {"of sets", "n", " or n", 5000, "{__name__=\"n\", job=\"a\"} 100"},
+    };
+
+    FakeSource fake;
+    fake_init(&fake);
+    EACH_CASE(c, cases) {
+        Arena arena = {0};
+        QueryResult result = {0};
+        Error err = {0};
+        Buf query = {0};
+        buf_add_c(&query, c->first);
+        for (size_t i = 1; i < c->count; i++)
+            buf_add_c(&query, c->rest);
+        QueryRequest request = {.query = buf_str(&query),
+                                .is_range = true,
+                                .start_ms = 300000,
+                                .end_ms = 300000,
+                                .step_ms = 1000};
+
+        CHECK_OK(ask(&fake, NULL, request, &arena, &result, &err), err);
+
+        CHECK_STR(show(&result, &arena), str_from_c(c->want));
+        buf_deinit(&query);
+        arena_deinit(&arena);
+    }
+    arena_deinit(&fake.arena);
+}
+
+TEST(engine, delayed_names_go_at_the_end)
+{
+    static const struct {
+        const char *name;
+        const char *query;
+        const char *want;
+    } cases[] = {
+        {"of its own group only", "sum by (__name__) (n or on (__name__) rate(requests_total[1m]))",
+         "{__name__=\"n\"} 100; {} 0.5"},
+        {"a name given back stays",
+         "label_replace(rate(requests_total[1m]), \"__name__\", \"$1\", \"__name__\", "
+         "\"(.+)_total\")",
+         "{__name__=\"requests\", job=\"a\"} 0.5"},
+        {"any member drops the group's name",
+         "sum by (__name__) (requests_total or label_replace(rate(requests_total[1m]), \"x\", "
+         "\"y\", \"\", \"\"))",
+         "{} 300.5"},
+    };
+
+    FakeSource fake;
+    fake_init(&fake);
+    delayed_name_removal = true;
+    EACH_CASE(c, cases) {
+        Arena arena = {0};
+        QueryResult result = {0};
+        Error err = {0};
+
+        CHECK_OK(ask(&fake, NULL, (QueryRequest){.query = str_from_c(c->query), .start_ms = 600000},
+                     &arena, &result, &err),
+                 err);
+
+        CHECK_STR(show(&result, &arena), str_from_c(c->want));
+        arena_deinit(&arena);
+    }
+    delayed_name_removal = false;
+    arena_deinit(&fake.arena);
+}
+
 static bool always(void *arg)
 {
     (void)arg;
@@ -277,15 +364,18 @@ TEST(engine, failures_say_what_a_caller_can_do)
         ErrorCode code;
         const char *want;
     } cases[] = {
-        {"does not parse",             "sum(",                              ERR_INVALID, "1:5: parse error"           },
-        {"wrong type",                 "rate(m)",                           ERR_INVALID, "expected type range vector" },
-        {"duplicates on one side",     "n * on (job) m",                    ERR_LIMIT,
-         "found duplicate series for the match group {job=\"a\"} on the right"                                        },
-        {"many to one without a word", "m * on (job) n",                    ERR_LIMIT,   "multiple matches for labels"},
-        {"equal labels",               "-{__name__=~\"n|requests_total\"}", ERR_LIMIT,
-         "vector cannot contain metrics with the same labelset"                                                       },
-        {"too many samples",           "max_over_time(m[10m:1s])",          ERR_LIMIT,   "too many samples"           },
-        {"not a number",               "topk(NaN, m)",                      ERR_LIMIT,   "Parameter value is NaN"     },
+        {"does not parse", "sum(", ERR_INVALID, "1:5: parse error"},
+        {"wrong type", "rate(m)", ERR_INVALID, "expected type range vector"},
+        {"duplicates on one side", "n * on (job) m", ERR_LIMIT,
+         "found duplicate series for the match group {job=\"a\"} on the right"},
+        {"many to one without a word", "m * on (job) n", ERR_LIMIT, "multiple matches for labels"},
+        {"a filtered second match", "m < on (job) n", ERR_LIMIT, "multiple matches for labels"},
+        {"a filtered twin", "m > on (job) group_left (instance) n", ERR_LIMIT,
+         "grouping labels must ensure unique matches"},
+        {"equal labels", "-{__name__=~\"n|requests_total\"}", ERR_LIMIT,
+         "vector cannot contain metrics with the same labelset"},
+        {"too many samples", "max_over_time(m[10m:1s])", ERR_LIMIT, "too many samples"},
+        {"not a number", "topk(NaN, m)", ERR_LIMIT, "Parameter value is NaN"},
     };
 
     FakeSource fake;
@@ -323,4 +413,6 @@ TEST(engine, ends_when_the_client_leaves)
 
 TEST_MAIN(engine, TEST_ROW(engine, instant_queries), TEST_ROW(engine, range_queries),
           TEST_ROW(engine, failures_say_what_a_caller_can_do),
+          TEST_ROW(engine, a_chain_of_operators_may_be_as_long_as_the_query),
+          TEST_ROW(engine, delayed_names_go_at_the_end),
           TEST_ROW(engine, ends_when_the_client_leaves))

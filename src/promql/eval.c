@@ -102,6 +102,44 @@ void eval_drop_samples(EvalContext *context, uint64_t count)
     __atomic_sub_fetch(&context->samples, count, __ATOMIC_RELAXED);
 }
 
+static uint64_t samples_of(const Histogram *h)
+{
+    // A histogram counts as its size in 16-byte samples, as the original does.
+    return 1 + (8 * ((uint64_t)h->positive_count + h->negative_count + h->custom_count +
+                     h->positive_span_count + h->negative_span_count) +
+                80) /
+                   16;
+}
+
+uint64_t eval_points_held(const VectorSeries *series, size_t steps)
+{
+    uint64_t held = 0;
+    for (size_t i = 0; i < steps; i++)
+        held += series->kind[i] != POINT_NONE;
+    for (size_t i = 0; series->histogram && i < steps; i++)
+        if (series->kind[i] == POINT_HISTOGRAM)
+            held += samples_of(series->histogram[i]) - 1;
+    return held;
+}
+
+uint64_t eval_held(const EvalContext *context)
+{
+    return __atomic_load_n(&context->samples, __ATOMIC_RELAXED);
+}
+
+bool eval_hold_only(EvalContext *context, uint64_t before, const Value *vector, const Steps *steps,
+                    Error *err)
+{
+    uint64_t held = 0;
+    for (size_t s = 0; s < vector->count; s++)
+        held += eval_points_held(&vector->series[s], steps->count);
+    // First beside the operands, as both are there for a moment.
+    if (!eval_hold_samples(context, held, err))
+        return false;
+    __atomic_store_n(&context->samples, before + held, __ATOMIC_RELAXED);
+    return true;
+}
+
 void eval_count_read(EvalContext *context, size_t step, uint64_t count)
 {
     __atomic_add_fetch(&context->samples_total, count, __ATOMIC_RELAXED);
@@ -168,7 +206,31 @@ void annotate_info(EvalContext *context, const Expr *at, const char *fmt, ...)
 
 // The same at every step ---------------------------------------------------------------------------------------------------------
 
-static bool is_invariant(const Expr *expr)
+static bool is_invariant_call(const Expr *expr)
+{
+    bool all = true;
+    for (size_t i = 0; i < expr->call.count; i++)
+        all &= expr_mark_invariant(expr->call.args[i]);
+    // date functions and the like without an argument look at the time
+    return all && !expr->call.function->time_dependent &&
+           (expr->call.count > 0 || expr->call.function->arg_count == 0);
+}
+
+static bool is_invariant_chain(Expr *expr)
+{
+    Expr *inner = expr;
+    while (inner->binary.left->kind == EXPR_BINARY)
+        inner = inner->binary.left;
+    bool all = expr_mark_invariant(inner->binary.left);
+    for (;; inner = inner->binary.above) {
+        all &= expr_mark_invariant(inner->binary.right);
+        inner->invariant = all;
+        if (inner == expr)
+            return all;
+    }
+}
+
+static bool is_invariant(Expr *expr)
 {
     switch (expr->kind) {
     case EXPR_NUMBER:
@@ -178,26 +240,34 @@ static bool is_invariant(const Expr *expr)
     case EXPR_SELECTOR:
         return expr->selector.shift.at != AT_NONE;
     case EXPR_SUBQUERY:
+        (void)expr_mark_invariant(expr->subquery.expr); // for its own steps
         return expr->subquery.shift.at != AT_NONE;
     case EXPR_CALL:
-        if (expr->call.function->time_dependent)
-            return false;
-        for (size_t i = 0; i < expr->call.count; i++)
-            if (!is_invariant(expr->call.args[i]))
-                return false;
-        // date functions and the like without an argument look at the time
-        return expr->call.count > 0 || expr->call.function->arg_count == 0;
-    case EXPR_AGGREGATE:
-        return is_invariant(expr->aggregate.expr) &&
-               (!expr->aggregate.param || is_invariant(expr->aggregate.param));
+        return is_invariant_call(expr);
+    case EXPR_AGGREGATE: {
+        bool input = expr_mark_invariant(expr->aggregate.expr);
+        return (!expr->aggregate.param || expr_mark_invariant(expr->aggregate.param)) && input;
+    }
     case EXPR_BINARY:
-        return is_invariant(expr->binary.left) && is_invariant(expr->binary.right);
+        return is_invariant_chain(expr);
     case EXPR_UNARY:
-        return is_invariant(expr->unary.expr);
+        return expr_mark_invariant(expr->unary.expr);
     case EXPR_PAREN:
-        return is_invariant(expr->paren);
+        return expr_mark_invariant(expr->paren);
     }
     return false;
+}
+
+bool expr_mark_invariant(Expr *expr)
+{
+    expr->invariant = is_invariant(expr);
+    return expr->invariant;
+}
+
+bool eval_hoists(const Expr *expr, const Steps *steps)
+{
+    return expr->invariant && steps->count > 1 && expr->kind != EXPR_NUMBER &&
+           expr->kind != EXPR_STRING && expr->type != TYPE_MATRIX;
 }
 
 // One step's value copied to all steps.
@@ -366,10 +436,8 @@ bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *are
     if (++context->depth > EVAL_DEPTH_MAX)
         return error_set(err, ERR_LIMIT, "expression is nested more than %d deep", EVAL_DEPTH_MAX);
 
-    bool hoist = steps->count > 1 && expr->kind != EXPR_NUMBER && expr->kind != EXPR_STRING &&
-                 expr->type != TYPE_MATRIX && is_invariant(expr);
     bool ok;
-    if (hoist) {
+    if (eval_hoists(expr, steps)) {
         Steps first = {steps->start_ms, steps->step_ms, 1};
         ok = eval_kind(context, expr, &first, arena, ret_value, err);
         if (ok && ret_value->type != TYPE_STRING)

@@ -75,9 +75,19 @@ bool eval_go_on(EvalContext *context, Error *err) MUST_CHECK;
 // Counts samples that are held in memory from now on / no longer. False (and err) over the limit. Thread: any.
 bool eval_hold_samples(EvalContext *context, uint64_t count, Error *err) MUST_CHECK;
 void eval_drop_samples(EvalContext *context, uint64_t count);
+// Only `vector` is held of what has been counted since `before`, which eval_held() said.
+uint64_t eval_held(const EvalContext *context);
+bool eval_hold_only(EvalContext *context, uint64_t before, const Value *vector, const Steps *steps,
+                    Error *err) MUST_CHECK;
+// Samples in a column; a histogram counts as several.
+uint64_t eval_points_held(const VectorSeries *series, size_t steps);
 void eval_count_read(EvalContext *context, size_t step, uint64_t count);
 
 const Expr *expr_without_parens(const Expr *expr);
+// Fills expr->invariant everywhere, once @ is resolved.
+bool expr_mark_invariant(Expr *expr);
+// True if the value is made for one step and copied to the others.
+bool eval_hoists(const Expr *expr, const Steps *steps);
 // Runs job(arg, slice) for slices that cover [0, count); see eval_selector.c for the shape of arg.
 size_t eval_slice_count(const EvalContext *context, size_t count);
 

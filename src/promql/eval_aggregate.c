@@ -84,10 +84,11 @@ static void make_groups(AggregateRun *run)
             slot = (slot + 1) & (slots - 1);
         if (!table[slot]) {
             run->group_labels[run->group_count] = group_labels_of(run, labels);
-            run->group_drop_name[run->group_count] = run->input->series[s].drop_name;
+            run->group_drop_name[run->group_count] = false;
             table[slot] = (uint32_t)++run->group_count;
         }
         run->group_of_series[s] = table[slot] - 1;
+        run->group_drop_name[table[slot] - 1] |= run->input->series[s].drop_name;
     }
 }
 

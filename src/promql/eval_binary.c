@@ -203,7 +203,7 @@ static void scalar_scalar(const BinaryRun *run, const Value *l, const Value *r, 
 {
     BinaryOp op = run->expr->binary.op;
     size_t n = run->steps->count;
-    double *out = ARENA_ARRAY(run->arena, double, n);
+    double *out = l->scalar;
     for (size_t i = 0; i < n; i++)
         out[i] = is_comparison(op) ? (double)float_compare(op, l->scalar[i], r->scalar[i])
                                    : float_op(op, l->scalar[i], r->scalar[i]);
@@ -444,7 +444,7 @@ typedef struct MatchRun {
     size_t out_count, out_cap;
     uint32_t *table;
     size_t slots;
-    uint32_t *out_group; // group that filled an output series, for the message
+    uint32_t *out_group; // group that made an output series
 } MatchRun;
 
 static bool fail_duplicate(const MatchRun *run, const Group *group, uint32_t a, uint32_t b,
@@ -474,7 +474,7 @@ static bool other_side_present(const MatchRun *run, size_t step)
     for (size_t s = 0; s < run->many->count; s++)
         if (run->many->series[s].kind[step] != POINT_NONE)
             return true;
-    return run->has_fill_many;
+    return run->has_fill_many || run->has_fill_one;
 }
 
 // Puts the series of the one side into groups; two of a group at the same step are an error.
@@ -521,8 +521,9 @@ static Labels result_labels(const MatchRun *run, Labels many, Labels one)
     const Expr *expr = run->base.expr;
     LabelsBuilder builder;
     labels_builder_init(&builder, run->base.arena, many);
-    bool drop = drops_name(expr->binary.op) || expr->binary.return_bool;
-    if (drop && !run->base.context->features.delayed_name_removal) {
+    // Only the name that `bool` drops waits for the end of the query.
+    if (drops_name(expr->binary.op) ||
+        (expr->binary.return_bool && !run->base.context->features.delayed_name_removal)) {
         labels_builder_set(&builder, S("__name__"), STR_NONE);
         labels_builder_set(&builder, S("__type__"), STR_NONE);
         labels_builder_set(&builder, S("__unit__"), STR_NONE);
@@ -553,7 +554,7 @@ static void out_rehash(MatchRun *run)
     }
 }
 
-static uint32_t out_series(MatchRun *run, Labels labels)
+static uint32_t out_series(MatchRun *run, const Group *group, Labels labels)
 {
     if ((run->out_count + 1) * 2 > run->slots)
         out_rehash(run);
@@ -572,17 +573,48 @@ static uint32_t out_series(MatchRun *run, Labels labels)
     VectorSeries *series = &run->out[run->out_count];
     vector_series_init(run->base.arena, run->base.steps->count, labels, series);
     const Expr *expr = run->base.expr;
-    series->drop_name = run->base.context->features.delayed_name_removal &&
-                        (drops_name(expr->binary.op) || expr->binary.return_bool);
+    series->drop_name =
+        run->base.context->features.delayed_name_removal && expr->binary.return_bool;
+    run->out_group[run->out_count] = (uint32_t)(group - run->groups.groups);
     run->table[slot] = (uint32_t)++run->out_count;
     return run->table[slot] - 1;
 }
+
+// An output series' kind where a pair met and the comparison took the point away. Only while pairs are matched.
+#define POINT_MET 3
 
 // Which output series the last pair of (many, one) went to: pairs repeat from step to step.
 typedef struct PairMemo {
     uint32_t one;
     uint32_t out;
 } PairMemo;
+
+// The members of the group that met at this step must give different series, kept or not.
+static bool claim_output(const MatchRun *run, const Group *group, uint32_t out_index, size_t step,
+                         Error *err)
+{
+    uint8_t kind = run->out[out_index].kind[step];
+    bool same_group = run->out_group[out_index] == (uint32_t)(group - run->groups.groups);
+    if (kind != POINT_NONE && same_group)
+        return error_set(err, ERR_LIMIT,
+                         "multiple matches for labels: grouping labels must ensure unique matches");
+    if (kind != POINT_NONE && kind != POINT_MET)
+        return error_set(err, ERR_LIMIT, "vector cannot contain metrics with the same labelset");
+    return true;
+}
+
+// One to one: the group meets once at a step.
+static bool claim_group(const MatchRun *run, Group *group, size_t step, Error *err)
+{
+    if (!group->taken)
+        group->taken = arena_zalloc(run->base.arena, run->base.steps->count);
+    if (group->taken[step])
+        return error_set(err, ERR_LIMIT,
+                         "multiple matches for labels: many-to-one matching must be explicit "
+                         "(group_left/group_right)");
+    group->taken[step] = 1;
+    return true;
+}
 
 // One pair at one step. `many_labels` are given, as a filled side has no series.
 static bool match_pair(MatchRun *run, Group *group, Labels many_labels, Point many,
@@ -592,35 +624,41 @@ static bool match_pair(MatchRun *run, Group *group, Labels many_labels, Point ma
     Point result = {0};
     PointFate fate = run->swapped ? point_op(&run->base, one, many, &result)
                                   : point_op(&run->base, many, one, &result);
+    if (fate == FATE_DROP)
+        return true;
     if (is_comparison(run->base.expr->binary.op))
         result = run->swapped ? one : many;
-    if (!finish_point(&run->base, fate, &result))
-        return true;
+    bool keep = finish_point(&run->base, fate, &result);
+    if (run->base.expr->binary.card == CARD_ONE_TO_ONE) {
+        if (!claim_group(run, group, step, err))
+            return false;
+        if (!keep)
+            return true;
+    }
 
     if (memo->out == NO_SERIES || memo->one != one_index) {
         memo->one = one_index;
-        memo->out = out_series(run, result_labels(run, many_labels, one_labels));
-        run->out_group[memo->out] = (uint32_t)(group - run->groups.groups);
+        memo->out = out_series(run, group, result_labels(run, many_labels, one_labels));
     }
-    if (run->base.expr->binary.card == CARD_ONE_TO_ONE) {
-        if (!group->taken)
-            group->taken = arena_zalloc(run->base.arena, run->base.steps->count);
-        if (group->taken[step])
-            return error_set(err, ERR_LIMIT,
-                             "multiple matches for labels: many-to-one matching must be explicit "
-                             "(group_left/group_right)");
-        group->taken[step] = 1;
-    }
+    if (!claim_output(run, group, memo->out, step, err))
+        return false;
     VectorSeries *out = &run->out[memo->out];
-    if (out->kind[step] != POINT_NONE) {
-        if (run->out_group[memo->out] == (uint32_t)(group - run->groups.groups))
-            return error_set(
-                err, ERR_LIMIT,
-                "multiple matches for labels: grouping labels must ensure unique matches");
-        return error_set(err, ERR_LIMIT, "vector cannot contain metrics with the same labelset");
-    }
-    set_point(run->base.arena, run->base.steps->count, out, step, result);
+    if (keep)
+        set_point(run->base.arena, run->base.steps->count, out, step, result);
+    else
+        out->kind[step] = POINT_MET;
     return true;
+}
+
+// What the comparison took away leaves no point behind.
+static void clear_met(MatchRun *run)
+{
+    if (!is_comparison(run->base.expr->binary.op))
+        return;
+    for (size_t s = 0; s < run->out_count; s++)
+        for (size_t i = 0; i < run->base.steps->count; i++)
+            if (run->out[s].kind[i] == POINT_MET)
+                run->out[s].kind[i] = POINT_NONE;
 }
 
 // A value that stands in for a missing counterpart has the matching labels of the one that is there.
@@ -696,10 +734,11 @@ static bool vector_vector(const BinaryRun *base, const Value *l, const Value *r,
         .many = swapped ? r : l,
         .one = swapped ? l : r,
         .swapped = swapped,
-        .has_fill_one = swapped ? expr->binary.has_fill_left : expr->binary.has_fill_right,
-        .has_fill_many = swapped ? expr->binary.has_fill_right : expr->binary.has_fill_left,
-        .fill_one = swapped ? expr->binary.fill_left : expr->binary.fill_right,
-        .fill_many = swapped ? expr->binary.fill_right : expr->binary.fill_left,
+        // fill_left always stands for the many side, also with group_right, as in the original.
+        .has_fill_one = expr->binary.has_fill_right,
+        .has_fill_many = expr->binary.has_fill_left,
+        .fill_one = expr->binary.fill_right,
+        .fill_many = expr->binary.fill_left,
     };
     *ret_value = (Value){.type = TYPE_VECTOR};
     groups_init(&run.groups, base->arena,
@@ -711,31 +750,52 @@ static bool vector_vector(const BinaryRun *base, const Value *l, const Value *r,
             return false;
     if (run.has_fill_many && !fill_many_side(&run, err))
         return false;
+    clear_met(&run);
     ret_value->series = run.out;
     ret_value->count = run.out_count;
     eval_remove_empty(ret_value, base->steps->count);
     return true;
 }
 
+// One operator on values that may be changed in place.
+static bool apply_operator(const BinaryRun *run, Value *l, Value *r, Value *ret_value, Error *err)
+{
+    if (l->type == TYPE_SCALAR && r->type == TYPE_SCALAR) {
+        scalar_scalar(run, l, r, ret_value);
+        return true;
+    }
+    if (l->type == TYPE_SCALAR)
+        return vector_scalar(run, r, l, true, ret_value, err);
+    if (r->type == TYPE_SCALAR)
+        return vector_scalar(run, l, r, false, ret_value, err);
+    if (is_set_operator(run->expr->binary.op))
+        return set_operation(run, l, r, ret_value, err);
+    return vector_vector(run, l, r, ret_value, err);
+}
+
 bool eval_binary(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
                  Value *ret_value, Error *err)
 {
+    // Down the chain of left operands, but not into a part that is the same at every step.
+    const Expr *inner = expr;
+    while (inner->binary.left->kind == EXPR_BINARY && !eval_hoists(inner->binary.left, steps))
+        inner = inner->binary.left;
+    uint64_t before = eval_held(context);
     Value l;
-    Value r;
-    if (!eval(context, expr->binary.left, steps, arena, &l, err) ||
-        !eval(context, expr->binary.right, steps, arena, &r, err))
+    if (!eval(context, inner->binary.left, steps, arena, &l, err))
         return false;
-
-    BinaryRun run = {context, expr, steps, arena};
-    if (l.type == TYPE_SCALAR && r.type == TYPE_SCALAR) {
-        scalar_scalar(&run, &l, &r, ret_value);
-        return true;
+    for (;; inner = inner->binary.above) {
+        BinaryRun run = {context, inner, steps, arena};
+        Value r;
+        Value result;
+        if (!eval(context, inner->binary.right, steps, arena, &r, err) ||
+            !apply_operator(&run, &l, &r, &result, err) ||
+            !eval_hold_only(context, before, &result, steps, err))
+            return false;
+        l = result;
+        if (inner == expr)
+            break;
     }
-    if (l.type == TYPE_SCALAR)
-        return vector_scalar(&run, &r, &l, true, ret_value, err);
-    if (r.type == TYPE_SCALAR)
-        return vector_scalar(&run, &l, &r, false, ret_value, err);
-    if (is_set_operator(expr->binary.op))
-        return set_operation(&run, &l, &r, ret_value, err);
-    return vector_vector(&run, &l, &r, ret_value, err);
+    *ret_value = l;
+    return true;
 }

@@ -50,25 +50,6 @@ static void drop_stale(SampleColumns *columns)
     columns->count = kept;
 }
 
-static uint64_t samples_of(const Histogram *h)
-{
-    // A histogram counts as its size in 16-byte samples, as the original does.
-    return 1 + (8 * ((uint64_t)h->positive_count + h->negative_count + h->custom_count +
-                     h->positive_span_count + h->negative_span_count) +
-                80) /
-                   16;
-}
-
-static uint64_t points_held(const VectorSeries *series, size_t steps)
-{
-    uint64_t held = 0;
-    for (size_t i = 0; i < steps; i++)
-        held += series->kind[i] == POINT_FLOAT       ? 1
-                : series->kind[i] == POINT_HISTOGRAM ? samples_of(series->histogram[i])
-                                                     : 0;
-    return held;
-}
-
 // One evaluation over the series of a selector (or of a subquery), in slices.
 typedef struct SeriesRun {
     EvalContext *context;
@@ -145,7 +126,8 @@ static void run_slice(void *arg, size_t slice)
         if (!columns.histograms)
             arena_reset(scratch);
         if (run->out &&
-            !eval_hold_samples(run->context, points_held(&run->out[i], run->steps->count), &err)) {
+            !eval_hold_samples(run->context, eval_points_held(&run->out[i], run->steps->count),
+                               &err)) {
             run_fail(run, &err);
             return;
         }

@@ -289,8 +289,11 @@ static const Expr *first_selector(const Expr *expr)
     case EXPR_AGGREGATE:
         return first_selector(expr->aggregate.expr);
     case EXPR_BINARY:
+        expr = binary_innermost(expr);
         found = first_selector(expr->binary.left);
-        return found ? found : first_selector(expr->binary.right);
+        for (; expr && expr->kind == EXPR_BINARY && !found; expr = expr->binary.above)
+            found = first_selector(expr->binary.right);
+        return found;
     case EXPR_UNARY:
         return first_selector(expr->unary.expr);
     case EXPR_PAREN:
@@ -369,10 +372,10 @@ bool eval_special(EvalContext *context, const Expr *expr, const Steps *steps, Ar
         const char *name;
         bool (*run)(EvalContext *, const Expr *, const Steps *, Arena *, Value *, Error *);
     } specials[] = {
-        {"absent",           special_absent          },
+        {"absent", special_absent},
         {"absent_over_time", special_absent_over_time},
-        {"timestamp",        special_timestamp       },
-        {"info",             special_info            },
+        {"timestamp", special_timestamp},
+        {"info", special_info},
     };
     for (size_t i = 0; i < COUNT_OF(specials); i++)
         if (strcmp(expr->call.function->name, specials[i].name) == 0)

@@ -23,12 +23,10 @@ typedef double (*WindowFunction)(WindowRun *run, size_t step, void *arg);
 static void window_run_init(WindowRun *run, const FunctionCall *call, const RangeSeries *series,
                             VectorSeries *out)
 {
-    *run = (WindowRun){
-        .call = call,
-        .notes = {.call = call, .labels = series->labels},
-        .series = series,
-        .out = out
-    };
+    *run = (WindowRun){.call = call,
+                       .notes = {.call = call, .labels = series->labels},
+                       .series = series,
+                       .out = out};
     float_view_init(&run->view, series);
 }
 

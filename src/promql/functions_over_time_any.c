@@ -312,14 +312,12 @@ static void sum_step(SumRun *run, size_t step)
 static void sum_run(const FunctionCall *call, Arena *arena, const RangeSeries *series,
                     VectorSeries *out, bool average)
 {
-    SumRun run = {
-        .call = call,
-        .notes = {.call = call, .labels = series->labels},
-        .series = series,
-        .arena = arena,
-        .out = out,
-        .average = average
-    };
+    SumRun run = {.call = call,
+                  .notes = {.call = call, .labels = series->labels},
+                  .series = series,
+                  .arena = arena,
+                  .out = out,
+                  .average = average};
     uint64_t total = 0;
     uint32_t largest = 0;
     for (size_t i = 0; i < call->steps->count; i++) {

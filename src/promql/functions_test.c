@@ -47,10 +47,7 @@ static void bed_init(Bed *bed, int64_t range_ms, int64_t step_ms, size_t steps)
                                .expr = &bed->expr,
                                .args = bed->args,
                                .count = 1};
-    bed->series = (RangeSeries){
-        .labels = {&bed->name, 1},
-          .first = bed->first, .last = bed->last
-    };
+    bed->series = (RangeSeries){.labels = {&bed->name, 1}, .first = bed->first, .last = bed->last};
     bed->series.samples = (SampleColumns){bed->t_ms, bed->value, NULL, 0};
 }
 
@@ -180,14 +177,14 @@ TEST(functions, windows_give_what_the_definition_says)
         RangeFunction function;
         Definition definition;
     } cases[] = {
-        {"sum_over_time",   range_sum_over_time,   sum_of       },
-        {"avg_over_time",   range_avg_over_time,   average_of   },
-        {"max_over_time",   range_max_over_time,   max_of_window},
-        {"min_over_time",   range_min_over_time,   min_of_window},
-        {"changes",         range_changes,         changes_of   },
-        {"resets",          range_resets,          resets_of    },
-        {"count_over_time", range_count_over_time, count_of     },
-        {"last_over_time",  range_last_over_time,  last_of      },
+        {"sum_over_time", range_sum_over_time, sum_of},
+        {"avg_over_time", range_avg_over_time, average_of},
+        {"max_over_time", range_max_over_time, max_of_window},
+        {"min_over_time", range_min_over_time, min_of_window},
+        {"changes", range_changes, changes_of},
+        {"resets", range_resets, resets_of},
+        {"count_over_time", range_count_over_time, count_of},
+        {"last_over_time", range_last_over_time, last_of},
     };
     srand(7);
     for (int round = 0; round < 60; round++) {
@@ -244,30 +241,32 @@ TEST(functions, single_windows)
         double want; // NAN with no_result: nothing
         bool no_result;
     } cases[] = {
-  // The left edge is exclusive: the sample at 0 s does not count.
-        {"increase reaches both edges", range_increase, {0, 10, 20, 30, 40, 50},                6,                                    50                      },
-        {"rate is per second",          range_rate,     {0, 10, 20, 30, 40, 50},                6,                                    1                       },
-        {"increase behind a reset",     range_increase, {0, 10, 20, 5, 15, 25},                 6,                                    43.75                   },
-        {"increase not below zero",     range_increase, {0, 1, 21, 41, 61, 81},                 6,                                    81                      },
-        {"delta falls",                 range_delta,    {0, 50, 40, 30, 20, 10},                6,                                    -50                     },
-        {"one sample gives no rate",    range_rate,     {0, 1},                                 2,                                    0,                        true},
-        {"irate of the last two",                             range_irate,                     {0, 10, 20, 30, 40, 55},                    6,             1.5                },
-        {"irate behind a reset",                             range_irate,                      {0, 10, 20, 30, 40, 5},                     6,              0.5},
-        {"idelta",                             range_idelta,                                    {0, 10, 20, 30, 40, 5},                                  6,             -35  },
-        {"deriv",                             range_deriv,                                     {0, 10, 20, 30, 40, 50},                                    6,             1},
-        {"deriv of a constant",                             range_deriv,                       {7, 7, 7, 7, 7, 7},                      6,                  0                     },
-        {"sum keeps what is small",                             range_sum_over_time,                   {0, 1e100, 1, -1e100, 1, 0},          6, 2},
+        // The left edge is exclusive: the sample at 0 s does not count.
+        {"increase reaches both edges", range_increase, {0, 10, 20, 30, 40, 50}, 6, 50},
+        {"rate is per second", range_rate, {0, 10, 20, 30, 40, 50}, 6, 1},
+        {"increase behind a reset", range_increase, {0, 10, 20, 5, 15, 25}, 6, 43.75},
+        {"increase not below zero", range_increase, {0, 1, 21, 41, 61, 81}, 6, 81},
+        {"delta falls", range_delta, {0, 50, 40, 30, 20, 10}, 6, -50},
+        {"one sample gives no rate", range_rate, {0, 1}, 2, 0, true},
+        {"irate of the last two", range_irate, {0, 10, 20, 30, 40, 55}, 6, 1.5},
+        {"irate behind a reset", range_irate, {0, 10, 20, 30, 40, 5}, 6, 0.5},
+        {"idelta", range_idelta, {0, 10, 20, 30, 40, 5}, 6, -35},
+        {"deriv", range_deriv, {0, 10, 20, 30, 40, 50}, 6, 1},
+        {"deriv of a constant", range_deriv, {7, 7, 7, 7, 7, 7}, 6, 0},
+        {"sum keeps what is small", range_sum_over_time, {0, 1e100, 1, -1e100, 1, 0}, 6, 2},
         {"average does not overflow",
-         range_avg_over_time,                 {0, 1.5e308, 1.5e308, 1.5e308, 1.5e308, 1.5e308},
-         6,                                       1.5e308                                                                                                                                                    },
-        {"stddev",                             range_stddev_over_time,                                    {0, 2, 4, 4, 4, 6},                        6,       1.2649110640673518},
-        {"median deviation",                             range_mad_over_time,                          {0, 1, 2, 3, 4, 100},                 6,        1                                                                                                                                                            },
-        {"time of the newest maximum",                             range_ts_of_max_over_time,                {9, 1, 5, 5, 2, 1}, 6,    30},
-        {"time of the newest minimum",                             range_ts_of_min_over_time,                {0, 1, 5, 5, 2, 1}, 6,    50                                                                                                                                                            },
-        {"time of the first",                             range_ts_of_first_over_time,                         {0, 1, 5, 5, 2, 1},        6,  10},
-        {"time of the last",                             range_ts_of_last_over_time,                          {0, 1, 5},          3,            20                                                                                                                                                                    },
-        {"first",                             range_first_over_time,                                     {0, 1, 5},                          3,                 1},
-        {"present",                             range_present_over_time,                                   {0, 1, 5},                      3,               1                                                                                                                                                                      },
+         range_avg_over_time,
+         {0, 1.5e308, 1.5e308, 1.5e308, 1.5e308, 1.5e308},
+         6,
+         1.5e308},
+        {"stddev", range_stddev_over_time, {0, 2, 4, 4, 4, 6}, 6, 1.2649110640673518},
+        {"median deviation", range_mad_over_time, {0, 1, 2, 3, 4, 100}, 6, 1},
+        {"time of the newest maximum", range_ts_of_max_over_time, {9, 1, 5, 5, 2, 1}, 6, 30},
+        {"time of the newest minimum", range_ts_of_min_over_time, {0, 1, 5, 5, 2, 1}, 6, 50},
+        {"time of the first", range_ts_of_first_over_time, {0, 1, 5, 5, 2, 1}, 6, 10},
+        {"time of the last", range_ts_of_last_over_time, {0, 1, 5}, 3, 20},
+        {"first", range_first_over_time, {0, 1, 5}, 3, 1},
+        {"present", range_present_over_time, {0, 1, 5}, 3, 1},
     };
 
     EACH_CASE(c, cases) {
@@ -288,15 +287,15 @@ TEST(functions, tell_of_mixed_windows)
         bool has_result;
         const char *warning, *info;
     } cases[] = {
-        {"rate",            range_rate,            false,
-         "encountered a mix of histograms and floats for metric name \"x_total\" (1:1)",                NULL                                           },
-        {"sum_over_time",   range_sum_over_time,   false, "encountered a mix of histograms and floats",
-         NULL                                                                                                                                          },
-        {"max_over_time",   range_max_over_time,   true,  NULL,
-         "ignored histograms in a range containing both"                                                                                               },
-        {"deriv",           range_deriv,           true,  NULL,                                         "ignored histograms in a range containing both"},
-        {"changes",         range_changes,         true,  NULL,                                         NULL                                           },
-        {"count_over_time", range_count_over_time, true,  NULL,                                         NULL                                           },
+        {"rate", range_rate, false,
+         "encountered a mix of histograms and floats for metric name \"x_total\" (1:1)", NULL},
+        {"sum_over_time", range_sum_over_time, false, "encountered a mix of histograms and floats",
+         NULL},
+        {"max_over_time", range_max_over_time, true, NULL,
+         "ignored histograms in a range containing both"},
+        {"deriv", range_deriv, true, NULL, "ignored histograms in a range containing both"},
+        {"changes", range_changes, true, NULL, NULL},
+        {"count_over_time", range_count_over_time, true, NULL, NULL},
     };
 
     EACH_CASE(c, cases) {

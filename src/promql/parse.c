@@ -486,6 +486,8 @@ static bool parse_binary(Parser *p, Expr **left)
     Expr *expr = parse_new_expr(p, EXPR_BINARY, (*left)->start, 0);
     expr->binary.op = op;
     expr->binary.left = *left;
+    if ((*left)->kind == EXPR_BINARY)
+        (*left)->binary.above = expr;
     expr->binary.has_matching = true;
     if (!parse_binary_modifiers(p, expr) ||
         !parse_expr(p, op == OP_POW ? precedence : precedence + 1, &expr->binary.right))
@@ -538,6 +540,8 @@ static bool parse_expr(Parser *p, int precedence_min, Expr **ret_expr)
     if (++p->depth > PARSE_DEPTH_MAX)
         return PARSE_FAIL(p, p->token.start,
                           "expression is nested too deeply (more than %d levels)", PARSE_DEPTH_MAX);
+    if (++p->term_count > QUERY_TERMS_MAX)
+        return PARSE_FAIL(p, p->token.start, "expression has more than %d terms", QUERY_TERMS_MAX);
     bool ok = parse_expr_inner(p, precedence_min, ret_expr);
     p->depth--;
     return ok;
@@ -633,8 +637,9 @@ void expr_free_regexes(Expr *expr)
         expr_free_regexes(expr->aggregate.expr);
         return;
     case EXPR_BINARY:
-        expr_free_regexes(expr->binary.left);
-        expr_free_regexes(expr->binary.right);
+        for (; expr->kind == EXPR_BINARY; expr = expr->binary.left)
+            expr_free_regexes(expr->binary.right);
+        expr_free_regexes(expr);
         return;
     case EXPR_UNARY:
         expr_free_regexes(expr->unary.expr);

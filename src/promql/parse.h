@@ -6,8 +6,9 @@
 
 #define QUERY_BYTES_MAX (4u << 20)
 #define QUERY_MATCHERS_MAX 10000
-#define PARSE_DEPTH_MAX 400 // nested parentheses, calls and signs
-#define EXPR_DEPTH_MAX 1000 // of the tree, where `a + b + c` counts as two
+#define QUERY_TERMS_MAX 100000 // operands of all operators, arguments, parentheses
+#define PARSE_DEPTH_MAX 400    // nested parentheses, calls and signs
+#define EXPR_DEPTH_MAX 1000    // of the tree, where `a + b + c` counts as one
 
 // Fails ERR_INVALID with "line:col: parse error: ..." for the byte offset.
 bool parse_error(Error *err, Str query, uint32_t offset, const char *fmt, ...) PRINTF(4, 5);

@@ -271,12 +271,9 @@ static int duration_precedence(const Token *token, DurationOp *ret_op)
         DurationOp duration_op;
         int precedence;
     } ops[] = {
-        {OP_ADD, DUR_ADD, DURATION_SUM    },
-        {OP_SUB, DUR_SUB, DURATION_SUM    },
-        {OP_MUL, DUR_MUL, DURATION_PRODUCT},
-        {OP_DIV, DUR_DIV, DURATION_PRODUCT},
-        {OP_MOD, DUR_MOD, DURATION_PRODUCT},
-        {OP_POW, DUR_POW, DURATION_POWER  },
+        {OP_ADD, DUR_ADD, DURATION_SUM},     {OP_SUB, DUR_SUB, DURATION_SUM},
+        {OP_MUL, DUR_MUL, DURATION_PRODUCT}, {OP_DIV, DUR_DIV, DURATION_PRODUCT},
+        {OP_MOD, DUR_MOD, DURATION_PRODUCT}, {OP_POW, DUR_POW, DURATION_POWER},
     };
     for (size_t i = 0; i < COUNT_OF(ops); i++) {
         if (token_is_op(token, ops[i].op)) {

@@ -24,6 +24,7 @@ typedef struct Parser {
     ParseContext context;
     uint32_t last_end; // where the last consumed token ended
     int depth;
+    int term_count;
     size_t matcher_count;
     Matcher *regexes; // copies of the matchers that own one, to free them if parsing fails
     size_t regex_count, regex_cap;

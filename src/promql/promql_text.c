@@ -7,6 +7,7 @@
 #define PRETTY_BYTES_MAX (64u << 20)
 
 static void tree_expr(JsonWriter *json, const Expr *expr);
+static int tree_depth(const Expr *expr);
 
 bool promql_parse_selector(Str text, Arena *arena, Matcher **ret_matchers, size_t *ret_count,
                            Error *err)
@@ -288,6 +289,15 @@ static void tree_expr(JsonWriter *json, const Expr *expr)
     json_object_end(json);
 }
 
+static int chain_depth(const Expr *expr)
+{
+    int above = 0;
+    int deepest = 0;
+    for (; expr->kind == EXPR_BINARY; expr = expr->binary.left, above++)
+        deepest = MAX(deepest, above + 1 + MAX(tree_depth(expr->binary.right), 2));
+    return MAX(deepest, above + tree_depth(expr));
+}
+
 // Levels of JSON nesting that the tree needs at most.
 static int tree_depth(const Expr *expr)
 {
@@ -314,8 +324,7 @@ static int tree_depth(const Expr *expr)
         below = MAX(tree_depth(expr->aggregate.param), tree_depth(expr->aggregate.expr));
         break;
     case EXPR_BINARY:
-        below = MAX(MAX(tree_depth(expr->binary.left), tree_depth(expr->binary.right)), 2);
-        break;
+        return chain_depth(expr);
     case EXPR_UNARY:
         below = tree_depth(expr->unary.expr);
         break;
@@ -356,6 +365,19 @@ typedef struct SelectorList {
     size_t count, cap;
 } SelectorList;
 
+static void collect_selectors(SelectorList *list, const Expr *expr);
+
+static void collect_chain(SelectorList *list, const Expr *expr)
+{
+    const Expr *inner = binary_innermost(expr);
+    collect_selectors(list, inner->binary.left);
+    for (;; inner = inner->binary.above) {
+        collect_selectors(list, inner->binary.right);
+        if (inner == expr)
+            return;
+    }
+}
+
 static void collect_selectors(SelectorList *list, const Expr *expr)
 {
     if (!expr)
@@ -385,8 +407,7 @@ static void collect_selectors(SelectorList *list, const Expr *expr)
         collect_selectors(list, expr->aggregate.expr);
         return;
     case EXPR_BINARY:
-        collect_selectors(list, expr->binary.left);
-        collect_selectors(list, expr->binary.right);
+        collect_chain(list, expr);
         return;
     case EXPR_UNARY:
         collect_selectors(list, expr->unary.expr);

@@ -66,25 +66,29 @@ TEST(quantile, of_classic_buckets)
         double want;
         bool want_forced;
     } cases[] = {
-        {"in the middle",              0.5,  {{1, 10}, {2, 20}, {INFINITY, 20}},         3, 1,         false},
-        {"linear inside",              0.75, {{1, 10}, {2, 20}, {INFINITY, 20}},         3, 1.5,       false},
-        {"first begins at zero",       0.25, {{1, 10}, {2, 20}, {INFINITY, 20}},         3, 0.5,       false},
-        {"first is negative",          0.25, {{-1, 10}, {2, 20}, {INFINITY, 20}},        3, -1,        false},
-        {"in the last",                0.99, {{1, 1}, {2, 1}, {INFINITY, 20}},           3, 2,         false},
-        {"no infinity",                0.5,  {{1, 10}, {2, 20}},                         2, NAN,       false},
-        {"only infinity",              0.5,  {{INFINITY, 20}},                           1, NAN,       false},
-        {"no observations",            0.5,  {{1, 0}, {INFINITY, 0}},                    2, NAN,       false},
-        {"below zero",                 -1,   {{1, 0}, {INFINITY, 1}},                    2, -INFINITY, false},
-        {"above one",                  2,    {{1, 0}, {INFINITY, 1}},                    2, INFINITY,  false},
-        {"equal bounds are added",     0.5,  {{1, 5}, {1, 5}, {2, 20}, {INFINITY, 20}},  4, 1,         false},
+        {"in the middle", 0.5, {{1, 10}, {2, 20}, {INFINITY, 20}}, 3, 1, false},
+        {"linear inside", 0.75, {{1, 10}, {2, 20}, {INFINITY, 20}}, 3, 1.5, false},
+        {"first begins at zero", 0.25, {{1, 10}, {2, 20}, {INFINITY, 20}}, 3, 0.5, false},
+        {"first is negative", 0.25, {{-1, 10}, {2, 20}, {INFINITY, 20}}, 3, -1, false},
+        {"in the last", 0.99, {{1, 1}, {2, 1}, {INFINITY, 20}}, 3, 2, false},
+        {"no infinity", 0.5, {{1, 10}, {2, 20}}, 2, NAN, false},
+        {"only infinity", 0.5, {{INFINITY, 20}}, 1, NAN, false},
+        {"no observations", 0.5, {{1, 0}, {INFINITY, 0}}, 2, NAN, false},
+        {"below zero", -1, {{1, 0}, {INFINITY, 1}}, 2, -INFINITY, false},
+        {"above one", 2, {{1, 0}, {INFINITY, 1}}, 2, INFINITY, false},
+        {"equal bounds are added", 0.5, {{1, 5}, {1, 5}, {2, 20}, {INFINITY, 20}}, 4, 1, false},
         {"falling counts are raised",
-         0.75,                               {{1, 10}, {2, 8}, {3, 20}, {INFINITY, 20}},
-         4,                                                                                 2.5,
-         true                                                                                               },
+         0.75,
+         {{1, 10}, {2, 8}, {3, 20}, {INFINITY, 20}},
+         4,
+         2.5,
+         true},
         {"next to nothing is ignored",
-         0.5,                                {{1, 10}, {2, 10 - 1e-13}, {INFINITY, 10}},
-         3,                                                                                 0.5,
-         false                                                                                              },
+         0.5,
+         {{1, 10}, {2, 10 - 1e-13}, {INFINITY, 10}},
+         3,
+         0.5,
+         false},
     };
 
     EACH_CASE(c, cases) {
@@ -103,29 +107,20 @@ TEST(quantile, fraction_of_classic_buckets)
         const char *name;
         double lower, upper, want;
     } cases[] = {
-        {"all",          -INFINITY, INFINITY, 1   },
-        {"half",         0,         1,        0.5 },
-        {"inside one",   0.5,       1,        0.25},
-        {"nothing",      2,         1,        0   },
-        {"over an edge", 0.5,       1.5,      0.5 },
-        {"not a number", NAN,       1,        NAN },
+        {"all", -INFINITY, INFINITY, 1}, {"half", 0, 1, 0.5},
+        {"inside one", 0.5, 1, 0.25},    {"nothing", 2, 1, 0},
+        {"over an edge", 0.5, 1.5, 0.5}, {"not a number", NAN, 1, NAN},
     };
 
     EACH_CASE(c, cases) {
-        ClassicBucket buckets[] = {
-            {1,        10},
-            {2,        20},
-            {INFINITY, 20}
-        };
+        ClassicBucket buckets[] = {{1, 10}, {2, 20}, {INFINITY, 20}};
         CHECK_DOUBLE(bucket_fraction(c->lower, c->upper, buckets, 3), c->want);
     }
 }
 
 TEST(quantile, of_native_histograms)
 {
-    static const HistogramSpan spans[] = {
-        {0, 2}
-    };
+    static const HistogramSpan spans[] = {{0, 2}};
     static const double counts[] = {2, 2};
     Histogram h = {.schema = 0,
                    .count = 4,
@@ -156,12 +151,12 @@ TEST(quantile, natural_order_of_labels)
         Str a, b;
         int want;
     } cases[] = {
-        {"digits as numbers", STR("cpu9"),  STR("cpu10"), -1},
-        {"text",              STR("a"),     STR("b"),     -1},
-        {"shorter first",     STR("a1"),    STR("a1b"),   -1},
-        {"leading zeros",     STR("a010b"), STR("a9b"),   1 },
-        {"equal",             STR("x1y2"),  STR("x1y2"),  0 },
-        {"nothing first",     STR(""),      STR("a"),     -1},
+        {"digits as numbers", STR("cpu9"), STR("cpu10"), -1},
+        {"text", STR("a"), STR("b"), -1},
+        {"shorter first", STR("a1"), STR("a1b"), -1},
+        {"leading zeros", STR("a010b"), STR("a9b"), 1},
+        {"equal", STR("x1y2"), STR("x1y2"), 0},
+        {"nothing first", STR(""), STR("a"), -1},
     };
 
     EACH_CASE(c, cases) {

@@ -140,10 +140,9 @@ static bool check_matching(TypeCheck *c, Expr *expr)
     return true;
 }
 
-static bool check_binary(TypeCheck *c, Expr *expr)
+// The operator alone; its operands have been checked.
+static bool check_operator(TypeCheck *c, Expr *expr)
 {
-    if (!check_expr(c, expr->binary.left) || !check_expr(c, expr->binary.right))
-        return false;
     ValueType left = expr->binary.left->type, right = expr->binary.right->type;
     bool scalars = left == TYPE_SCALAR && right == TYPE_SCALAR;
     expr->type = scalars ? TYPE_SCALAR : TYPE_VECTOR;
@@ -161,6 +160,21 @@ static bool check_binary(TypeCheck *c, Expr *expr)
         return CHECK_FAIL(c, is_operand(left) ? expr->binary.right->start : expr->start,
                           "binary expression must contain only scalar and instant vector types");
     return check_matching(c, expr);
+}
+
+static bool check_binary(TypeCheck *c, Expr *expr)
+{
+    Expr *inner = expr;
+    while (inner->binary.left->kind == EXPR_BINARY)
+        inner = inner->binary.left;
+    if (!check_expr(c, inner->binary.left))
+        return false;
+    for (;; inner = inner->binary.above) {
+        if (!check_expr(c, inner->binary.right) || !check_operator(c, inner))
+            return false;
+        if (inner == expr)
+            return true;
+    }
 }
 
 static bool check_argument_count(TypeCheck *c, const Expr *expr)
