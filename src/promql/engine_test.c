@@ -372,6 +372,8 @@ TEST(engine, failures_say_what_a_caller_can_do)
         {"a filtered second match", "m < on (job) n", ERR_LIMIT, "multiple matches for labels"},
         {"a filtered twin", "m > on (job) group_left (instance) n", ERR_LIMIT,
          "grouping labels must ensure unique matches"},
+        {"anchored where it has no sense", "deriv(m[1m] anchored)", ERR_LIMIT,
+         "anchored modifier can only be used with: changes, delta"},
         {"equal labels", "-{__name__=~\"n|requests_total\"}", ERR_LIMIT,
          "vector cannot contain metrics with the same labelset"},
         {"too many samples", "max_over_time(m[10m:1s])", ERR_LIMIT, "too many samples"},

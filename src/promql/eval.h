@@ -57,6 +57,8 @@ bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *s
 // A matrix with samples and windows, for functions that need all of it at once and for results.
 bool eval_matrix(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
                  Value *ret_value, Error *err) MUST_CHECK;
+// anchored and smoothed go with some functions only: `call` and its matrix argument.
+bool eval_range_modifier_ok(const Expr *call, const Expr *matrix, Error *err) MUST_CHECK;
 // A range function over its matrix argument, series by series; reads and forgets.
 bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg, Value *ret_value,
                      Error *err) MUST_CHECK;

@@ -454,11 +454,41 @@ static bool prepare_matrix(EvalContext *context, const Expr *expr, Str func, Are
     return true;
 }
 
+static bool is_among(const char *name, const char *const *names)
+{
+    for (size_t i = 0; names[i]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+bool eval_range_modifier_ok(const Expr *call, const Expr *matrix, Error *err)
+{
+    static const char *const anchored[] = {"changes", "delta", "increase", "rate", "resets", NULL};
+    static const char *const smoothed[] = {"delta", "increase", "rate", NULL};
+    const Expr *expr = expr_without_parens(matrix);
+    const char *name = call->call.function->name;
+    if (expr->kind != EXPR_SELECTOR)
+        return true;
+    if (expr->selector.anchored && !is_among(name, anchored))
+        return error_set(err, ERR_LIMIT,
+                         "anchored modifier can only be used with: changes, delta, increase, rate, "
+                         "resets - not with %s",
+                         name);
+    if (expr->selector.smoothed && !is_among(name, smoothed))
+        return error_set(
+            err, ERR_LIMIT,
+            "smoothed modifier can only be used with: delta, increase, rate - not with %s", name);
+    return true;
+}
+
 bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg, Value *ret_value,
                      Error *err)
 {
     ASSERT(matrix_arg < call->count);
     const Expr *expr = expr_without_parens(call->expr->call.args[matrix_arg]);
+    if (!eval_range_modifier_ok(call->expr, expr, err))
+        return false;
     Value *matrix = &call->args[matrix_arg];
     describe_windows(expr, call->steps, call->arena, matrix);
     SeriesRun run = {

@@ -59,7 +59,8 @@ static bool special_absent_over_time(EvalContext *context, const Expr *expr, con
                                      Arena *arena, Value *ret_value, Error *err)
 {
     Value argument;
-    if (!eval_matrix(context, expr->call.args[0], steps, arena, &argument, err))
+    if (!eval_range_modifier_ok(expr, expr->call.args[0], err) ||
+        !eval_matrix(context, expr->call.args[0], steps, arena, &argument, err))
         return false;
     uint8_t *present = arena_zalloc(arena, steps->count);
     for (size_t s = 0; s < argument.count; s++)
@@ -273,37 +274,70 @@ static bool enrich_series(InfoRun *run, const VectorSeries *base, Error *err)
     return true;
 }
 
-// The first selector inside an expression: its offset and @ govern the look-up of info series.
-static const Expr *first_selector(const Expr *expr)
+// The offset and @ of the first selector inside an expression, subqueries around it included: they govern the look-up of info
+// series. False if there is no selector.
+static bool governing_shift(const Expr *expr, TimeShift *ret_shift)
 {
-    const Expr *found = NULL;
     switch (expr->kind) {
     case EXPR_SELECTOR:
-        return expr;
+        *ret_shift = expr->selector.shift;
+        return true;
     case EXPR_SUBQUERY:
-        return first_selector(expr->subquery.expr);
+        if (!governing_shift(expr->subquery.expr, ret_shift))
+            return false;
+        // An @ inside is absolute; else the subquery's own times move what is inside.
+        if (ret_shift->at == AT_NONE) {
+            ret_shift->at = expr->subquery.shift.at;
+            ret_shift->at_ms = expr->subquery.shift.at_ms;
+            ret_shift->offset_ms += expr->subquery.shift.offset_ms;
+        }
+        return true;
     case EXPR_CALL:
-        for (size_t i = 0; i < expr->call.count && !found; i++)
-            found = first_selector(expr->call.args[i]);
-        return found;
+        for (size_t i = 0; i < expr->call.count; i++)
+            if (governing_shift(expr->call.args[i], ret_shift))
+                return true;
+        return false;
     case EXPR_AGGREGATE:
-        return first_selector(expr->aggregate.expr);
-    case EXPR_BINARY:
-        expr = binary_innermost(expr);
-        found = first_selector(expr->binary.left);
-        for (; expr && expr->kind == EXPR_BINARY && !found; expr = expr->binary.above)
-            found = first_selector(expr->binary.right);
-        return found;
+        return governing_shift(expr->aggregate.expr, ret_shift);
+    case EXPR_BINARY: {
+        const Expr *inner = binary_innermost(expr);
+        if (governing_shift(inner->binary.left, ret_shift))
+            return true;
+        for (; inner && inner->kind == EXPR_BINARY; inner = inner->binary.above)
+            if (governing_shift(inner->binary.right, ret_shift))
+                return true;
+        return false;
+    }
     case EXPR_UNARY:
-        return first_selector(expr->unary.expr);
+        return governing_shift(expr->unary.expr, ret_shift);
     case EXPR_PAREN:
-        return first_selector(expr->paren);
+        return governing_shift(expr->paren, ret_shift);
     case EXPR_NUMBER:
     case EXPR_STRING:
     case EXPR_DURATION:
         break;
     }
-    return NULL;
+    return false;
+}
+
+// Info metrics carry their labels on floats.
+static bool check_info_floats(EvalContext *context, const Expr *lookup, const Steps *steps,
+                              Arena *arena, Error *err)
+{
+    Value values;
+    if (!eval_vector_selector(context, lookup, steps, false, arena, &values, err))
+        return false;
+    for (size_t s = 0; s < values.count; s++) {
+        if (!values.series[s].histogram)
+            continue;
+        Buf text = {0};
+        labels_print(&text, values.series[s].labels);
+        error_set(err, ERR_LIMIT, "this should be an info metric, with float samples: " STR_FMT,
+                  STR_ARG(buf_str(&text)));
+        buf_deinit(&text);
+        return false;
+    }
+    return true;
 }
 
 // Without a positive matcher on the name, target_info is meant; with only negative ones, any name that ends in _info.
@@ -349,10 +383,9 @@ static bool special_info(EvalContext *context, const Expr *expr, const Steps *st
     lookup->selector.matchers = ARENA_ARRAY(arena, Matcher, run.matcher_count);
     memcpy(lookup->selector.matchers, run.matchers, run.matcher_count * sizeof(Matcher));
     lookup->selector.count = run.matcher_count;
-    const Expr *governing = first_selector(expr->call.args[0]);
-    if (governing)
-        lookup->selector.shift = governing->selector.shift;
-    bool ok = eval_vector_selector(context, lookup, steps, true, arena, &run.info, err);
+    (void)governing_shift(expr->call.args[0], &lookup->selector.shift); // none: the step's own time
+    bool ok = check_info_floats(context, lookup, steps, arena, err) &&
+              eval_vector_selector(context, lookup, steps, true, arena, &run.info, err);
     for (size_t s = 0; ok && s < base.count; s++)
         ok = enrich_series(&run, &base.series[s], err);
     if (!selector || run.matcher_count > selector->selector.count) {
