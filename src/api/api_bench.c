@@ -25,11 +25,9 @@ static void fill(Tsdb *tsdb)
     for (int s = 0; s < SERIES; s++) {
         char instance[32];
         int len = snprintf(instance, sizeof instance, "10.0.0.%d:9100", s);
-        Label pairs[] = {
-            {STR("__name__"), STR("node_load1")      },
-            {STR("instance"), {instance, (size_t)len}},
-            {STR("job"),      STR("node")            }
-        };
+        Label pairs[] = {{STR("__name__"), STR("node_load1")},
+                         {STR("instance"), {instance, (size_t)len}},
+                         {STR("job"), STR("node")}};
         bool created;
         SeriesRef ref = appender->series(appender, (Labels){pairs, 3}, &created, &err);
         for (int i = 0; i < SAMPLES; i++) {

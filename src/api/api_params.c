@@ -10,7 +10,7 @@ static const struct {
     Str text;
     int64_t t_ms;
 } special_times[] = {
-    {STR("-292273086-05-16T16:47:06Z"),          API_MIN_T_MS},
+    {STR("-292273086-05-16T16:47:06Z"), API_MIN_T_MS},
     {STR("292277025-08-18T07:12:54.999999999Z"), API_MAX_T_MS},
 };
 

@@ -22,14 +22,14 @@ typedef struct ErrorRow {
 } ErrorRow;
 
 static const ErrorRow error_rows[] = {
-    [API_BAD_DATA] = {"bad_data",       400},
-    [API_EXECUTION] = {"execution",      422},
-    [API_CANCELED] = {"canceled",       499},
-    [API_TIMEOUT] = {"timeout",        503},
-    [API_INTERNAL] = {"internal",       500},
-    [API_NOT_FOUND] = {"not_found",      404},
+    [API_BAD_DATA] = {"bad_data", 400},
+    [API_EXECUTION] = {"execution", 422},
+    [API_CANCELED] = {"canceled", 499},
+    [API_TIMEOUT] = {"timeout", 503},
+    [API_INTERNAL] = {"internal", 500},
+    [API_NOT_FOUND] = {"not_found", 404},
     [API_NOT_ACCEPTABLE] = {"not_acceptable", 406},
-    [API_UNAVAILABLE] = {"unavailable",    500}, // upstream has no status of its own for it
+    [API_UNAVAILABLE] = {"unavailable", 500}, // upstream has no status of its own for it
 };
 
 ApiErrorKind api_error_kind(ErrorCode code)

@@ -48,9 +48,7 @@ static void write_yaml(void *owner, Buf *out)
 
 static Labels externals(void *owner, Arena *arena)
 {
-    static const Label pairs[] = {
-        {STR("replica"), STR("a")}
-    };
+    static const Label pairs[] = {{STR("replica"), STR("a")}};
     (void)owner;
     (void)arena;
     return (Labels){pairs, 1};
@@ -71,19 +69,10 @@ static void add(Tsdb *tsdb, const Label *pairs, size_t count, int64_t t_ms, doub
 
 static void fill(Tsdb *tsdb)
 {
-    const Label m1[] = {
-        {STR("__name__"), STR("m")},
-        {STR("a"),        STR("1")}
-    };
+    const Label m1[] = {{STR("__name__"), STR("m")}, {STR("a"), STR("1")}};
     const Label m2[] = {
-        {STR("__name__"), STR("m")    },
-        {STR("a"),        STR("2")    },
-        {STR("q"),        STR("\"<\n")}
-    };
-    const Label dotted[] = {
-        {STR("__name__"), STR("d.x")},
-        {STR("l e"),      STR("v")  }
-    };
+        {STR("__name__"), STR("m")}, {STR("a"), STR("2")}, {STR("q"), STR("\"<\n")}};
+    const Label dotted[] = {{STR("__name__"), STR("d.x")}, {STR("l e"), STR("v")}};
     for (int i = 0; i <= 10; i++) {
         add(tsdb, m1, 2, T0_MS + i * 1000, i * 0.5);
         add(tsdb, m2, 3, T0_MS + i * 1000, -i);
@@ -109,9 +98,7 @@ static void start(Fixture *f)
     f->engine = engine_new(&engine);
     fill(f->tsdb);
 
-    static const HttpPair flags[] = {
-        {STR("config.file"), STR("x.yml")}
-    };
+    static const HttpPair flags[] = {{STR("config.file"), STR("x.yml")}};
     f->api = (ApiContext){
         .tsdb = f->tsdb,
         .engine = f->engine,
@@ -189,83 +176,86 @@ TEST(api, answers_in_the_exact_form)
         int want_status;
         const char *want;
     } cases[] = {
-        {"vector",                                  "/api/v1/query?query=m%7Ba=%221%22%7D&time=1700000010", 200,
+        {"vector", "/api/v1/query?query=m%7Ba=%221%22%7D&time=1700000010", 200,
          OK_("{\"resultType\":\"vector\",\"result\":[{\"metric\":{\"__name__\":\"m\",\"a\":\"1\"},"
              "\"value\":[1700000010,"
-             "\"5\"]}]}")                                                                                                                                                                                               },
-        {"time with a fraction has three digits",   "/api/v1/query?query=vector(1)&time=5.05",              200,
-         OK_("{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[5.050,\"1\"]}]}")                                                                                                                        },
-        {"scalar never has an exponent",            "/api/v1/query?query=1e21&time=1.5",                    200,
-         OK_("{\"resultType\":\"scalar\",\"result\":[1.5,\"1000000000000000000000\"]}")                                                                                                                                 },
-        {"string",                                  "/api/v1/query?query=%22x%22&time=0",                   200,
-         OK_("{\"resultType\":\"string\",\"result\":[0,\"x\"]}")                                                                                                                                                        },
+             "\"5\"]}]}")},
+        {"time with a fraction has three digits", "/api/v1/query?query=vector(1)&time=5.05", 200,
+         OK_("{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[5.050,\"1\"]}]}")},
+        {"scalar never has an exponent", "/api/v1/query?query=1e21&time=1.5", 200,
+         OK_("{\"resultType\":\"scalar\",\"result\":[1.5,\"1000000000000000000000\"]}")},
+        {"string", "/api/v1/query?query=%22x%22&time=0", 200,
+         OK_("{\"resultType\":\"string\",\"result\":[0,\"x\"]}")},
         {"range",
-         "/api/v1/query_range?query=m%7Ba=%221%22%7D&start=1700000000&end=1700000004&step=2",               200,
+         "/api/v1/query_range?query=m%7Ba=%221%22%7D&start=1700000000&end=1700000004&step=2", 200,
          OK_("{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"__name__\":\"m\",\"a\":\"1\"},"
              "\"values\":[[1700000000,"
-             "\"0\"],[1700000002,\"1\"],[1700000004,\"2\"]]}]}")                                                                                                                                                        },
-        {"nothing found",                           "/api/v1/query?query=none",                             200,
-         OK_("{\"resultType\":\"vector\",\"result\":[]}")                                                                                                                                                               },
-        {"limit",                                   "/api/v1/query?query=sort(m)&limit=1&time=1700000010",  200,
+             "\"0\"],[1700000002,\"1\"],[1700000004,\"2\"]]}]}")},
+        {"nothing found", "/api/v1/query?query=none", 200,
+         OK_("{\"resultType\":\"vector\",\"result\":[]}")},
+        {"limit", "/api/v1/query?query=sort(m)&limit=1&time=1700000010", 200,
          OK_WARN_("{\"resultType\":\"vector\",\"result\":[{\"metric\":{\"__name__\":\"m\",\"a\":"
                   "\"2\",\"q\":\"\\\"\\u003c\\n\"},"
-                  "\"value\":[1700000010,\"-10\"]}]}",                                                                                                                                                                    "results truncated due to limit")},
-        {"small values have an exponent",                                         "/api/v1/query?query=%7B%22d.x%22%7D&time=1700000010",
-         200, OK_("{\"resultType\":\"vector\",\"result\":[{\"metric\":{\"__name__\":\"d.x\",\"l "
-             "e\":\"v\"},\"value\":[1700000010,\"1e-07\"]}]}")                                                                                                                                                                                                            },
-        {"series",                                         "/api/v1/series?match[]=m&match[]=m%7Ba=%221%22%7D",                                                                                        200,
+                  "\"value\":[1700000010,\"-10\"]}]}",
+                  "results truncated due to limit")},
+        {"small values have an exponent", "/api/v1/query?query=%7B%22d.x%22%7D&time=1700000010",
+         200,
+         OK_("{\"resultType\":\"vector\",\"result\":[{\"metric\":{\"__name__\":\"d.x\",\"l "
+             "e\":\"v\"},\"value\":[1700000010,\"1e-07\"]}]}")},
+        {"series", "/api/v1/series?match[]=m&match[]=m%7Ba=%221%22%7D", 200,
          OK_("[{\"__name__\":\"m\",\"a\":\"1\"},{\"__name__\":\"m\",\"a\":\"2\",\"q\":"
              "\"\\\"\\u003c\\n\"}]")},
-        {"series limit",                                         "/api/v1/series?match[]=m&limit=1",                                                                                  200,
-         OK_WARN_("[{\"__name__\":\"m\",\"a\":\"1\"}]",                                                                                                                                                                                                                              "results truncated due to limit")},
-        {"labels",        "/api/v1/labels?match[]=m",                                                              200,                                                                                    OK_("[\"__name__\",\"a\",\"q\"]")},
-        {"labels of several sets",        "/api/v1/labels?match[]=%7B%22d.x%22%7D&match[]=m",                                                              200,
-         OK_("[\"__name__\",\"a\",\"l e\",\"q\"]")                                                                                                  },
-        {"labels of another time", "/api/v1/labels?start=1&end=2",                                                       200,                                                             OK_("[]")         },
-        {"label values of another time",                                "/api/v1/label/a/values?start=1&end=2",                                                                                      200,                          OK_("[]")                        },
-        {"label values",                                "/api/v1/label/a/values",                                                                                      200,                                                                             OK_("[\"1\",\"2\"]")                                                                          },
-        {"label values cut",                     "/api/v1/label/a/values?limit=1",                                                                           200,
-         OK_WARN_("[\"1\"]","results truncated due to limit")},
-        {"escaped label name",                        "/api/v1/label/U__l_20_e/values",                                             200,                                                                          OK_("[\"v\"]")                                                                                                                                                                          },
-        {"percent-encoded label name",                                      "/api/v1/label/l%20e/values",                                  200,OK_("[\"v\"]")},
-        {"format",                                      "/api/v1/format_query?query=a%2Bb",                                             200,                                                                                     OK_("\"a + b\"")                                                                                                                                                                                                                                                                                             },
-        {"no rules",                                      "/api/v1/rules?type=alert",                                200,OK_("{\"groups\":[]}")},
-        {"no alertmanagers",                                      "/api/v1/alertmanagers",                                       200,
-         OK_("{\"activeAlertmanagers\":[],\"droppedAlertmanagers\":[]}")                                                                                                                                                                                                                                                                                                                                                                                                        },
-        {"no targets",                                      "/api/v1/targets",                                   200,
+        {"series limit", "/api/v1/series?match[]=m&limit=1", 200,
+         OK_WARN_("[{\"__name__\":\"m\",\"a\":\"1\"}]", "results truncated due to limit")},
+        {"labels", "/api/v1/labels?match[]=m", 200, OK_("[\"__name__\",\"a\",\"q\"]")},
+        {"labels of several sets", "/api/v1/labels?match[]=%7B%22d.x%22%7D&match[]=m", 200,
+         OK_("[\"__name__\",\"a\",\"l e\",\"q\"]")},
+        {"labels of another time", "/api/v1/labels?start=1&end=2", 200, OK_("[]")},
+        {"label values of another time", "/api/v1/label/a/values?start=1&end=2", 200, OK_("[]")},
+        {"label values", "/api/v1/label/a/values", 200, OK_("[\"1\",\"2\"]")},
+        {"label values cut", "/api/v1/label/a/values?limit=1", 200,
+         OK_WARN_("[\"1\"]", "results truncated due to limit")},
+        {"escaped label name", "/api/v1/label/U__l_20_e/values", 200, OK_("[\"v\"]")},
+        {"percent-encoded label name", "/api/v1/label/l%20e/values", 200, OK_("[\"v\"]")},
+        {"format", "/api/v1/format_query?query=a%2Bb", 200, OK_("\"a + b\"")},
+        {"no rules", "/api/v1/rules?type=alert", 200, OK_("{\"groups\":[]}")},
+        {"no alertmanagers", "/api/v1/alertmanagers", 200,
+         OK_("{\"activeAlertmanagers\":[],\"droppedAlertmanagers\":[]}")},
+        {"no targets", "/api/v1/targets", 200,
          OK_("{\"activeTargets\":[],\"droppedTargets\":[],\"droppedTargetCounts\":{}}")},
-        {"config",                                      "/api/v1/status/config",                    200,
-         OK_("{\"yaml\":\"global:\\n  scrape_interval: 1m\\n\"}")                                                                                                                                                                                                                                                                                                                                                                                             },
-        {"flags",                                      "/api/v1/status/flags",                                          200,                                                                       OK_("{\"config.file\":\"x.yml\"}")},
-        {"exemplars of nothing",                                      "/api/v1/query_exemplars?query=m",                 200,OK_("[]")                                                                                                                                                                                                                                                                               },
-        {"exemplars without a selector",                                      "/api/v1/query_exemplars?query=1",                                                                   204,                                                                                                                         ""},
+        {"config", "/api/v1/status/config", 200,
+         OK_("{\"yaml\":\"global:\\n  scrape_interval: 1m\\n\"}")},
+        {"flags", "/api/v1/status/flags", 200, OK_("{\"config.file\":\"x.yml\"}")},
+        {"exemplars of nothing", "/api/v1/query_exemplars?query=m", 200, OK_("[]")},
+        {"exemplars without a selector", "/api/v1/query_exemplars?query=1", 204, ""},
 
-        {"bad time",                                      "/api/v1/query?query=m&time=bogus",                        400,
-         BAD_("invalid parameter \\\"time\\\": cannot parse \\\"bogus\\\" to a valid timestamp")                                                                                                       },
-        {"bad timeout",                                      "/api/v1/query?query=m&timeout=x",           400,
-         BAD_("invalid parameter \\\"timeout\\\": cannot parse \\\"x\\\" to a valid duration") },
-        {"end before start",                                      "/api/v1/query_range?query=m&start=2&end=1&step=1",             400,
-         BAD_("invalid parameter \\\"end\\\": end timestamp must not be before start time")                                                                                                    },
-        {"step of zero",                                      "/api/v1/query_range?query=m&start=1&end=2&step=0",                400,
+        {"bad time", "/api/v1/query?query=m&time=bogus", 400,
+         BAD_("invalid parameter \\\"time\\\": cannot parse \\\"bogus\\\" to a valid timestamp")},
+        {"bad timeout", "/api/v1/query?query=m&timeout=x", 400,
+         BAD_("invalid parameter \\\"timeout\\\": cannot parse \\\"x\\\" to a valid duration")},
+        {"end before start", "/api/v1/query_range?query=m&start=2&end=1&step=1", 400,
+         BAD_("invalid parameter \\\"end\\\": end timestamp must not be before start time")},
+        {"step of zero", "/api/v1/query_range?query=m&start=1&end=2&step=0", 400,
          BAD_("invalid parameter \\\"step\\\": zero or negative query resolution step widths are "
               "not accepted. Try a "
-              "positive integer")        },
-        {"too many points",                                      "/api/v1/query_range?query=m&start=0&end=11001&step=1",                                                                          400,
+              "positive integer")},
+        {"too many points", "/api/v1/query_range?query=m&start=0&end=11001&step=1", 400,
          BAD_("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the "
               "query resolution "
-              "(?step=XX)")                                                                                                                                                           },
-        {"the widest range there is",                                      "/api/v1/query_range?query=m&start=-9e15&end=9e15&step=1",
-         400,                                                                                                             BAD_("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the "
+              "(?step=XX)")},
+        {"the widest range there is", "/api/v1/query_range?query=m&start=-9e15&end=9e15&step=1",
+         400,
+         BAD_("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the "
               "query resolution "
-              "(?step=XX)")    },
-        {"negative limit",                                       "/api/v1/series?match[]=m&limit=-1",                                                                   400,
-         BAD_("invalid parameter \\\"limit\\\": limit must be non-negative")                                                                                                                                                         },
-        {"no selector",                                      "/api/v1/series",                               400,                                                            BAD_("no match[] parameter provided")},
-        {"selector that matches everything",                                      "/api/v1/series?match[]=%7Ba=~%22.*%22%7D",                         400,NULL                                                                   },
-        {"invalid label name",                                      "/api/v1/label/%FF/values",                                                                400,
-         BAD_("invalid label name: \\\"\\\\xff\\\"")                                                                                         },
-        {"unknown path",                                      "/api/v1/nosuch",                                                       404,                                                                                    "404 page not found\n"                                                          },
-        {"admin needs a selector",                                      "/nosuch",                404,"404 page not found\n"},
+              "(?step=XX)")},
+        {"negative limit", "/api/v1/series?match[]=m&limit=-1", 400,
+         BAD_("invalid parameter \\\"limit\\\": limit must be non-negative")},
+        {"no selector", "/api/v1/series", 400, BAD_("no match[] parameter provided")},
+        {"selector that matches everything", "/api/v1/series?match[]=%7Ba=~%22.*%22%7D", 400, NULL},
+        {"invalid label name", "/api/v1/label/%FF/values", 400,
+         BAD_("invalid label name: \\\"\\\\xff\\\"")},
+        {"unknown path", "/api/v1/nosuch", 404, "404 page not found\n"},
+        {"admin needs a selector", "/nosuch", 404, "404 page not found\n"},
     };
     Fixture f;
     start(&f);
@@ -299,18 +289,18 @@ TEST(api, methods_are_checked_and_named)
         int want_status;
         Str want_allow;
     } cases[] = {
-        {"put a query",         "PUT",     "/api/v1/query",               405, STR("GET, POST")},
-        {"delete a query",      "DELETE",  "/api/v1/query",               405, STR("GET, POST")},
-        {"options",             "OPTIONS", "/api/v1/query",               204, STR("")         },
-        {"options of anything", "OPTIONS", "/api/v1/nosuch",              204, STR("")         },
-        {"post a label",        "POST",    "/api/v1/label/a/values",      405, STR("GET")      },
-        {"get a snapshot",      "GET",     "/api/v1/admin/tsdb/snapshot", 405, STR("POST, PUT")},
-        {"get write",           "GET",     "/api/v1/write",               405, STR("POST")     },
-        {"get reload",          "GET",     "/-/reload",                   405, STR("POST, PUT")},
-        {"head health",         "HEAD",    "/-/healthy",                  200, STR("")         },
-        {"post health",         "POST",    "/-/healthy",                  405, STR("GET, HEAD")},
-        {"post federate",       "POST",    "/federate",                   405, STR("GET")      },
-        {"post nowhere",        "POST",    "/nosuch",                     404, STR("")         },
+        {"put a query", "PUT", "/api/v1/query", 405, STR("GET, POST")},
+        {"delete a query", "DELETE", "/api/v1/query", 405, STR("GET, POST")},
+        {"options", "OPTIONS", "/api/v1/query", 204, STR("")},
+        {"options of anything", "OPTIONS", "/api/v1/nosuch", 204, STR("")},
+        {"post a label", "POST", "/api/v1/label/a/values", 405, STR("GET")},
+        {"get a snapshot", "GET", "/api/v1/admin/tsdb/snapshot", 405, STR("POST, PUT")},
+        {"get write", "GET", "/api/v1/write", 405, STR("POST")},
+        {"get reload", "GET", "/-/reload", 405, STR("POST, PUT")},
+        {"head health", "HEAD", "/-/healthy", 200, STR("")},
+        {"post health", "POST", "/-/healthy", 405, STR("GET, HEAD")},
+        {"post federate", "POST", "/federate", 405, STR("GET")},
+        {"post nowhere", "POST", "/nosuch", 404, STR("")},
     };
     Fixture f;
     start(&f);
@@ -330,14 +320,14 @@ TEST(api, waits_until_the_store_is_open)
         const char *target;
         bool waits;
     } cases[] = {
-        {"query",         "/api/v1/query?query=1",    true },
-        {"ready",         "/-/ready",                 true },
-        {"federate",      "/federate",                true },
-        {"healthy",       "/-/healthy",               false},
-        {"metrics",       "/metrics",                 false},
-        {"walreplay",     "/api/v1/status/walreplay", false},
-        {"notifications", "/api/v1/notifications",    false},
-        {"page",          "/query",                   false},
+        {"query", "/api/v1/query?query=1", true},
+        {"ready", "/-/ready", true},
+        {"federate", "/federate", true},
+        {"healthy", "/-/healthy", false},
+        {"metrics", "/metrics", false},
+        {"walreplay", "/api/v1/status/walreplay", false},
+        {"notifications", "/api/v1/notifications", false},
+        {"page", "/query", false},
     };
     Fixture f;
     start(&f);
@@ -428,10 +418,10 @@ TEST(api, cors_headers_follow_the_origin)
         Str origin;
         Str want;
     } cases[] = {
-        {"any",               STR(".*"),            STR("http://x"),         STR("*")          },
-        {"one that matches",  STR("https?://good"), STR("http://good"),      STR("http://good")},
-        {"one that does not", STR("https?://good"), STR("http://good.evil"), STR("")           },
-        {"no origin",         STR(".*"),            STR(""),                 STR("")           },
+        {"any", STR(".*"), STR("http://x"), STR("*")},
+        {"one that matches", STR("https?://good"), STR("http://good"), STR("http://good")},
+        {"one that does not", STR("https?://good"), STR("http://good.evil"), STR("")},
+        {"no origin", STR(".*"), STR(""), STR("")},
     };
 
     EACH_CASE(c, cases) {
@@ -461,13 +451,13 @@ TEST(api, everything_stands_below_the_route_prefix)
         int want_status;
         Str want_location;
     } cases[] = {
-        {"sign post",                     "/",                       302, STR("/p/")                },
-        {"root",                          "/p/",                     302, STR("/p/query")           },
-        {"root without slash",            "/p",                      302, STR("/p/query")           },
-        {"old address keeps its query",   "/p/graph?g0.expr=up",     302, STR("/p/query?g0.expr=up")},
-        {"api",                           "/p/api/v1/query?query=1", 200, STR("")                   },
-        {"outside",                       "/api/v1/query?query=1",   404, STR("")                   },
-        {"a longer name is not below it", "/px/query",               404, STR("")                   },
+        {"sign post", "/", 302, STR("/p/")},
+        {"root", "/p/", 302, STR("/p/query")},
+        {"root without slash", "/p", 302, STR("/p/query")},
+        {"old address keeps its query", "/p/graph?g0.expr=up", 302, STR("/p/query?g0.expr=up")},
+        {"api", "/p/api/v1/query?query=1", 200, STR("")},
+        {"outside", "/api/v1/query?query=1", 404, STR("")},
+        {"a longer name is not below it", "/px/query", 404, STR("")},
     };
     Fixture f;
     Error err;

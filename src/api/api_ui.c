@@ -50,8 +50,8 @@ void api_page_init(ApiContext *context)
         Str value;
     } tokens[] = {
         {STR(UI_TOKEN_PATH_PREFIX), context->route_prefix},
-        {STR(UI_TOKEN_PAGE_TITLE),  context->page_title  },
-        {STR(UI_TOKEN_MODE),        S("server")          },
+        {STR(UI_TOKEN_PAGE_TITLE), context->page_title},
+        {STR(UI_TOKEN_MODE), S("server")},
     };
     Str rest = asset->raw;
     while (rest.len > 0) {

@@ -33,10 +33,7 @@ static int64_t fake_mono_ns(Clock *clock)
 
 void clock_fake_init(ClockFake *fake, int64_t now_ms)
 {
-    *fake = (ClockFake){
-        {fake_now_ms, fake_mono_ns},
-        now_ms, 1000000000
-    };
+    *fake = (ClockFake){{fake_now_ms, fake_mono_ns}, now_ms, 1000000000};
 }
 
 void clock_fake_advance(ClockFake *fake, int64_t ms)

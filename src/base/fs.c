@@ -391,9 +391,7 @@ bool fs_map(Fs *fs, Str path, FsMap *ret_map, Error *err)
     void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file.fd, 0);
     if (at == MAP_FAILED)
         return fail(err, errno, "map", file.name);
-    *ret_map = (FsMap){
-        {at, bytes}
-    };
+    *ret_map = (FsMap){{at, bytes}};
     return true;
 }
 

@@ -13,22 +13,22 @@ TEST(number, doubles_print_as_go_prints_them)
         double v;
         const char *f, *e, *g, *json;
     } cases[] = {
-        {"zero",                       0,                       "0",                      "0e+00",                 "0",                      "0"                    },
-        {"minus zero",                 -0.0,                    "-0",                     "-0e+00",                "-0",                     "-0"                   },
-        {"integer",                    100,                     "100",                    "1e+02",                 "100",                    "100"                  },
-        {"fraction",                   0.1,                     "0.1",                    "1e-01",                 "0.1",                    "0.1"                  },
-        {"pi",                         3.141592653589793,       "3.141592653589793",      "3.141592653589793e+00", "3.141592653589793",
-         "3.141592653589793"                                                                                                                                        },
-        {"negative",                   -12.5,                   "-12.5",                  "-1.25e+01",             "-12.5",                  "-12.5"                },
-        {"small",                      1e-7,                    "0.0000001",              "1e-07",                 "1e-07",                  "1e-07"                },
-        {"1e-6 stays decimal in JSON", 1e-6,                    "0.000001",               "1e-06",                 "1e-06",                  "0.000001"             },
-        {"large",                      1e21,                    "1000000000000000000000", "1e+21",                 "1e+21",                  "1e+21"                },
-        {"just below 1e21",            123456789012345680000.0, "123456789012345680000",
-         "1.2345678901234568e+20",                                                                                 "1.2345678901234568e+20", "123456789012345680000"},
-        {"three exponent digits",      1.5e300,                 NULL,                     "1.5e+300",              "1.5e+300",               "1.5e+300"             },
-        {"infinity",                   INFINITY,                "+Inf",                   "+Inf",                  "+Inf",                   "+Inf"                 },
-        {"minus infinity",             -INFINITY,               "-Inf",                   "-Inf",                  "-Inf",                   "-Inf"                 },
-        {"not a number",               NAN,                     "NaN",                    "NaN",                   "NaN",                    "NaN"                  },
+        {"zero", 0, "0", "0e+00", "0", "0"},
+        {"minus zero", -0.0, "-0", "-0e+00", "-0", "-0"},
+        {"integer", 100, "100", "1e+02", "100", "100"},
+        {"fraction", 0.1, "0.1", "1e-01", "0.1", "0.1"},
+        {"pi", 3.141592653589793, "3.141592653589793", "3.141592653589793e+00", "3.141592653589793",
+         "3.141592653589793"},
+        {"negative", -12.5, "-12.5", "-1.25e+01", "-12.5", "-12.5"},
+        {"small", 1e-7, "0.0000001", "1e-07", "1e-07", "1e-07"},
+        {"1e-6 stays decimal in JSON", 1e-6, "0.000001", "1e-06", "1e-06", "0.000001"},
+        {"large", 1e21, "1000000000000000000000", "1e+21", "1e+21", "1e+21"},
+        {"just below 1e21", 123456789012345680000.0, "123456789012345680000",
+         "1.2345678901234568e+20", "1.2345678901234568e+20", "123456789012345680000"},
+        {"three exponent digits", 1.5e300, NULL, "1.5e+300", "1.5e+300", "1.5e+300"},
+        {"infinity", INFINITY, "+Inf", "+Inf", "+Inf", "+Inf"},
+        {"minus infinity", -INFINITY, "-Inf", "-Inf", "-Inf", "-Inf"},
+        {"not a number", NAN, "NaN", "NaN", "NaN", "NaN"},
     };
 
     EACH_CASE(c, cases) {
@@ -68,24 +68,24 @@ TEST(number, doubles_read_what_go_reads)
         bool ok;
         double want;
     } cases[] = {
-        {"integer",                 "42",        true,  42       },
-        {"plus",                    "+1.5",      true,  1.5      },
-        {"leading point",           ".5",        true,  0.5      },
-        {"trailing point",          "5.",        true,  5        },
-        {"exponent",                "1e3",       true,  1000     },
-        {"capital exponent",        "1E-2",      true,  0.01     },
-        {"underflow is zero",       "1e-400",    true,  0        },
-        {"infinity",                "Inf",       true,  INFINITY },
-        {"minus infinity in words", "-infinity", true,  -INFINITY},
-        {"nan in any case",         "nAn",       true,  NAN      },
-        {"overflow",                "1e400",     false, 0        },
-        {"empty",                   "",          false, 0        },
-        {"sign alone",              "-",         false, 0        },
-        {"two signs",               "+-1",       false, 0        },
-        {"rubbish behind",          "1x",        false, 0        },
-        {"hexadecimal",             "0x10",      false, 0        },
-        {"signed nan",              "-nan",      false, 0        },
-        {"space",                   " 1",        false, 0        },
+        {"integer", "42", true, 42},
+        {"plus", "+1.5", true, 1.5},
+        {"leading point", ".5", true, 0.5},
+        {"trailing point", "5.", true, 5},
+        {"exponent", "1e3", true, 1000},
+        {"capital exponent", "1E-2", true, 0.01},
+        {"underflow is zero", "1e-400", true, 0},
+        {"infinity", "Inf", true, INFINITY},
+        {"minus infinity in words", "-infinity", true, -INFINITY},
+        {"nan in any case", "nAn", true, NAN},
+        {"overflow", "1e400", false, 0},
+        {"empty", "", false, 0},
+        {"sign alone", "-", false, 0},
+        {"two signs", "+-1", false, 0},
+        {"rubbish behind", "1x", false, 0},
+        {"hexadecimal", "0x10", false, 0},
+        {"signed nan", "-nan", false, 0},
+        {"space", " 1", false, 0},
     };
 
     EACH_CASE(c, cases) {
@@ -104,14 +104,14 @@ TEST(number, integers_stop_at_their_limits)
         bool signed_ok;
         bool unsigned_ok;
     } cases[] = {
-        {"zero",             "0",                    true,  true },
-        {"largest signed",   "9223372036854775807",  true,  true },
-        {"one more",         "9223372036854775808",  false, true },
-        {"smallest",         "-9223372036854775808", true,  false},
-        {"largest unsigned", "18446744073709551615", false, true },
-        {"overflow",         "18446744073709551616", false, false},
-        {"empty",            "",                     false, false},
-        {"letters",          "12a",                  false, false},
+        {"zero", "0", true, true},
+        {"largest signed", "9223372036854775807", true, true},
+        {"one more", "9223372036854775808", false, true},
+        {"smallest", "-9223372036854775808", true, false},
+        {"largest unsigned", "18446744073709551615", false, true},
+        {"overflow", "18446744073709551616", false, false},
+        {"empty", "", false, false},
+        {"letters", "12a", false, false},
     };
 
     EACH_CASE(c, cases) {

@@ -13,13 +13,13 @@ TEST(regex, is_anchored_and_dot_takes_newlines)
         Str text;
         bool want;
     } cases[] = {
-        {"whole text",                            "ab+",          STR("abbb"),         true },
-        {"not a part",                            "b+",           STR("abbb"),         false},
-        {"alternation is anchored on both sides", "a|b",          STR("ab"),           false},
-        {"dot takes newline",                     "a.b",          STR("a\nb"),         true },
-        {"empty matches empty",                   "",             STR(""),             true },
-        {"case folding",                          "(?i)abc",      STR("ABC"),          true },
-        {"unicode class",                         "\\p{Hangul}+", STR("\xed\x95\x9c"), true },
+        {"whole text", "ab+", STR("abbb"), true},
+        {"not a part", "b+", STR("abbb"), false},
+        {"alternation is anchored on both sides", "a|b", STR("ab"), false},
+        {"dot takes newline", "a.b", STR("a\nb"), true},
+        {"empty matches empty", "", STR(""), true},
+        {"case folding", "(?i)abc", STR("ABC"), true},
+        {"unicode class", "\\p{Hangul}+", STR("\xed\x95\x9c"), true},
     };
 
     EACH_CASE(c, cases) {
@@ -51,15 +51,15 @@ TEST(regex, expands_groups_as_go_does)
         const char *pattern, *text, *replacement;
         const char *want; // NULL: no match
     } cases[] = {
-        {"number",                     "(.*)-(.*)",                 "a-b", "$2/$1",         "b/a"  },
-        {"braces",                     "(.*)-(.*)",                 "a-b", "${1}x",         "ax"   },
-        {"name takes word characters", "(.*)-(.*)",                 "a-b", "$1x",           ""     },
-        {"named group",                "(?P<host>.*):(?P<port>.*)", "h:1", "${port}-$host", "1-h"  },
-        {"dollar",                     "(.*)",                      "v",   "$$1",           "$1"   },
-        {"unknown group",              "(.*)",                      "v",   "a${9}b",        "ab"   },
-        {"stray dollar",               "(.*)",                      "v",   "5$",            "5$"   },
-        {"group that took no part",    "(a)|(b)",                   "b",   "[$1][$2]",      "[][b]"},
-        {"no match",                   "x",                         "y",   "z",             NULL   },
+        {"number", "(.*)-(.*)", "a-b", "$2/$1", "b/a"},
+        {"braces", "(.*)-(.*)", "a-b", "${1}x", "ax"},
+        {"name takes word characters", "(.*)-(.*)", "a-b", "$1x", ""},
+        {"named group", "(?P<host>.*):(?P<port>.*)", "h:1", "${port}-$host", "1-h"},
+        {"dollar", "(.*)", "v", "$$1", "$1"},
+        {"unknown group", "(.*)", "v", "a${9}b", "ab"},
+        {"stray dollar", "(.*)", "v", "5$", "5$"},
+        {"group that took no part", "(a)|(b)", "b", "[$1][$2]", "[][b]"},
+        {"no match", "x", "y", "z", NULL},
     };
 
     EACH_CASE(c, cases) {
@@ -91,24 +91,24 @@ TEST(regex, knows_when_a_pattern_is_a_set_of_literals)
         const char *pattern;
         const char *want; // sorted, joined by spaces; NULL: more than literals
     } cases[] = {
-        {"one",                        "abc",            "abc"                },
-        {"alternation",                "a|b|c",          "a b c"              },
-        {"group",                      "(foo|bar)",      "bar foo"            },
-        {"prefix and suffix",          "prod-(eu|us)-x", "prod-eu-x prod-us-x"},
-        {"class",                      "node[1-3]",      "node1 node2 node3"  },
-        {"optional",                   "https?",         "http https"         },
-        {"escaped point",              "a\\.b",          "a.b"                },
-        {"non-capturing",              "(?:a|b)c",       "ac bc"              },
-        {"optional rune of two bytes", "x\xc3\xa9?",     "x x\xc3\xa9"        },
-        {"star",                       "a.*",            NULL                 },
-        {"plus",                       "a+",             NULL                 },
-        {"folding",                    "(?i)a",          NULL                 },
-        {"class escape",               "\\d",            NULL                 },
-        {"negated class",              "[^a]",           NULL                 },
-        {"repeat",                     "a{2}",           NULL                 },
-        {"anchor",                     "^a$",            NULL                 },
-        {"double question mark",       "a??",            NULL                 },
-        {"too many",                   "[a-z][a-z]",     NULL                 },
+        {"one", "abc", "abc"},
+        {"alternation", "a|b|c", "a b c"},
+        {"group", "(foo|bar)", "bar foo"},
+        {"prefix and suffix", "prod-(eu|us)-x", "prod-eu-x prod-us-x"},
+        {"class", "node[1-3]", "node1 node2 node3"},
+        {"optional", "https?", "http https"},
+        {"escaped point", "a\\.b", "a.b"},
+        {"non-capturing", "(?:a|b)c", "ac bc"},
+        {"optional rune of two bytes", "x\xc3\xa9?", "x x\xc3\xa9"},
+        {"star", "a.*", NULL},
+        {"plus", "a+", NULL},
+        {"folding", "(?i)a", NULL},
+        {"class escape", "\\d", NULL},
+        {"negated class", "[^a]", NULL},
+        {"repeat", "a{2}", NULL},
+        {"anchor", "^a$", NULL},
+        {"double question mark", "a??", NULL},
+        {"too many", "[a-z][a-z]", NULL},
     };
 
     EACH_CASE(c, cases) {
@@ -138,13 +138,13 @@ TEST(regex, finds_the_literal_prefix)
         const char *pattern;
         const char *want;
     } cases[] = {
-        {"before a star",                    "api-.*",    "api-"},
-        {"not the repeated rune",            "ab*",       "a"   },
-        {"escaped",                          "a\\.b.+",   "a.b" },
-        {"top alternation has none",         "ab.*|ac.*", ""    },
-        {"alternation in a group ends it",   "ab(c.*|d)", "ab"  },
-        {"bar in a class is no alternation", "a[|]b",     "a"   },
-        {"folding has none",                 "(?i)ab.*",  ""    },
+        {"before a star", "api-.*", "api-"},
+        {"not the repeated rune", "ab*", "a"},
+        {"escaped", "a\\.b.+", "a.b"},
+        {"top alternation has none", "ab.*|ac.*", ""},
+        {"alternation in a group ends it", "ab(c.*|d)", "ab"},
+        {"bar in a class is no alternation", "a[|]b", "a"},
+        {"folding has none", "(?i)ab.*", ""},
     };
 
     EACH_CASE(c, cases) {

@@ -29,18 +29,18 @@ TEST(str, utf8_is_checked_as_rfc_3629)
         Str text;
         bool want;
     } cases[] = {
-        {"ascii",                      STR("plain text of more than eight bytes"), true },
-        {"two bytes",                  STR("\xc3\xa9"),                            true },
-        {"three bytes",                STR("\xed\x95\x9c\xea\xb5\xad"),            true },
-        {"four bytes",                 STR("\xf0\x9f\x94\xa5"),                    true },
-        {"bad behind eight good ones", STR("12345678\xff"),                        false},
-        {"surrogate",                  STR("\xed\xa0\x80"),                        false},
-        {"overlong",                   STR("\xc0\xaf"),                            false},
-        {"overlong three",             STR("\xe0\x80\xaf"),                        false},
-        {"beyond unicode",             STR("\xf4\x90\x80\x80"),                    false},
-        {"cut",                        STR("\xe2\x82"),                            false},
-        {"continuation alone",         STR("\x80"),                                false},
-        {"empty",                      STR(""),                                    true },
+        {"ascii", STR("plain text of more than eight bytes"), true},
+        {"two bytes", STR("\xc3\xa9"), true},
+        {"three bytes", STR("\xed\x95\x9c\xea\xb5\xad"), true},
+        {"four bytes", STR("\xf0\x9f\x94\xa5"), true},
+        {"bad behind eight good ones", STR("12345678\xff"), false},
+        {"surrogate", STR("\xed\xa0\x80"), false},
+        {"overlong", STR("\xc0\xaf"), false},
+        {"overlong three", STR("\xe0\x80\xaf"), false},
+        {"beyond unicode", STR("\xf4\x90\x80\x80"), false},
+        {"cut", STR("\xe2\x82"), false},
+        {"continuation alone", STR("\x80"), false},
+        {"empty", STR(""), true},
     };
 
     EACH_CASE(c, cases)

@@ -18,13 +18,8 @@ static const struct {
     int64_t ms;
     bool exact; // printed only when the whole duration is a multiple
 } units[] = {
-    {"y",  YEAR_MS,   true },
-    {"w",  WEEK_MS,   true },
-    {"d",  DAY_MS,    false},
-    {"h",  HOUR_MS,   false},
-    {"m",  MINUTE_MS, false},
-    {"s",  SECOND_MS, false},
-    {"ms", 1,         false},
+    {"y", YEAR_MS, true},    {"w", WEEK_MS, true},    {"d", DAY_MS, false}, {"h", HOUR_MS, false},
+    {"m", MINUTE_MS, false}, {"s", SECOND_MS, false}, {"ms", 1, false},
 };
 
 static bool duration_fail(Str text, Error *err)

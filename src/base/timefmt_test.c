@@ -12,17 +12,17 @@ TEST(duration, parses_what_prometheus_parses)
         int64_t want_ms;
         ErrorCode want_error;
     } cases[] = {
-        {"units add up",        STR("1h30m"),           5400000,     ERR_NONE   },
-        {"milliseconds",        STR("1500ms"),          1500,        ERR_NONE   },
-        {"everything",          STR("1y2w3d4h5m6s7ms"), 33019506007, ERR_NONE   },
-        {"zero without unit",   STR("0"),               0,           ERR_NONE   },
-        {"units in order only", STR("30m1h"),           0,           ERR_INVALID},
-        {"each unit once",      STR("1h1h"),            0,           ERR_INVALID},
-        {"number alone",        STR("5"),               0,           ERR_INVALID},
-        {"unit alone",          STR("m"),               0,           ERR_INVALID},
-        {"negative",            STR("-1m"),             0,           ERR_INVALID},
-        {"empty is not zero",   STR(""),                0,           ERR_INVALID},
-        {"too long",            STR("300y"),            0,           ERR_INVALID},
+        {"units add up", STR("1h30m"), 5400000, ERR_NONE},
+        {"milliseconds", STR("1500ms"), 1500, ERR_NONE},
+        {"everything", STR("1y2w3d4h5m6s7ms"), 33019506007, ERR_NONE},
+        {"zero without unit", STR("0"), 0, ERR_NONE},
+        {"units in order only", STR("30m1h"), 0, ERR_INVALID},
+        {"each unit once", STR("1h1h"), 0, ERR_INVALID},
+        {"number alone", STR("5"), 0, ERR_INVALID},
+        {"unit alone", STR("m"), 0, ERR_INVALID},
+        {"negative", STR("-1m"), 0, ERR_INVALID},
+        {"empty is not zero", STR(""), 0, ERR_INVALID},
+        {"too long", STR("300y"), 0, ERR_INVALID},
     };
 
     EACH_CASE(c, cases) {
@@ -44,15 +44,15 @@ TEST(duration, prints_as_model_duration)
         int64_t ms;
         const char *want;
     } cases[] = {
-        {"zero",                    0,           "0s"     },
-        {"minute",                  60000,       "1m"     },
-        {"mixed",                   5400000,     "1h30m"  },
-        {"week",                    604800000,   "1w"     },
-        {"eight days are no weeks", 691200000,   "8d"     },
-        {"year",                    31536000000, "1y"     },
-        {"with milliseconds",       1500,        "1s500ms"},
-        {"day and hours",           90000000,    "1d1h"   },
-        {"negative",                -60000,      "-1m"    },
+        {"zero", 0, "0s"},
+        {"minute", 60000, "1m"},
+        {"mixed", 5400000, "1h30m"},
+        {"week", 604800000, "1w"},
+        {"eight days are no weeks", 691200000, "8d"},
+        {"year", 31536000000, "1y"},
+        {"with milliseconds", 1500, "1s500ms"},
+        {"day and hours", 90000000, "1d1h"},
+        {"negative", -60000, "-1m"},
     };
 
     EACH_CASE(c, cases) {
@@ -72,17 +72,17 @@ TEST(rfc3339, reads_and_prints)
         int64_t want_ms;
         const char *printed;
     } cases[] = {
-        {"epoch",            STR("1970-01-01T00:00:00Z"),         true,  0,             "1970-01-01T00:00:00Z"  },
-        {"fraction",         STR("2015-07-01T20:10:51.781Z"),     true,  1435781451781,
-         "2015-07-01T20:10:51.781Z"                                                                             },
-        {"zone",             STR("2015-07-01T22:10:51.78+02:00"), true,  1435781451780,
-         "2015-07-01T20:10:51.78Z"                                                                              },
-        {"leap day",         STR("2024-02-29T00:00:00Z"),         true,  1709164800000, "2024-02-29T00:00:00Z"  },
-        {"before the epoch", STR("1969-12-31T23:59:59.5Z"),       true,  -500,          "1969-12-31T23:59:59.5Z"},
-        {"no leap day",      STR("2023-02-29T00:00:00Z"),         false, 0,             NULL                    },
-        {"no zone",          STR("2023-02-28T00:00:00"),          false, 0,             NULL                    },
-        {"month 13",         STR("2023-13-01T00:00:00Z"),         false, 0,             NULL                    },
-        {"rubbish",          STR("yesterday"),                    false, 0,             NULL                    },
+        {"epoch", STR("1970-01-01T00:00:00Z"), true, 0, "1970-01-01T00:00:00Z"},
+        {"fraction", STR("2015-07-01T20:10:51.781Z"), true, 1435781451781,
+         "2015-07-01T20:10:51.781Z"},
+        {"zone", STR("2015-07-01T22:10:51.78+02:00"), true, 1435781451780,
+         "2015-07-01T20:10:51.78Z"},
+        {"leap day", STR("2024-02-29T00:00:00Z"), true, 1709164800000, "2024-02-29T00:00:00Z"},
+        {"before the epoch", STR("1969-12-31T23:59:59.5Z"), true, -500, "1969-12-31T23:59:59.5Z"},
+        {"no leap day", STR("2023-02-29T00:00:00Z"), false, 0, NULL},
+        {"no zone", STR("2023-02-28T00:00:00"), false, 0, NULL},
+        {"month 13", STR("2023-13-01T00:00:00Z"), false, 0, NULL},
+        {"rubbish", STR("yesterday"), false, 0, NULL},
     };
 
     EACH_CASE(c, cases) {

@@ -21,11 +21,14 @@ void registry_free(Registry *registry);
 
 // Families live as long as the registry. Names and help are copied. A name that is registered already with the same kind and labels
 // gives the same family; with others it aborts (our bug). `label_names` ends with NULL; NULL for none.
-Family *registry_counter(Registry *registry, const char *name, const char *help, const char *const *label_names);
-Family *registry_gauge(Registry *registry, const char *name, const char *help, const char *const *label_names);
+Family *registry_counter(Registry *registry, const char *name, const char *help,
+                         const char *const *label_names);
+Family *registry_gauge(Registry *registry, const char *name, const char *help,
+                       const char *const *label_names);
 // `bounds` are upper bounds without +Inf, rising.
-Family *registry_histogram(Registry *registry, const char *name, const char *help, const char *const *label_names,
-                           const double *bounds, size_t bound_count);
+Family *registry_histogram(Registry *registry, const char *name, const char *help,
+                           const char *const *label_names, const double *bounds,
+                           size_t bound_count);
 
 // The child with these label values (as many as the family has names; created if new). Lives as long as the family, unless removed.
 Counter *counter_of(Family *family, const Str *label_values);
@@ -45,14 +48,22 @@ void histogram_observe(HistogramMetric *histogram, double v);
 typedef void (*CollectFn)(void *arg, Collection *collection);
 void registry_collector(Registry *registry, CollectFn collect, void *arg);
 
-typedef enum FamilyKind { FAMILY_COUNTER, FAMILY_GAUGE, FAMILY_HISTOGRAM, FAMILY_SUMMARY, FAMILY_UNTYPED } FamilyKind;
+typedef enum FamilyKind {
+    FAMILY_COUNTER,
+    FAMILY_GAUGE,
+    FAMILY_HISTOGRAM,
+    FAMILY_SUMMARY,
+    FAMILY_UNTYPED
+} FamilyKind;
 
 // Begins (or goes on with) the family `name`; the samples that follow belong to it.
 void collection_family(Collection *collection, const char *name, FamilyKind kind, const char *help);
 // One sample of the current family: labels as alternating name, value; `pairs` counts pairs. Strings are copied.
-void collection_add(Collection *collection, const Str *names_and_values, size_t pairs, double value);
+void collection_add(Collection *collection, const Str *names_and_values, size_t pairs,
+                    double value);
 // The same with a suffix to the family's name ("_sum", "_count", "_bucket", quantile children).
-void collection_add_suffixed(Collection *collection, const char *suffix, const Str *names_and_values, size_t pairs, double value);
+void collection_add_suffixed(Collection *collection, const char *suffix,
+                             const Str *names_and_values, size_t pairs, double value);
 
 typedef enum RegistryFormat { REGISTRY_TEXT, REGISTRY_OPENMETRICS } RegistryFormat;
 

@@ -30,8 +30,8 @@ static const struct {
     bool (*decode)(Str bytes, size_t bytes_max, Buf *out, Error *err);
 } codecs[] = {
     {"snappy", encode_snappy, snappy_decode},
-    {"zstd",   encode_zstd,   zstd_decode  },
-    {"gzip",   encode_gzip,   gzip_decode  },
+    {"zstd", encode_zstd, zstd_decode},
+    {"gzip", encode_gzip, gzip_decode},
 };
 
 // Half of it repeats.
@@ -180,12 +180,12 @@ TEST(compress, base64_reads_and_writes)
         Str bytes;
         Str text;
     } cases[] = {
-        {"empty",         STR(""),             STR("")            },
-        {"one",           STR("f"),            STR("Zg==")        },
-        {"two",           STR("fo"),           STR("Zm8=")        },
-        {"three",         STR("foo"),          STR("Zm9v")        },
-        {"high bytes",    STR("\xff\xfe\xfb"), STR("//77")        },
-        {"user password", STR("user:pass"),    STR("dXNlcjpwYXNz")},
+        {"empty", STR(""), STR("")},
+        {"one", STR("f"), STR("Zg==")},
+        {"two", STR("fo"), STR("Zm8=")},
+        {"three", STR("foo"), STR("Zm9v")},
+        {"high bytes", STR("\xff\xfe\xfb"), STR("//77")},
+        {"user password", STR("user:pass"), STR("dXNlcjpwYXNz")},
     };
 
     EACH_CASE(c, cases) {
@@ -206,12 +206,8 @@ TEST(compress, base64_refuses_other_bytes)
         const char *name;
         Str text;
     } cases[] = {
-        {"length",         STR("Zg=")     },
-        {"padding inside", STR("Zg==Zg==")},
-        {"padding first",  STR("Z===")    },
-        {"blank",          STR("Zm 9")    },
-        {"line break",     STR("Zm9\n")   },
-        {"url alphabet",   STR("_-77")    },
+        {"length", STR("Zg=")}, {"padding inside", STR("Zg==Zg==")}, {"padding first", STR("Z===")},
+        {"blank", STR("Zm 9")}, {"line break", STR("Zm9\n")},        {"url alphabet", STR("_-77")},
     };
 
     EACH_CASE(c, cases) {

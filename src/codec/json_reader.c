@@ -207,9 +207,9 @@ static bool read_word(Parser *p, JsonValue *value)
         Str word;
         JsonValue value;
     } words[] = {
-        {STR("null"),  {.kind = JSON_NULL}                 },
-        {STR("true"),  {.kind = JSON_BOOL, .boolean = true}},
-        {STR("false"), {.kind = JSON_BOOL}                 },
+        {STR("null"), {.kind = JSON_NULL}},
+        {STR("true"), {.kind = JSON_BOOL, .boolean = true}},
+        {STR("false"), {.kind = JSON_BOOL}},
     };
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (str_starts_with(str_skip(p->text, p->at), words[i].word)) {

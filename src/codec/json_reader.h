@@ -5,18 +5,25 @@
 #include "base/arena.h"
 #include "base/error.h"
 
-typedef enum JsonKind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT } JsonKind;
+typedef enum JsonKind {
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+} JsonKind;
 
 typedef struct JsonValue JsonValue;
 struct JsonValue {
     JsonKind kind;
     bool boolean;
     double number;
-    int64_t integer;   // valid if is_integer
+    int64_t integer; // valid if is_integer
     bool is_integer;
     Str str;
-    JsonValue *items;  // array elements or object values
-    Str *keys;         // of an object, in document order
+    JsonValue *items; // array elements or object values
+    Str *keys;        // of an object, in document order
     size_t count;
 };
 

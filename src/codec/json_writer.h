@@ -11,8 +11,8 @@
 typedef struct JsonWriter JsonWriter;
 struct JsonWriter {
     Buf *buf;
-    size_t flush_at;                         // 0: never
-    bool (*flush)(void *arg, Str bytes);     // false stops the output: later writes are dropped
+    size_t flush_at;                     // 0: never
+    bool (*flush)(void *arg, Str bytes); // false stops the output: later writes are dropped
     void *arg;
     bool stopped;
     int depth;
@@ -34,7 +34,8 @@ void json_str(JsonWriter *json, Str value);
 void json_c(JsonWriter *json, const char *value);
 void json_i64(JsonWriter *json, int64_t value);
 void json_u64(JsonWriter *json, uint64_t value);
-void json_double(JsonWriter *json, double value); // Go's encoding/json form of a float64; NaN and Inf are our bug
+void json_double(JsonWriter *json,
+                 double value); // Go's encoding/json form of a float64; NaN and Inf are our bug
 void json_bool(JsonWriter *json, bool value);
 void json_null(JsonWriter *json);
 // A piece that is JSON already.

@@ -38,18 +38,18 @@ TEST(json_writer, strings_are_escaped_as_in_go)
         Str value;
         Str want;
     } cases[] = {
-        {"empty",           STR(""),                         STR("\"\"")                      },
-        {"plain",           STR("up{job=node}"),             STR("\"up{job=node}\"")          },
-        {"quote",           STR("a\"b\\c"),                  STR("\"a\\\"b\\\\c\"")           },
-        {"white space",     STR("\n\r\t"),                   STR("\"\\n\\r\\t\"")             },
-        {"control",         STR("\x01\x1f"),                 STR("\"\\u0001\\u001f\"")        },
-        {"NUL",             STR("a\0b"),                     STR("\"a\\u0000b\"")             },
-        {"markup",          STR("<a>&"),                     STR("\"\\u003ca\\u003e\\u0026\"")},
-        {"UTF-8",           STR("h\xc3\xa9\xe2\x82\xac"),    STR("\"h\xc3\xa9\xe2\x82\xac\"") },
-        {"line separators", STR("\xe2\x80\xa8\xe2\x80\xa9"), STR("\"\\u2028\\u2029\"")        },
-        {"invalid",         STR("a\xff\xc3"),                STR("\"a\\ufffd\\ufffd\"")       },
-        {"U+FFFD itself",   STR("\xef\xbf\xbd"),             STR("\"\xef\xbf\xbd\"")          },
-        {"delete",          STR("\x7f"),                     STR("\"\x7f\"")                  },
+        {"empty", STR(""), STR("\"\"")},
+        {"plain", STR("up{job=node}"), STR("\"up{job=node}\"")},
+        {"quote", STR("a\"b\\c"), STR("\"a\\\"b\\\\c\"")},
+        {"white space", STR("\n\r\t"), STR("\"\\n\\r\\t\"")},
+        {"control", STR("\x01\x1f"), STR("\"\\u0001\\u001f\"")},
+        {"NUL", STR("a\0b"), STR("\"a\\u0000b\"")},
+        {"markup", STR("<a>&"), STR("\"\\u003ca\\u003e\\u0026\"")},
+        {"UTF-8", STR("h\xc3\xa9\xe2\x82\xac"), STR("\"h\xc3\xa9\xe2\x82\xac\"")},
+        {"line separators", STR("\xe2\x80\xa8\xe2\x80\xa9"), STR("\"\\u2028\\u2029\"")},
+        {"invalid", STR("a\xff\xc3"), STR("\"a\\ufffd\\ufffd\"")},
+        {"U+FFFD itself", STR("\xef\xbf\xbd"), STR("\"\xef\xbf\xbd\"")},
+        {"delete", STR("\x7f"), STR("\"\x7f\"")},
     };
 
     EACH_CASE(c, cases) {
@@ -70,13 +70,13 @@ TEST(json_writer, numbers_print_as_in_go)
         double value;
         Str want;
     } cases[] = {
-        {"zero",          0,     STR("0")       },
-        {"minus zero",    -0.0,  STR("-0")      },
-        {"fraction",      0.1,   STR("0.1")     },
-        {"small",         1e-9,  STR("1e-9")    },
-        {"not yet small", 1e-6,  STR("0.000001")},
-        {"large",         1e21,  STR("1e+21")   },
-        {"two digits",    1e-12, STR("1e-12")   },
+        {"zero", 0, STR("0")},
+        {"minus zero", -0.0, STR("-0")},
+        {"fraction", 0.1, STR("0.1")},
+        {"small", 1e-9, STR("1e-9")},
+        {"not yet small", 1e-6, STR("0.000001")},
+        {"large", 1e21, STR("1e+21")},
+        {"two digits", 1e-12, STR("1e-12")},
     };
 
     EACH_CASE(c, cases) {

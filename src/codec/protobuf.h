@@ -9,7 +9,12 @@
 #include "base/buf.h"
 #include "base/reader.h"
 
-typedef enum ProtoWire { PROTO_VARINT = 0, PROTO_FIXED64 = 1, PROTO_BYTES = 2, PROTO_FIXED32 = 5 } ProtoWire;
+typedef enum ProtoWire {
+    PROTO_VARINT = 0,
+    PROTO_FIXED64 = 1,
+    PROTO_BYTES = 2,
+    PROTO_FIXED32 = 5
+} ProtoWire;
 
 typedef struct ProtoReader {
     Reader reader;
@@ -23,8 +28,8 @@ typedef struct ProtoReader {
 ProtoReader proto_reader(Str message);
 // Reads the next field; false at the end or on failure. Groups are refused.
 bool proto_next(ProtoReader *r);
-double proto_double(const ProtoReader *r);     // of a fixed64
-int64_t proto_zigzag(const ProtoReader *r);    // of a varint
+double proto_double(const ProtoReader *r);  // of a fixed64
+int64_t proto_zigzag(const ProtoReader *r); // of a varint
 // Repeated scalars arrive packed or one by one; these read the values of a packed field.
 bool proto_packed_next(Reader *packed, ProtoWire wire, uint64_t *ret_number);
 

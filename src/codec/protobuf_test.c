@@ -38,12 +38,8 @@ TEST(protobuf, long_messages_get_long_lengths)
         const char *name;
         size_t bytes;
     } cases[] = {
-        {"empty",     0      },
-        {"one byte",  127    },
-        {"two bytes", 128    },
-        {"still two", 16383  },
-        {"three",     16384  },
-        {"four",      1 << 21},
+        {"empty", 0},         {"one byte", 127}, {"two bytes", 128},
+        {"still two", 16383}, {"three", 16384},  {"four", 1 << 21},
     };
 
     EACH_CASE(c, cases) {
@@ -75,11 +71,11 @@ TEST(protobuf, packed_values_come_one_by_one)
         bool want_failed;
         uint64_t want_last;
     } cases[] = {
-        {"varints",      STR("\x01\xac\x02"),           PROTO_VARINT,  2, false, 300},
-        {"fixed32",      STR("\x01\0\0\0\x02\0\0\0"),   PROTO_FIXED32, 2, false, 2  },
-        {"fixed64",      STR("\x05\0\0\0\0\0\0\0"),     PROTO_FIXED64, 1, false, 5  },
-        {"torn fixed64", STR("\x05\0\0\0\0\0\0\0\x01"), PROTO_FIXED64, 1, true,  5  },
-        {"torn varint",  STR("\x07\x80"),               PROTO_VARINT,  1, true,  7  },
+        {"varints", STR("\x01\xac\x02"), PROTO_VARINT, 2, false, 300},
+        {"fixed32", STR("\x01\0\0\0\x02\0\0\0"), PROTO_FIXED32, 2, false, 2},
+        {"fixed64", STR("\x05\0\0\0\0\0\0\0"), PROTO_FIXED64, 1, false, 5},
+        {"torn fixed64", STR("\x05\0\0\0\0\0\0\0\x01"), PROTO_FIXED64, 1, true, 5},
+        {"torn varint", STR("\x07\x80"), PROTO_VARINT, 1, true, 7},
     };
 
     EACH_CASE(c, cases) {
@@ -102,16 +98,16 @@ TEST(protobuf, malformed_messages_are_refused)
         const char *name;
         Str bytes;
     } cases[] = {
-        {"field zero",       STR("\x00\x01")                                        },
-        {"group",            STR("\x0b")                                            },
-        {"unused wire type", STR("\x0e")                                            },
-        {"length too long",  STR("\x0a\x05"
-                                "abc")                   },
-        {"torn varint",      STR("\x08\x80")                                        },
-        {"torn fixed64",     STR("\x09\0\0\0")                                      },
-        {"torn fixed32",     STR("\x0d\0")                                          },
-        {"field too large",  STR("\x80\x80\x80\x80\x10\x01")                        },
-        {"varint too long",  STR("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")},
+        {"field zero", STR("\x00\x01")},
+        {"group", STR("\x0b")},
+        {"unused wire type", STR("\x0e")},
+        {"length too long", STR("\x0a\x05"
+                                "abc")},
+        {"torn varint", STR("\x08\x80")},
+        {"torn fixed64", STR("\x09\0\0\0")},
+        {"torn fixed32", STR("\x0d\0")},
+        {"field too large", STR("\x80\x80\x80\x80\x10\x01")},
+        {"varint too long", STR("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")},
     };
 
     EACH_CASE(c, cases) {

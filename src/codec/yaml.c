@@ -562,18 +562,10 @@ static bool parse_double(Str scalar, double *ret_value)
         const char *word;
         uint64_t bits;
     } words[] = {
-        {".inf",  0x7FF0000000000000},
-        {".Inf",  0x7FF0000000000000},
-        {".INF",  0x7FF0000000000000},
-        {"+.inf", 0x7FF0000000000000},
-        {"+.Inf", 0x7FF0000000000000},
-        {"+.INF", 0x7FF0000000000000},
-        {"-.inf", 0xFFF0000000000000},
-        {"-.Inf", 0xFFF0000000000000},
-        {"-.INF", 0xFFF0000000000000},
-        {".nan",  NAN_NORMAL_BITS   },
-        {".NaN",  NAN_NORMAL_BITS   },
-        {".NAN",  NAN_NORMAL_BITS   },
+        {".inf", 0x7FF0000000000000},  {".Inf", 0x7FF0000000000000},  {".INF", 0x7FF0000000000000},
+        {"+.inf", 0x7FF0000000000000}, {"+.Inf", 0x7FF0000000000000}, {"+.INF", 0x7FF0000000000000},
+        {"-.inf", 0xFFF0000000000000}, {"-.Inf", 0xFFF0000000000000}, {"-.INF", 0xFFF0000000000000},
+        {".nan", NAN_NORMAL_BITS},     {".NaN", NAN_NORMAL_BITS},     {".NAN", NAN_NORMAL_BITS},
     };
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (str_is(scalar, words[i].word)) {

@@ -16,9 +16,9 @@ typedef enum YamlKind { YAML_NULL, YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING } Ya
 typedef struct YamlNode YamlNode;
 struct YamlNode {
     YamlKind kind;
-    int line;        // from 1
-    int column;      // from 1
-    bool quoted;     // a quoted or block scalar: always a string
+    int line;    // from 1
+    int column;  // from 1
+    bool quoted; // a quoted or block scalar: always a string
     Str scalar;
     YamlNode **items; // elements or values
     YamlNode **keys;  // of a mapping: scalars, in document order

@@ -9,24 +9,24 @@
 #include "codec/yaml.h"
 
 typedef enum ConfigKind {
-    CONFIG_BOOL,        // bool
-    CONFIG_I64,         // int64_t
-    CONFIG_U64,         // uint64_t
-    CONFIG_DOUBLE,      // double
-    CONFIG_STR,         // Str
-    CONFIG_SECRET,      // Str, printed as <secret>
-    CONFIG_DURATION,    // int64_t milliseconds, Prometheus duration
-    CONFIG_SIZE,        // uint64_t bytes, "10MB": powers of two, unit mandatory, 0 allowed
-    CONFIG_ENUM,        // int, one of `words`
-    CONFIG_PATH,        // Str, joined to the folder of the file
-    CONFIG_STR_LIST,    // ConfigStrList
-    CONFIG_STR_MAP,     // ConfigStrMap
-    CONFIG_STR_LIST_MAP,// ConfigStrListMap: url parameters
-    CONFIG_STRUCT,      // a struct inside, described by `table`
-    CONFIG_STRUCT_PTR,  // pointer to a struct, NULL when absent
-    CONFIG_STRUCT_LIST, // ConfigList of structs
-    CONFIG_INLINE,      // a struct inside whose keys stand at this level
-    CONFIG_CUSTOM,      // decode and print by functions
+    CONFIG_BOOL,         // bool
+    CONFIG_I64,          // int64_t
+    CONFIG_U64,          // uint64_t
+    CONFIG_DOUBLE,       // double
+    CONFIG_STR,          // Str
+    CONFIG_SECRET,       // Str, printed as <secret>
+    CONFIG_DURATION,     // int64_t milliseconds, Prometheus duration
+    CONFIG_SIZE,         // uint64_t bytes, "10MB": powers of two, unit mandatory, 0 allowed
+    CONFIG_ENUM,         // int, one of `words`
+    CONFIG_PATH,         // Str, joined to the folder of the file
+    CONFIG_STR_LIST,     // ConfigStrList
+    CONFIG_STR_MAP,      // ConfigStrMap
+    CONFIG_STR_LIST_MAP, // ConfigStrListMap: url parameters
+    CONFIG_STRUCT,       // a struct inside, described by `table`
+    CONFIG_STRUCT_PTR,   // pointer to a struct, NULL when absent
+    CONFIG_STRUCT_LIST,  // ConfigList of structs
+    CONFIG_INLINE,       // a struct inside whose keys stand at this level
+    CONFIG_CUSTOM,       // decode and print by functions
 } ConfigKind;
 
 typedef struct ConfigStrList {
@@ -64,9 +64,9 @@ typedef struct ConfigField {
     const ConfigTable *table; // struct kinds
     int64_t min, max;         // numbers, durations (ms), sizes; both 0: no limit
     bool required;
-    bool always_print;        // printed even when it is empty
-    bool flow;                // a list of strings is printed as [a, b]
-    size_t present_offset;    // != 0: a bool member that tells that the key stood in the file
+    bool always_print;     // printed even when it is empty
+    bool flow;             // a list of strings is printed as [a, b]
+    size_t present_offset; // != 0: a bool member that tells that the key stood in the file
     // CONFIG_CUSTOM
     bool (*decode)(ConfigReader *reader, const YamlNode *node, void *member, Error *err);
     void (*print)(Buf *buf, int indent, const char *key, const void *member);
@@ -88,21 +88,23 @@ struct ConfigTable {
     }
 
 struct ConfigReader {
-    Arena *arena;   // everything decoded lives here
-    Str file_name;  // for errors
-    Str folder;     // for CONFIG_PATH
-    void *context;  // the caller's own, for custom decoders
-    Str key;        // under which the value stands that a custom decoder was given
+    Arena *arena;  // everything decoded lives here
+    Str file_name; // for errors
+    Str folder;    // for CONFIG_PATH
+    void *context; // the caller's own, for custom decoders
+    Str key;       // under which the value stands that a custom decoder was given
     // Called for each object that a `finish` made which owns more than arena memory (a Regex); config_reader_release frees all.
     struct ConfigRelease *releases;
 };
 
 // Fills *object (zeroed, then defaults, then the node's keys). Unknown and duplicate keys are errors; so are null list items.
-bool config_decode(ConfigReader *reader, const ConfigTable *table, const YamlNode *node, void *object, Error *err) MUST_CHECK;
+bool config_decode(ConfigReader *reader, const ConfigTable *table, const YamlNode *node,
+                   void *object, Error *err) MUST_CHECK;
 // Only the defaults (then `finish` is not called).
 void config_defaults(Arena *arena, const ConfigTable *table, void *object);
 // ERR_INVALID "file:line:column: text".
-bool config_error(const ConfigReader *reader, const YamlNode *node, Error *err, const char *fmt, ...) PRINTF(4, 5);
+bool config_error(const ConfigReader *reader, const YamlNode *node, Error *err, const char *fmt,
+                  ...) PRINTF(4, 5);
 // Remembers that `release(object)` must run when the configuration dies.
 void config_on_release(ConfigReader *reader, void (*release)(void *), void *object);
 void config_release(ConfigReader *reader);

@@ -37,7 +37,7 @@ typedef struct Root {
 } Root;
 
 static const ConfigField auth_fields[] = {
-    {.key = "user",     .kind = CONFIG_STR,    .offset = offsetof(Auth, user)    },
+    {.key = "user", .kind = CONFIG_STR, .offset = offsetof(Auth, user)},
     {.key = "password", .kind = CONFIG_SECRET, .offset = offsetof(Auth, password)},
 };
 static const ConfigTable auth_table = CONFIG_TABLE(Auth, "auth", auth_fields, NULL);
@@ -45,9 +45,9 @@ static const ConfigTable auth_table = CONFIG_TABLE(Auth, "auth", auth_fields, NU
 static const ConfigField common_fields[] = {
     {.key = "follow",
      .kind = CONFIG_BOOL,
-     .offset = offsetof(Common,                          follow),
+     .offset = offsetof(Common, follow),
      .default_text = "true"},
-    {.key = "proxy",               .kind = CONFIG_STR,    .offset = offsetof(Common, proxy)},
+    {.key = "proxy", .kind = CONFIG_STR, .offset = offsetof(Common, proxy)},
 };
 static const ConfigTable common_table = CONFIG_TABLE(Common, "common", common_fields, NULL);
 
@@ -101,8 +101,8 @@ static const ConfigField root_fields[] = {
     {.key = "auth", .kind = CONFIG_STRUCT, .offset = offsetof(Root, auth), .table = &auth_table},
     {.key = "jobs",
      .kind = CONFIG_STRUCT_LIST,
-     .offset = offsetof(Root,                                       jobs),
-     .table = &job_table                                                                       },
+     .offset = offsetof(Root, jobs),
+     .table = &job_table},
 };
 static const ConfigTable root_table = CONFIG_TABLE(Root, "root", root_fields, NULL);
 
@@ -187,33 +187,33 @@ TEST(config, faults_name_place_and_key)
         Str text;
         const char *want;
     } cases[] = {
-        {"unknown key with a neighbour",                        STR("jobs:\n- name: a\n  intervall: 5s\n"),
-         "c.yml:3:3: field intervall not found in job_config, did you mean interval?"                                                                                     },
+        {"unknown key with a neighbour", STR("jobs:\n- name: a\n  intervall: 5s\n"),
+         "c.yml:3:3: field intervall not found in job_config, did you mean interval?"},
         {"unknown key in an inline table is told of the outer",
          STR("jobs:\n- name: a\n  folow: true\n"),
-         "c.yml:3:3: field folow not found in job_config, did you mean follow?"                                                                                           },
-        {"unknown key without a neighbour",                     STR("quux: 1\n"),
-         "c.yml:1:1: field quux not found in root"                                                                                                                        },
-        {"null item",                                           STR("jobs:\n  - name: a\n  -\n"),
-         "c.yml:3:4: jobs: empty or null job_config in list"                                                                                                              },
-        {"null string item",                                    STR("jobs:\n- name: a\n  modules: [a, ]\n  sources: [~]\n"),
-         "sources: empty or null item"                                                                                                                                    },
-        {"missing",                                             STR("jobs:\n- limit: 4\n"),                                  "c.yml:2:3: name is missing in job_config"   },
-        {"not a duration",                                      STR("jobs:\n- name: a\n  interval: fast\n"),                 "c.yml:3:13: interval: "                     },
-        {"out of range",                                        STR("jobs:\n- name: a\n  interval: 2h\n"),
-         "c.yml:3:13: interval: 2h is not between"                                                                                                                        },
-        {"not a number",                                        STR("jobs:\n- name: a\n  limit: -1\n"),
-         "c.yml:3:10: limit: expected a non-negative integer, got \"-1\""                                                                                                 },
-        {"unit missing",                                        STR("jobs:\n- name: a\n  body_size: 10\n"),
-         "c.yml:3:14: body_size: \"10\" is not a size"                                                                                                                    },
-        {"unknown word",                                        STR("jobs:\n- name: a\n  scheme: ftp\n"),
-         "c.yml:3:11: scheme: unknown value \"ftp\", expected one of: http, https"                                                                                        },
-        {"list expected",                                       STR("jobs: 5\n"),                                            "c.yml:1:7: jobs: expected a list, got \"5\""},
-        {"mapping expected",                                    STR("jobs: [5]\n"),                                          "c.yml:1:8: job_config: expected a mapping"  },
-        {"custom decoder",                                      STR("jobs:\n- name: a\n  shout: []\n"),
-         "c.yml:3:10: shout: nothing to shout"                                                                                                                            },
-        {"finish",                                              STR("jobs:\n- name: a\n  limit: 13\n"),
-         "c.yml:2:3: limit of job \"a\" is unlucky"                                                                                                                       },
+         "c.yml:3:3: field folow not found in job_config, did you mean follow?"},
+        {"unknown key without a neighbour", STR("quux: 1\n"),
+         "c.yml:1:1: field quux not found in root"},
+        {"null item", STR("jobs:\n  - name: a\n  -\n"),
+         "c.yml:3:4: jobs: empty or null job_config in list"},
+        {"null string item", STR("jobs:\n- name: a\n  modules: [a, ]\n  sources: [~]\n"),
+         "sources: empty or null item"},
+        {"missing", STR("jobs:\n- limit: 4\n"), "c.yml:2:3: name is missing in job_config"},
+        {"not a duration", STR("jobs:\n- name: a\n  interval: fast\n"), "c.yml:3:13: interval: "},
+        {"out of range", STR("jobs:\n- name: a\n  interval: 2h\n"),
+         "c.yml:3:13: interval: 2h is not between"},
+        {"not a number", STR("jobs:\n- name: a\n  limit: -1\n"),
+         "c.yml:3:10: limit: expected a non-negative integer, got \"-1\""},
+        {"unit missing", STR("jobs:\n- name: a\n  body_size: 10\n"),
+         "c.yml:3:14: body_size: \"10\" is not a size"},
+        {"unknown word", STR("jobs:\n- name: a\n  scheme: ftp\n"),
+         "c.yml:3:11: scheme: unknown value \"ftp\", expected one of: http, https"},
+        {"list expected", STR("jobs: 5\n"), "c.yml:1:7: jobs: expected a list, got \"5\""},
+        {"mapping expected", STR("jobs: [5]\n"), "c.yml:1:8: job_config: expected a mapping"},
+        {"custom decoder", STR("jobs:\n- name: a\n  shout: []\n"),
+         "c.yml:3:10: shout: nothing to shout"},
+        {"finish", STR("jobs:\n- name: a\n  limit: 13\n"),
+         "c.yml:2:3: limit of job \"a\" is unlucky"},
     };
 
     EACH_CASE(c, cases) {
@@ -253,19 +253,19 @@ TEST(config, sizes_read_and_print)
         uint64_t want;
         Str want_text;
     } cases[] = {
-        {"zero",                 STR("0"),        true,  0,                   STR("0B")        },
-        {"bytes",                STR("1B"),       true,  1,                   STR("1B")        },
-        {"kilobytes are binary", STR("2KB"),      true,  2048,                STR("2KiB")      },
-        {"iB",                   STR("512MiB"),   true,  512 << 20,           STR("512MiB")    },
-        {"fraction",             STR("1.5GB"),    true,  1610612736,          STR("1GiB512MiB")},
-        {"sum",                  STR("1GB512MB"), true,  1610612736,          STR("1GiB512MiB")},
-        {"exabytes",             STR("7EB"),      true,  8070450532247928832, STR("7EiB")      },
-        {"too large",            STR("8EB"),      false, 0,                   STR("")          },
-        {"no unit",              STR("12"),       false, 0,                   STR("")          },
-        {"lower case",           STR("12mb"),     false, 0,                   STR("")          },
-        {"negative",             STR("-1MB"),     false, 0,                   STR("")          },
-        {"empty",                STR(""),         false, 0,                   STR("")          },
-        {"two points",           STR("1.2.3MB"),  false, 0,                   STR("")          },
+        {"zero", STR("0"), true, 0, STR("0B")},
+        {"bytes", STR("1B"), true, 1, STR("1B")},
+        {"kilobytes are binary", STR("2KB"), true, 2048, STR("2KiB")},
+        {"iB", STR("512MiB"), true, 512 << 20, STR("512MiB")},
+        {"fraction", STR("1.5GB"), true, 1610612736, STR("1GiB512MiB")},
+        {"sum", STR("1GB512MB"), true, 1610612736, STR("1GiB512MiB")},
+        {"exabytes", STR("7EB"), true, 8070450532247928832, STR("7EiB")},
+        {"too large", STR("8EB"), false, 0, STR("")},
+        {"no unit", STR("12"), false, 0, STR("")},
+        {"lower case", STR("12mb"), false, 0, STR("")},
+        {"negative", STR("-1MB"), false, 0, STR("")},
+        {"empty", STR(""), false, 0, STR("")},
+        {"two points", STR("1.2.3MB"), false, 0, STR("")},
     };
 
     EACH_CASE(c, cases) {

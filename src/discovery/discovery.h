@@ -42,7 +42,7 @@ void group_snapshot_unref(GroupSnapshot *snapshot); // accepts NULL
 // The discovery keys of a scrape_config or of an alertmanager block, to be put into its table as CONFIG_INLINE.
 typedef struct DiscoveryConfigs {
     ConfigList lists[DISCOVERY_KINDS_MAX]; // by kind, in the order of discovery_kinds.c
-    ConfigStrList ignored;                 // what this version does not act on, as sentences with their place
+    ConfigStrList ignored; // what this version does not act on, as sentences with their place
 } DiscoveryConfigs;
 
 extern const ConfigTable discovery_configs_table;
@@ -65,7 +65,8 @@ typedef struct DiscoveryOptions {
 
 typedef struct Discovery Discovery;
 
-bool discovery_new(const DiscoveryOptions *options, Discovery **ret_discovery, Error *err) MUST_CHECK;
+bool discovery_new(const DiscoveryOptions *options, Discovery **ret_discovery,
+                   Error *err) MUST_CHECK;
 // Starts what is new, stops what is gone, leaves alone what is the same. `changed` has been called once for each job that is new or
 // changed when this returns, with what was known at once (static groups, files that were there).
 void discovery_apply(Discovery *discovery, const DiscoveryJob *jobs, size_t count);

@@ -47,4 +47,5 @@ typedef struct StaticGroup {
 extern const ConfigTable static_group_table;
 
 // Copies it into the snapshot; `more` are labels added by the kind.
-void static_group_copy(GroupSnapshot *snapshot, const StaticGroup *from, Str source, Labels more, TargetGroup *ret_group);
+void static_group_copy(GroupSnapshot *snapshot, const StaticGroup *from, Str source, Labels more,
+                       TargetGroup *ret_group);

@@ -22,7 +22,7 @@ static const ConfigField group_fields[] = {
      .help = "addresses, host:port"},
     {.key = "labels",
      .kind = CONFIG_STR_MAP,
-     .offset = offsetof(StaticGroup,         labels),
+     .offset = offsetof(StaticGroup, labels),
      .help = "labels of all these targets"},
 };
 

@@ -210,17 +210,17 @@ TEST(discovery, bad_configurations_are_refused)
         Str text;
         const char *want;
     } cases[] = {
-        {"no files",         STR("file_sd_configs:\n- files: []\n"),                              "must contain at least one path name"},
-        {"unknown end",      STR("file_sd_configs:\n- files: [a.txt]\n"),
-         "c.yml:2:3: path name \"a.txt\" is not valid for file discovery"                                                              },
+        {"no files", STR("file_sd_configs:\n- files: []\n"), "must contain at least one path name"},
+        {"unknown end", STR("file_sd_configs:\n- files: [a.txt]\n"),
+         "c.yml:2:3: path name \"a.txt\" is not valid for file discovery"},
         {"star in a folder", STR("file_sd_configs:\n- files: ['*/a.yml']\n"),
-         "is not valid for file discovery"                                                                                             },
-        {"null group",       STR("static_configs:\n  - ~\n"),                                     "empty or null static_config"        },
-        {"unknown key",      STR("static_configs:\n- target: [a]\n"),
-         "field target not found in static_config, did you mean"                                                                       },
-        {"zero interval",    STR("file_sd_configs:\n- files: [a.yml]\n  refresh_interval: 0s\n"),
-         "refresh_interval"                                                                                                            },
-        {"unknown kind",     STR("foo_sd_configs: []\n"),                                         "field foo_sd_configs not found"     },
+         "is not valid for file discovery"},
+        {"null group", STR("static_configs:\n  - ~\n"), "empty or null static_config"},
+        {"unknown key", STR("static_configs:\n- target: [a]\n"),
+         "field target not found in static_config, did you mean"},
+        {"zero interval", STR("file_sd_configs:\n- files: [a.yml]\n  refresh_interval: 0s\n"),
+         "refresh_interval"},
+        {"unknown kind", STR("foo_sd_configs: []\n"), "field foo_sd_configs not found"},
     };
 
     EACH_CASE(c, cases) {

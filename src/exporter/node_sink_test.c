@@ -71,11 +71,11 @@ TEST(node_sink, replaces_runs_that_are_not_utf8)
         Str value;
         Str want;
     } cases[] = {
-        {"a run is one",                 STR("a\xff\xfe z"),              STR("{v=\"a\xef\xbf\xbd z\"}")          },
-        {"two runs are two",             STR("\xff-\xff"),                STR("{v=\"\xef\xbf\xbd-\xef\xbf\xbd\"}")},
-        {"good runes stay",              STR("gr\xc3\xbc\xc3\x9f"),       STR("{v=\"gr\xc3\xbc\xc3\x9f\"}")       },
+        {"a run is one", STR("a\xff\xfe z"), STR("{v=\"a\xef\xbf\xbd z\"}")},
+        {"two runs are two", STR("\xff-\xff"), STR("{v=\"\xef\xbf\xbd-\xef\xbf\xbd\"}")},
+        {"good runes stay", STR("gr\xc3\xbc\xc3\x9f"), STR("{v=\"gr\xc3\xbc\xc3\x9f\"}")},
         {"the replacement itself stays", STR("\xef\xbf\xbd\xef\xbf\xbd"),
-         STR("{v=\"\xef\xbf\xbd\xef\xbf\xbd\"}")                                                                  },
+         STR("{v=\"\xef\xbf\xbd\xef\xbf\xbd\"}")},
     };
 
     EACH_CASE(c, cases) {
@@ -165,14 +165,14 @@ TEST(node_filter, is_unanchored_and_remembers)
         Str device;
         bool want;
     } cases[] = {
-        {"nothing given takes all",       STR(""),      STR(""),              STR("eth0"),   true },
-        {"include matches anywhere",      STR("th"),    STR(""),              STR("eth0"),   true },
-        {"include leaves others out",     STR("^th"),   STR(""),              STR("eth0"),   false},
-        {"exclude matches anywhere",      STR(""),      STR("th"),            STR("eth0"),   false},
-        {"exclude with anchors",          STR(""),      STR("^(lo|veth.*)$"), STR("lo1"),    true },
-        {"dot takes no newline",          STR("a.b"),   STR(""),              STR("a\nb"),   false},
-        {"text around may hold newlines", STR("ab"),    STR(""),              STR("\nab\n"), true },
-        {"alternatives bind weakest",     STR("x|eth"), STR(""),              STR("eth0"),   true },
+        {"nothing given takes all", STR(""), STR(""), STR("eth0"), true},
+        {"include matches anywhere", STR("th"), STR(""), STR("eth0"), true},
+        {"include leaves others out", STR("^th"), STR(""), STR("eth0"), false},
+        {"exclude matches anywhere", STR(""), STR("th"), STR("eth0"), false},
+        {"exclude with anchors", STR(""), STR("^(lo|veth.*)$"), STR("lo1"), true},
+        {"dot takes no newline", STR("a.b"), STR(""), STR("a\nb"), false},
+        {"text around may hold newlines", STR("ab"), STR(""), STR("\nab\n"), true},
+        {"alternatives bind weakest", STR("x|eth"), STR(""), STR("eth0"), true},
     };
 
     EACH_CASE(c, cases) {
@@ -196,10 +196,10 @@ TEST(node_filter, tells_which_flag_is_wrong)
         Str exclude;
         const char *want;
     } cases[] = {
-        {"both",                     STR("a"),    STR("b"), "flags --a-include and --a-exclude are mutually exclusive"},
-        {"bad include",              STR("("),    STR(""),  "flag --a-include"                                        },
-        {"bad exclude",              STR(""),     STR("["), "flag --a-exclude"                                        },
-        {"brackets that close ours", STR("a)(b"), STR(""),  "flag --a-include"                                        },
+        {"both", STR("a"), STR("b"), "flags --a-include and --a-exclude are mutually exclusive"},
+        {"bad include", STR("("), STR(""), "flag --a-include"},
+        {"bad exclude", STR(""), STR("["), "flag --a-exclude"},
+        {"brackets that close ours", STR("a)(b"), STR(""), "flag --a-include"},
     };
 
     EACH_CASE(c, cases) {

@@ -2,8 +2,8 @@
 #include "main/roles.h"
 
 const Role roles[] = {
-    {"server",        (const char *const[]){"prometheus", NULL},
-     "Scrapes, stores, answers queries: in place of prometheus.",  role_server       },
+    {"server", (const char *const[]){"prometheus", NULL},
+     "Scrapes, stores, answers queries: in place of prometheus.", role_server},
     {"node-exporter", (const char *const[]){"node_exporter", "prometheus-node-exporter", NULL},
      "Exposes the machine it runs on: in place of node_exporter.", role_node_exporter},
 };

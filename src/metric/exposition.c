@@ -333,9 +333,9 @@ bool exposition_format_of(Str content_type, ExpositionFormat *ret_format)
         Str media_type;
         ExpositionFormat format;
     } known[] = {
-        {STR("text/plain"),                      EXPOSITION_TEXT       },
-        {STR("application/openmetrics-text"),    EXPOSITION_OPENMETRICS},
-        {STR("application/vnd.google.protobuf"), EXPOSITION_PROTOBUF   },
+        {STR("text/plain"), EXPOSITION_TEXT},
+        {STR("application/openmetrics-text"), EXPOSITION_OPENMETRICS},
+        {STR("application/vnd.google.protobuf"), EXPOSITION_PROTOBUF},
     };
     Str media_type = str_trim(str_sub(content_type, 0, str_find_char(content_type, ';')));
 

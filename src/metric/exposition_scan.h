@@ -104,10 +104,7 @@ static inline bool scan_quoted(const char **at, const char *end, bool multi_line
         }
         p++;
     }
-    *ret_quoted = (ScanQuoted){
-        {begin, (size_t)(p - begin)},
-        escaped
-    };
+    *ret_quoted = (ScanQuoted){{begin, (size_t)(p - begin)}, escaped};
     if (UNLIKELY(non_ascii) && !str_is_utf8(ret_quoted->raw))
         return scan_fail(fault, begin, "invalid UTF-8");
     *at = p + 1;
@@ -173,10 +170,7 @@ static inline ScanPairKind scan_pair_next(ScanPairs *scan)
         const char *begin = scan->at;
         while (scan_is(*scan->at, SCAN_LABEL_REST))
             scan->at++;
-        scan->name = (ScanQuoted){
-            {begin, (size_t)(scan->at - begin)},
-            false
-        };
+        scan->name = (ScanQuoted){{begin, (size_t)(scan->at - begin)}, false};
     } else if (*scan->at == '"') {
         quoted = true;
         if (!scan_quoted(&scan->at, scan->end, scan->lenient && !scan->is_exemplar, &scan->name,

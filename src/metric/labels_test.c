@@ -33,12 +33,12 @@ TEST(labels, compare_goes_name_by_name_then_value)
         Str a, b;
         int want;
     } cases[] = {
-        {"equal",             STR("a=1,b=2"), STR("a=1,b=2"), 0 },
-        {"shorter first",     STR("a=1"),     STR("a=1,b=2"), -1},
-        {"name before value", STR("a=9"),     STR("b=1"),     -1},
-        {"value",             STR("a=2"),     STR("a=1"),     1 },
-        {"prefix value",      STR("a=1"),     STR("a=11"),    -1},
-        {"none against none", STR(""),        STR(""),        0 },
+        {"equal", STR("a=1,b=2"), STR("a=1,b=2"), 0},
+        {"shorter first", STR("a=1"), STR("a=1,b=2"), -1},
+        {"name before value", STR("a=9"), STR("b=1"), -1},
+        {"value", STR("a=2"), STR("a=1"), 1},
+        {"prefix value", STR("a=1"), STR("a=11"), -1},
+        {"none against none", STR(""), STR(""), 0},
     };
     Arena arena = {0};
 
@@ -57,19 +57,9 @@ TEST(labels, hash_has_the_bits_of_prometheus)
 {
     static char long_value[2000];
     memset(long_value, 'x', sizeof long_value);
-    Label one[] = {
-        {S("__name__"), S("up")},
-        {S("job"),      S("a") }
-    };
-    Label big[] = {
-        {S("a"), {long_value, 254}},
-        {S("b"), {long_value, 255}}
-    };
-    Label huge[] = {
-        {S("a"), {long_value, 2000}},
-        {S("b"), {long_value, 1500}},
-        {S("c"), S("d")            }
-    };
+    Label one[] = {{S("__name__"), S("up")}, {S("job"), S("a")}};
+    Label big[] = {{S("a"), {long_value, 254}}, {S("b"), {long_value, 255}}};
+    Label huge[] = {{S("a"), {long_value, 2000}}, {S("b"), {long_value, 1500}}, {S("c"), S("d")}};
 
     CHECK_EQ(labels_hash(LABELS_NONE), (long long)0xef46db3751d8e999ULL);
     CHECK_EQ(labels_hash((Labels){one, 2}), (long long)0xabb35243313fbb0bULL);
@@ -93,16 +83,8 @@ TEST(labels, hash_of_some_ignores_the_others)
 
 TEST(labels, sort_refuses_a_name_twice_and_drops_empties)
 {
-    Label pairs[] = {
-        {S("z"), S("1")},
-        {S("a"), S("") },
-        {S("m"), S("2")}
-    };
-    Label twice[] = {
-        {S("z"), S("1")},
-        {S("a"), S("2")},
-        {S("z"), S("3")}
-    };
+    Label pairs[] = {{S("z"), S("1")}, {S("a"), S("")}, {S("m"), S("2")}};
+    Label twice[] = {{S("z"), S("1")}, {S("a"), S("2")}, {S("z"), S("3")}};
     size_t count = 3;
     Error err = {0};
 
@@ -156,19 +138,19 @@ TEST(labels, print_quotes_as_go_does)
         Str value;
         Str want;
     } cases[] = {
-        {"plain",                   STR("up"),                                   STR("\"up\"")                   },
-        {"empty",                   STR(""),                                     STR("\"\"")                     },
-        {"quote and backslash",     STR("a\"b\\c"),                              STR("\"a\\\"b\\\\c\"")          },
-        {"named escapes",           STR("\a\b\f\n\r\t\v"),                       STR("\"\\a\\b\\f\\n\\r\\t\\v\"")},
-        {"control bytes",           STR("\x01\x7f"),                             STR("\"\\x01\\x7f\"")           },
-        {"printable beyond ASCII",  STR("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
-         STR("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"")                                                         },
-        {"no-break space",          STR("\xc2\xa0"),                             STR("\"\\u00a0\"")              },
-        {"line separator",          STR("\xe2\x80\xa8"),                         STR("\"\\u2028\"")              },
-        {"real replacement rune",   STR("\xef\xbf\xbd"),                         STR("\"\xef\xbf\xbd\"")         },
-        {"bytes that are no UTF-8", STR("a\xff\xc3"),                            STR("\"a\\xff\\xc3\"")          },
-        {"beyond the basic plane",  STR("\xf3\xa0\x80\x81"),                     STR("\"\\U000e0001\"")          },
-        {"soft hyphen",             STR("\xc2\xad"),                             STR("\"\\u00ad\"")              },
+        {"plain", STR("up"), STR("\"up\"")},
+        {"empty", STR(""), STR("\"\"")},
+        {"quote and backslash", STR("a\"b\\c"), STR("\"a\\\"b\\\\c\"")},
+        {"named escapes", STR("\a\b\f\n\r\t\v"), STR("\"\\a\\b\\f\\n\\r\\t\\v\"")},
+        {"control bytes", STR("\x01\x7f"), STR("\"\\x01\\x7f\"")},
+        {"printable beyond ASCII", STR("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
+         STR("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"")},
+        {"no-break space", STR("\xc2\xa0"), STR("\"\\u00a0\"")},
+        {"line separator", STR("\xe2\x80\xa8"), STR("\"\\u2028\"")},
+        {"real replacement rune", STR("\xef\xbf\xbd"), STR("\"\xef\xbf\xbd\"")},
+        {"bytes that are no UTF-8", STR("a\xff\xc3"), STR("\"a\\xff\\xc3\"")},
+        {"beyond the basic plane", STR("\xf3\xa0\x80\x81"), STR("\"\\U000e0001\"")},
+        {"soft hyphen", STR("\xc2\xad"), STR("\"\\u00ad\"")},
     };
 
     EACH_CASE(c, cases) {
@@ -187,13 +169,13 @@ TEST(labels, print_metric_puts_a_legacy_name_in_front)
         Str want_all;
         Str want_metric;
     } cases[] = {
-        {"name and label",  STR("__name__=up,job=a"),  STR("{__name__=\"up\", job=\"a\"}"),
-         STR("up{job=\"a\"}")                                                                                      },
-        {"name only",       STR("__name__=up"),        STR("{__name__=\"up\"}"),                 STR("up")         },
-        {"no name",         STR("job=a"),              STR("{job=\"a\"}"),                       STR("{job=\"a\"}")},
-        {"nothing",         STR(""),                   STR("{}"),                                STR("{}")         },
+        {"name and label", STR("__name__=up,job=a"), STR("{__name__=\"up\", job=\"a\"}"),
+         STR("up{job=\"a\"}")},
+        {"name only", STR("__name__=up"), STR("{__name__=\"up\"}"), STR("up")},
+        {"no name", STR("job=a"), STR("{job=\"a\"}"), STR("{job=\"a\"}")},
+        {"nothing", STR(""), STR("{}"), STR("{}")},
         {"name with a dot", STR("__name__=a.b,x.y=1"), STR("{__name__=\"a.b\", \"x.y\"=\"1\"}"),
-         STR("{__name__=\"a.b\", \"x.y\"=\"1\"}")                                                                  },
+         STR("{__name__=\"a.b\", \"x.y\"=\"1\"}")},
     };
     Arena arena = {0};
 
@@ -215,15 +197,15 @@ TEST(labels, names_are_judged_by_scheme)
         Str text;
         bool metric, label, utf8;
     } cases[] = {
-        {"plain",                STR("up_1"),   true,  true,  true },
-        {"colon",                STR("job:up"), true,  false, true },
-        {"leading digit",        STR("1up"),    false, false, true },
-        {"leading underscore",   STR("_"),      true,  true,  true },
-        {"empty",                STR(""),       false, false, false},
-        {"dot",                  STR("a.b"),    false, false, true },
-        {"broken UTF-8",         STR("a\xff"),  false, false, false},
-        {"at sign is no letter", STR("@"),      false, false, true },
-        {"bracket is no letter", STR("[a"),     false, false, true },
+        {"plain", STR("up_1"), true, true, true},
+        {"colon", STR("job:up"), true, false, true},
+        {"leading digit", STR("1up"), false, false, true},
+        {"leading underscore", STR("_"), true, true, true},
+        {"empty", STR(""), false, false, false},
+        {"dot", STR("a.b"), false, false, true},
+        {"broken UTF-8", STR("a\xff"), false, false, false},
+        {"at sign is no letter", STR("@"), false, false, true},
+        {"bracket is no letter", STR("[a"), false, false, true},
     };
 
     EACH_CASE(c, cases) {

@@ -12,30 +12,30 @@ TEST(matcher, matches_what_prometheus_matches)
         Str value;
         bool want;
     } cases[] = {
-        {"equal",                    MATCH_EQUAL,     STR("a"),       STR("a"),    true },
-        {"equal is whole",           MATCH_EQUAL,     STR("a"),       STR("ab"),   false},
-        {"empty equals missing",     MATCH_EQUAL,     STR(""),        STR(""),     true },
-        {"not equal",                MATCH_NOT_EQUAL, STR("a"),       STR("b"),    true },
-        {"regex is anchored",        MATCH_REGEX,     STR("b"),       STR("abc"),  false},
-        {"alternation of literals",  MATCH_REGEX,     STR("foo|bar"), STR("bar"),  true },
-        {"alternation is whole",     MATCH_REGEX,     STR("foo|bar"), STR("bars"), false},
-        {"empty alternative",        MATCH_REGEX,     STR("foo|"),    STR(""),     true },
-        {"any",                      MATCH_REGEX,     STR(".*"),      STR(""),     true },
-        {"some",                     MATCH_REGEX,     STR(".+"),      STR(""),     false},
-        {"some of newline",          MATCH_REGEX,     STR(".+"),      STR("\n"),   true },
-        {"prefix any",               MATCH_REGEX,     STR("foo.*"),   STR("foo"),  true },
-        {"prefix some",              MATCH_REGEX,     STR("foo.+"),   STR("foo"),  false},
-        {"prefix some more",         MATCH_REGEX,     STR("foo.+"),   STR("foox"), true },
-        {"prefix differs",           MATCH_REGEX,     STR("foo.*"),   STR("fo"),   false},
-        {"escaped dot is a literal", MATCH_REGEX,     STR("a\\.*"),   STR("a..."), true },
-        {"escaped dot is no any",    MATCH_REGEX,     STR("a\\.*"),   STR("abc"),  false},
-        {"optional before any",      MATCH_REGEX,     STR("ab?.*"),   STR("ac"),   true },
-        {"alternation before any",   MATCH_REGEX,     STR("a|b.*"),   STR("a"),    true },
-        {"class",                    MATCH_REGEX,     STR("[0-9]+"),  STR("123"),  true },
-        {"case folding",             MATCH_REGEX,     STR("(?i)foo"), STR("FOO"),  true },
-        {"not regex",                MATCH_NOT_REGEX, STR("foo.*"),   STR("bar"),  true },
-        {"not regex of a match",     MATCH_NOT_REGEX, STR("foo|bar"), STR("bar"),  false},
-        {"not any",                  MATCH_NOT_REGEX, STR(".*"),      STR("x"),    false},
+        {"equal", MATCH_EQUAL, STR("a"), STR("a"), true},
+        {"equal is whole", MATCH_EQUAL, STR("a"), STR("ab"), false},
+        {"empty equals missing", MATCH_EQUAL, STR(""), STR(""), true},
+        {"not equal", MATCH_NOT_EQUAL, STR("a"), STR("b"), true},
+        {"regex is anchored", MATCH_REGEX, STR("b"), STR("abc"), false},
+        {"alternation of literals", MATCH_REGEX, STR("foo|bar"), STR("bar"), true},
+        {"alternation is whole", MATCH_REGEX, STR("foo|bar"), STR("bars"), false},
+        {"empty alternative", MATCH_REGEX, STR("foo|"), STR(""), true},
+        {"any", MATCH_REGEX, STR(".*"), STR(""), true},
+        {"some", MATCH_REGEX, STR(".+"), STR(""), false},
+        {"some of newline", MATCH_REGEX, STR(".+"), STR("\n"), true},
+        {"prefix any", MATCH_REGEX, STR("foo.*"), STR("foo"), true},
+        {"prefix some", MATCH_REGEX, STR("foo.+"), STR("foo"), false},
+        {"prefix some more", MATCH_REGEX, STR("foo.+"), STR("foox"), true},
+        {"prefix differs", MATCH_REGEX, STR("foo.*"), STR("fo"), false},
+        {"escaped dot is a literal", MATCH_REGEX, STR("a\\.*"), STR("a..."), true},
+        {"escaped dot is no any", MATCH_REGEX, STR("a\\.*"), STR("abc"), false},
+        {"optional before any", MATCH_REGEX, STR("ab?.*"), STR("ac"), true},
+        {"alternation before any", MATCH_REGEX, STR("a|b.*"), STR("a"), true},
+        {"class", MATCH_REGEX, STR("[0-9]+"), STR("123"), true},
+        {"case folding", MATCH_REGEX, STR("(?i)foo"), STR("FOO"), true},
+        {"not regex", MATCH_NOT_REGEX, STR("foo.*"), STR("bar"), true},
+        {"not regex of a match", MATCH_NOT_REGEX, STR("foo|bar"), STR("bar"), false},
+        {"not any", MATCH_NOT_REGEX, STR(".*"), STR("x"), false},
     };
     Arena arena = {0};
 
@@ -78,11 +78,9 @@ TEST(matcher, refuses_a_bad_pattern)
         const char *name;
         Str pattern;
     } cases[] = {
-        {"open group",        STR("(a")     },
-        {"nothing to repeat", STR("*a")     },
-        {"bad class",         STR("[z-a]")  },
-        {"back reference",    STR("(a)\\1") },
-        {"no UTF-8",          STR("a\xff.*")},
+        {"open group", STR("(a")},    {"nothing to repeat", STR("*a")},
+        {"bad class", STR("[z-a]")},  {"back reference", STR("(a)\\1")},
+        {"no UTF-8", STR("a\xff.*")},
     };
     Arena arena = {0};
 
@@ -101,10 +99,7 @@ TEST(matcher, all_must_match_a_label_set)
     Arena arena = {0};
     Matcher matchers[3];
     Error err = {0};
-    Label pairs[] = {
-        {S("__name__"), S("up") },
-        {S("job"),      S("api")}
-    };
+    Label pairs[] = {{S("__name__"), S("up")}, {S("job"), S("api")}};
     Labels labels = {pairs, 2};
     CHECK_OK(matcher_init(&matchers[0], MATCH_EQUAL, S("__name__"), S("up"), &arena, &err), err);
     CHECK_OK(matcher_init(&matchers[1], MATCH_REGEX, S("job"), S("a.+"), &arena, &err), err);
@@ -128,10 +123,10 @@ TEST(matcher, prints_as_a_selector)
         Str value;
         Str want;
     } cases[] = {
-        {"equal",       MATCH_EQUAL,     STR("job"), STR("a\"b"),  STR("job=\"a\\\"b\"")  },
-        {"not equal",   MATCH_NOT_EQUAL, STR("job"), STR(""),      STR("job!=\"\"")       },
-        {"regex",       MATCH_REGEX,     STR("job"), STR("a\\.b"), STR("job=~\"a\\\\.b\"")},
-        {"quoted name", MATCH_NOT_REGEX, STR("a.b"), STR("x"),     STR("\"a.b\"!~\"x\"")  },
+        {"equal", MATCH_EQUAL, STR("job"), STR("a\"b"), STR("job=\"a\\\"b\"")},
+        {"not equal", MATCH_NOT_EQUAL, STR("job"), STR(""), STR("job!=\"\"")},
+        {"regex", MATCH_REGEX, STR("job"), STR("a\\.b"), STR("job=~\"a\\\\.b\"")},
+        {"quoted name", MATCH_NOT_REGEX, STR("a.b"), STR("x"), STR("\"a.b\"!~\"x\"")},
     };
     Arena arena = {0};
 

@@ -19,19 +19,19 @@ TEST(relabel_config, reads_and_prints_back)
         Str text;
         Str want;
     } cases[] = {
-        {"defaults",                  STR("target_label: a\n"),
-         STR("separator: ;\ntarget_label: a\nreplacement: $1\naction: replace\n")             },
+        {"defaults", STR("target_label: a\n"),
+         STR("separator: ;\ntarget_label: a\nreplacement: $1\naction: replace\n")},
         {"all",
          STR("source_labels: [a, b]\nseparator: '-'\nregex: x(.*)\nmodulus: 8\n"
              "target_label: c\nreplacement: z-1\naction: HashMod\n"),
          STR("source_labels: [a, b]\nseparator: '-'\nregex: x(.*)\nmodulus: 8\ntarget_label: c\n"
-             "replacement: z-1\naction: hashmod\n")                                           },
+             "replacement: z-1\naction: hashmod\n")},
         {"no regex is the empty one", STR("source_labels: [a]\nregex:\naction: keep\n"),
          STR("source_labels: [a]\nseparator: ;\nregex: null\nreplacement: $1\naction: keep\n")},
-        {"labeldrop",                 STR("regex: tmp_.*\naction: labeldrop\n"),
-         STR("separator: ;\nregex: tmp_.*\nreplacement: $1\naction: labeldrop\n")             },
-        {"empty replacement",         STR("target_label: a\nreplacement: ''\n"),
-         STR("separator: ;\ntarget_label: a\nreplacement: \"\"\naction: replace\n")           },
+        {"labeldrop", STR("regex: tmp_.*\naction: labeldrop\n"),
+         STR("separator: ;\nregex: tmp_.*\nreplacement: $1\naction: labeldrop\n")},
+        {"empty replacement", STR("target_label: a\nreplacement: ''\n"),
+         STR("separator: ;\ntarget_label: a\nreplacement: \"\"\naction: replace\n")},
     };
     Arena arena = {0};
 
@@ -57,14 +57,14 @@ TEST(relabel_config, mistakes_have_a_place)
         Str text;
         const char *want;
     } cases[] = {
-        {"unknown action",     STR("target_label: a\naction: remove\n"),
-         "p.yml:2:9: action: unknown relabel action \"remove\""                                             },
-        {"action is a list",   STR("action: [keep]\n"),                  "p.yml:1:9: action: want the name" },
-        {"regex is a mapping", STR("regex: {a: b}\n"),                   "p.yml:1:8: regex: want a string"  },
-        {"target missing",     STR("source_labels: [a]\n"),
-         "p.yml:1:1: relabel configuration for replace action requires 'target_label' value"                },
-        {"bad regex",          STR("action: keep\nregex: (\n"),          "p.yml:2:8: regex: "               },
-        {"unknown key",        STR("target: a\n"),                       "p.yml:1:1: field target not found"},
+        {"unknown action", STR("target_label: a\naction: remove\n"),
+         "p.yml:2:9: action: unknown relabel action \"remove\""},
+        {"action is a list", STR("action: [keep]\n"), "p.yml:1:9: action: want the name"},
+        {"regex is a mapping", STR("regex: {a: b}\n"), "p.yml:1:8: regex: want a string"},
+        {"target missing", STR("source_labels: [a]\n"),
+         "p.yml:1:1: relabel configuration for replace action requires 'target_label' value"},
+        {"bad regex", STR("action: keep\nregex: (\n"), "p.yml:2:8: regex: "},
+        {"unknown key", STR("target: a\n"), "p.yml:1:1: field target not found"},
     };
     Arena arena = {0};
 

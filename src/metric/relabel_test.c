@@ -21,14 +21,14 @@ TEST(md5, has_the_digests_of_rfc_1321)
         Str text;
         Str want;
     } cases[] = {
-        {"empty",              STR(""),                                         STR("d41d8cd98f00b204e9800998ecf8427e")},
-        {"a",                  STR("a"),                                        STR("0cc175b9c0f1b6a831c399e269772661")},
-        {"abc",                STR("abc"),                                      STR("900150983cd24fb0d6963f7d28e17f72")},
-        {"message digest",     STR("message digest"),                           STR("f96b697d7cb7938d525a2f31aaf161d0")},
-        {"letters",            STR("abcdefghijklmnopqrstuvwxyz"),               STR("c3fcd3d76192e4007dfb496cca67e13b")},
+        {"empty", STR(""), STR("d41d8cd98f00b204e9800998ecf8427e")},
+        {"a", STR("a"), STR("0cc175b9c0f1b6a831c399e269772661")},
+        {"abc", STR("abc"), STR("900150983cd24fb0d6963f7d28e17f72")},
+        {"message digest", STR("message digest"), STR("f96b697d7cb7938d525a2f31aaf161d0")},
+        {"letters", STR("abcdefghijklmnopqrstuvwxyz"), STR("c3fcd3d76192e4007dfb496cca67e13b")},
         {"letters and digits",
          STR("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"),
-         STR("d174ab98d277d9f5a5611c2c9f419d9f")                                                                       },
+         STR("d174ab98d277d9f5a5611c2c9f419d9f")},
     };
     Arena arena = {0};
 
@@ -47,11 +47,11 @@ TEST(md5, fills_blocks_of_every_length)
         size_t len;
         Str want;
     } cases[] = {
-        {"55 bytes",  55,  STR("ef1772b6dff9a122358552954ad0df65")},
-        {"56 bytes",  56,  STR("3b0c8ac703f828b04c6c197006d17218")},
-        {"63 bytes",  63,  STR("b06521f39153d618550606be297466d5")},
-        {"64 bytes",  64,  STR("014842d480b571495a4a0363793f7367")},
-        {"65 bytes",  65,  STR("c743a45e0d2e6a95cb859adae0248435")},
+        {"55 bytes", 55, STR("ef1772b6dff9a122358552954ad0df65")},
+        {"56 bytes", 56, STR("3b0c8ac703f828b04c6c197006d17218")},
+        {"63 bytes", 63, STR("b06521f39153d618550606be297466d5")},
+        {"64 bytes", 64, STR("014842d480b571495a4a0363793f7367")},
+        {"65 bytes", 65, STR("c743a45e0d2e6a95cb859adae0248435")},
         {"200 bytes", 200, STR("887f30b43b2867f4a9accceee7d16e6c")},
     };
     static char many[200];
@@ -247,14 +247,10 @@ TEST(relabel, legacy_templates_are_taken)
         const char *target;
         bool want;
     } cases[] = {
-        {"variable",     "$1",         true },
-        {"braces",       "${name}_x",  true },
-        {"inside",       "a_${1}_b$2", true },
-        {"digit first",  "1$1",        false},
-        {"bare dollar",  "a$",         false},
-        {"empty braces", "a${}",       false},
-        {"plain",        "abc_9",      true },
-        {"dash",         "$1-",        false},
+        {"variable", "$1", true},       {"braces", "${name}_x", true},
+        {"inside", "a_${1}_b$2", true}, {"digit first", "1$1", false},
+        {"bare dollar", "a$", false},   {"empty braces", "a${}", false},
+        {"plain", "abc_9", true},       {"dash", "$1-", false},
     };
     Arena arena = {0};
 

@@ -226,9 +226,7 @@ TEST(http_client, credentials_stay_with_the_first_host)
     HttpClientConfig config;
     HttpBasicAuth basic = {.username = STR("user"), .password = STR("pass")};
     Str secrets[] = {STR("hush")};
-    HttpHeaderConfig header = {
-        .name = STR("X-Secret"), .secrets = {secrets, 1}
-    };
+    HttpHeaderConfig header = {.name = STR("X-Secret"), .secrets = {secrets, 1}};
     http_client_config_default(&config);
     config.basic_auth = &basic;
     config.http_headers = (ConfigList){&header, 1};
@@ -283,18 +281,21 @@ TEST(http_client, says_what_went_wrong)
     } cases[] = {
         {"refused",
          {.url = dead},
-         ERR_UNAVAILABLE,                                                      "dial tcp 127.0.0.1:1: connect: connection refused"},
-        {"names the request", {.url = dead},                  ERR_UNAVAILABLE, "Get \"http://127.0.0.1:1/\": "                    },
+         ERR_UNAVAILABLE,
+         "dial tcp 127.0.0.1:1: connect: connection refused"},
+        {"names the request", {.url = dead}, ERR_UNAVAILABLE, "Get \"http://127.0.0.1:1/\": "},
         {"too slow",
          {.url = url_of(&f, "/slow"), .timeout_ms = 100},
-         ERR_TIMEOUT,                                                          "context deadline exceeded"                        },
-        {"scheme",            {.url = S("ftp://127.0.0.1/")}, ERR_INVALID,     "ftp"                                              },
-        {"no url",            {.url = S("")},                 ERR_INVALID,     ""                                                 },
+         ERR_TIMEOUT,
+         "context deadline exceeded"},
+        {"scheme", {.url = S("ftp://127.0.0.1/")}, ERR_INVALID, "ftp"},
+        {"no url", {.url = S("")}, ERR_INVALID, ""},
         {"line break",
          {.url = url_of(&f, "/show"),
           .headers = (Str[]){S("X-Mine: 1\r\nX-Evil: 2")},
           .header_count = 1},
-         ERR_INVALID,                                                          "line break"                                       },
+         ERR_INVALID,
+         "line break"},
     };
 
     EACH_CASE(c, cases) {
@@ -447,30 +448,37 @@ TEST(http_client, tls_checks_both_sides)
         HttpTlsConfig tls;
         bool want_ok;
     } cases[] = {
-        {"all right",                        by_name, {.ca = good_ca, .cert = cert, .key = key},                                                 true },
+        {"all right", by_name, {.ca = good_ca, .cert = cert, .key = key}, true},
         {"tls 1.2 only",
-         by_name,                                     {.ca = good_ca, .cert = cert, .key = key, .max_version = 3},
-         true                                                                                                                                         },
+         by_name,
+         {.ca = good_ca, .cert = cert, .key = key, .max_version = 3},
+         true},
         {"tls 1.0 only",
-         by_name,                                     {.ca = good_ca, .cert = cert, .key = key, .max_version = 1},
-         false                                                                                                                                        },
+         by_name,
+         {.ca = good_ca, .cert = cert, .key = key, .max_version = 1},
+         false},
         {"server_name stands in",
-         by_ip,                                       {.ca = good_ca, .cert = cert, .key = key, .server_name = STR("localhost")},
-         true                                                                                                                                         },
+         by_ip,
+         {.ca = good_ca, .cert = cert, .key = key, .server_name = STR("localhost")},
+         true},
         {"name in the certificate differs",
-         by_ip,                                       {.ca = good_ca, .cert = cert, .key = key},
-         false                                                                                                                                        },
+         by_ip,
+         {.ca = good_ca, .cert = cert, .key = key},
+         false},
         {"wrong server_name",
-         by_name,                                     {.ca = good_ca, .cert = cert, .key = key, .server_name = STR("elsewhere")},
-         false                                                                                                                                        },
-        {"other ca",                         by_name, {.ca = str_from_c(stranger.cert), .cert = cert, .key = key},                               false},
+         by_name,
+         {.ca = good_ca, .cert = cert, .key = key, .server_name = STR("elsewhere")},
+         false},
+        {"other ca", by_name, {.ca = str_from_c(stranger.cert), .cert = cert, .key = key}, false},
         {"other ca, but nobody looks",
-         by_ip,                                       {.ca = str_from_c(stranger.cert), .cert = cert, .key = key, .insecure_skip_verify = true},
-         true                                                                                                                                         },
-        {"no client certificate",            by_name, {.ca = good_ca},                                                                           false},
+         by_ip,
+         {.ca = str_from_c(stranger.cert), .cert = cert, .key = key, .insecure_skip_verify = true},
+         true},
+        {"no client certificate", by_name, {.ca = good_ca}, false},
         {"client certificate of a stranger",
-         by_name,                                     {.ca = good_ca, .cert = str_from_c(stranger.cert), .key = str_from_c(stranger.key)},
-         false                                                                                                                                        },
+         by_name,
+         {.ca = good_ca, .cert = str_from_c(stranger.cert), .key = str_from_c(stranger.key)},
+         false},
     };
 
     EACH_CASE(c, cases) {
@@ -510,23 +518,23 @@ TEST(http_client, configuration_is_checked)
         Str yaml;
         const char *want; // empty: fine
     } cases[] = {
-        {"defaults",                STR("{}"),                                                               ""                                 },
-        {"bearer is folded",        STR("bearer_token: x"),                                                  ""                                 },
-        {"two kinds",               STR("basic_auth: {username: u}\nauthorization: {credentials: c}"),
-         "at most one of basic_auth, oauth2 & authorization must be configured"                                                                 },
-        {"basic type",              STR("authorization: {type: Basic}"),
-         "authorization type cannot be set to \"basic\""                                                                                        },
-        {"both passwords",          STR("basic_auth: {password: p, password_file: f}"),
-         "at most one of basic_auth password & password_file must be configured"                                                                },
+        {"defaults", STR("{}"), ""},
+        {"bearer is folded", STR("bearer_token: x"), ""},
+        {"two kinds", STR("basic_auth: {username: u}\nauthorization: {credentials: c}"),
+         "at most one of basic_auth, oauth2 & authorization must be configured"},
+        {"basic type", STR("authorization: {type: Basic}"),
+         "authorization type cannot be set to \"basic\""},
+        {"both passwords", STR("basic_auth: {password: p, password_file: f}"),
+         "at most one of basic_auth password & password_file must be configured"},
         {"key without certificate", STR("tls_config: {key: k}"),
-         "exactly one of cert or cert_file"                                                                                                     },
-        {"version",                 STR("tls_config: {min_version: TLS14}"),                                 "min_version"                      },
-        {"no_proxy alone",          STR("no_proxy: x"),                                                      "proxy_url must also be configured"},
-        {"headers",                 STR("http_headers:\n  X-A: {values: [a, b], secrets: [c], files: [d]}"), ""                                 },
-        {"reserved header",         STR("http_headers:\n  host: {values: [a]}"),
-         "setting header \"host\" is not allowed"                                                                                               },
-        {"bad header name",         STR("http_headers:\n  'a b': {values: [a]}"),                            "is not a header name"             },
-        {"unknown",                 STR("basic_auth: {user: u}"),                                            "user"                             },
+         "exactly one of cert or cert_file"},
+        {"version", STR("tls_config: {min_version: TLS14}"), "min_version"},
+        {"no_proxy alone", STR("no_proxy: x"), "proxy_url must also be configured"},
+        {"headers", STR("http_headers:\n  X-A: {values: [a, b], secrets: [c], files: [d]}"), ""},
+        {"reserved header", STR("http_headers:\n  host: {values: [a]}"),
+         "setting header \"host\" is not allowed"},
+        {"bad header name", STR("http_headers:\n  'a b': {values: [a]}"), "is not a header name"},
+        {"unknown", STR("basic_auth: {user: u}"), "user"},
     };
 
     EACH_CASE(c, cases) {

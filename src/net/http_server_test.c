@@ -161,13 +161,13 @@ TEST(http_server, hands_over_method_path_parameters_and_body)
          "POST /f\nq=a+b\nq=url\nbody q=a%2Bb\n"},
         {"other bodies are not parsed",
          STR("POST /f HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 3\r\n\r\na=b"),
-         "POST /f\nbody a=b\n"                  },
+         "POST /f\nbody a=b\n"},
         {"chunked",
          STR("PUT /f HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: "
              "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
-         "PUT /f\nbody abcde\n"                 },
-        {"headers",                     STR("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
-         "X-Reply: yes\r\n"                     },
+         "PUT /f\nbody abcde\n"},
+        {"headers", STR("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
+         "X-Reply: yes\r\n"},
     };
     Fixture f = {0};
     start(&f);
@@ -207,14 +207,14 @@ TEST(http_server, refuses_what_is_too_much)
         Str request;
         const char *want;
     } cases[] = {
-        {"announced body",         STR("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n"),
-         " 413 "                                                                                            },
-        {"chunked body",           buf_str(&chunked),                                                " 413 "},
-        {"headers",                buf_str(&many),                                                   " 431 "},
+        {"announced body", STR("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n"),
+         " 413 "},
+        {"chunked body", buf_str(&chunked), " 413 "},
+        {"headers", buf_str(&many), " 431 "},
         {"bad escape in the path", STR("GET /%zz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
-         " 400 "                                                                                            },
-        {"no host",                STR("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"),               " 400 "},
-        {"garbage",                STR("\x01\x02\x03\r\n\r\n"),                                      ""     },
+         " 400 "},
+        {"no host", STR("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"), " 400 "},
+        {"garbage", STR("\x01\x02\x03\r\n\r\n"), ""},
     };
 
     EACH_CASE(c, cases) {
@@ -385,9 +385,9 @@ TEST(http_server, says_why_it_cannot_listen)
         Str address;
         const char *want;
     } cases[] = {
-        {"no port",         STR("localhost"),          "missing port"             },
-        {"no such address", STR("203.0.113.77:0"),     "listen tcp 203.0.113.77:0"},
-        {"no such service", STR("127.0.0.1:nonsense"), "listen tcp"               },
+        {"no port", STR("localhost"), "missing port"},
+        {"no such address", STR("203.0.113.77:0"), "listen tcp 203.0.113.77:0"},
+        {"no such service", STR("127.0.0.1:nonsense"), "listen tcp"},
     };
 
     EACH_CASE(c, cases) {

@@ -13,16 +13,16 @@ TEST(url, decodes_as_go)
         bool want_ok;
         Str want;
     } cases[] = {
-        {"plain",             STR("abc"),    true,  true,  STR("abc")     },
-        {"escape",            STR("a%20b"),  false, true,  STR("a b")     },
-        {"plus in parameter", STR("a+b"),    true,  true,  STR("a b")     },
-        {"plus in path",      STR("a+b"),    false, true,  STR("a+b")     },
-        {"lower and upper",   STR("%c3%A4"), false, true,  STR("\xc3\xa4")},
-        {"cut escape",        STR("a%2"),    true,  false, STR("")        },
-        {"escape at end",     STR("a%"),     true,  false, STR("")        },
-        {"not hexadecimal",   STR("%zz"),    true,  false, STR("")        },
-        {"nul byte",          STR("%00"),    true,  true,  STR("\0")      },
-        {"empty",             STR(""),       true,  true,  STR("")        },
+        {"plain", STR("abc"), true, true, STR("abc")},
+        {"escape", STR("a%20b"), false, true, STR("a b")},
+        {"plus in parameter", STR("a+b"), true, true, STR("a b")},
+        {"plus in path", STR("a+b"), false, true, STR("a+b")},
+        {"lower and upper", STR("%c3%A4"), false, true, STR("\xc3\xa4")},
+        {"cut escape", STR("a%2"), true, false, STR("")},
+        {"escape at end", STR("a%"), true, false, STR("")},
+        {"not hexadecimal", STR("%zz"), true, false, STR("")},
+        {"nul byte", STR("%00"), true, true, STR("\0")},
+        {"empty", STR(""), true, true, STR("")},
     };
     Arena arena = {0};
 
@@ -46,13 +46,11 @@ TEST(url, parameters_keep_order_and_drop_malformed)
                             &arena, &malformed, &err),
              err);
 
-    static const HttpPair want[] = {
-        {STR("match[]"), STR("up") },
-        {STR("a"),       STR("")   },
-        {STR("b"),       STR("")   },
-        {STR("match[]"), STR("x=1")},
-        {STR("e"),       STR("f=g")}
-    };
+    static const HttpPair want[] = {{STR("match[]"), STR("up")},
+                                    {STR("a"), STR("")},
+                                    {STR("b"), STR("")},
+                                    {STR("match[]"), STR("x=1")},
+                                    {STR("e"), STR("f=g")}};
     CHECK(malformed);
     CHECK_EQ(params.count, COUNT_OF(want));
     for (size_t i = 0; i < COUNT_OF(want); i++) {
@@ -86,11 +84,11 @@ TEST(url, escapes_as_go)
         Str want_query;
         Str want_path;
     } cases[] = {
-        {"space",          STR("a b"),      STR("a+b"),       STR("a%20b")  },
-        {"slash and plus", STR("a/b+c"),    STR("a%2Fb%2Bc"), STR("a%2Fb+c")},
-        {"utf-8",          STR("\xc3\xa4"), STR("%C3%A4"),    STR("%C3%A4") },
-        {"unreserved",     STR("-_.~"),     STR("-_.~"),      STR("-_.~")   },
-        {"nul",            STR("\0"),       STR("%00"),       STR("%00")    },
+        {"space", STR("a b"), STR("a+b"), STR("a%20b")},
+        {"slash and plus", STR("a/b+c"), STR("a%2Fb%2Bc"), STR("a%2Fb+c")},
+        {"utf-8", STR("\xc3\xa4"), STR("%C3%A4"), STR("%C3%A4")},
+        {"unreserved", STR("-_.~"), STR("-_.~"), STR("-_.~")},
+        {"nul", STR("\0"), STR("%00"), STR("%00")},
     };
 
     EACH_CASE(c, cases) {
@@ -114,12 +112,12 @@ TEST(url, splits_host_and_port)
         Str want_host;
         Str want_port;
     } cases[] = {
-        {"host",         STR("localhost:9090"), true,  STR("localhost"), STR("9090")},
-        {"no host",      STR(":9090"),          true,  STR(""),          STR("9090")},
-        {"v6",           STR("[::1]:80"),       true,  STR("::1"),       STR("80")  },
-        {"bare v6",      STR("::1"),            false, STR(""),          STR("")    },
-        {"no port",      STR("localhost"),      false, STR(""),          STR("")    },
-        {"open bracket", STR("[::1:80"),        false, STR(""),          STR("")    },
+        {"host", STR("localhost:9090"), true, STR("localhost"), STR("9090")},
+        {"no host", STR(":9090"), true, STR(""), STR("9090")},
+        {"v6", STR("[::1]:80"), true, STR("::1"), STR("80")},
+        {"bare v6", STR("::1"), false, STR(""), STR("")},
+        {"no port", STR("localhost"), false, STR(""), STR("")},
+        {"open bracket", STR("[::1:80"), false, STR(""), STR("")},
     };
 
     EACH_CASE(c, cases) {
@@ -139,12 +137,12 @@ TEST(url, encoding_is_the_first_that_we_know)
         Str header;
         HttpEncoding want;
     } cases[] = {
-        {"absent",             STR(""),                        HTTP_ENCODING_IDENTITY},
-        {"gzip",               STR("gzip"),                    HTTP_ENCODING_GZIP    },
-        {"order counts",       STR("br, deflate, gzip"),       HTTP_ENCODING_DEFLATE },
-        {"q is ignored",       STR("gzip;q=0.1, deflate;q=1"), HTTP_ENCODING_GZIP    },
-        {"star is not a name", STR("*"),                       HTTP_ENCODING_IDENTITY},
-        {"part of a name",     STR("gzipx"),                   HTTP_ENCODING_IDENTITY},
+        {"absent", STR(""), HTTP_ENCODING_IDENTITY},
+        {"gzip", STR("gzip"), HTTP_ENCODING_GZIP},
+        {"order counts", STR("br, deflate, gzip"), HTTP_ENCODING_DEFLATE},
+        {"q is ignored", STR("gzip;q=0.1, deflate;q=1"), HTTP_ENCODING_GZIP},
+        {"star is not a name", STR("*"), HTTP_ENCODING_IDENTITY},
+        {"part of a name", STR("gzipx"), HTTP_ENCODING_IDENTITY},
     };
 
     EACH_CASE(c, cases)

@@ -153,9 +153,9 @@ static inline Appender *fake_begin(Sink *sink)
 static inline void fake_sink_init(FakeSink *fake)
 {
     *fake = (FakeSink){
-        .sink = {fake_begin   },
-        .appender = { fake_series, fake_append, fake_metadata, fake_exemplar, fake_commit,
-                 fake_rollback},
+        .sink = {fake_begin},
+        .appender = {fake_series, fake_append, fake_metadata, fake_exemplar, fake_commit,
+                     fake_rollback},
     };
 }
 

@@ -125,9 +125,9 @@ TEST(remote_write, v1_faults_take_the_whole_request_back)
         const char *want;
     } cases[] = {
         {"out of order", 1, NOW_MS - 1,
-         "out of order sample for series {__name__=\"up\", job=\"a\"}"                           },
-        {"duplicate",    2, NOW_MS,                              "duplicate sample for timestamp"},
-        {"future",       1, NOW_MS + REMOTE_WRITE_FUTURE_MS + 1, "out of bounds"                 },
+         "out of order sample for series {__name__=\"up\", job=\"a\"}"},
+        {"duplicate", 2, NOW_MS, "duplicate sample for timestamp"},
+        {"future", 1, NOW_MS + REMOTE_WRITE_FUTURE_MS + 1, "out of bounds"},
     };
     Fixture f;
     start(&f);
@@ -363,17 +363,17 @@ TEST(remote_write, negotiates)
         Str body;
         int want;
     } cases[] = {
-        {"nothing said",        STR(""),                                                      STR(""),     STR("\0"),                       204},
-        {"proto of 1.0",        STR("application/x-protobuf; proto=prometheus.WriteRequest"),
-         STR("snappy"),                                                                                    STR("\0"),                       204},
-        {"unknown message",     STR("application/x-protobuf;proto=x"),                        STR(""),     STR("\0"),                       415},
-        {"text",                STR("text/plain"),                                            STR(""),     STR("\0"),                       415},
-        {"gzip",                STR(""),                                                      STR("gzip"), STR("\0"),                       415},
-        {"empty body",          STR(""),                                                      STR(""),     STR(""),                         400},
-        {"not snappy",          STR(""),                                                      STR(""),     STR("\xff\xff\xff\xff\xff\xff"), 400},
-        {"claims too much",     STR(""),                                                      STR(""),     STR("\x81\x80\x80\x10xx"),       400},
-        {"not protobuf",        STR(""),                                                      STR(""),     STR("\x03\x08\xff\xff\xff"),     400},
-        {"not protobuf of 2.0", STR(V2_TYPE),                                                 STR(""),     STR("\x03\x08\xff\xff\xff"),     400},
+        {"nothing said", STR(""), STR(""), STR("\0"), 204},
+        {"proto of 1.0", STR("application/x-protobuf; proto=prometheus.WriteRequest"),
+         STR("snappy"), STR("\0"), 204},
+        {"unknown message", STR("application/x-protobuf;proto=x"), STR(""), STR("\0"), 415},
+        {"text", STR("text/plain"), STR(""), STR("\0"), 415},
+        {"gzip", STR(""), STR("gzip"), STR("\0"), 415},
+        {"empty body", STR(""), STR(""), STR(""), 400},
+        {"not snappy", STR(""), STR(""), STR("\xff\xff\xff\xff\xff\xff"), 400},
+        {"claims too much", STR(""), STR(""), STR("\x81\x80\x80\x10xx"), 400},
+        {"not protobuf", STR(""), STR(""), STR("\x03\x08\xff\xff\xff"), 400},
+        {"not protobuf of 2.0", STR(V2_TYPE), STR(""), STR("\x03\x08\xff\xff\xff"), 400},
     };
     Fixture f;
     start(&f);

@@ -25,7 +25,8 @@ typedef struct ScrapeManagerOptions {
     int threads;        // scrape loops; 0: one per core, at most 8
 } ScrapeManagerOptions;
 
-bool scrape_manager_new(const ScrapeManagerOptions *options, ScrapeManager **ret_manager, Error *err) MUST_CHECK;
+bool scrape_manager_new(const ScrapeManagerOptions *options, ScrapeManager **ret_manager,
+                        Error *err) MUST_CHECK;
 // Stops without stale markers. Accepts NULL.
 void scrape_manager_free(ScrapeManager *manager);
 
@@ -85,7 +86,8 @@ typedef struct TargetsSnapshot {
 } TargetsSnapshot;
 
 // Everything that /api/v1/targets and /api/v1/scrape_pools show. An empty `pool` means all.
-void scrape_manager_targets(ScrapeManager *manager, Str pool, bool active, bool dropped, Arena *arena, TargetsSnapshot *ret_snapshot);
+void scrape_manager_targets(ScrapeManager *manager, Str pool, bool active, bool dropped,
+                            Arena *arena, TargetsSnapshot *ret_snapshot);
 
 typedef struct TargetMetadata {
     Labels target; // empty in scrape_manager_metadata
@@ -94,10 +96,12 @@ typedef struct TargetMetadata {
 } TargetMetadata;
 
 // Of each target that matches, or of the one metric if it is not empty: at most `limit` (0: all).
-void scrape_manager_target_metadata(ScrapeManager *manager, const Matcher *matchers, size_t matcher_count, Str metric, size_t limit,
-                                    Arena *arena, TargetMetadata **ret_list, size_t *ret_count);
+void scrape_manager_target_metadata(ScrapeManager *manager, const Matcher *matchers,
+                                    size_t matcher_count, Str metric, size_t limit, Arena *arena,
+                                    TargetMetadata **ret_list, size_t *ret_count);
 // What targets tell of each metric (or of one), each different text once, by metric.
-void scrape_manager_metadata(ScrapeManager *manager, Str metric, Arena *arena, TargetMetadata **ret_list, size_t *ret_count);
+void scrape_manager_metadata(ScrapeManager *manager, Str metric, Arena *arena,
+                             TargetMetadata **ret_list, size_t *ret_count);
 
 // The job's configuration as YAML; false if there is no such pool.
 bool scrape_manager_pool_yaml(ScrapeManager *manager, Str pool, Buf *out);
@@ -108,5 +112,6 @@ typedef struct RelabelStep {
     Labels output;
     bool keep;
 } RelabelStep;
-bool scrape_manager_relabel_steps(ScrapeManager *manager, Str pool, Labels discovered, Arena *arena, RelabelStep **ret_steps,
-                                  size_t *ret_count, Error *err) MUST_CHECK;
+bool scrape_manager_relabel_steps(ScrapeManager *manager, Str pool, Labels discovered, Arena *arena,
+                                  RelabelStep **ret_steps, size_t *ret_count,
+                                  Error *err) MUST_CHECK;

@@ -20,7 +20,7 @@ typedef enum ReportSeries {
     REPORT_SCRAPED,
     REPORT_POST_RELABEL,
     REPORT_ADDED,
-    REPORT_TIMEOUT,      // from here on only with extra_scrape_metrics
+    REPORT_TIMEOUT, // from here on only with extra_scrape_metrics
     REPORT_SAMPLE_LIMIT,
     REPORT_BODY_BYTES,
     REPORT_COUNT,
@@ -52,11 +52,12 @@ typedef struct ScrapeWork {
     Arena scratch; // of one series
     MetadataPool metadata;
     SinkSample samples[SCRAPE_BATCH];
-    uint32_t positions[SCRAPE_BATCH];   // of each sample's slot
-    const char *texts[SCRAPE_BATCH];    // its series_text, in case the ref has gone
-    uint8_t types[SCRAPE_BATCH];        // the MetricType at its line
+    uint32_t positions[SCRAPE_BATCH]; // of each sample's slot
+    const char *texts[SCRAPE_BATCH];  // its series_text, in case the ref has gone
+    uint8_t types[SCRAPE_BATCH];      // the MetricType at its line
     size_t count;
-    Str names[SCRAPE_NAMES]; // label names found valid in this scrape, by position: the next series has mostly the same
+    Str names
+        [SCRAPE_NAMES]; // label names found valid in this scrape, by position: the next series has mostly the same
 } ScrapeWork;
 
 typedef struct ScrapeInput {
@@ -83,7 +84,8 @@ void scrape_state_deinit(ScrapeState *state, ScrapeWork *work);
 void scrape_work_deinit(ScrapeWork *work);
 
 // Appends the samples, the stale markers and the report. `duration_s` is asked for just before the report is written.
-void scrape_append(ScrapeState *state, ScrapeWork *work, Sink *sink, const ScrapeInput *input, double (*duration_s)(void *arg),
-                   void *arg, ScrapeResult *ret_result);
+void scrape_append(ScrapeState *state, ScrapeWork *work, Sink *sink, const ScrapeInput *input,
+                   double (*duration_s)(void *arg), void *arg, ScrapeResult *ret_result);
 // All series and the report go stale at t_ms: the target has gone.
-void scrape_append_stale(ScrapeState *state, ScrapeWork *work, Sink *sink, const ScrapeInput *input);
+void scrape_append_stale(ScrapeState *state, ScrapeWork *work, Sink *sink,
+                         const ScrapeInput *input);

@@ -35,12 +35,10 @@ static void rig_init(Rig *rig, const char *yaml)
              err);
     CHECK_OK(config_decode(&rig->reader, &scrape_config_table, node, &rig->config, &err), err);
     CHECK_OK(scrape_config_complete(&rig->reader, node, &global, &rig->config, &err), err);
-    rig->target = (TargetSpec){
-        .labels = {labels, 2},
-        .interval_ms = 15000,
-        .timeout_ms = 10000,
-        .switches = rig->config.switches
-    };
+    rig->target = (TargetSpec){.labels = {labels, 2},
+                               .interval_ms = 15000,
+                               .timeout_ms = 10000,
+                               .switches = rig->config.switches};
     rig->sink = sink_fake_new();
     rig->work = X_NEW(ScrapeWork);
     rig->t_ms = 1000;
@@ -125,20 +123,20 @@ TEST(scrape_append, pages_that_change_are_followed)
         Str want;
         uint64_t want_added;
     } cases[] = {
-        {"the same",                        "a 1\nb 2\n",             "a 3\nb 4\n",             STR("a 3\nb 4\n"),                   0},
-        {"one in front",                    "a 1\nb 2\n",             "z 0\na 3\nb 4\n",        STR("z 0\na 3\nb 4\n"),              1},
-        {"one between",                     "a 1\nb 2\n",             "a 3\nz 0\nb 4\n",        STR("a 3\nz 0\nb 4\n"),              1},
-        {"one behind",                      "a 1\nb 2\n",             "a 3\nb 4\nz 0\n",        STR("a 3\nb 4\nz 0\n"),              1},
-        {"the first gone",                  "a 1\nb 2\nc 3\n",        "b 4\nc 5\n",             STR("b 4\nc 5\na stale\n"),          0},
-        {"one between gone",                "a 1\nb 2\nc 3\n",        "a 4\nc 5\n",             STR("a 4\nc 5\nb stale\n"),          0},
-        {"the last gone",                   "a 1\nb 2\nc 3\n",        "a 4\nb 5\n",             STR("a 4\nb 5\nc stale\n"),          0},
-        {"all gone",                        "a 1\nb 2\n",             "\n",                     STR("a stale\nb stale\n"),           0},
-        {"turned round",                    "a 1\nb 2\nc 3\n",        "c 4\nb 5\na 6\n",        STR("c 4\nb 5\na 6\n"),              0},
-        {"all others",                      "a 1\nb 2\n",             "c 3\nd 4\n",             STR("c 3\nd 4\na stale\nb stale\n"), 2},
+        {"the same", "a 1\nb 2\n", "a 3\nb 4\n", STR("a 3\nb 4\n"), 0},
+        {"one in front", "a 1\nb 2\n", "z 0\na 3\nb 4\n", STR("z 0\na 3\nb 4\n"), 1},
+        {"one between", "a 1\nb 2\n", "a 3\nz 0\nb 4\n", STR("a 3\nz 0\nb 4\n"), 1},
+        {"one behind", "a 1\nb 2\n", "a 3\nb 4\nz 0\n", STR("a 3\nb 4\nz 0\n"), 1},
+        {"the first gone", "a 1\nb 2\nc 3\n", "b 4\nc 5\n", STR("b 4\nc 5\na stale\n"), 0},
+        {"one between gone", "a 1\nb 2\nc 3\n", "a 4\nc 5\n", STR("a 4\nc 5\nb stale\n"), 0},
+        {"the last gone", "a 1\nb 2\nc 3\n", "a 4\nb 5\n", STR("a 4\nb 5\nc stale\n"), 0},
+        {"all gone", "a 1\nb 2\n", "\n", STR("a stale\nb stale\n"), 0},
+        {"turned round", "a 1\nb 2\nc 3\n", "c 4\nb 5\na 6\n", STR("c 4\nb 5\na 6\n"), 0},
+        {"all others", "a 1\nb 2\n", "c 3\nd 4\n", STR("c 3\nd 4\na stale\nb stale\n"), 2},
         {"another text of the same series", "a{x=\"1\",y=\"2\"} 1\n", "a{y=\"2\",x=\"1\"} 2\n",
-         STR("a{x=\"1\", y=\"2\"} 2\n"),                                                                                             1},
-        {"more blanks",                     "a 1\nb 2\n",             "a   3\nb\t4\n",          STR("a 3\nb 4\n"),                   0},
-        {"a longer name",                   "a 1\nb 2\n",             "ab 3\nb 4\n",            STR("ab 3\nb 4\na stale\n"),         1},
+         STR("a{x=\"1\", y=\"2\"} 2\n"), 1},
+        {"more blanks", "a 1\nb 2\n", "a   3\nb\t4\n", STR("a 3\nb 4\n"), 0},
+        {"a longer name", "a 1\nb 2\n", "ab 3\nb 4\n", STR("ab 3\nb 4\na stale\n"), 1},
     };
 
     EACH_CASE(c, cases) {
@@ -249,19 +247,19 @@ TEST(scrape_append, limits_and_bad_names_fail_the_scrape)
         const char *body;
         const char *want;
     } cases[] = {
-        {"samples",                            "sample_limit: 1\n",                                                "a 1\nb 2\n",             "sample limit exceeded"             },
-        {"labels",                             "label_limit: 3\n",                                                 "a{x=\"1\"} 1\n",
-         "label_limit exceeded (metric: a, number of labels: 4, limit: 3)"                                                                                                       },
-        {"name length",                        "label_name_length_limit: 8\n",                                     "a{long_name=\"1\"} 1\n",
+        {"samples", "sample_limit: 1\n", "a 1\nb 2\n", "sample limit exceeded"},
+        {"labels", "label_limit: 3\n", "a{x=\"1\"} 1\n",
+         "label_limit exceeded (metric: a, number of labels: 4, limit: 3)"},
+        {"name length", "label_name_length_limit: 8\n", "a{long_name=\"1\"} 1\n",
          "label_name_length_limit exceeded (metric: a, label name: long_name, length: 9, limit: "
-         "8)"                                                                                                                                                                    },
-        {"value length",                       "label_value_length_limit: 3\n",                                    "a{x=\"1234\"} 1\n",
+         "8)"},
+        {"value length", "label_value_length_limit: 3\n", "a{x=\"1234\"} 1\n",
          "label_value_length_limit exceeded (metric: a, label name: x, value: \"1234\", length: 4, "
-         "limit: 3)"                                                                                                                                                             },
-        {"no name",                            "metric_relabel_configs: [{regex: __name__, action: labeldrop}]\n", "a 1\n",
-         "missing metric name"                                                                                                                                                   },
+         "limit: 3)"},
+        {"no name", "metric_relabel_configs: [{regex: __name__, action: labeldrop}]\n", "a 1\n",
+         "missing metric name"},
         {"UTF-8 name under the legacy scheme", "metric_name_validation_scheme: legacy\n",
-         "{\"a.b\"} 1\n",                                                                                                                    "invalid metric name or label names"},
+         "{\"a.b\"} 1\n", "invalid metric name or label names"},
     };
 
     EACH_CASE(c, cases) {
@@ -285,17 +283,18 @@ TEST(scrape_append, labels_meet_by_the_rules)
         const char *body;
         Str want;
     } cases[] = {
-        {"target wins",       "",                                                           "a{job=\"x\"} 1\n",
-         STR("a{exported_job=\"x\", instance=\"i:1\", job=\"j\"} 1 @1000\n")                                                                                                      },
-        {"scraped wins",      "honor_labels: true\n",                                       "a{job=\"x\"} 1\n",
-         STR("a{instance=\"i:1\", job=\"x\"} 1 @1000\n")                                                                                                                          },
-        {"exported is taken", "",                                                           "a{job=\"x\",exported_job=\"y\"} 1\n",
+        {"target wins", "", "a{job=\"x\"} 1\n",
+         STR("a{exported_job=\"x\", instance=\"i:1\", job=\"j\"} 1 @1000\n")},
+        {"scraped wins", "honor_labels: true\n", "a{job=\"x\"} 1\n",
+         STR("a{instance=\"i:1\", job=\"x\"} 1 @1000\n")},
+        {"exported is taken", "", "a{job=\"x\",exported_job=\"y\"} 1\n",
          STR("a{exported_exported_job=\"x\", exported_job=\"y\", instance=\"i:1\", job=\"j\"} 1 "
-             "@1000\n")                                                                                                                                                           },
-        {"relabelled",        "metric_relabel_configs: [{regex: x, action: labeldrop}]\n",
-         "a{x=\"1\"} 1\n",                                                                                                         STR("a{instance=\"i:1\", job=\"j\"} 1 @1000\n")},
+             "@1000\n")},
+        {"relabelled", "metric_relabel_configs: [{regex: x, action: labeldrop}]\n",
+         "a{x=\"1\"} 1\n", STR("a{instance=\"i:1\", job=\"j\"} 1 @1000\n")},
         {"dropped",
-         "metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}]\n", "a 1\nb 2\n",                          STR("a{instance=\"i:1\", job=\"j\"} 1 @1000\n")},
+         "metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}]\n",
+         "a 1\nb 2\n", STR("a{instance=\"i:1\", job=\"j\"} 1 @1000\n")},
     };
 
     EACH_CASE(c, cases) {
@@ -333,10 +332,10 @@ TEST(scrape_append, timestamps_are_honoured_or_not)
         Str want_first;
         Str want_second; // after the series has vanished
     } cases[] = {
-        {"honoured, not tracked", "",                                   STR("a 1 @900\n"),  STR("")               },
-        {"honoured and tracked",  "track_timestamps_staleness: true\n", STR("a 1 @900\n"),
-         STR("a stale @2000\n")                                                                                   },
-        {"ignored",               "honor_timestamps: false\n",          STR("a 1 @1000\n"), STR("a stale @2000\n")},
+        {"honoured, not tracked", "", STR("a 1 @900\n"), STR("")},
+        {"honoured and tracked", "track_timestamps_staleness: true\n", STR("a 1 @900\n"),
+         STR("a stale @2000\n")},
+        {"ignored", "honor_timestamps: false\n", STR("a 1 @1000\n"), STR("a stale @2000\n")},
     };
 
     EACH_CASE(c, cases) {

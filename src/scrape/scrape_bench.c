@@ -88,14 +88,8 @@ static void measure(size_t series, size_t bytes, size_t targets, int rounds)
     Arena arena = {0};
     ScrapeConfig config;
     scrape_config_local(&arena, S("bench"), S("bench:1"), 15000, 10000, &config);
-    Label labels[] = {
-        {S("instance"), S("bench:1")},
-        {S("job"),      S("bench")  }
-    };
-    TargetSpec target = {
-        .labels = {labels, 2},
-          .interval_ms = 15000, .timeout_ms = 10000
-    };
+    Label labels[] = {{S("instance"), S("bench:1")}, {S("job"), S("bench")}};
+    TargetSpec target = {.labels = {labels, 2}, .interval_ms = 15000, .timeout_ms = 10000};
     Buf page = {0};
     write_page(&page, series, bytes, 1);
     ScrapeState *states = X_ARRAY(ScrapeState, targets);

@@ -10,14 +10,15 @@ static const struct {
 } protocols[SCRAPE_PROTOCOL_COUNT] = {
     [SCRAPE_PROTOBUF] =
         {STR("PrometheusProto"),
-                           "application/"
-         "vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", false},
-    [SCRAPE_TEXT_0_0_4] = {STR("PrometheusText0.0.4"),  "text/plain;version=0.0.4",        false},
-    [SCRAPE_TEXT_1_0_0] = {STR("PrometheusText1.0.0"),  "text/plain;version=1.0.0",        true },
+         "application/"
+         "vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+         false},
+    [SCRAPE_TEXT_0_0_4] = {STR("PrometheusText0.0.4"), "text/plain;version=0.0.4", false},
+    [SCRAPE_TEXT_1_0_0] = {STR("PrometheusText1.0.0"), "text/plain;version=1.0.0", true},
     [SCRAPE_OPENMETRICS_0_0_1] = {STR("OpenMetricsText0.0.1"),
-                           "application/openmetrics-text;version=0.0.1",                   false},
+                                  "application/openmetrics-text;version=0.0.1", false},
     [SCRAPE_OPENMETRICS_1_0_0] = {STR("OpenMetricsText1.0.0"),
-                           "application/openmetrics-text;version=1.0.0",                   true },
+                                  "application/openmetrics-text;version=1.0.0", true},
 };
 
 #define PROTOCOLS_KNOWN                                                                            \

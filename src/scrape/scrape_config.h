@@ -58,8 +58,8 @@ typedef struct ScrapeGlobal {
     int64_t rule_query_offset_ms;
     Str query_log_file;
     Str failure_log_file;
-    ConfigStrMap external_labels; // as written
-    Labels external;              // sorted, with environment variables expanded
+    ConfigStrMap external_labels;  // as written
+    Labels external;               // sorted, with environment variables expanded
     ConfigStrList unset_variables; // that the expansion did not find: for a warning
     ScrapeLimits limits;
     int validation; // NameValidation
@@ -95,7 +95,7 @@ typedef struct ScrapeConfig {
     DiscoveryConfigs discovery;
 
     // Made by scrape_config_complete.
-    Str accept;                  // the value of the Accept header
+    Str accept; // the value of the Accept header
     bool has_fallback;
     ScrapeProtocol fallback;
 } ScrapeConfig;
@@ -103,8 +103,9 @@ typedef struct ScrapeConfig {
 extern const ConfigTable scrape_config_table;
 
 // Fills in what the job inherits from `global`, checks the whole. `node` is the job's, for its place.
-bool scrape_config_complete(ConfigReader *reader, const YamlNode *node, const ScrapeGlobal *global, ScrapeConfig *config, Error *err)
-    MUST_CHECK;
+bool scrape_config_complete(ConfigReader *reader, const YamlNode *node, const ScrapeGlobal *global,
+                            ScrapeConfig *config, Error *err) MUST_CHECK;
 
 // A job for a target inside the process, without YAML: defaults, and a static target with this address.
-void scrape_config_local(Arena *arena, Str job_name, Str address, int64_t interval_ms, int64_t timeout_ms, ScrapeConfig *ret_config);
+void scrape_config_local(Arena *arena, Str job_name, Str address, int64_t interval_ms,
+                         int64_t timeout_ms, ScrapeConfig *ret_config);

@@ -26,7 +26,8 @@ typedef struct ScrapePool {
     void *local_arg;
     void *owner; // of the configuration
     void (*unref_owner)(void *owner);
-    _Atomic uint64_t targets_over_limit; // not 0: so many targets are more than target_limit, all fail
+    _Atomic uint64_t
+        targets_over_limit;  // not 0: so many targets are more than target_limit, all fail
     Gauge *metadata_entries; // of all its targets
     HttpClient *clients[SCRAPE_THREADS_MAX]; // [i] belongs to thread i
     _Atomic int refs;
@@ -38,7 +39,8 @@ void scrape_pool_unref(ScrapePool *pool);
 typedef struct ScrapeThread ScrapeThread;
 typedef struct ScrapeTarget ScrapeTarget;
 
-bool scrape_thread_new(ScrapeShared *shared, size_t index, ScrapeThread **ret_thread, Error *err) MUST_CHECK;
+bool scrape_thread_new(ScrapeShared *shared, size_t index, ScrapeThread **ret_thread,
+                       Error *err) MUST_CHECK;
 // Frees all targets of the thread. Accepts NULL.
 void scrape_thread_free(ScrapeThread *thread);
 // Waits until fn(arg) has run on the thread.

@@ -132,15 +132,15 @@ void scrape_metrics_result(ScrapeMetrics *metrics, const ScrapeResult *result, d
         Counter *counter;
         uint64_t count;
     } rows[] = {
-        {metrics->out_of_order,          faults->out_of_order          },
-        {metrics->duplicate_timestamp,   faults->duplicate_timestamp   },
-        {metrics->out_of_bounds,         faults->out_of_bounds         },
-        {metrics->exemplar_out_of_order, faults->exemplar_out_of_order },
-        {metrics->sample_limit,          faults->sample_limit          },
-        {metrics->body_limit,            faults->body_limit            },
-        {metrics->bucket_limit,          faults->histogram_bucket_limit},
-        {metrics->label_limit,           faults->label_limit           },
-        {metrics->samples,               result->scraped               },
+        {metrics->out_of_order, faults->out_of_order},
+        {metrics->duplicate_timestamp, faults->duplicate_timestamp},
+        {metrics->out_of_bounds, faults->out_of_bounds},
+        {metrics->exemplar_out_of_order, faults->exemplar_out_of_order},
+        {metrics->sample_limit, faults->sample_limit},
+        {metrics->body_limit, faults->body_limit},
+        {metrics->bucket_limit, faults->histogram_bucket_limit},
+        {metrics->label_limit, faults->label_limit},
+        {metrics->samples, result->scraped},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (rows[i].count)

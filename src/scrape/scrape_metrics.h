@@ -31,7 +31,7 @@ typedef struct ScrapeMetrics {
     Counter *pools_failed;
     Counter *pool_reloads;
     Counter *pool_reloads_failed;
-    Counter *samples; // narthex_scrape_samples_total
+    Counter *samples;          // narthex_scrape_samples_total
     Family *pool_targets;      // {scrape_job}
     Family *pool_syncs;        // {scrape_job}
     Family *pool_target_limit; // {scrape_job}

@@ -88,4 +88,5 @@ static inline SeriesSlot *series_cache_at(SeriesCache *cache, size_t position)
 
 // Calls vanished(arg, ref) for each series that was active and has not been seen in this round, under whatever text. With `keep` the
 // round was a failure: all slots stay known, in the old order; else those not seen are forgotten.
-void series_cache_end(SeriesCache *cache, bool keep, void (*vanished)(void *arg, SeriesRef ref), void *arg);
+void series_cache_end(SeriesCache *cache, bool keep, void (*vanished)(void *arg, SeriesRef ref),
+                      void *arg);

@@ -2,13 +2,13 @@
 // sink_fake.h: a Sink for this room's tests: it keeps committed samples as lines of text, and can be told to misbehave.
 #pragma once
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/number.h"
 #include "metric/sink.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 
 typedef struct SinkFake SinkFake;
 
@@ -23,18 +23,19 @@ struct SinkFake {
     Lock lock;
     Condition committed;
     Arena arena;
-    Map refs;          // labels as text to ref
-    Str names[10000];  // by ref
+    Map refs;         // labels as text to ref
+    Str names[10000]; // by ref
     int64_t newest[10000];
-    size_t count;      // of series, gone ones included
+    size_t count;         // of series, gone ones included
     SeriesRef gone_below; // refs below are APPEND_GONE
-    Buf lines;         // committed
+    Buf lines;            // committed
     int commits;
     int rollbacks;
     bool refuse_commit;
 };
 
-static inline SeriesRef sink_fake_series(Appender *appender, Labels labels, bool *ret_created, Error *err)
+static inline SeriesRef sink_fake_series(Appender *appender, Labels labels, bool *ret_created,
+                                         Error *err)
 {
     SinkFake *fake = ((SinkFakeAppender *)appender)->fake;
     CLEANUP(buf_deinit) Buf text = {0};

@@ -11,7 +11,7 @@ typedef struct TargetSpec {
     Labels all;        // after it, with the labels that begin with "__"
     Labels labels;     // those that samples get
     Str url;
-    uint64_t hash;     // of all and url: equal means the same target
+    uint64_t hash; // of all and url: equal means the same target
     int64_t interval_ms;
     int64_t timeout_ms;
     ScrapeSwitches switches; // the job's, overridden by labels
@@ -24,7 +24,8 @@ typedef enum TargetVerdict {
 } TargetVerdict;
 
 // Own labels win over the group's, those over the job's defaults; then the job's rules run.
-TargetVerdict target_build(const ScrapeConfig *config, Labels group, Labels own, Arena *arena, TargetSpec *ret_spec, Error *err);
+TargetVerdict target_build(const ScrapeConfig *config, Labels group, Labels own, Arena *arena,
+                           TargetSpec *ret_spec, Error *err);
 
 // Nanoseconds from now to the first scrape, so that a target keeps its phase across restarts. `seed` tells servers apart.
 int64_t target_offset_ns(uint64_t hash, uint64_t seed, int64_t interval_ns, int64_t now_ns);

@@ -194,10 +194,7 @@ static inline void fake_init(FakeSource *f, size_t count, int64_t from_t_ms, int
         pairs[1] = (Label){S("instance"), arena_printf(&f->arena, "host-%zu", i)};
         pairs[2] = (Label){S("job"), S("test")};
         pairs[3] = (Label){S("zone"), arena_printf(&f->arena, "z%zu", i % 3)};
-        f->entries[i] = (SeriesEntry){
-            {pairs, i % 2 ? 4 : 3},
-            i
-        };
+        f->entries[i] = (SeriesEntry){{pairs, i % 2 ? 4 : 3}, i};
     }
     qsort(f->entries, count, sizeof(SeriesEntry), fake_compare_entries);
 }

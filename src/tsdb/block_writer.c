@@ -669,9 +669,7 @@ static bool publish(BlockWriter *w, Error *err)
 
 static bool finish(BlockWriter *w, Error *err)
 {
-    FsMap map = {
-        {NULL, 0}
-    };
+    FsMap map = {{NULL, 0}};
 
     if (!end_segment(w, err) || !out_flush(&w->index, err) ||
         !fs_map(w->fs, fs_join(&w->arena, w->tmp_dir, S("index")), &map, err))

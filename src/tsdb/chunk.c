@@ -129,10 +129,7 @@ void chunk_columns_merge(ChunkColumns *columns)
         places[i] = (Place){from.t_ms[i], i};
     qsort(places, from.count, sizeof *places, compare_places);
 
-    *columns = (ChunkColumns){
-        columns->arena, {NULL, NULL, NULL, 0},
-         0
-    };
+    *columns = (ChunkColumns){columns->arena, {NULL, NULL, NULL, 0}, 0};
     chunk_columns_reserve(columns, from.count, from.histograms != NULL);
     for (i = 0; i < from.count; i++) {
         if (kept && columns->columns.t_ms[kept - 1] == places[i].t_ms)

@@ -50,13 +50,10 @@ typedef struct Row {
 } Row;
 
 static const Row rows[] = {
-    {"constant",             next_constant,    0},
-    {"constant, jitter",     next_constant,    4},
-    {"mostly same",          next_mostly_same, 0},
-    {"counter",              next_counter,     0},
-    {"counter, jitter",      next_counter,     4},
-    {"page gauge, jitter",   next_bytes,       4},
-    {"random gauge, jitter", next_gauge,       4},
+    {"constant", next_constant, 0},          {"constant, jitter", next_constant, 4},
+    {"mostly same", next_mostly_same, 0},    {"counter", next_counter, 0},
+    {"counter, jitter", next_counter, 4},    {"page gauge, jitter", next_bytes, 4},
+    {"random gauge, jitter", next_gauge, 4},
 };
 
 static int64_t times[CHUNKS * SAMPLES];

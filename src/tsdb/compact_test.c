@@ -30,29 +30,33 @@ TEST(compact, plans_as_prometheus_does)
         size_t want[BLOCKS_MAX];
         size_t want_count;
     } cases[] = {
-        {"one block waits",                       {{0, 20}},                                   1, {0},       0},
-        {"the newest is left out",                {{0, 20}, {20, 40}, {40, 60}},               3, {0},       0},
+        {"one block waits", {{0, 20}}, 1, {0}, 0},
+        {"the newest is left out", {{0, 20}, {20, 40}, {40, 60}}, 3, {0}, 0},
         {"a full range with one behind it",
          {{0, 20}, {20, 40}, {40, 60}, {60, 80}},
-         4,                                                                                       {0, 1, 2},
-         3                                                                                                    },
-        {"a gap in a closed range",               {{0, 20}, {40, 60}, {60, 80}},               3, {0, 1},    2},
+         4,
+         {0, 1, 2},
+         3},
+        {"a gap in a closed range", {{0, 20}, {40, 60}, {60, 80}}, 3, {0, 1}, 2},
         {"a range that is older than the newest",
          {{0, 20}, {20, 40}, {60, 80}, {80, 100}},
-         4,                                                                                       {0, 1},
-         2                                                                                                    },
-        {"one block in its range stays",          {{20, 40}, {60, 80}, {80, 100}},             3, {0},       0},
+         4,
+         {0, 1},
+         2},
+        {"one block in its range stays", {{20, 40}, {60, 80}, {80, 100}}, 3, {0}, 0},
         {"larger ones when they fill up",
          {{0, 60}, {60, 120}, {120, 180}, {180, 200}},
-         4,                                                                                       {0, 1, 2},
-         3                                                                                                    },
-        {"overlapping ones come first",           {{0, 20}, {19, 40}, {40, 60}},               3, {0, 1},    2},
+         4,
+         {0, 1, 2},
+         3},
+        {"overlapping ones come first", {{0, 20}, {19, 40}, {40, 60}}, 3, {0, 1}, 2},
         {"only one group of overlapping ones",
          {{0, 20}, {10, 40}, {40, 60}, {50, 80}},
-         4,                                                                                       {0, 1},
-         2                                                                                                    },
-        {"one that reaches over all",             {{0, 100}, {20, 40}, {60, 80}},              3, {0, 1, 2}, 3},
-        {"negative times",                        {{-60, -40}, {-40, -20}, {-20, 0}, {0, 20}}, 4, {0, 1, 2}, 3},
+         4,
+         {0, 1},
+         2},
+        {"one that reaches over all", {{0, 100}, {20, 40}, {60, 80}}, 3, {0, 1, 2}, 3},
+        {"negative times", {{-60, -40}, {-40, -20}, {-20, 0}, {0, 20}}, 4, {0, 1, 2}, 3},
     };
     static const int64_t ranges[] = {20, 60, 180, 540, 1620};
 
@@ -81,7 +85,7 @@ TEST(compact, plans_a_block_of_which_much_was_deleted)
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     BlockMeta metas[] = {
         {.min_t_ms = 0, .max_t_ms = 540, .stats = {.series = 10, .tombstones = 3}},
-        {.min_t_ms = 540,             .max_t_ms = 560             },
+        {.min_t_ms = 540, .max_t_ms = 560},
     };
     const BlockMeta *pointers[] = {&metas[0], &metas[1]};
 
@@ -149,9 +153,9 @@ TEST(compact, makes_one_block_of_two)
         const char *name;
         int64_t first_end, second_begin;
     } cases[] = {
-        {"side by side",         1200000, 1200000},
-        {"overlapping by half",  1800000, 600000 },
-        {"one within the other", 2400000, 900000 },
+        {"side by side", 1200000, 1200000},
+        {"overlapping by half", 1800000, 600000},
+        {"one within the other", 2400000, 900000},
     };
 
     EACH_CASE(c, cases) {
@@ -259,23 +263,18 @@ TEST(retention, chooses_the_oldest_and_keeps_the_newest)
         uint64_t other;
         size_t by_time, by_size;
     } cases[] = {
-        {"no limits",                            {0, 0},    0,   0, 0},
-        {"exactly as old as allowed goes",       {300, 0},  0,   1, 1},
-        {"a little younger stays",               {301, 0},  0,   0, 0},
-        {"two are too old",                      {150, 0},  0,   2, 2},
-        {"the newest always stays",              {1, 0},    0,   3, 3},
-        {"all fit",                              {0, 40},   0,   0, 0},
-        {"one too many",                         {0, 39},   0,   0, 1},
-        {"the log counts",                       {0, 40},   1,   0, 1},
-        {"the newest stays, too large as it is", {0, 1},    100, 0, 3},
-        {"time first, then size",                {150, 15}, 0,   2, 3},
+        {"no limits", {0, 0}, 0, 0, 0},
+        {"exactly as old as allowed goes", {300, 0}, 0, 1, 1},
+        {"a little younger stays", {301, 0}, 0, 0, 0},
+        {"two are too old", {150, 0}, 0, 2, 2},
+        {"the newest always stays", {1, 0}, 0, 3, 3},
+        {"all fit", {0, 40}, 0, 0, 0},
+        {"one too many", {0, 39}, 0, 0, 1},
+        {"the log counts", {0, 40}, 1, 0, 1},
+        {"the newest stays, too large as it is", {0, 1}, 100, 0, 3},
+        {"time first, then size", {150, 15}, 0, 2, 3},
     };
-    static const RetentionBlock blocks[] = {
-        {100, 10},
-        {200, 10},
-        {300, 10},
-        {400, 10}
-    };
+    static const RetentionBlock blocks[] = {{100, 10}, {200, 10}, {300, 10}, {400, 10}};
 
     EACH_CASE(c, cases) {
         RetentionChoice choice = retention_choose(blocks, 4, c->limits, c->other);

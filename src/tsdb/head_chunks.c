@@ -210,9 +210,7 @@ static bool open_file(HeadChunks *chunks, uint32_t number, HeadChunkFn each, voi
                       HeadChunksRepair *repair, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
-    FsMap map = {
-        {NULL, 0}
-    };
+    FsMap map = {{NULL, 0}};
     Str path = file_path(&arena, chunks, number);
     uint64_t good = 0;
     const char *reason = NULL;

@@ -149,10 +149,10 @@ TEST(head_chunks, keeps_what_stands_before_a_torn_or_corrupt_chunk)
         int flip; // byte changed there, counted from the end; 0: none
         size_t want;
     } cases[] = {
-        {"whole",                0,  0,  20},
-        {"torn in the checksum", 2,  0,  9 },
-        {"torn in the data",     60, 0,  9 },
-        {"flipped in the last",  0,  30, 9 },
+        {"whole", 0, 0, 20},
+        {"torn in the checksum", 2, 0, 9},
+        {"torn in the data", 60, 0, 9},
+        {"flipped in the last", 0, 30, 9},
     };
 
     EACH_CASE(c, cases) {

@@ -18,14 +18,8 @@ static const struct {
     const char *mode;
     int column;
 } modes[] = {
-    {"idle",    IDLE   },
-    {"iowait",  IOWAIT },
-    {"irq",     IRQ    },
-    {"nice",    NICE   },
-    {"softirq", SOFTIRQ},
-    {"steal",   STEAL  },
-    {"system",  SYSTEM },
-    {"user",    USER   },
+    {"idle", IDLE},       {"iowait", IOWAIT}, {"irq", IRQ},       {"nice", NICE},
+    {"softirq", SOFTIRQ}, {"steal", STEAL},   {"system", SYSTEM}, {"user", USER},
 };
 
 typedef struct Cpu {

@@ -30,19 +30,19 @@ static const struct {
     const char *key;
     const char *label;
 } keys[KEYS] = {
-    [CACHE_SIZE] = {"cache size",  "cachesize" },
-    [CORE] = {"core id",     "core"      },
-    [CPU] = {"processor",   "cpu"       },
-    [FAMILY] = {"cpu family",  "family"    },
-    [MICROCODE] = {"microcode",   "microcode" },
-    [MODEL] = {"model",       "model"     },
-    [MODEL_NAME] = {"model name",  "model_name"},
-    [PACKAGE] = {"physical id", "package"   },
-    [STEPPING] = {"stepping",    "stepping"  },
-    [VENDOR] = {"vendor_id",   "vendor"    },
-    [MHZ] = {"cpu MHz",     NULL        },
-    [FLAGS] = {"flags",       NULL        },
-    [BUGS] = {"bugs",        NULL        },
+    [CACHE_SIZE] = {"cache size", "cachesize"},
+    [CORE] = {"core id", "core"},
+    [CPU] = {"processor", "cpu"},
+    [FAMILY] = {"cpu family", "family"},
+    [MICROCODE] = {"microcode", "microcode"},
+    [MODEL] = {"model", "model"},
+    [MODEL_NAME] = {"model name", "model_name"},
+    [PACKAGE] = {"physical id", "package"},
+    [STEPPING] = {"stepping", "stepping"},
+    [VENDOR] = {"vendor_id", "vendor"},
+    [MHZ] = {"cpu MHz", NULL},
+    [FLAGS] = {"flags", NULL},
+    [BUGS] = {"bugs", NULL},
 };
 
 struct NodeCpuinfo {

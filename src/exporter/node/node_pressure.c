@@ -8,16 +8,18 @@ static const struct {
     const char *stalled; // of the line "full"
     const char *stalled_help;
 } resources[] = {
-    {"pressure/cpu",    "node_pressure_cpu_waiting_seconds_total",
-     "Total time in seconds that processes have waited for CPU time.",      NULL,                                         NULL},
-    {"pressure/io",     "node_pressure_io_waiting_seconds_total",
-     "Total time in seconds that processes have waited for IO.",            "node_pressure_io_stalled_seconds_total",
-     "Total time in seconds in which no process could go on, for want of IO."                                                 },
+    {"pressure/cpu", "node_pressure_cpu_waiting_seconds_total",
+     "Total time in seconds that processes have waited for CPU time.", NULL, NULL},
+    {"pressure/io", "node_pressure_io_waiting_seconds_total",
+     "Total time in seconds that processes have waited for IO.",
+     "node_pressure_io_stalled_seconds_total",
+     "Total time in seconds in which no process could go on, for want of IO."},
     {"pressure/memory", "node_pressure_memory_waiting_seconds_total",
-     "Total time in seconds that processes have waited for memory.",        "node_pressure_memory_stalled_seconds_total",
-     "Total time in seconds in which no process could go on, for want of memory."                                             },
-    {"pressure/irq",    NULL,                                         NULL, "node_pressure_irq_stalled_seconds_total",
-     "Total time in seconds in which no process could go on, because of interrupts."                                          },
+     "Total time in seconds that processes have waited for memory.",
+     "node_pressure_memory_stalled_seconds_total",
+     "Total time in seconds in which no process could go on, for want of memory."},
+    {"pressure/irq", NULL, NULL, "node_pressure_irq_stalled_seconds_total",
+     "Total time in seconds in which no process could go on, because of interrupts."},
 };
 
 typedef struct Pressure {

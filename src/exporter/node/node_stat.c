@@ -7,15 +7,15 @@ static const struct {
     NodeType type;
     const char *help;
 } lines[] = {
-    {"intr",          "node_intr_total",             NODE_COUNTER, "Total number of interrupts serviced."},
-    {"ctxt",          "node_context_switches_total", NODE_COUNTER, "Total number of context switches."   },
-    {"processes",     "node_forks_total",            NODE_COUNTER, "Total number of forks."              },
-    {"btime",         "node_boot_time_seconds",      NODE_GAUGE,
-     "When the machine booted, in seconds since the epoch."                                              },
-    {"procs_running", "node_procs_running",          NODE_GAUGE,
-     "Number of processes that run or could run."                                                        },
-    {"procs_blocked", "node_procs_blocked",          NODE_GAUGE,
-     "Number of processes that wait for I/O to complete."                                                },
+    {"intr", "node_intr_total", NODE_COUNTER, "Total number of interrupts serviced."},
+    {"ctxt", "node_context_switches_total", NODE_COUNTER, "Total number of context switches."},
+    {"processes", "node_forks_total", NODE_COUNTER, "Total number of forks."},
+    {"btime", "node_boot_time_seconds", NODE_GAUGE,
+     "When the machine booted, in seconds since the epoch."},
+    {"procs_running", "node_procs_running", NODE_GAUGE,
+     "Number of processes that run or could run."},
+    {"procs_blocked", "node_procs_blocked", NODE_GAUGE,
+     "Number of processes that wait for I/O to complete."},
 };
 
 // The columns of the line "softirq" behind its sum.

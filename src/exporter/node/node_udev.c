@@ -63,12 +63,12 @@ static const struct {
     const char *name;
     const char *help;
 } ata[] = {
-    {ID_ATA_WRITE_CACHE,         "node_disk_ata_write_cache",
-     "Whether the disk has a write cache: 1 or 0."      },
+    {ID_ATA_WRITE_CACHE, "node_disk_ata_write_cache",
+     "Whether the disk has a write cache: 1 or 0."},
     {ID_ATA_WRITE_CACHE_ENABLED, "node_disk_ata_write_cache_enabled",
      "Whether the disk's write cache is in use: 1 or 0."},
-    {ID_ATA_ROTATION_RATE_RPM,   "node_disk_ata_rotation_rate_rpm",
-     "How fast the disk turns, in RPM; 0 of an SSD."    },
+    {ID_ATA_ROTATION_RATE_RPM, "node_disk_ata_rotation_rate_rpm",
+     "How fast the disk turns, in RPM; 0 of an SSD."},
 };
 
 struct NodeUdev {
