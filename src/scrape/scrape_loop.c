@@ -515,8 +515,10 @@ bool scrape_thread_new(ScrapeShared *shared, size_t index, ScrapeThread **ret_th
 static void free_targets(void *arg)
 {
     ScrapeThread *thread = arg;
-    while (thread->targets)
-        target_free(thread->targets);
+    for (ScrapeTarget *target = thread->targets, *next; target; target = next) {
+        next = target->next;
+        target_free(target);
+    }
 }
 
 void scrape_thread_free(ScrapeThread *thread)
