@@ -477,6 +477,9 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
         .lookback_ms = request->lookback_ms ? request->lookback_ms : engine->options.lookback_ms,
         .default_step_ms = __atomic_load_n(&engine->default_step_ms, __ATOMIC_RELAXED),
         .deadline_ns = deadline_ns,
+        .bytes_max = engine->options.memory_bytes_max
+                         ? engine->options.memory_bytes_max
+                         : engine->options.samples_max * 32 + (64 << 20),
     };
     context.step_count =
         request->is_range ? (size_t)((request->end_ms - request->start_ms) / request->step_ms) + 1

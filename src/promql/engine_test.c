@@ -397,6 +397,24 @@ TEST(engine, failures_say_what_a_caller_can_do)
     arena_deinit(&fake.arena);
 }
 
+TEST(engine, columns_that_would_not_fit_are_not_made)
+{
+    FakeSource fake;
+    fake_init(&fake);
+    Arena arena = {0};
+    QueryResult result;
+    Error err = {0};
+    QueryRequest request = {
+        .query = S("n"), .is_range = true, .start_ms = 0, .end_ms = 20000000, .step_ms = 1};
+
+    CHECK(!ask(&fake, NULL, request, &arena, &result, &err));
+
+    CHECK_EQ(err.code, ERR_LIMIT);
+    CHECK_HAS(err.text, "bytes of memory");
+    arena_deinit(&arena);
+    arena_deinit(&fake.arena);
+}
+
 TEST(engine, ends_when_the_client_leaves)
 {
     FakeSource fake;
@@ -417,4 +435,5 @@ TEST_MAIN(engine, TEST_ROW(engine, instant_queries), TEST_ROW(engine, range_quer
           TEST_ROW(engine, failures_say_what_a_caller_can_do),
           TEST_ROW(engine, a_chain_of_operators_may_be_as_long_as_the_query),
           TEST_ROW(engine, delayed_names_go_at_the_end),
+          TEST_ROW(engine, columns_that_would_not_fit_are_not_made),
           TEST_ROW(engine, ends_when_the_client_leaves))

@@ -62,6 +62,13 @@ Arena *eval_arena_new(EvalContext *context)
     return &node->arena;
 }
 
+static bool fail_memory(const EvalContext *context, Error *err)
+{
+    return error_set(err, ERR_LIMIT,
+                     "query holds more than %llu bytes of memory in query execution",
+                     (unsigned long long)context->bytes_max);
+}
+
 bool eval_go_on(EvalContext *context, Error *err)
 {
     const QueryRequest *request = context->request;
@@ -69,18 +76,25 @@ bool eval_go_on(EvalContext *context, Error *err)
         return error_set(err, ERR_CANCELED, "query was canceled in query execution");
     if (clock_mono_ns(context->options->clock) > context->deadline_ns)
         return error_set(err, ERR_TIMEOUT, "query timed out in query execution");
-    if (context->options->memory_bytes_max) {
-        uint64_t held = 0;
-        lock_take(&context->lock);
-        for (EvalArena *a = context->arenas; a; a = a->next)
-            held += __atomic_load_n(&a->arena.held_bytes, __ATOMIC_RELAXED);
-        lock_give(&context->lock);
-        if (held > context->options->memory_bytes_max)
-            return error_set(err, ERR_LIMIT,
-                             "query holds more than %llu bytes of memory in query execution",
-                             (unsigned long long)context->options->memory_bytes_max);
-    }
-    return true;
+    uint64_t held = __atomic_load_n(&context->held_bytes, __ATOMIC_RELAXED);
+    return held <= context->bytes_max || fail_memory(context, err);
+}
+
+bool eval_check(EvalContext *context, Arena *arena, Error *err)
+{
+    EvalArena *node = CONTAINER_OF(arena, EvalArena, arena);
+    uint64_t grown = arena->held_bytes - node->counted_bytes; // modulo 2^64 if it shrank
+    node->counted_bytes = arena->held_bytes;
+    __atomic_add_fetch(&context->held_bytes, grown, __ATOMIC_RELAXED);
+    return eval_go_on(context, err);
+}
+
+bool eval_columns_fit(const EvalContext *context, size_t columns, size_t steps, Error *err)
+{
+    uint64_t held = __atomic_load_n(&context->held_bytes, __ATOMIC_RELAXED);
+    uint64_t left = held < context->bytes_max ? context->bytes_max - held : 0;
+    uint64_t column_bytes = (uint64_t)steps * (sizeof(double) + 1);
+    return columns <= left / column_bytes || fail_memory(context, err);
 }
 
 bool eval_hold_samples(EvalContext *context, uint64_t count, Error *err)
@@ -364,6 +378,7 @@ static bool eval_call(EvalContext *context, const Expr *expr, const Steps *steps
     if (function->special)
         return eval_special(context, expr, steps, arena, ret_value, err);
 
+    uint64_t held = eval_held(context);
     FunctionCall call = {
         .context = context,
         .arena = arena,
@@ -388,8 +403,11 @@ static bool eval_call(EvalContext *context, const Expr *expr, const Steps *steps
     } else if (function->math) {
         *ret_value = call.args[0];
         apply_math(context, function, steps->count, arena, ret_value);
-    } else if (!function->general(&call, ret_value, err)) {
-        return false;
+    } else {
+        if (!function->general(&call, ret_value, err))
+            return false;
+        if (ret_value->type == TYPE_VECTOR && !eval_hold_only(context, held, ret_value, steps, err))
+            return false;
     }
     if (ret_value->type != TYPE_VECTOR || context->features.delayed_name_removal ||
         function->general)
@@ -431,7 +449,7 @@ static bool eval_kind(EvalContext *context, const Expr *expr, const Steps *steps
 bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
           Value *ret_value, Error *err)
 {
-    if (!eval_go_on(context, err))
+    if (!eval_check(context, context->arena, err))
         return false;
     if (++context->depth > EVAL_DEPTH_MAX)
         return error_set(err, ERR_LIMIT, "expression is nested more than %d deep", EVAL_DEPTH_MAX);

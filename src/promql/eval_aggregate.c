@@ -616,6 +616,8 @@ static Str value_text(const AggregateRun *run, const VectorSeries *series, size_
     return copy;
 }
 
+#define GROUPS_BETWEEN_CHECKS 64 // each is a column of all steps
+
 typedef struct ValueGroups {
     VectorSeries *series;
     size_t count, cap;
@@ -623,7 +625,9 @@ typedef struct ValueGroups {
     size_t slots;
 } ValueGroups;
 
-static VectorSeries *value_group_of(const AggregateRun *run, ValueGroups *groups, Labels labels)
+// NULL (and err) when the query holds too much.
+static VectorSeries *value_group_of(const AggregateRun *run, ValueGroups *groups, Labels labels,
+                                    Error *err)
 {
     if ((groups->count + 1) * 2 > groups->slots) {
         groups->slots = groups->slots ? groups->slots * 2 : 64;
@@ -645,6 +649,8 @@ static VectorSeries *value_group_of(const AggregateRun *run, ValueGroups *groups
                                     cap * sizeof(VectorSeries));
         groups->cap = cap;
     }
+    if (groups->count % GROUPS_BETWEEN_CHECKS == 0 && !eval_check(run->context, run->arena, err))
+        return NULL;
     VectorSeries *series = &groups->series[groups->count++];
     vector_series_init(run->arena, run->steps->count, labels, series);
     groups->table[slot] = (uint32_t)groups->count;
@@ -675,7 +681,10 @@ static bool aggregate_count_values(const AggregateRun *run, Value *ret_value, Er
                         double_bits(series->value[i]) == double_bits(last);
             if (!same)
                 group = value_group_of(
-                    run, &groups, labels_set(run->arena, base, name, value_text(run, series, i)));
+                    run, &groups, labels_set(run->arena, base, name, value_text(run, series, i)),
+                    err);
+            if (!group)
+                return false;
             last = series->kind[i] == POINT_FLOAT ? series->value[i] : NAN;
             group->value[i] = group->kind[i] == POINT_NONE ? 1 : group->value[i] + 1;
             group->kind[i] = POINT_FLOAT;
@@ -685,9 +694,31 @@ static bool aggregate_count_values(const AggregateRun *run, Value *ret_value, Er
     return true;
 }
 
+static bool aggregate(const AggregateRun *run, Value *ret_value, Error *err)
+{
+    switch (run->expr->aggregate.op) {
+    case AGG_QUANTILE:
+        aggregate_quantile(run, ret_value);
+        return true;
+    case AGG_TOPK:
+    case AGG_BOTTOMK:
+        return aggregate_topk(run, ret_value, err);
+    case AGG_LIMITK:
+        return aggregate_limitk(run, ret_value, err);
+    case AGG_LIMIT_RATIO:
+        return aggregate_limit_ratio(run, ret_value, err);
+    case AGG_COUNT_VALUES:
+        return aggregate_count_values(run, ret_value, err);
+    default:
+        aggregate_simple(run, ret_value);
+        return true;
+    }
+}
+
 bool eval_aggregate(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
                     Value *ret_value, Error *err)
 {
+    uint64_t held = eval_held(context);
     Value input;
     Value param = {0};
     if (!eval(context, expr->aggregate.expr, steps, arena, &input, err))
@@ -695,6 +726,8 @@ bool eval_aggregate(EvalContext *context, const Expr *expr, const Steps *steps, 
     if (expr->aggregate.param && !eval(context, expr->aggregate.param, steps, arena, &param, err))
         return false;
 
+    if (!eval_check(context, arena, err))
+        return false;
     AggregateRun run = {
         .context = context,
         .expr = expr,
@@ -704,21 +737,5 @@ bool eval_aggregate(EvalContext *context, const Expr *expr, const Steps *steps, 
         .param = &param,
     };
     make_groups(&run);
-    switch (expr->aggregate.op) {
-    case AGG_QUANTILE:
-        aggregate_quantile(&run, ret_value);
-        return true;
-    case AGG_TOPK:
-    case AGG_BOTTOMK:
-        return aggregate_topk(&run, ret_value, err);
-    case AGG_LIMITK:
-        return aggregate_limitk(&run, ret_value, err);
-    case AGG_LIMIT_RATIO:
-        return aggregate_limit_ratio(&run, ret_value, err);
-    case AGG_COUNT_VALUES:
-        return aggregate_count_values(&run, ret_value, err);
-    default:
-        aggregate_simple(&run, ret_value);
-        return true;
-    }
+    return aggregate(&run, ret_value, err) && eval_hold_only(context, held, ret_value, steps, err);
 }

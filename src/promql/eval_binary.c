@@ -5,6 +5,8 @@
 
 #include "promql/eval.h"
 
+#define SERIES_BETWEEN_CHECKS 64
+
 static bool is_comparison(BinaryOp op)
 {
     return op >= OP_EQ && op <= OP_GE;
@@ -244,6 +246,8 @@ static bool vector_scalar(const BinaryRun *run, Value *vector, const Value *scal
     BinaryOp op = run->expr->binary.op;
     size_t n = run->steps->count;
     for (size_t s = 0; s < vector->count; s++) {
+        if (s % SERIES_BETWEEN_CHECKS == 0 && !eval_check(run->context, run->arena, err))
+            return false;
         VectorSeries *series = &vector->series[s];
         if (!scalar_columns(op, series->value, series->kind, scalar->scalar, scalar_left, n)) {
             for (size_t i = 0; i < n; i++) {
@@ -745,9 +749,12 @@ static bool vector_vector(const BinaryRun *base, const Value *l, const Value *r,
                 run.one->count + (run.has_fill_one ? run.many->count : 0));
     if (!group_one_side(&run, err))
         return false;
-    for (size_t s = 0; s < run.many->count; s++)
+    for (size_t s = 0; s < run.many->count; s++) {
+        if (s % SERIES_BETWEEN_CHECKS == 0 && !eval_check(base->context, base->arena, err))
+            return false;
         if (!match_many_series(&run, s, err))
             return false;
+    }
     if (run.has_fill_many && !fill_many_side(&run, err))
         return false;
     clear_met(&run);

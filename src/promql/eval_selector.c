@@ -91,7 +91,28 @@ static bool run_failed(SeriesRun *run)
     return failed;
 }
 
-#define SERIES_BETWEEN_CHECKS 64
+#define WORK_BETWEEN_CHECKS 65536 // samples and steps
+#define SERIES_WORK 1024
+
+// Reads a series and makes its column or windows.
+static bool run_series(SeriesRun *run, size_t index, Arena *results, Arena *scratch,
+                       SampleColumns *columns, Error *err)
+{
+    if (run->ranges) {
+        *columns = run->ranges[index].samples;
+    } else {
+        Querier *querier = run->context->querier;
+        Arena *into = run->out_ranges ? results : scratch;
+        if (!querier->read(querier, run->list.series[index].handle, run->min_t_ms, run->max_t_ms,
+                           into, columns, err))
+            return false;
+        __atomic_add_fetch(&run->context->samples_read, columns->count, __ATOMIC_RELAXED);
+    }
+    run->one(run, index, results, scratch, columns);
+    return !run->out ||
+           eval_hold_samples(run->context, eval_points_held(&run->out[index], run->steps->count),
+                             err);
+}
 
 static void run_slice(void *arg, size_t slice)
 {
@@ -100,42 +121,43 @@ static void run_slice(void *arg, size_t slice)
     Arena *scratch = eval_arena_new(run->context);
     size_t from = run->count * slice / run->slices;
     size_t to = run->count * (slice + 1) / run->slices;
+    bool holds_histograms = false;
+    size_t work = WORK_BETWEEN_CHECKS;
     for (size_t i = from; i < to; i++) {
         Error err = {0};
-        if ((i - from) % SERIES_BETWEEN_CHECKS == 0 &&
-            (run_failed(run) || !eval_go_on(run->context, &err))) {
-            if (err.code)
-                run_fail(run, &err);
-            return;
-        }
-        SampleColumns columns = {0};
-        if (run->ranges) {
-            columns = run->ranges[i].samples;
-        } else {
-            Querier *querier = run->context->querier;
-            Arena *into = run->out_ranges ? results : scratch;
-            if (!querier->read(querier, run->list.series[i].handle, run->min_t_ms, run->max_t_ms,
-                               into, &columns, &err)) {
+        if (work >= WORK_BETWEEN_CHECKS) {
+            work = 0;
+            if (run_failed(run))
+                return;
+            if (!eval_check(run->context, results, &err) ||
+                !eval_check(run->context, scratch, &err)) {
                 run_fail(run, &err);
                 return;
             }
-            __atomic_add_fetch(&run->context->samples_read, columns.count, __ATOMIC_RELAXED);
         }
-        run->one(run, i, results, scratch, &columns);
-        // Histograms of the result may point into the samples.
-        if (!columns.histograms)
-            arena_reset(scratch);
-        if (run->out &&
-            !eval_hold_samples(run->context, eval_points_held(&run->out[i], run->steps->count),
-                               &err)) {
+        SampleColumns columns = {0};
+        if (!run_series(run, i, results, scratch, &columns, &err)) {
             run_fail(run, &err);
             return;
         }
+        // Histograms of the result may point into the samples.
+        if (columns.histograms)
+            holds_histograms = true;
+        else if (!holds_histograms)
+            arena_reset(scratch);
+        work += SERIES_WORK + columns.count + run->steps->count;
     }
+    if (!holds_histograms)
+        arena_deinit(scratch);
+    Error err = {0};
+    if (!eval_check(run->context, results, &err) || !eval_check(run->context, scratch, &err))
+        run_fail(run, &err);
 }
 
 static bool run_all(SeriesRun *run, Error *err)
 {
+    if (run->out && !eval_columns_fit(run->context, run->count, run->steps->count, err))
+        return false;
     run->slices = eval_slice_count(run->context, run->count);
     lock_init(&run->lock, "series_run", 801);
     thread_pool_each(run->context->options->pool, run_slice, run, run->count ? run->slices : 0);

@@ -33,7 +33,7 @@ typedef struct EngineOptions {
     int64_t timeout_ms;        // 2 min
     int concurrency_max;       // 20: more queries wait
     uint64_t samples_max;      // 50 000 000 samples in memory of one query
-    uint64_t memory_bytes_max; // of one query; 0: none
+    uint64_t memory_bytes_max; // of one query; 0: 32 bytes for each of samples_max, and 64 MiB
     int64_t default_step_ms; // of subqueries without a step: the global evaluation interval, 1 min
 } EngineOptions;
 
