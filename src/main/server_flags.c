@@ -120,7 +120,7 @@ static const FlagSpec specs[] = {
     {.name = "query.max-samples", .kind = FLAG_I64, .offset = OFFSET(query_max_samples), .default_text = "50000000", .min = 1, .max = INT64_MAX,
      .help = "Most samples that one query may hold in memory."},
     {.name = "query.max-bytes", .kind = FLAG_SIZE, .offset = OFFSET(query_max_bytes), .default_text = "0",
-     .help = "Most bytes of memory that one query may hold, with unit; 0 means no limit."},
+     .help = "Most bytes of memory that one query may hold, with unit; 0 means 32 bytes for each of --query.max-samples, and 64MB."},
     {.name = "scrape.discovery-reload-interval", .kind = FLAG_DURATION, .offset = OFFSET(discovery_reload_interval_ms), .default_text = "5s",
      .hidden = true, .help = "How often changed targets are taken up."},
     {.name = "scrape.adjust-timestamps", .kind = FLAG_BOOL, .offset = OFFSET(scrape_adjust_timestamps), .default_text = "true", .hidden = true,
