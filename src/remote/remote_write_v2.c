@@ -135,6 +135,14 @@ static bool read_metadata(WriteRun *run, SeriesRef ref, Str message)
     return true;
 }
 
+static bool is_well_formed(Str message)
+{
+    ProtoReader r = proto_reader(message);
+    while (proto_next(&r))
+        ;
+    return !r.failed;
+}
+
 // What one TimeSeries holds, found before anything of it is written.
 typedef struct SeriesParts {
     size_t samples, histograms;
@@ -202,7 +210,9 @@ static bool read_series(WriteRun *run, Str message)
     SeriesRef ref = write_run_series(run, origin, &created);
     if (!ref)
         return true;
-    if (created && parts.metadata.len && !read_metadata(run, ref, parts.metadata))
+    // Of a known series the metadata is not taken again, but a malformed message is one every time.
+    if (parts.metadata.len &&
+        !(created ? read_metadata(run, ref, parts.metadata) : is_well_formed(parts.metadata)))
         return false;
     return read_points(run, ref, origin, message);
 }
