@@ -115,6 +115,8 @@ struct Expr {
             int64_t range_ms;
             Expr *range_expr; // EXPR_DURATION or NULL
             bool anchored, smoothed;
+            bool
+                histogram_stats; // only counts and sums are looked at; filled by expr_mark_histogram_stats
             bool name_in_braces; // the metric name was written quoted inside the braces
         } selector;
         struct {

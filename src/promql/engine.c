@@ -495,6 +495,7 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
     if (ok) {
         ok = resolve(&resolver, expr, err);
         (void)expr_mark_invariant(expr); // each expression carries its own mark
+        expr_mark_histogram_stats(expr);
         if (ok && request->is_range && expr->type != TYPE_SCALAR && expr->type != TYPE_VECTOR)
             ok = error_set(
                 err, ERR_INVALID,

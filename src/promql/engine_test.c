@@ -8,7 +8,8 @@
 
 typedef struct FakeSeries {
     Labels labels;
-    double *values; // one each 10 s; a stale marker where nothing is
+    double *values;               // one each 10 s; a stale marker where nothing is
+    const Histogram **histograms; // NULL: floats
     size_t count;
 } FakeSeries;
 
@@ -45,12 +46,16 @@ static bool fake_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64
     const FakeSeries *series = &fake->series[handle];
     SampleColumns columns = {ARENA_ARRAY(arena, int64_t, series->count),
                              ARENA_ARRAY(arena, double, series->count), NULL, 0};
+    if (series->histograms)
+        columns.histograms = arena_zalloc(arena, series->count * sizeof(const Histogram *));
     min_t_ms = MAX(min_t_ms, fake->min_t_ms);
     max_t_ms = MIN(max_t_ms, fake->max_t_ms);
     for (size_t i = 0; i < series->count; i++) {
         int64_t t_ms = (int64_t)i * SAMPLE_MS;
         if (t_ms < min_t_ms || t_ms > max_t_ms)
             continue;
+        if (series->histograms)
+            columns.histograms[columns.count] = series->histograms[i];
         columns.t_ms[columns.count] = t_ms;
         columns.value[columns.count++] = series->values[i];
     }
@@ -95,6 +100,28 @@ static void fake_add(FakeSource *fake, const char *labels, double start, double 
     series->values = ARENA_ARRAY(&fake->arena, double, count);
     for (size_t i = 0; i < count; i++)
         series->values[i] = i == gap ? double_from_bits(NAN_STALE_BITS) : start + (double)i * step;
+}
+
+// As fake_add, but histograms of one bucket with that count; at index `reset` counts begin anew.
+static void fake_add_histograms(FakeSource *fake, const char *labels, double start, double step,
+                                size_t count, size_t reset)
+{
+    static const HistogramSpan span = {0, 1};
+    fake_add(fake, labels, 0, 1, count, SIZE_MAX);
+    FakeSeries *series = &fake->series[fake->count - 1];
+    series->histograms = ARENA_ARRAY(&fake->arena, const Histogram *, count);
+    for (size_t i = 0; i < count; i++) {
+        double *bucket = ARENA_NEW(&fake->arena, double);
+        *bucket = start + (double)(i >= reset ? i - reset : i) * step;
+        Histogram *h = ARENA_NEW(&fake->arena, Histogram);
+        *h = (Histogram){.count = *bucket,
+                         .sum = *bucket,
+                         .positive_spans = &span,
+                         .positive_buckets = bucket,
+                         .positive_span_count = 1,
+                         .positive_count = 1};
+        series->histograms[i] = h;
+    }
 }
 
 static void fake_init(FakeSource *fake)
@@ -350,6 +377,61 @@ TEST(engine, delayed_names_go_at_the_end)
     arena_deinit(&fake.arena);
 }
 
+TEST(engine, histograms)
+{
+    static const struct {
+        const char *name;
+        const char *query;
+        int64_t t_ms;
+        const char *want;
+        const char *warning; // "": none
+    } cases[] = {
+        {"sum of counts", "histogram_count(sum(h))", 40000, "{} 10", ""},
+        {"sum is of histograms", "histogram_quantile(1, sum(h))", 40000, "{} 1", ""},
+        {"average", "histogram_count(avg(h))", 40000, "{} 5", ""},
+        {"an average of what overflows as a sum", "histogram_count(avg(big))", 0, "{} 1.5e+308",
+         ""},
+        {"counter resets that collide are told", "histogram_count(sum(h))", 100000, "{} 12",
+         "PromQL warning: conflicting counter resets during histogram aggregation (1:21)"},
+        {"so in a window", "histogram_count(sum_over_time(h{x=\"2\"}[15s]))", 100000,
+         "{x=\"2\"} 11",
+         "PromQL warning: conflicting counter resets during histogram aggregation (1:31)"},
+        {"not where buckets are used", "histogram_quantile(1, sum(h))", 100000, "{} 1", ""},
+        {"between two", "histogram_count(h{x=\"1\"} smoothed)", 45000, "{x=\"1\"} 5.5", ""},
+        {"at one", "histogram_count(h{x=\"1\"} smoothed)", 40000, "{x=\"1\"} 5", ""},
+        {"behind the last", "histogram_count(h{x=\"1\"} smoothed)", 205000, "{x=\"1\"} 21", ""},
+        {"before the first", "histogram_count(h{x=\"1\"} smoothed)", -5000, "", ""},
+        {"across a reset it begins at zero", "histogram_count(h{x=\"2\"} smoothed)", 95000,
+         "{x=\"2\"} 0.5", ""},
+        {"floats and histograms", "sum({__name__=~\"h|n\"})", 40000, "",
+         "PromQL warning: encountered a mix of histograms and floats for aggregation (1:5)"},
+    };
+
+    FakeSource fake;
+    fake_init(&fake);
+    fake_add_histograms(&fake, "h x=1", 1, 1, 21, SIZE_MAX);
+    fake_add_histograms(&fake, "h x=2", 1, 1, 21, 10);
+    fake_add_histograms(&fake, "big x=1", 1.7e308, 0, 2, SIZE_MAX);
+    fake_add_histograms(&fake, "big x=2", 1.3e308, 0, 2, SIZE_MAX);
+    EACH_CASE(c, cases) {
+        Arena arena = {0};
+        QueryResult result = {0};
+        Error err = {0};
+
+        CHECK_OK(ask(&fake, NULL,
+                     (QueryRequest){.query = str_from_c(c->query), .start_ms = c->t_ms}, &arena,
+                     &result, &err),
+                 err);
+
+        CHECK_STR(show(&result, &arena), str_from_c(c->want));
+        CHECK_EQ(result.warnings.count, *c->warning ? 1 : 0);
+        if (*c->warning)
+            CHECK_STR(result.warnings.items[0], str_from_c(c->warning));
+        arena_deinit(&arena);
+    }
+    arena_deinit(&fake.arena);
+}
+
 static bool always(void *arg)
 {
     (void)arg;
@@ -434,6 +516,6 @@ TEST(engine, ends_when_the_client_leaves)
 TEST_MAIN(engine, TEST_ROW(engine, instant_queries), TEST_ROW(engine, range_queries),
           TEST_ROW(engine, failures_say_what_a_caller_can_do),
           TEST_ROW(engine, a_chain_of_operators_may_be_as_long_as_the_query),
-          TEST_ROW(engine, delayed_names_go_at_the_end),
+          TEST_ROW(engine, histograms), TEST_ROW(engine, delayed_names_go_at_the_end),
           TEST_ROW(engine, columns_that_would_not_fit_are_not_made),
           TEST_ROW(engine, ends_when_the_client_leaves))

@@ -284,6 +284,70 @@ bool eval_hoists(const Expr *expr, const Steps *steps)
            expr->kind != EXPR_STRING && expr->type != TYPE_MATRIX;
 }
 
+// Only counts and sums of histograms matter ---------------------------------------------------------------------------------------
+
+typedef enum BucketUse { BUCKETS_SHOWN, BUCKETS_UNUSED, BUCKETS_USED } BucketUse;
+
+// What a call makes of the use of its arguments' buckets.
+static BucketUse use_in_call(const char *name, BucketUse outer)
+{
+    static const char *const stats[] = {"histogram_count", "histogram_sum", "histogram_avg"};
+    static const char *const users[] = {"histogram_quantile", "histogram_quantiles",
+                                        "histogram_fraction"};
+    for (size_t i = 0; i < COUNT_OF(users); i++)
+        if (strcmp(name, users[i]) == 0)
+            return BUCKETS_USED;
+    for (size_t i = 0; i < COUNT_OF(stats) && outer != BUCKETS_USED; i++)
+        if (strcmp(name, stats[i]) == 0)
+            return BUCKETS_UNUSED;
+    return outer;
+}
+
+static void mark_stats(Expr *expr, BucketUse use)
+{
+    switch (expr->kind) {
+    case EXPR_SELECTOR:
+        expr->selector.histogram_stats = use == BUCKETS_UNUSED;
+        break;
+    case EXPR_SUBQUERY:
+        // Windows over its points find resets by buckets.
+        mark_stats(expr->subquery.expr, BUCKETS_USED);
+        break;
+    case EXPR_CALL:
+        for (size_t i = 0; i < expr->call.count; i++)
+            mark_stats(expr->call.args[i], use_in_call(expr->call.function->name, use));
+        break;
+    case EXPR_AGGREGATE:
+        if (expr->aggregate.param)
+            mark_stats(expr->aggregate.param, use);
+        mark_stats(expr->aggregate.expr, use);
+        break;
+    case EXPR_BINARY:
+        for (; expr->kind == EXPR_BINARY; expr = expr->binary.left) {
+            if (expr->binary.op == OP_TRIM_UPPER || expr->binary.op == OP_TRIM_LOWER)
+                use = BUCKETS_USED;
+            mark_stats(expr->binary.right, use);
+        }
+        mark_stats(expr, use);
+        break;
+    case EXPR_UNARY:
+        mark_stats(expr->unary.expr, use);
+        break;
+    case EXPR_PAREN:
+        mark_stats(expr->paren, use);
+        break;
+    case EXPR_NUMBER:
+    case EXPR_STRING:
+    case EXPR_DURATION:
+        break;
+    }
+}
+
+void expr_mark_histogram_stats(Expr *expr)
+{
+    mark_stats(expr, BUCKETS_SHOWN);
+}
+
 // One step's value copied to all steps.
 static void spread(Arena *arena, const Steps *steps, Value *value)
 {

@@ -96,6 +96,8 @@ void eval_count_read(EvalContext *context, size_t step, uint64_t count);
 const Expr *expr_without_parens(const Expr *expr);
 // Fills expr->invariant everywhere, once @ is resolved.
 bool expr_mark_invariant(Expr *expr);
+// Fills selector.histogram_stats everywhere: inside histogram_count, histogram_sum and histogram_avg, unless buckets matter.
+void expr_mark_histogram_stats(Expr *expr);
 // True if the value is made for one step and copied to the others.
 bool eval_hoists(const Expr *expr, const Steps *steps);
 // Runs job(arg, slice) for slices that cover [0, count); see eval_selector.c for the shape of arg.

@@ -5,6 +5,7 @@
 
 #include "base/number.h"
 #include "promql/eval.h"
+#include "promql/histogram_total.h"
 
 typedef struct AggregateRun {
     EvalContext *context;
@@ -108,14 +109,12 @@ static inline void kahan_add(double add, double *sum, double *compensation)
 // One group's state at every step.
 typedef struct Accumulator {
     double *value;
-    double *extra; // compensation, mean
-    uint64_t *count;
-    uint8_t *flags; // SEEN_*
-    const Histogram **histogram;
-    const Histogram **histogram_compensation;
+    double *extra;   // compensation, mean
+    uint64_t *count; // of floats
+    uint8_t *flags;  // SEEN_*
 } Accumulator;
 
-enum { SEEN_FLOAT = 1, SEEN_HISTOGRAM = 2, SEEN_INCOMPATIBLE = 4, MEAN_INCREMENTAL = 8 };
+enum { SEEN_FLOAT = 1, SEEN_HISTOGRAM = 2, MEAN_INCREMENTAL = 4 };
 
 static Accumulator *make_accumulators(const AggregateRun *run)
 {
@@ -137,43 +136,6 @@ static void ignore_histogram(const AggregateRun *run)
                   aggregate_op_text(run->expr->aggregate.op));
 }
 
-static void add_histogram(const AggregateRun *run, Accumulator *a, size_t step, const Histogram *h)
-{
-    size_t n = run->steps->count;
-    if (!a->histogram) {
-        a->histogram = arena_zalloc(run->arena, n * sizeof(const Histogram *));
-        a->histogram_compensation = arena_zalloc(run->arena, n * sizeof(const Histogram *));
-    }
-    a->flags[step] |= SEEN_HISTOGRAM;
-    const Histogram *sum = a->histogram[step];
-    if (!sum) {
-        a->histogram[step] = h;
-        return;
-    }
-    if (a->flags[step] & SEEN_INCOMPATIBLE)
-        return;
-    Histogram *added;
-    Histogram *compensation = NULL;
-    bool mismatch = false;
-    if (!histogram_add_kahan(run->arena, sum, h, a->histogram_compensation[step], &added,
-                             &compensation, &mismatch)) {
-        annotate_warning(run->context, run->expr->aggregate.expr,
-                         "vector contains a mix of histograms with exponential and custom buckets "
-                         "schemas for metric name \"\"");
-        a->flags[step] |= SEEN_INCOMPATIBLE;
-        return;
-    }
-    if ((sum->hint == HINT_RESET && h->hint == HINT_NO_RESET) ||
-        (sum->hint == HINT_NO_RESET && h->hint == HINT_RESET))
-        annotate_warning(run->context, run->expr->aggregate.expr,
-                         "conflicting counter resets during histogram aggregation");
-    if (mismatch)
-        annotate_info(run->context, run->expr->aggregate.expr,
-                      "mismatched custom buckets were reconciled during aggregation");
-    a->histogram[step] = added;
-    a->histogram_compensation[step] = compensation;
-}
-
 static void add_sum(const AggregateRun *run, Accumulator *a, const VectorSeries *series)
 {
     for (size_t i = 0; i < run->steps->count; i++) {
@@ -185,8 +147,7 @@ static void add_sum(const AggregateRun *run, Accumulator *a, const VectorSeries 
             a->flags[i] |= SEEN_FLOAT;
             a->count[i]++;
         } else if (series->kind[i] == POINT_HISTOGRAM) {
-            add_histogram(run, a, i, series->histogram[i]);
-            a->count[i]++;
+            a->flags[i] |= SEEN_HISTOGRAM;
         }
     }
 }
@@ -221,10 +182,12 @@ static void add_avg(const AggregateRun *run, Accumulator *a, const VectorSeries 
     for (size_t i = 0; i < run->steps->count; i++) {
         if (series->kind[i] == POINT_NONE)
             continue;
-        a->count[i]++;
         if (series->kind[i] == POINT_HISTOGRAM) {
-            add_histogram(run, a, i, series->histogram[i]);
-        } else if (a->flags[i] & SEEN_FLOAT) {
+            a->flags[i] |= SEEN_HISTOGRAM;
+            continue;
+        }
+        a->count[i]++;
+        if (a->flags[i] & SEEN_FLOAT) {
             add_float_to_mean(a, i, series->value[i]);
         } else {
             a->value[i] = series->value[i];
@@ -307,63 +270,6 @@ static double finish_float(AggregateOp op, const Accumulator *a, size_t i)
     }
 }
 
-static const Histogram *finish_histogram(const AggregateRun *run, const Accumulator *a, size_t i)
-{
-    const Histogram *sum = a->histogram[i];
-    bool mismatch;
-    Histogram *exact;
-    if (a->histogram_compensation[i] &&
-        histogram_add(run->arena, sum, a->histogram_compensation[i], &exact, &mismatch)) {
-        exact->hint = sum->hint;
-        sum = exact;
-    }
-    if (run->expr->aggregate.op == AGG_AVG && a->count[i] > 1) {
-        HistogramHint hint = sum->hint;
-        exact = histogram_div(run->arena, sum, (double)a->count[i]);
-        exact->hint = hint;
-        sum = exact;
-    }
-    return histogram_compact(run->arena, sum, 0);
-}
-
-static void emit_groups(const AggregateRun *run, const Accumulator *all, Value *ret_value)
-{
-    size_t n = run->steps->count;
-    VectorSeries *out = ARENA_ARRAY(run->arena, VectorSeries, run->group_count);
-    for (size_t g = 0; g < run->group_count; g++) {
-        const Accumulator *a = &all[g];
-        vector_series_init(run->arena, n, run->group_labels[g], &out[g]);
-        out[g].drop_name = run->group_drop_name[g];
-        for (size_t i = 0; i < n; i++) {
-            int seen = a->flags[i] & (SEEN_FLOAT | SEEN_HISTOGRAM);
-            if (seen == (SEEN_FLOAT | SEEN_HISTOGRAM)) {
-                annotate_warning(run->context, run->expr->aggregate.expr,
-                                 "encountered a mix of histograms and floats for aggregation");
-            } else if (seen == SEEN_FLOAT) {
-                out[g].value[i] = finish_float(run->expr->aggregate.op, a, i);
-                out[g].kind[i] = POINT_FLOAT;
-            } else if (seen && !(a->flags[i] & SEEN_INCOMPATIBLE)) {
-                vector_series_set_histogram(run->arena, n, &out[g], i, finish_histogram(run, a, i));
-            }
-        }
-    }
-    *ret_value = (Value){.type = TYPE_VECTOR, .series = out, .count = run->group_count};
-    eval_remove_empty(ret_value, n);
-}
-
-static void aggregate_simple(const AggregateRun *run, Value *ret_value)
-{
-    static void (*const adders[])(const AggregateRun *, Accumulator *, const VectorSeries *) = {
-        [AGG_SUM] = add_sum,          [AGG_AVG] = add_avg,          [AGG_COUNT] = add_count,
-        [AGG_MIN] = add_extreme,      [AGG_MAX] = add_extreme,      [AGG_GROUP] = add_group,
-        [AGG_STDDEV] = add_deviation, [AGG_STDVAR] = add_deviation,
-    };
-    Accumulator *all = make_accumulators(run);
-    for (size_t s = 0; s < run->input->count; s++)
-        adders[run->expr->aggregate.op](run, &all[run->group_of_series[s]], &run->input->series[s]);
-    emit_groups(run, all, ret_value);
-}
-
 // The members of each group as lists: members[start[g] .. start[g + 1]).
 static void group_members(const AggregateRun *run, uint32_t **ret_members, uint32_t **ret_start)
 {
@@ -377,6 +283,102 @@ static void group_members(const AggregateRun *run, uint32_t **ret_members, uint3
         members[start[run->group_of_series[s] + 1]++] = (uint32_t)s;
     *ret_members = members;
     *ret_start = start;
+}
+
+// Sums of histograms are made when all members are known: the accumulators only say where there are some.
+typedef struct HistogramRun {
+    const AggregateRun *run;
+    uint32_t *members, *start; // see group_members
+    HistogramTotal total;
+    Arena scratch;
+} HistogramRun;
+
+static const Histogram *total_histogram(HistogramRun *h, size_t group, size_t step)
+{
+    const AggregateRun *run = h->run;
+    const Expr *at = run->expr->aggregate.expr;
+    HistogramTotal *total = &h->total;
+    histogram_total_begin(total, run->expr->aggregate.op == AGG_AVG);
+    for (uint32_t m = h->start[group]; m < h->start[group + 1]; m++) {
+        const VectorSeries *series = &run->input->series[h->members[m]];
+        if (series->kind[step] != POINT_HISTOGRAM)
+            continue;
+        if (!histogram_total_add(total, series->histogram[step])) {
+            Buf name = {0};
+            buf_add_go_quoted(&name, labels_get(series->labels, LABEL_METRIC_NAME));
+            annotate_warning(run->context, at,
+                             "vector contains a mix of histograms with exponential and custom "
+                             "buckets schemas for metric name " STR_FMT,
+                             STR_ARG(buf_str(&name)));
+            buf_deinit(&name);
+            return NULL;
+        }
+    }
+    const Histogram *result = histogram_total_end(total);
+    if (total->reset_hint && total->no_reset_hint)
+        annotate_warning(run->context, at,
+                         "conflicting counter resets during histogram aggregation");
+    if (total->mismatch)
+        annotate_info(run->context, at,
+                      "mismatched custom buckets were reconciled during aggregation");
+    arena_reset(&h->scratch);
+    return histogram_copy(run->arena, histogram_compact(&h->scratch, result, 0));
+}
+
+static void emit_point(HistogramRun *h, const Accumulator *a, size_t group, size_t i,
+                       VectorSeries *out)
+{
+    const AggregateRun *run = h->run;
+    int seen = a->flags[i] & (SEEN_FLOAT | SEEN_HISTOGRAM);
+    if (seen == (SEEN_FLOAT | SEEN_HISTOGRAM)) {
+        annotate_warning(run->context, run->expr->aggregate.expr,
+                         "encountered a mix of histograms and floats for aggregation");
+    } else if (seen == SEEN_FLOAT) {
+        out->value[i] = finish_float(run->expr->aggregate.op, a, i);
+        out->kind[i] = POINT_FLOAT;
+    } else if (seen) {
+        if (!h->members)
+            group_members(run, &h->members, &h->start);
+        const Histogram *total = total_histogram(h, group, i);
+        if (total)
+            vector_series_set_histogram(run->arena, run->steps->count, out, i, total);
+    }
+}
+
+static bool emit_groups(const AggregateRun *run, const Accumulator *all, Value *ret_value,
+                        Error *err)
+{
+    size_t n = run->steps->count;
+    VectorSeries *out = ARENA_ARRAY(run->arena, VectorSeries, run->group_count);
+    HistogramRun histograms = {.run = run};
+    bool ok = true;
+    for (size_t g = 0; g < run->group_count && ok; g++) {
+        vector_series_init(run->arena, n, run->group_labels[g], &out[g]);
+        out[g].drop_name = run->group_drop_name[g];
+        for (size_t i = 0; i < n; i++)
+            emit_point(&histograms, &all[g], g, i, &out[g]);
+        ok = !out[g].histogram || eval_check(run->context, run->arena, err);
+    }
+    histogram_total_deinit(&histograms.total);
+    arena_deinit(&histograms.scratch);
+    if (!ok)
+        return false;
+    *ret_value = (Value){.type = TYPE_VECTOR, .series = out, .count = run->group_count};
+    eval_remove_empty(ret_value, n);
+    return true;
+}
+
+static bool aggregate_simple(const AggregateRun *run, Value *ret_value, Error *err)
+{
+    static void (*const adders[])(const AggregateRun *, Accumulator *, const VectorSeries *) = {
+        [AGG_SUM] = add_sum,          [AGG_AVG] = add_avg,          [AGG_COUNT] = add_count,
+        [AGG_MIN] = add_extreme,      [AGG_MAX] = add_extreme,      [AGG_GROUP] = add_group,
+        [AGG_STDDEV] = add_deviation, [AGG_STDVAR] = add_deviation,
+    };
+    Accumulator *all = make_accumulators(run);
+    for (size_t s = 0; s < run->input->count; s++)
+        adders[run->expr->aggregate.op](run, &all[run->group_of_series[s]], &run->input->series[s]);
+    return emit_groups(run, all, ret_value, err);
 }
 
 // As Go's %g; `out` is zeroed and has room for NUMBER_BYTES_MAX.
@@ -710,8 +712,7 @@ static bool aggregate(const AggregateRun *run, Value *ret_value, Error *err)
     case AGG_COUNT_VALUES:
         return aggregate_count_values(run, ret_value, err);
     default:
-        aggregate_simple(run, ret_value);
-        return true;
+        return aggregate_simple(run, ret_value, err);
     }
 }
 

@@ -2,7 +2,7 @@
 // Reading: selectors, windows of range functions, subqueries. Work over series is cut into slices; each slice has one arena for
 // results and one for samples that are forgotten after each series.
 #include "base/number.h"
-#include "promql/eval.h"
+#include "promql/function_bodies.h"
 
 #define SLICE_SERIES_MIN 32 // fewer are not worth a thread
 #define SLICES_PER_THREAD 4
@@ -94,6 +94,24 @@ static bool run_failed(SeriesRun *run)
 #define WORK_BETWEEN_CHECKS 65536 // samples and steps
 #define SERIES_WORK 1024
 
+// Where only count and sum of histograms are looked at, buckets go, after they have told of counter resets between neighbours.
+static void keep_histogram_stats(SampleColumns *columns, Arena *arena)
+{
+    const Histogram *previous = NULL;
+    for (size_t i = 0; i < columns->count; i++) {
+        const Histogram *h = columns->histograms[i];
+        if (!h || is_stale_nan(h->sum))
+            continue;
+        Histogram *stats = ARENA_NEW(arena, Histogram);
+        *stats =
+            (Histogram){.hint = h->hint, .schema = h->schema, .count = h->count, .sum = h->sum};
+        if (stats->hint == HINT_UNKNOWN && previous)
+            stats->hint = histogram_detect_reset(previous, h) ? HINT_RESET : HINT_NO_RESET;
+        columns->histograms[i] = stats;
+        previous = h;
+    }
+}
+
 // Reads a series and makes its column or windows.
 static bool run_series(SeriesRun *run, size_t index, Arena *results, Arena *scratch,
                        SampleColumns *columns, Error *err)
@@ -107,6 +125,8 @@ static bool run_series(SeriesRun *run, size_t index, Arena *results, Arena *scra
                            into, columns, err))
             return false;
         __atomic_add_fetch(&run->context->samples_read, columns->count, __ATOMIC_RELAXED);
+        if (columns->histograms && run->expr->selector.histogram_stats)
+            keep_histogram_stats(columns, into);
     }
     run->one(run, index, results, scratch, columns);
     return !run->out ||
@@ -219,44 +239,119 @@ static void take_newest(SeriesRun *run, size_t index, Arena *arena, Arena *scrat
     }
 }
 
-// `smoothed`: the value on the line between the neighbours; without a later neighbour the earlier one is carried on.
+// `smoothed`: the samples in (reference - lookback, reference + lookback] of a step.
+typedef struct SmoothWindow {
+    size_t first, last; // [first, last)
+    size_t next;        // the first at or after the reference
+    size_t histograms;
+} SmoothWindow;
+
+static void smooth_move(SmoothWindow *window, const SampleColumns *columns, int64_t reference_ms,
+                        int64_t lookback_ms)
+{
+    const Histogram *const *h = columns->histograms;
+    for (;
+         window->last < columns->count && columns->t_ms[window->last] <= reference_ms + lookback_ms;
+         window->last++)
+        window->histograms += h && h[window->last];
+    for (;
+         window->first < window->last && columns->t_ms[window->first] <= reference_ms - lookback_ms;
+         window->first++)
+        window->histograms -= h && h[window->first];
+    window->next = MAX(window->next, window->first);
+    while (window->next < window->last && columns->t_ms[window->next] < reference_ms)
+        window->next++;
+}
+
+// The histogram at `fraction` of the way from one to the next. Without a gauge's hint on both it is a counter's.
+static const Histogram *smooth_histogram(const SeriesRun *run, Arena *arena, Str name,
+                                         const Histogram *h1, const Histogram *h2, double fraction)
+{
+    bool is_counter = h1->hint != HINT_GAUGE || h2->hint != HINT_GAUGE;
+    HistogramBetween between = {0};
+    if ((h1->schema == HISTOGRAM_SCHEMA_CUSTOM) == (h2->schema == HISTOGRAM_SCHEMA_CUSTOM))
+        between = histogram_between(arena, h1, h2, fraction, is_counter);
+    if (between.mismatch_sub)
+        annotate_info(run->context, run->expr,
+                      "mismatched custom buckets were reconciled during subtraction");
+    if (between.mismatch_add)
+        annotate_info(run->context, run->expr,
+                      "mismatched custom buckets were reconciled during addition");
+    if (!between.histogram)
+        annotate_warning(run->context, run->expr,
+                         "vector contains a mix of histograms with exponential and custom buckets "
+                         "schemas for metric name %s",
+                         quoted_text(name).text);
+    return between.histogram;
+}
+
+static const Histogram *smooth_histogram_at(const SeriesRun *run, Arena *arena, Str name,
+                                            const SampleColumns *columns,
+                                            const SmoothWindow *window, int64_t reference_ms)
+{
+    size_t next = window->next;
+    const Histogram *const *h = columns->histograms;
+    if (next < window->last && columns->t_ms[next] == reference_ms)
+        return h[next];
+    if (next == window->first)
+        return NULL;
+    if (next == window->last) {
+        // A hint tells of two neighbours, not of the value that is carried on.
+        Histogram *carried = histogram_copy(arena, h[next - 1]);
+        carried->hint = HINT_UNKNOWN;
+        return carried;
+    }
+    double fraction = (double)(reference_ms - columns->t_ms[next - 1]) /
+                      (double)(columns->t_ms[next] - columns->t_ms[next - 1]);
+    return smooth_histogram(run, arena, name, h[next - 1], h[next], fraction);
+}
+
+static bool smooth_float_at(const SampleColumns *columns, const SmoothWindow *window,
+                            int64_t reference_ms, double *ret_value)
+{
+    size_t next = window->next;
+    if (next < window->last && columns->t_ms[next] == reference_ms) {
+        *ret_value = columns->value[next];
+        return true;
+    }
+    if (next == window->first)
+        return false;
+    *ret_value = columns->value[next - 1];
+    if (next < window->last) {
+        double t0 = (double)columns->t_ms[next - 1], t1 = (double)columns->t_ms[next];
+        *ret_value += (columns->value[next] - *ret_value) * ((double)reference_ms - t0) / (t1 - t0);
+    }
+    return true;
+}
+
+// The value on the line between the neighbours; without a later neighbour the earlier one is carried on.
 static void take_smoothed(SeriesRun *run, size_t index, Arena *arena, Arena *scratch,
                           SampleColumns *columns)
 {
     (void)scratch;
     const Steps *steps = run->steps;
-    int64_t lookback_ms = run->context->lookback_ms;
+    Labels labels = run->list.series[index].labels;
+    Str name = labels_get(labels, LABEL_METRIC_NAME);
     VectorSeries *out = &run->out[index];
-    vector_series_init(arena, steps->count, run->list.series[index].labels, out);
+    vector_series_init(arena, steps->count, labels, out);
     drop_stale(columns);
-    if (columns->histograms) {
-        Error err = {0};
-        error_set(&err, ERR_LIMIT,
-                  "smoothed and anchored modifiers do not work with native histograms");
-        run_fail(run, &err);
-        return;
-    }
-    size_t next = 0; // first sample at or after the reference
+    SmoothWindow window = {0};
     for (size_t i = 0; i < steps->count; i++) {
         int64_t reference = reference_time(&run->expr->selector.shift, step_time(steps, i));
-        while (next < columns->count && columns->t_ms[next] < reference)
-            next++;
-        bool has_next = next < columns->count && columns->t_ms[next] <= reference + lookback_ms;
-        bool has_previous = next > 0 && columns->t_ms[next - 1] > reference - lookback_ms;
-        if (has_next && columns->t_ms[next] == reference) {
-            out->value[i] = columns->value[next];
-        } else if (has_next && has_previous) {
-            double t0 = (double)columns->t_ms[next - 1];
-            double t1 = (double)columns->t_ms[next];
-            double v0 = columns->value[next - 1];
-            out->value[i] = v0 + (columns->value[next] - v0) * ((double)reference - t0) / (t1 - t0);
-        } else if (has_previous) {
-            out->value[i] = columns->value[next - 1];
-        } else {
-            continue;
+        smooth_move(&window, columns, reference, run->context->lookback_ms);
+        if (window.histograms && window.histograms < window.last - window.first) {
+            annotate_warning(run->context, run->expr,
+                             "encountered a mix of histograms and floats for metric name %s",
+                             quoted_text(name).text);
+        } else if (window.histograms) {
+            const Histogram *h = smooth_histogram_at(run, arena, name, columns, &window, reference);
+            if (h)
+                vector_series_set_histogram(arena, steps->count, out, i, h);
+        } else if (smooth_float_at(columns, &window, reference, &out->value[i])) {
+            out->kind[i] = POINT_FLOAT;
         }
-        out->kind[i] = POINT_FLOAT;
-        eval_count_read(run->context, i, 1);
+        if (out->kind[i] != POINT_NONE)
+            eval_count_read(run->context, i, 1);
     }
 }
 
@@ -467,7 +562,9 @@ static bool prepare_matrix(EvalContext *context, const Expr *expr, Str func, Are
     int64_t last;
     reference_bounds(&expr->selector.shift, run->steps, &first, &last);
     bool extended = expr->selector.anchored || expr->selector.smoothed;
-    run->min_t_ms = first - expr->selector.range_ms + 1 - (extended ? context->lookback_ms : 0);
+    // The sample at the very edge is in no window, but tells whether the first one in it comes after a counter reset.
+    run->min_t_ms = first - expr->selector.range_ms + (expr->selector.histogram_stats ? 0 : 1) -
+                    (extended ? context->lookback_ms : 0);
     run->max_t_ms = last + (expr->selector.smoothed ? context->lookback_ms : 0);
     if (!select_series(context, expr, run->steps, func, run->min_t_ms, run->max_t_ms, arena,
                        &run->list, err))

@@ -95,7 +95,15 @@ RANGE_FUNCTION(range_increase);
 RANGE_FUNCTION(range_delta);
 RANGE_FUNCTION(range_irate);
 RANGE_FUNCTION(range_idelta);
-// functions_rate_histogram.c: of the window [first, last], all histograms; NULL: nothing. Time in ms.
+// functions_rate_histogram.c
+// A histogram on the line from h1 to h2; across a counter's reset h1 counts as empty.
+typedef struct HistogramBetween {
+    Histogram *histogram;            // NULL: buckets of both kinds
+    bool mismatch_sub, mismatch_add; // custom bounds differed
+} HistogramBetween;
+HistogramBetween histogram_between(Arena *arena, const Histogram *h1, const Histogram *h2,
+                                   double fraction, bool is_counter);
+// Of the window [first, last], all histograms; NULL: nothing. Time in ms.
 Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSeries *series,
                                  uint32_t first, uint32_t last, bool is_counter);
 Histogram *histogram_window_extended(RangeNotes *notes, Arena *arena, const RangeSeries *series,

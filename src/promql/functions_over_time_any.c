@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "promql/function_bodies.h"
+#include "promql/histogram_total.h"
 
 #define OVERLAP_MIN 8 // windows that hold each sample so often are slid, not read anew
 
@@ -79,6 +80,7 @@ typedef struct SumRun {
     Arena *arena;
     VectorSeries *out;
     bool average;
+    HistogramTotal total;
     // Sliding: the window is a front whose sums from each sample to `middle` are known, and a back that grows.
     bool slides;
     KahanSum *front;
@@ -163,127 +165,22 @@ static double float_result(SumRun *run, uint32_t first, uint32_t last)
     return run->average ? average_floats(v, first, last) : sum_floats(v, first, last);
 }
 
-// Sums of histograms -------------------------------------------------------------------------------------------------------------
-
-// A running sum with its compensation; each addition makes new ones in the other arena.
-typedef struct HistogramSum {
-    const Histogram *sum;
-    const Histogram *compensation; // NULL: none yet
-    Arena arenas[2];
-    int side;
-    bool mismatch;
-} HistogramSum;
-
-static bool doubles_overflow(const double *v, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (isinf(v[i]))
-            return true;
-    return false;
-}
-
-static bool histogram_overflows(const Histogram *h)
-{
-    return isinf(h->zero_count) || isinf(h->count) || isinf(h->sum) ||
-           doubles_overflow(h->positive_buckets, h->positive_count) ||
-           doubles_overflow(h->negative_buckets, h->negative_count) ||
-           doubles_overflow(h->custom_bounds, h->custom_count);
-}
-
-// Adds h / divisor to sum * factor. False: buckets of both kinds.
-static bool histogram_sum_add(HistogramSum *s, const Histogram *h, double factor, double divisor)
-{
-    Arena *arena = &s->arenas[s->side ^ 1];
-    arena_reset(arena);
-    const Histogram *sum = s->sum, *compensation = s->compensation;
-    if (divisor != 1) {
-        sum = histogram_scale(arena, sum, factor);
-        compensation = compensation ? histogram_scale(arena, compensation, factor) : NULL;
-        h = histogram_div(arena, h, divisor);
-    }
-    Histogram *next, *next_compensation = NULL;
-    bool mismatch = false;
-    if (!histogram_add_kahan(arena, sum, h, compensation, &next, &next_compensation, &mismatch))
-        return false;
-    s->mismatch |= mismatch;
-    s->sum = next;
-    s->compensation = next_compensation;
-    s->side ^= 1;
-    return true;
-}
-
-// Goes back to what stood before the last addition: it is still in the other arena.
-typedef struct HistogramSumMark {
-    const Histogram *sum, *compensation;
-} HistogramSumMark;
-
-static void histogram_sum_divide(HistogramSum *s, HistogramSumMark mark, double count)
-{
-    Arena *arena = &s->arenas[s->side]; // holds the overflown sum
-    s->sum = histogram_div(arena, mark.sum, count);
-    s->compensation = mark.compensation ? histogram_div(arena, mark.compensation, count) : NULL;
-}
-
-// The sum or average of h[first .. last), or NULL.
-static const Histogram *add_histograms(SumRun *run, HistogramSum *s, uint32_t first, uint32_t last)
-{
-    const Histogram *const *h = run->series->samples.histograms;
-    bool incremental = false;
-    double count = 1;
-    s->sum = h[first];
-    s->compensation = NULL;
-    for (uint32_t i = first + 1; i < last; i++) {
-        count++;
-        if (!incremental) {
-            HistogramSumMark mark = {s->sum, s->compensation};
-            if (!histogram_sum_add(s, h[i], 1, 1))
-                return NULL;
-            if (!run->average || !histogram_overflows(s->sum))
-                continue;
-            incremental = true;
-            histogram_sum_divide(s, mark, count - 1);
-        }
-        if (!histogram_sum_add(s, h[i], (count - 1) / count, count))
-            return NULL;
-    }
-    Arena *arena = &s->arenas[s->side ^ 1];
-    arena_reset(arena);
-    const Histogram *sum = s->sum, *compensation = s->compensation;
-    if (run->average && !incremental) {
-        sum = histogram_div(arena, sum, count);
-        compensation = compensation ? histogram_div(arena, compensation, count) : NULL;
-    }
-    Histogram *total;
-    bool mismatch = false;
-    if (compensation && histogram_add(arena, sum, compensation, &total, &mismatch)) {
-        s->mismatch |= mismatch;
-        sum = total;
-    }
-    return sum;
-}
-
 static void sum_histograms(SumRun *run, size_t step, uint32_t first, uint32_t last)
 {
-    bool reset = false, no_reset = false;
-    for (uint32_t i = first; i < last; i++) {
-        HistogramHint hint = run->series->samples.histograms[i]->hint;
-        reset |= hint == HINT_RESET;
-        no_reset |= hint == HINT_NO_RESET;
-    }
-    HistogramSum s = {0};
-    const Histogram *result = add_histograms(run, &s, first, last);
-    if (!result) {
-        range_note(&run->notes, NOTE_MIXED_SCHEMAS);
-    } else {
-        if (reset && no_reset)
-            range_note(&run->notes, NOTE_RESET_COLLISION);
-        if (s.mismatch)
-            range_note(&run->notes, NOTE_BOUNDS_AGGREGATION);
-        vector_series_set_histogram(run->arena, run->call->steps->count, run->out, step,
-                                    histogram_copy(run->arena, result));
-    }
-    arena_deinit(&s.arenas[0]);
-    arena_deinit(&s.arenas[1]);
+    HistogramTotal *total = &run->total;
+    histogram_total_begin(total, run->average);
+    for (uint32_t i = first; i < last; i++)
+        if (!histogram_total_add(total, run->series->samples.histograms[i])) {
+            range_note(&run->notes, NOTE_MIXED_SCHEMAS);
+            return;
+        }
+    const Histogram *result = histogram_total_end(total);
+    if (total->reset_hint && total->no_reset_hint)
+        range_note(&run->notes, NOTE_RESET_COLLISION);
+    if (total->mismatch)
+        range_note(&run->notes, NOTE_BOUNDS_AGGREGATION);
+    vector_series_set_histogram(run->arena, run->call->steps->count, run->out, step,
+                                histogram_copy(run->arena, result));
 }
 
 static uint32_t count_histograms(const RangeSeries *series, uint32_t first, uint32_t last)
@@ -330,6 +227,7 @@ static void sum_run(const FunctionCall *call, Arena *arena, const RangeSeries *s
         run.front = x_malloc(largest * sizeof(KahanSum));
     for (size_t step = 0; step < call->steps->count; step++)
         sum_step(&run, step);
+    histogram_total_deinit(&run.total);
     free(run.front);
 }
 

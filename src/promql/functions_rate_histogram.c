@@ -96,7 +96,29 @@ Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSer
 
 // Anchored and smoothed ----------------------------------------------------------------------------------------------------------
 
-// The histogram at t_ms between samples i and i + 1; across a reset the earlier one counts as empty.
+HistogramBetween histogram_between(Arena *arena, const Histogram *h1, const Histogram *h2,
+                                   double fraction, bool is_counter)
+{
+    HistogramBetween between = {0};
+    if (is_counter && histogram_detect_reset(h1, h2)) {
+        between.histogram = histogram_scale(arena, h2, fraction);
+        return between;
+    }
+    HistogramHint hint = h2->hint;
+    Histogram *result;
+    if (!histogram_sub(arena, h2, h1, &result, &between.mismatch_sub))
+        return between;
+    result = histogram_scale(arena, result, fraction);
+    if (!histogram_add(arena, result, h1, &result, &between.mismatch_add))
+        return between;
+    // Differences are gauges; that a counter was interpolated makes it none.
+    if (is_counter)
+        result->hint = hint;
+    between.histogram = result;
+    return between;
+}
+
+// The histogram at t_ms between samples i and i + 1.
 static bool interpolate(RangeNotes *notes, Arena *arena, const RangeSeries *series, uint32_t i,
                         int64_t t_ms, bool is_counter, const Histogram **ret)
 {
@@ -107,22 +129,15 @@ static bool interpolate(RangeNotes *notes, Arena *arena, const RangeSeries *seri
         return true;
     }
     double fraction = (double)(t_ms - t1) / (double)(t2 - t1);
-    if (is_counter && histogram_detect_reset(h1, h2)) {
-        *ret = histogram_scale(arena, h2, fraction);
-        return true;
-    }
-    HistogramHint hint = h2->hint;
-    Histogram *result;
-    if (!sub_with_notes(notes, arena, h2, h1, &result))
-        return false;
-    result = histogram_scale(arena, result, fraction);
-    if (!add_with_notes(notes, arena, result, h1, &result))
-        return false;
-    // Differences are gauges; that a counter was interpolated makes it none.
-    if (is_counter)
-        result->hint = hint;
-    *ret = result;
-    return true;
+    HistogramBetween between = histogram_between(arena, h1, h2, fraction, is_counter);
+    if (between.mismatch_sub)
+        range_note(notes, NOTE_BOUNDS_SUB);
+    if (between.mismatch_add)
+        range_note(notes, NOTE_BOUNDS_ADD);
+    if (!between.histogram)
+        range_note(notes, NOTE_MIXED_SCHEMAS);
+    *ret = between.histogram;
+    return between.histogram != NULL;
 }
 
 static bool window_is_uniform(RangeNotes *notes, const Histogram *const *h, uint32_t first,
