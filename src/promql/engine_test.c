@@ -393,7 +393,7 @@ TEST(engine, histograms)
          ""},
         {"counter resets that collide are told", "histogram_count(sum(h))", 100000, "{} 12",
          "PromQL warning: conflicting counter resets during histogram aggregation (1:21)"},
-        {"so in a window", "histogram_count(sum_over_time(h{x=\"2\"}[15s]))", 100000,
+        {"so in a window", "histogram_count(sum_over_time(h{x=\"2\"}[20s]))", 100000,
          "{x=\"2\"} 11",
          "PromQL warning: conflicting counter resets during histogram aggregation (1:31)"},
         {"not where buckets are used", "histogram_quantile(1, sum(h))", 100000, "{} 1", ""},
