@@ -17,7 +17,7 @@ typedef struct FakeSource {
     Source source;
     Querier querier;
     Arena arena;
-    FakeSeries series[16];
+    FakeSeries series[600];
     size_t count;
     int64_t min_t_ms, max_t_ms;
 } FakeSource;
@@ -149,7 +149,12 @@ static Str show(const QueryResult *result, Arena *arena)
         labels_print(&text, result->series[s].labels);
         for (size_t i = 0; i < result->series[s].samples.count; i++) {
             buf_add_char(&text, ' ');
-            buf_add_double_json(&text, result->series[s].samples.value[i]);
+            const SampleColumns *samples = &result->series[s].samples;
+            const Histogram *h = samples->histograms ? samples->histograms[i] : NULL;
+            if (h)
+                histogram_print(&text, h);
+            else
+                buf_add_double_json(&text, samples->value[i]);
         }
     }
     Str copy = arena_str(arena, buf_str(&text));
@@ -158,6 +163,7 @@ static Str show(const QueryResult *result, Arena *arena)
 }
 
 static bool delayed_name_removal;
+static uint64_t samples_max = 1000;
 
 static bool ask(FakeSource *fake, ThreadPool *pool, QueryRequest request, Arena *arena,
                 QueryResult *result, Error *err)
@@ -165,7 +171,7 @@ static bool ask(FakeSource *fake, ThreadPool *pool, QueryRequest request, Arena 
     EngineOptions options;
     engine_options_default(&options);
     options.pool = pool;
-    options.samples_max = 1000;
+    options.samples_max = samples_max;
     options.features.experimental_functions = true;
     options.features.extended_range_selectors = true;
     options.features.fill_modifiers = true;
@@ -432,6 +438,57 @@ TEST(engine, histograms)
     arena_deinit(&fake.arena);
 }
 
+TEST(engine, slices_on_threads_give_what_one_gives)
+{
+    static const struct {
+        const char *name;
+        const char *query;
+    } cases[] = {
+        {"selector", "many"},
+        {"range function", "rate(many[1m])"},
+        {"of histograms", "histogram_quantile(0.5, rate(many[1m]))"},
+        {"with annotations", "rate(many[1m]) + on (i) many"},
+        {"aggregation", "sum by (half) (rate(many[1m]))"},
+        {"subquery", "max_over_time(rate(many[1m])[1m:10s])"},
+        {"smoothed", "many smoothed"},
+        {"counts of histograms", "histogram_count(sum by (half) (many))"},
+    };
+
+    FakeSource fake;
+    fake_init(&fake);
+    for (int i = 0; i < 512; i++) {
+        const char *labels =
+            str_to_c(&fake.arena, arena_printf(&fake.arena, "many i=%d half=%d", i, i % 2));
+        if (i % 2)
+            fake_add_histograms(&fake, labels, 1, i, 61, 20);
+        else
+            fake_add(&fake, labels, 1, i, 61, 40);
+    }
+    ThreadPool *pool = thread_pool_new("query", 4);
+    samples_max = 10000000;
+    EACH_CASE(c, cases) {
+        Arena arena = {0};
+        Str shown[2];
+        for (int threads = 0; threads < 2; threads++) {
+            QueryResult result = {0};
+            Error err = {0};
+            QueryRequest request = {.query = str_from_c(c->query),
+                                    .is_range = true,
+                                    .start_ms = 180000,
+                                    .end_ms = 420000,
+                                    .step_ms = 20000};
+            CHECK_OK(ask(&fake, threads ? pool : NULL, request, &arena, &result, &err), err);
+            shown[threads] = show(&result, &arena);
+        }
+        CHECK(shown[0].len > 0);
+        CHECK_STR(shown[1], shown[0]);
+        arena_deinit(&arena);
+    }
+    samples_max = 1000;
+    thread_pool_free(pool);
+    arena_deinit(&fake.arena);
+}
+
 static bool always(void *arg)
 {
     (void)arg;
@@ -516,6 +573,7 @@ TEST(engine, ends_when_the_client_leaves)
 TEST_MAIN(engine, TEST_ROW(engine, instant_queries), TEST_ROW(engine, range_queries),
           TEST_ROW(engine, failures_say_what_a_caller_can_do),
           TEST_ROW(engine, a_chain_of_operators_may_be_as_long_as_the_query),
-          TEST_ROW(engine, histograms), TEST_ROW(engine, delayed_names_go_at_the_end),
+          TEST_ROW(engine, histograms), TEST_ROW(engine, slices_on_threads_give_what_one_gives),
+          TEST_ROW(engine, delayed_names_go_at_the_end),
           TEST_ROW(engine, columns_that_would_not_fit_are_not_made),
           TEST_ROW(engine, ends_when_the_client_leaves))
