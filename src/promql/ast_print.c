@@ -189,6 +189,27 @@ static void print_offset(Buf *buf, const TimeShift *shift)
     }
 }
 
+// An offset that begins with a parenthesis takes in the operators behind it. It stands before @ and modifiers then, which the
+// original does not do, and so reads its own `x @ 0 offset (1m) - 1` otherwise than it was.
+static bool offset_goes_first(const TimeShift *shift)
+{
+    const Expr *first = shift->offset_expr;
+    while (first && !first->duration.wrapped && first->duration.op >= DUR_ADD &&
+           first->duration.op <= DUR_POW)
+        first = first->duration.left;
+    return first && first->duration.wrapped;
+}
+
+static void print_shift(Buf *buf, const TimeShift *shift)
+{
+    bool offset_first = offset_goes_first(shift);
+    if (offset_first)
+        print_offset(buf, shift);
+    print_at(buf, shift);
+    if (!offset_first)
+        print_offset(buf, shift);
+}
+
 static void print_range(Buf *buf, int64_t range_ms, const Expr *range_expr)
 {
     if (range_expr)
@@ -199,6 +220,7 @@ static void print_range(Buf *buf, int64_t range_ms, const Expr *range_expr)
 
 static void print_selector(Buf *buf, const Expr *expr)
 {
+    const TimeShift *shift = &expr->selector.shift;
     buf_add_str(buf, expr->selector.metric_name);
     print_matchers(buf, expr);
     const char *extension = expr->selector.anchored   ? " anchored"
@@ -209,12 +231,15 @@ static void print_selector(Buf *buf, const Expr *expr)
         print_range(buf, expr->selector.range_ms, expr->selector.range_expr);
         buf_add_char(buf, ']');
         buf_add_c(buf, extension);
-        print_at(buf, &expr->selector.shift);
-    } else {
-        print_at(buf, &expr->selector.shift);
+        print_shift(buf, shift);
+    } else if (offset_goes_first(shift)) {
+        print_shift(buf, shift);
         buf_add_c(buf, extension);
+    } else {
+        print_at(buf, shift);
+        buf_add_c(buf, extension);
+        print_offset(buf, shift);
     }
-    print_offset(buf, &expr->selector.shift);
 }
 
 // [range:step] @ … offset …
@@ -227,8 +252,7 @@ static void print_subquery_suffix(Buf *buf, const Expr *expr)
         print_range(buf, expr->subquery.step_ms,
                     expr->subquery.step_ms != 0 ? NULL : expr->subquery.step_expr);
     buf_add_char(buf, ']');
-    print_at(buf, &expr->subquery.shift);
-    print_offset(buf, &expr->subquery.shift);
+    print_shift(buf, &expr->subquery.shift);
 }
 
 // sum by (a) without what follows in parentheses

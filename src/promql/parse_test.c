@@ -332,6 +332,8 @@ TEST(parse, formats_as_the_original)
         Str query;
         Str want;
     } cases[] = {
+        {"an offset in parentheses is not moved behind @", STR("x offset (1m/2) @ 0 - 1"),
+         STR("x offset (1m / 2) @ 0.000 - 1")},
         {"short", STR("sum( rate( x[5m] ) )by(a)"), STR("sum by (a) (rate(x[5m]))")},
         {"long",
          STR("histogram_quantile(0.99, sum by (le, job) "
