@@ -70,6 +70,58 @@ bool duration_parse(Str text, int64_t *ret_ms, Error *err)
     return true;
 }
 
+// One part of a Go duration in nanoseconds; *rest is moved behind it.
+static bool go_duration_part(Str *rest, double *ret_ns)
+{
+    static const struct {
+        const char *unit;
+        double ns;
+    } go_units[] = {{"ns", 1},   {"us", 1e3}, {"\u00b5s", 1e3}, {"\u03bcs", 1e3},
+                    {"ms", 1e6}, {"s", 1e9},  {"m", 60e9},      {"h", 3600e9}};
+    size_t digits = 0;
+    while (digits < rest->len &&
+           ((rest->ptr[digits] >= '0' && rest->ptr[digits] <= '9') || rest->ptr[digits] == '.'))
+        digits++;
+    double number;
+    if (digits == 0 || digits > 40 || !number_parse_double(str_sub(*rest, 0, digits), &number))
+        return false;
+    *rest = str_skip(*rest, digits);
+    size_t letters = 0;
+    while (letters < rest->len && rest->ptr[letters] != '.' &&
+           (rest->ptr[letters] < '0' || rest->ptr[letters] > '9'))
+        letters++;
+    for (size_t i = 0; i < COUNT_OF(go_units); i++)
+        if (str_is(str_sub(*rest, 0, letters), go_units[i].unit)) {
+            *rest = str_skip(*rest, letters);
+            *ret_ns = number * go_units[i].ns;
+            return true;
+        }
+    return false;
+}
+
+bool go_duration_parse(Str text, int64_t *ret_ms, Error *err)
+{
+    bool negative = text.len && text.ptr[0] == '-';
+    Str rest = text.len && (negative || text.ptr[0] == '+') ? str_skip(text, 1) : text;
+    double total_ns = 0;
+    if (str_is(rest, "0")) {
+        *ret_ms = 0;
+        return true;
+    }
+    do {
+        double part_ns;
+        if (!go_duration_part(&rest, &part_ns))
+            return duration_fail(text, err);
+        total_ns += part_ns;
+    } while (rest.len);
+    if (total_ns > 9.2e18)
+        return error_set(err, ERR_INVALID, "duration out of range");
+    // What should be whole milliseconds must not lose one to the last bit of a product.
+    int64_t ms = (int64_t)(total_ns / 1e6 + 1e-7);
+    *ret_ms = negative ? -ms : ms;
+    return true;
+}
+
 void buf_add_duration(Buf *buf, int64_t ms)
 {
     if (ms == 0) {

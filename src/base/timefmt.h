@@ -7,6 +7,8 @@
 
 // Prometheus duration: ((y)(w)(d)(h)(m)(s)(ms)|0), each unit at most once and in this order, e.g. 1h30m; a year has 365 days.
 bool duration_parse(Str text, int64_t *ret_ms, Error *err) MUST_CHECK;
+// Go's time.ParseDuration: [-+] and any number of parts like 1.5h, in any order; h m s ms us ns. Rounded towards zero to milliseconds.
+bool go_duration_parse(Str text, int64_t *ret_ms, Error *err) MUST_CHECK;
 // The printed form of model.Duration: y, w and d only when the value is an exact multiple; 0s for zero; negative with "-".
 void buf_add_duration(Buf *buf, int64_t ms);
 

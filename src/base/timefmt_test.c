@@ -37,6 +37,43 @@ TEST(duration, parses_what_prometheus_parses)
     }
 }
 
+TEST(duration, parses_what_go_parses)
+{
+    static const struct {
+        const char *name;
+        Str text;
+        int64_t want_ms;
+        ErrorCode want_error;
+    } cases[] = {
+        {"parts in any order", STR("30m1h"), 5400000, ERR_NONE},
+        {"fractions", STR("1.5s"), 1500, ERR_NONE},
+        {"a fraction without a leading digit", STR(".1s"), 100, ERR_NONE},
+        {"hours with a fraction", STR("0.1h"), 360000, ERR_NONE},
+        {"many parts", STR("1h15m30.918s"), 4530918, ERR_NONE},
+        {"microseconds", STR("2500us"), 2, ERR_NONE},
+        {"microseconds as people write them", STR("2500\xc2\xb5s"), 2, ERR_NONE},
+        {"negative", STR("-1.5m"), -90000, ERR_NONE},
+        {"zero without unit", STR("0"), 0, ERR_NONE},
+        {"number alone", STR("5"), 0, ERR_INVALID},
+        {"days are not Go's", STR("1d"), 0, ERR_INVALID},
+        {"two dots", STR("1.2.3s"), 0, ERR_INVALID},
+        {"empty", STR(""), 0, ERR_INVALID},
+        {"sign alone", STR("-"), 0, ERR_INVALID},
+        {"too long", STR("3000000h"), 0, ERR_INVALID},
+    };
+
+    EACH_CASE(c, cases) {
+        int64_t got_ms = 0;
+        Error err = {0};
+
+        bool ok = go_duration_parse(c->text, &got_ms, &err);
+
+        CHECK_EQ(ok, c->want_error == ERR_NONE);
+        CHECK_EQ(err.code, c->want_error);
+        CHECK_EQ(got_ms, c->want_ms);
+    }
+}
+
 TEST(duration, prints_as_model_duration)
 {
     static const struct {
@@ -127,6 +164,7 @@ TEST(error, context_goes_in_front_and_fits)
 }
 
 TEST_MAIN(timefmt, TEST_ROW(duration, parses_what_prometheus_parses),
-          TEST_ROW(duration, prints_as_model_duration), TEST_ROW(rfc3339, reads_and_prints),
+          TEST_ROW(duration, parses_what_go_parses), TEST_ROW(duration, prints_as_model_duration),
+          TEST_ROW(rfc3339, reads_and_prints),
           TEST_ROW(civil, every_day_of_five_centuries_goes_there_and_back),
           TEST_ROW(error, context_goes_in_front_and_fits))

@@ -80,6 +80,11 @@ static bool set_value(const FlagSpec *flag, Str text, Arena *arena, void *object
             return fail_value(flag, text, why.text, err);
         return in_limits(flag, *(int64_t *)out) ? true
                                                 : fail_value(flag, text, "out of range", err);
+    case FLAG_GO_DURATION:
+        if (!duration_parse(text, out, &why) && !go_duration_parse(text, out, &why))
+            return fail_value(flag, text, why.text, err);
+        return in_limits(flag, *(int64_t *)out) ? true
+                                                : fail_value(flag, text, "out of range", err);
     case FLAG_SIZE:
         return config_size_parse(text, out, &why) ? true : fail_value(flag, text, why.text, err);
     case FLAG_ENUM:
@@ -194,6 +199,12 @@ static const FlagSpec *find_short(const FlagTable *table, char c)
     return NULL;
 }
 
+static bool fail_unknown_short(Str arg, Error *err)
+{
+    return error_set(err, ERR_INVALID, "unknown short flag '" STR_FMT "', try --help",
+                     STR_ARG(str_sub(arg, 0, 2)));
+}
+
 // -x, -x value, -xvalue.
 static bool parse_short(const FlagTable *table, const FlagStrList *args, size_t *at, Arena *arena,
                         void *object, FlagResult *result, Error *err)
@@ -201,8 +212,7 @@ static bool parse_short(const FlagTable *table, const FlagStrList *args, size_t 
     Str arg = args->items[*at];
     const FlagSpec *flag = find_short(table, arg.ptr[1]);
     if (!flag)
-        return error_set(err, ERR_INVALID, "unknown short flag '" STR_FMT "', try --help",
-                         STR_ARG(str_sub(arg, 0, 2)));
+        return fail_unknown_short(arg, err);
     result->given[flag - table->flags] = true;
     if (flag->kind == FLAG_BOOL) {
         *(bool *)member(flag, object) = true;
@@ -245,12 +255,41 @@ bool flags_parse(const FlagTable *table, int argc, char **argv, Arena *arena, vo
         if (!ok)
             return false;
     }
+    for (size_t i = 0; i < table->count && !result.help && !result.version; i++)
+        if (table->flags[i].required && !result.given[i])
+            return error_set(err, ERR_INVALID, "required flag --%s not provided, try --help",
+                             table->flags[i].name);
     if (rest.count && !table->synopsis && !result.help && !result.version)
         return error_set(err, ERR_INVALID, "unexpected argument \"" STR_FMT "\", try --help",
                          STR_ARG(str_sub(rest.items[0], 0, 100)));
     result.rest = rest.items;
     result.rest_count = rest.count;
     *ret_result = result;
+    return true;
+}
+
+bool flags_takes_next(const FlagTable *table, Str arg, bool *ret_takes, Error *err)
+{
+    static const char *const bare[] = {"-h", "--help", "--help-long", "--help-man", "--version"};
+    const FlagSpec *flag;
+    *ret_takes = false;
+    for (size_t i = 0; i < COUNT_OF(bare); i++)
+        if (str_is(arg, bare[i]))
+            return true;
+    if (str_starts_with(arg, S("--"))) {
+        size_t equals = str_find_char(arg, '=');
+        Str name = str_sub(arg, 2, equals == STR_NOT_FOUND ? arg.len : equals - 2);
+        bool negated;
+        flag = find_flag(table, name, &negated);
+        if (!flag)
+            return fail_unknown(table, name, err);
+        *ret_takes = flag->kind != FLAG_BOOL && equals == STR_NOT_FOUND;
+        return true;
+    }
+    flag = find_short(table, arg.ptr[1]);
+    if (!flag)
+        return fail_unknown_short(arg, err);
+    *ret_takes = flag->kind != FLAG_BOOL && arg.len == 2;
     return true;
 }
 
@@ -279,6 +318,7 @@ void flag_print(const FlagSpec *flag, const void *object, Buf *out)
         buf_add_double_g(out, *(const double *)value);
         break;
     case FLAG_DURATION:
+    case FLAG_GO_DURATION:
         buf_add_duration(out, *(const int64_t *)value);
         break;
     case FLAG_SIZE:

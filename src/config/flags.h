@@ -14,8 +14,9 @@ typedef enum FlagKind {
     FLAG_I64,      // int64_t
     FLAG_DOUBLE,   // double
     FLAG_DURATION, // int64_t milliseconds, Prometheus duration
-    FLAG_SIZE,     // uint64_t bytes
-    FLAG_ENUM,     // int: index into words
+    FLAG_GO_DURATION, // int64_t milliseconds, Go duration ("1h30m", "1.5s", "-2ms") or Prometheus' ("1d")
+    FLAG_SIZE,        // uint64_t bytes
+    FLAG_ENUM,        // int: index into words
 } FlagKind;
 
 typedef struct FlagStrList {
@@ -34,6 +35,7 @@ typedef struct FlagSpec {
     int64_t max;
     bool hidden;
     char short_name; // 'h', or 0
+    bool required;
 } FlagSpec;
 
 typedef struct FlagTable {
@@ -56,6 +58,10 @@ typedef struct FlagResult {
 // Fails ERR_INVALID with what a person needs: the flag, the value, the nearest known name.
 bool flags_parse(const FlagTable *table, int argc, char **argv, Arena *arena, void *object,
                  FlagResult *ret_result, Error *err) MUST_CHECK;
+
+// For programs whose flags stand between their command words: whether `arg`, which begins with '-', takes the next argument as its value.
+// ERR_INVALID if the table has no such flag.
+bool flags_takes_next(const FlagTable *table, Str arg, bool *ret_takes, Error *err) MUST_CHECK;
 
 // The text of --help, one flag per paragraph, hidden ones left out.
 void flags_help(const FlagTable *table, Buf *out);

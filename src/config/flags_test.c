@@ -132,6 +132,55 @@ TEST(flags, tell_what_is_wrong)
     }
 }
 
+TEST(flags, tell_whether_the_next_argument_is_their_value)
+{
+    static const struct {
+        const char *name;
+        const char *arg;
+        bool known;
+        bool takes;
+    } cases[] = {
+        {"value behind", "--timeout", true, true},
+        {"value inside", "--timeout=5s", true, false},
+        {"switch", "--lifecycle", true, false},
+        {"switch off", "--no-lifecycle", true, false},
+        {"short", "-t", true, true},
+        {"short with its value", "-t5s", true, false},
+        {"help is known everywhere", "--help", true, false},
+        {"unknown", "--zzzzzzzzzzz", false, false},
+        {"unknown short", "-z", false, false},
+    };
+
+    EACH_CASE(c, cases) {
+        bool takes = false;
+        Error err = {0};
+
+        bool known = flags_takes_next(&table, str_from_c(c->arg), &takes, &err);
+
+        CHECK_EQ(known, c->known);
+        CHECK_EQ(takes, c->takes);
+    }
+}
+
+TEST(flags, must_be_given_where_the_table_says_so)
+{
+    static const FlagSpec required[] = {{.name = "match",
+                                         .kind = FLAG_STR_LIST,
+                                         .offset = offsetof(Options, features),
+                                         .help = "Selector.",
+                                         .required = true}};
+    static const FlagTable needs = {"narthex test", "Tests flags.", NULL, required, 1};
+    char *argv[] = {(char[]){"--match=up"}};
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Options options = {0};
+    FlagResult result;
+    Error err = {0};
+
+    CHECK(!flags_parse(&needs, 0, argv, &arena, &options, &result, &err));
+    CHECK_HAS(err.text, "required flag --match not provided");
+    CHECK_OK(flags_parse(&needs, 1, argv, &arena, &options, &result, &err), err);
+}
+
 TEST(flags, help_lists_every_flag)
 {
     Buf help = {0};
@@ -146,4 +195,6 @@ TEST(flags, help_lists_every_flag)
 }
 
 TEST_MAIN(flags, TEST_ROW(flags, take_every_form_of_a_value), TEST_ROW(flags, tell_what_is_wrong),
+          TEST_ROW(flags, tell_whether_the_next_argument_is_their_value),
+          TEST_ROW(flags, must_be_given_where_the_table_says_so),
           TEST_ROW(flags, help_lists_every_flag))

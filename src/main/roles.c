@@ -6,6 +6,8 @@ const Role roles[] = {
      "Scrapes, stores, answers queries: in place of prometheus.", role_server},
     {"node-exporter", (const char *const[]){"node_exporter", "prometheus-node-exporter", NULL},
      "Exposes the machine it runs on: in place of node_exporter.", role_node_exporter},
+    {"tool", (const char *const[]){"promtool", NULL},
+     "Checks, queries and unit tests from the command line: in place of promtool.", role_tool},
 };
 const size_t role_count = COUNT_OF(roles);
 
