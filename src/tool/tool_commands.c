@@ -71,5 +71,9 @@ const ToolCommand tool_commands[] = {
     {"check config", "Check if the config files are valid or not.", &tool_check_config},
     {"check healthy", "Check if the Prometheus server is healthy.", &tool_check_healthy},
     {"check ready", "Check if the Prometheus server is ready.", &tool_check_ready},
+    {"query instant", "Run instant query.", &tool_query_instant},
+    {"query range", "Run range query.", &tool_query_range},
+    {"query series", "Run series query.", &tool_query_series},
+    {"query labels", "Run labels query.", &tool_query_labels},
 };
 const size_t tool_command_count = COUNT_OF(tool_commands);

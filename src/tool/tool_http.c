@@ -107,7 +107,7 @@ bool tool_server_form(const ToolServer *server, Str path, Str form, int64_t time
     ToolAnswer answer;
     if (!tool_server_post(server, path, form, &type, 1, timeout_ms, arena, &answer, err))
         return false;
-    if (answer.status != 405 && answer.status != 501) {
+    if (answer.status != 403 && answer.status != 405 && answer.status != 501) {
         *ret_answer = answer;
         return true;
     }

@@ -25,7 +25,7 @@ typedef struct ToolAnswer {
 } ToolAnswer;
 
 // One exchange. `path` begins with a slash. A `form` that is not NULL goes as POST, and where the server does not take
-// that (405, 501), as GET with a query string, as Prometheus' client does.
+// that (403, 405, 501), as GET with a query string, as Prometheus' client does.
 bool tool_server_get(const ToolServer *server, Str path, int64_t timeout_ms, Arena *arena,
                      ToolAnswer *ret_answer, Error *err) MUST_CHECK;
 bool tool_server_form(const ToolServer *server, Str path, Str form, int64_t timeout_ms,

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading; tool_result_print.c prints.
+#include "tool/tool_result.h"
+
+#include <math.h>
+
+#include "base/number.h"
+
+#define DETAIL_BYTES_MAX 300
+
+static bool fail_shape(const char *what, Error *err)
+{
+    return error_set(err, ERR_INVALID, "bad_response: %s is not what a Prometheus answers", what);
+}
+
+static bool fail_status(const ToolAnswer *answer, Error *err)
+{
+    Str detail = str_sub(str_trim(answer->body), 0, DETAIL_BYTES_MAX);
+    const char *kind = answer->status / 100 == 4   ? "client_error: client error:"
+                       : answer->status / 100 == 5 ? "server_error: server error:"
+                                                   : "bad_response: bad response code";
+    return error_set(err, ERR_UNAVAILABLE, "%s %d%s" STR_FMT "%s", kind, answer->status,
+                     detail.len ? " (detail: " : "", STR_ARG(detail), detail.len ? ")" : "");
+}
+
+static Str string_of(const JsonValue *object, const char *key)
+{
+    const JsonValue *value = json_get(object, str_from_c(key));
+    return value && value->kind == JSON_STRING ? value->str : STR_NONE;
+}
+
+bool tool_envelope_read(const ToolAnswer *answer, Arena *arena, ToolEnvelope *ret_envelope,
+                        Error *err)
+{
+    bool is_api_error = answer->status == 400 || answer->status == 422;
+    if (answer->status / 100 != 2 && !is_api_error)
+        return fail_status(answer, err);
+    if (answer->status == 204) {
+        *ret_envelope = (ToolEnvelope){0};
+        return true;
+    }
+    JsonValue *root;
+    if (!json_read(answer->body, arena, &root, err))
+        return error_context(err, "bad_response");
+    Str status = string_of(root, "status");
+    if (str_is(status, "error")) {
+        Str type = string_of(root, "errorType");
+        Str text = string_of(root, "error");
+        return error_set(err, ERR_INVALID, STR_FMT ": " STR_FMT, STR_ARG(str_sub(type, 0, 100)),
+                         STR_ARG(str_sub(text, 0, 380)));
+    }
+    if (is_api_error)
+        return error_set(err, ERR_INVALID, "bad_response: inconsistent body for response code");
+    *ret_envelope = (ToolEnvelope){.data = json_get(root, S("data")),
+                                   .warnings = json_get(root, S("warnings"))};
+    return true;
+}
+
+bool tool_labels_read(const JsonValue *object, Arena *arena, Labels *ret_labels, Error *err)
+{
+    if (!object || object->kind != JSON_OBJECT)
+        return fail_shape("a set of labels", err);
+    Label *pairs = ARENA_ARRAY(arena, Label, object->count);
+    size_t count = object->count;
+    for (size_t i = 0; i < count; i++) {
+        if (object->items[i].kind != JSON_STRING)
+            return fail_shape("a label's value", err);
+        pairs[i] = (Label){object->keys[i], object->items[i].str};
+    }
+    if (!labels_sort(pairs, &count, err))
+        return false;
+    *ret_labels = (Labels){pairs, count};
+    return true;
+}
+
+// Numbers stand in strings.
+static bool read_number(const JsonValue *value, double *ret_number, Error *err)
+{
+    if (value && value->kind == JSON_STRING && number_parse_double(value->str, ret_number))
+        return true;
+    return fail_shape("a number", err);
+}
+
+static bool read_time(const JsonValue *value, int64_t *ret_ms, Error *err)
+{
+    if (value->kind != JSON_NUMBER || !(fabs(value->number) < 9e15))
+        return fail_shape("a timestamp", err);
+    *ret_ms = llround(value->number * 1000);
+    return true;
+}
+
+static bool read_bucket(const JsonValue *value, ToolBucket *ret_bucket, Error *err)
+{
+    if (value->kind != JSON_ARRAY || value->count != 4 || value->items[0].kind != JSON_NUMBER)
+        return fail_shape("a bucket", err);
+    ret_bucket->boundaries = (int)value->items[0].number;
+    return read_number(&value->items[1], &ret_bucket->lower, err) &&
+           read_number(&value->items[2], &ret_bucket->upper, err) &&
+           read_number(&value->items[3], &ret_bucket->count, err);
+}
+
+static bool read_histogram(const JsonValue *value, Arena *arena,
+                           const ToolHistogram **ret_histogram, Error *err)
+{
+    ToolHistogram *histogram = ARENA_NEW(arena, ToolHistogram);
+    const JsonValue *buckets = json_get(value, S("buckets"));
+    if (!read_number(json_get(value, S("count")), &histogram->count, err) ||
+        !read_number(json_get(value, S("sum")), &histogram->sum, err))
+        return false;
+    if (buckets && buckets->kind == JSON_ARRAY) {
+        histogram->bucket_count = buckets->count;
+        histogram->buckets = ARENA_ARRAY(arena, ToolBucket, buckets->count);
+        for (size_t i = 0; i < buckets->count; i++)
+            if (!read_bucket(&buckets->items[i], &histogram->buckets[i], err))
+                return false;
+    }
+    *ret_histogram = histogram;
+    return true;
+}
+
+static bool read_point(const JsonValue *pair, Arena *arena, ToolPoint *ret_point, Error *err)
+{
+    ToolPoint point = {0};
+    if (pair->kind != JSON_ARRAY || pair->count != 2)
+        return fail_shape("a sample", err);
+    if (!read_time(&pair->items[0], &point.t_ms, err))
+        return false;
+    bool ok = pair->items[1].kind == JSON_OBJECT
+                  ? read_histogram(&pair->items[1], arena, &point.histogram, err)
+                  : read_number(&pair->items[1], &point.value, err);
+    if (ok)
+        *ret_point = point;
+    return ok;
+}
+
+// `list` may be NULL: none; `is_one` says that it is no list but the one point.
+static bool read_points(const JsonValue *list, bool is_one, Arena *arena, ToolPoint **ret_points,
+                        size_t *ret_count, Error *err)
+{
+    size_t count = !list ? 0 : is_one ? 1 : list->count;
+    if (list && list->kind != JSON_ARRAY)
+        return fail_shape("a list of samples", err);
+    *ret_points = ARENA_ARRAY(arena, ToolPoint, count);
+    *ret_count = count;
+    for (size_t i = 0; i < count; i++)
+        if (!read_point(is_one ? list : &list->items[i], arena, &(*ret_points)[i], err))
+            return false;
+    return true;
+}
+
+static bool read_series(const JsonValue *value, bool is_vector, Arena *arena, ToolSeries *series,
+                        Error *err)
+{
+    const JsonValue *values = json_get(value, is_vector ? S("value") : S("values"));
+    const JsonValue *histograms = json_get(value, is_vector ? S("histogram") : S("histograms"));
+    if (is_vector && !values && !histograms)
+        return fail_shape("a sample", err);
+    return tool_labels_read(json_get(value, S("metric")), arena, &series->metric, err) &&
+           read_points(values, is_vector, arena, &series->values, &series->value_count, err) &&
+           read_points(histograms, is_vector, arena, &series->histograms, &series->histogram_count,
+                       err);
+}
+
+static bool read_string(const JsonValue *pair, ToolResult *result, Error *err)
+{
+    if (pair->kind != JSON_ARRAY || pair->count != 2 || pair->items[1].kind != JSON_STRING)
+        return fail_shape("a string", err);
+    result->string = pair->items[1].str;
+    return read_time(&pair->items[0], &result->scalar.t_ms, err);
+}
+
+bool tool_result_read(const JsonValue *data, Arena *arena, ToolResult *ret_result, Error *err)
+{
+    static const char *const kinds[] = {
+        [QUERY_SCALAR] = "scalar",
+        [QUERY_STRING] = "string",
+        [QUERY_VECTOR] = "vector",
+        [QUERY_MATRIX] = "matrix",
+    };
+    Str type = string_of(data, "resultType");
+    const JsonValue *list = json_get(data, S("result"));
+    ToolResult result = {0};
+    size_t kind = 0;
+    while (kind < COUNT_OF(kinds) && !str_is(type, kinds[kind]))
+        kind++;
+    if (kind == COUNT_OF(kinds) || !list)
+        return error_set(err, ERR_INVALID, "unexpected value type \"" STR_FMT "\"",
+                         STR_ARG(str_sub(type, 0, 100)));
+    result.kind = (QueryKind)kind;
+    if (result.kind == QUERY_SCALAR || result.kind == QUERY_STRING) {
+        if (result.kind == QUERY_SCALAR ? !read_point(list, arena, &result.scalar, err)
+                                        : !read_string(list, &result, err))
+            return false;
+        *ret_result = result;
+        return true;
+    }
+    if (list->kind != JSON_ARRAY)
+        return fail_shape("the result", err);
+    result.count = list->count;
+    result.series = arena_zalloc(arena, MAX(list->count, (size_t)1) * sizeof(ToolSeries));
+    for (size_t i = 0; i < list->count; i++)
+        if (!read_series(&list->items[i], result.kind == QUERY_VECTOR, arena, &result.series[i],
+                         err))
+            return false;
+    *ret_result = result;
+    return true;
+}
