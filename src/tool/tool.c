@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tool/tool_command.h"
 
@@ -270,6 +271,28 @@ int tool_fail(const char *fmt, ...)
     fputc('\n', stderr);
     va_end(args);
     return TOOL_FAILED;
+}
+
+bool tool_read_stdin(size_t bytes_max, Arena *arena, Str *ret_text, Error *err)
+{
+    CLEANUP(buf_deinit) Buf text = {.max = bytes_max};
+    for (;;) {
+        char *room = buf_reserve(&text, 65536);
+        if (!room)
+            break;
+        ssize_t count = read(STDIN_FILENO, room, 65536);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return error_set_errno(err, errno, "standard input");
+        if (count == 0)
+            break;
+        text.len += (size_t)count;
+    }
+    if (!buf_ok(&text, "standard input", err))
+        return false;
+    *ret_text = arena_str(arena, buf_str(&text));
+    return true;
 }
 
 bool tool_split_pair(Str text, Str *ret_name, Str *ret_value, Error *err)

@@ -71,6 +71,10 @@ const ToolCommand tool_commands[] = {
     {"check config", "Check if the config files are valid or not.", &tool_check_config},
     {"check healthy", "Check if the Prometheus server is healthy.", &tool_check_healthy},
     {"check ready", "Check if the Prometheus server is ready.", &tool_check_ready},
+    {"check metrics",
+     "Pass Prometheus metrics over stdin to lint them for consistency and correctness, and "
+     "optionally perform cardinality analysis.",
+     &tool_check_metrics},
     {"query instant", "Run instant query.", &tool_query_instant},
     {"query range", "Run range query.", &tool_query_range},
     {"query series", "Run series query.", &tool_query_series},

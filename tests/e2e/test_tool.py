@@ -163,3 +163,94 @@ def test_health_of_a_server_is_its_exit_status(tool, filled):
         assert tool("check", command, "--url=http://127.0.0.1:1").returncode == 1
         shown = tool("check", command, f"--url={server.url}/graph")
         assert shown.returncode == 1 and "status=404" in shown.stderr
+
+
+# ---- check metrics ------------------------------------------------------------------------------
+
+PAGE = """\
+# HELP foo_ms Help with \\\\ and \\n.
+# TYPE foo_ms gauge
+foo_ms{fooBar="1",le="2"} 1
+foo_ms{fooBar="2"} 2 123
+# TYPE httpRequests counter
+httpRequests 3
+# TYPE lat_seconds histogram
+# HELP lat_seconds h
+lat_seconds_bucket{le="0.1",a="x"} 1
+lat_seconds_bucket{le="+Inf",a="x"} 2
+lat_seconds_sum{a="x"} 1.5
+lat_seconds_count{a="x"} 2
+lat_seconds_bucket{a="y",le="+Inf"} 2
+lat_seconds_count{a="y"} 2
+# TYPE s_minutes summary
+s_minutes{quantile="0.5"} 1
+s_minutes_sum 1
+s_minutes_count 1
+#TYPE a:b counter
+a:b 1
+# TYPE kb_gauge_total gauge
+kb_gauge_total 3
+   # HELP only help
+# TYPE z_bucket gauge
+z_bucket 1
+# TYPE z_count gauge
+z_count 1
+some_millifahrenheit_b 1
+some_milliseconds_h_m 1
+"""
+
+CLEAN = """\
+# HELP one_total One.
+# TYPE one_total counter
+one_total{a="1"} 1
+one_total{a="2"} 1
+one_total{a="3"} 1
+one_total{a="4"} 1
+# HELP size_bytes Sizes.
+# TYPE size_bytes histogram
+size_bytes_bucket{le="1"} 1
+size_bytes_bucket{le="+Inf"} 2
+size_bytes_sum 2
+size_bytes_count 2
+size_bytes_bucket{x="y",le="1"} 1
+size_bytes_bucket{x="y",le="+Inf"} 2
+size_bytes_sum{x="y"} 2
+size_bytes_count{x="y"} 2
+# HELP up Up.
+# TYPE up gauge
+up 1
+"""
+
+
+@pytest.mark.parametrize("page", [
+    PAGE, CLEAN, "", "\n\n", "foo 1", "foo 1\n", "foo x\n", "foo 1 \n", 'foo{a="b",} 1\n', 'foo { a = "b" , } 1\n',
+    "# HELP foo a\n# HELP foo b\nfoo 1\n", "foo 1\n# TYPE foo gauge\n", "# TYPE foo bad\n", "# TYPE foo gauge \nfoo 1\n",
+    "# TYPE foo\nfoo 1\n", "#  foo", "# foo\n", "# HELP foo \\x\nfoo 1\n", 'foo{a="\\x"} 1\n', 'foo{a="x\ny"} 1\n',
+    'foo{a="x",a="y"} 1\n', 'foo{__name__="x"} 1\n', 'foo{1a="x"} 1\n', "1foo 1\n", "foo{} 1\n", "foo{,} 1\n", "foo 0x1p-2\n",
+    "foo 0x10\n", "foo 1_0\n", 'foo Inf\nfoo{a="1"} nan\nfoo{a="2"} -inf\n', "foo 1 1.5\n", "foo 1 +5\n", "foo\n", "foo", "foo{",
+    'foo{a="', 'foo{a="b"', "foo{a", '# TYPE h histogram\nh_bucket{le="x"} 1\n', "# TYPE h HISTOGRAM\nh_count 1\n",
+    "# TYPE s summary\ns_count -1\n", '# TYPE s summary\ns{quantile="q"} 1\n',
+    "# TYPE s summary\n# TYPE s_count counter\ns_count 1\n", "\tfoo\t1\n", "# HELP 1x y\n", "# HELP foo{ y\nfoo 1\n", "foo,1\n",
+])
+def test_linting_says_what_the_original_says(world, tool, page):
+    theirs = harness.promtool("check", "metrics", stdin=page)
+
+    ours = same(world, tool, "check", "metrics", stdin=page)
+
+    assert ours.stderr == theirs.stderr
+
+
+def test_cardinality_is_printed_as_the_original_prints_it(world, tool):
+    shown = same(world, tool, "check", "metrics", "--extended", stdin=CLEAN)
+
+    assert "size_bytes    8" in shown.stdout
+    without_lint = tool("check", "metrics", "--extended", "--lint=none", stdin=PAGE)
+    assert without_lint.returncode == 0 and "Total" in without_lint.stdout and not without_lint.stderr
+    assert tool("check", "metrics", "--lint=none", stdin=PAGE).returncode == 1
+
+
+def test_metric_names_of_newer_versions_are_linted(tool):
+    shown = tool("check", "metrics", stdin='# HELP "a.b" Text.\n# TYPE "a.b" gauge\n{"a.b","c.d"="e"} 1\n{"a.b",dD="e"} 1\n')
+
+    assert shown.returncode == 3
+    assert shown.stderr == "a.b label names should be written in 'snake_case' not 'camelCase'\n"
