@@ -70,6 +70,32 @@ void group_snapshot_unref(GroupSnapshot *snapshot)
     free(snapshot);
 }
 
+TargetGroup *group_snapshot_more(GroupSnapshot *snapshot, size_t count)
+{
+    snapshot->groups =
+        arena_grow(&snapshot->arena, snapshot->groups, snapshot->count * sizeof(TargetGroup),
+                   (snapshot->count + count) * sizeof(TargetGroup));
+    return &snapshot->groups[snapshot->count];
+}
+
+bool discovery_at_rest(const DiscoveryConfigs *configs, DiscoveryAtRest *ret_rest, Error *err)
+{
+    DiscoveryAtRest rest = {.groups = group_snapshot_new(), .is_all = true};
+    bool ok = true;
+    for (size_t k = 0; k < discovery_kind_count && ok; k++) {
+        const DiscoveryKind *kind = discovery_kinds[k];
+        const ConfigList *list = &configs->lists[k];
+        rest.is_all &= kind->at_rest || list->count == 0;
+        for (size_t i = 0; kind->at_rest && i < list->count && ok; i++)
+            ok = kind->at_rest((const char *)list->items + i * kind->table->bytes, &rest, err);
+    }
+    if (ok)
+        *ret_rest = rest;
+    else
+        group_snapshot_unref(rest.groups);
+    return ok;
+}
+
 static void add_copy(GroupSnapshot *all, const TargetGroup *from, const DiscoveryKind *kind)
 {
     Arena *arena = &all->arena;

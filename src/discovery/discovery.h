@@ -47,6 +47,17 @@ typedef struct DiscoveryConfigs {
 
 extern const ConfigTable discovery_configs_table;
 
+// What a job's blocks tell without running: static groups, and files of file discovery as they are now.
+typedef struct DiscoveryAtRest {
+    GroupSnapshot *groups; // the caller's reference
+    ConfigStrList missing; // patterns that no file matches; live in the arena of `groups`
+    bool is_all;           // no block has to ask a network
+} DiscoveryAtRest;
+
+// For checks of a configuration. Fails at the first file that cannot be read, with its place.
+bool discovery_at_rest(const DiscoveryConfigs *configs, DiscoveryAtRest *ret_rest,
+                       Error *err) MUST_CHECK;
+
 // One static target, for jobs that do not come from a file.
 DiscoveryConfigs discovery_configs_static(Arena *arena, Str address);
 

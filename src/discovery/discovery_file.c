@@ -233,21 +233,22 @@ static void read_pattern(FileProvider *provider, Str pattern, size_t *left)
     globfree(&found);
 }
 
+static void add_groups(GroupSnapshot *snapshot, const FileResult *result)
+{
+    Label path = {S("__meta_filepath"), result->path};
+    TargetGroup *groups = group_snapshot_more(snapshot, result->count);
+    for (size_t i = 0; i < result->count; i++) {
+        Str source = arena_printf(&snapshot->arena, STR_FMT ":%zu", STR_ARG(result->path), i);
+        static_group_copy(snapshot, &result->groups[i], source, (Labels){&path, 1}, &groups[i]);
+    }
+    snapshot->count += result->count;
+}
+
 static void publish(FileProvider *provider)
 {
     GroupSnapshot *snapshot = group_snapshot_new();
-    size_t count = 0;
     for (const FileResult *result = provider->results; result; result = result->next)
-        count += result->count;
-    snapshot->groups = ARENA_ARRAY(&snapshot->arena, TargetGroup, count);
-    for (const FileResult *result = provider->results; result; result = result->next) {
-        Label path = {S("__meta_filepath"), result->path};
-        for (size_t i = 0; i < result->count; i++) {
-            Str source = arena_printf(&snapshot->arena, STR_FMT ":%zu", STR_ARG(result->path), i);
-            static_group_copy(snapshot, &result->groups[i], source, (Labels){&path, 1},
-                              &snapshot->groups[snapshot->count++]);
-        }
-    }
+        add_groups(snapshot, result);
     discovery_host_publish(provider->host, snapshot);
 }
 
@@ -365,10 +366,45 @@ static void stop_file(void *arg)
     free(provider);
 }
 
+static bool pattern_at_rest(Str pattern, DiscoveryAtRest *rest, Error *err)
+{
+    Arena *arena = &rest->groups->arena;
+    glob_t found = {0};
+    bool ok = true;
+    (void)glob(str_to_c(arena, pattern), 0, NULL, &found); // nothing found is seen by the count
+    if (found.gl_pathc == 0) {
+        rest->missing.items =
+            arena_grow(arena, rest->missing.items, rest->missing.count * sizeof(Str),
+                       (rest->missing.count + 1) * sizeof(Str));
+        rest->missing.items[rest->missing.count++] = arena_str(arena, pattern);
+    }
+    if (found.gl_pathc > FILES_MAX)
+        ok = error_set(err, ERR_LIMIT, "more than %d files match", FILES_MAX);
+    for (size_t i = 0; i < found.gl_pathc && ok; i++) {
+        FileResult result = {.path = str_from_c(found.gl_pathv[i])};
+        ok = read_groups(&result, err);
+        if (ok)
+            add_groups(rest->groups, &result);
+        arena_deinit(&result.arena);
+    }
+    globfree(&found);
+    return ok || error_context(err, "checking SD file \"" STR_FMT "\"", STR_ARG(pattern));
+}
+
+static bool file_at_rest(const void *config, DiscoveryAtRest *rest, Error *err)
+{
+    const FileConfig *file = config;
+    for (size_t i = 0; i < file->files.count; i++)
+        if (!pattern_at_rest(file->files.items[i], rest, err))
+            return false;
+    return true;
+}
+
 const DiscoveryKind discovery_file = {
     .name = "file",
     .config_key = "file_sd_configs",
     .table = &discovery_file_table,
     .start = start_file,
     .stop = stop_file,
+    .at_rest = file_at_rest,
 };

@@ -30,6 +30,8 @@ typedef struct DiscoveryKind {
     // Starts a provider for one block, which stays where it is until stop; publishes what it knows at once before it returns.
     void *(*start)(DiscoveryHost *host, const void *config);
     void (*stop)(void *provider);
+    // Adds to rest->groups and rest->missing what the block tells without running. NULL: it has to ask a network.
+    bool (*at_rest)(const void *config, DiscoveryAtRest *rest, Error *err);
 } DiscoveryKind;
 
 extern const DiscoveryKind *const discovery_kinds[];
@@ -45,6 +47,9 @@ typedef struct StaticGroup {
 } StaticGroup;
 
 extern const ConfigTable static_group_table;
+
+// Makes room for `count` more groups behind those that are there; returns the first of them. The caller counts them up.
+TargetGroup *group_snapshot_more(GroupSnapshot *snapshot, size_t count);
 
 // Copies it into the snapshot; `more` are labels added by the kind.
 void static_group_copy(GroupSnapshot *snapshot, const StaticGroup *from, Str source, Labels more,

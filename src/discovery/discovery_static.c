@@ -74,12 +74,22 @@ static void stop_static(void *provider)
     (void)provider; // nothing runs
 }
 
+static bool static_at_rest(const void *config, DiscoveryAtRest *rest, Error *err)
+{
+    (void)err;
+    static_group_copy(rest->groups, config, S("0"), LABELS_NONE,
+                      group_snapshot_more(rest->groups, 1));
+    rest->groups->count++;
+    return true;
+}
+
 const DiscoveryKind discovery_static = {
     .name = "static",
     .config_key = "static_configs",
     .table = &static_group_table,
     .start = start_static,
     .stop = stop_static,
+    .at_rest = static_at_rest,
 };
 
 DiscoveryConfigs discovery_configs_static(Arena *arena, Str address)

@@ -106,6 +106,16 @@ void scrape_manager_metadata(ScrapeManager *manager, Str metric, Arena *arena,
 // The job's configuration as YAML; false if there is no such pool.
 bool scrape_manager_pool_yaml(ScrapeManager *manager, Str pool, Buf *out);
 
+// What a job makes of one target that discovery found: for checks of a configuration.
+typedef struct ScrapeTrial {
+    Labels discovered; // before relabelling, defaults filled in
+    Labels
+        labels; // after it, those that begin with "__" but not "__meta_" too; none if it was dropped
+} ScrapeTrial;
+// False: the target cannot be scraped, err says why; `discovered` is filled all the same.
+bool scrape_config_try(const ScrapeConfig *config, Labels group, Labels own, Arena *arena,
+                       ScrapeTrial *ret_trial, Error *err) MUST_CHECK;
+
 // One step of a job's relabel_configs over some labels, for /api/v1/targets/relabel_steps.
 typedef struct RelabelStep {
     Str rule; // as YAML

@@ -7,6 +7,7 @@
 
 #include "base/timefmt.h"
 #include "net/url.h"
+#include "scrape/scrape.h"
 
 #define PARAM_PREFIX S("__param_")
 #define META_PREFIX S("__meta_")
@@ -253,6 +254,19 @@ TargetVerdict target_build(const ScrapeConfig *config, Labels group, Labels own,
     if (!relabel_apply(config->relabel.items, config->relabel.count, &builder))
         return TARGET_DROPPED;
     return finish(config, &builder, arena, ret_spec, err) ? TARGET_KEPT : TARGET_BAD;
+}
+
+bool scrape_config_try(const ScrapeConfig *config, Labels group, Labels own, Arena *arena,
+                       ScrapeTrial *ret_trial, Error *err)
+{
+    TargetSpec spec;
+    TargetVerdict verdict = target_build(config, group, own, arena, &spec, err);
+    LabelsBuilder builder;
+    labels_builder_init(&builder, arena, spec.discovered);
+    set_switches(&builder, config);
+    ret_trial->discovered = labels_builder_finish(&builder);
+    ret_trial->labels = verdict == TARGET_KEPT ? spec.all : LABELS_NONE;
+    return verdict != TARGET_BAD;
 }
 
 int64_t target_offset_ns(uint64_t hash, uint64_t seed, int64_t interval_ns, int64_t now_ns)

@@ -68,6 +68,10 @@ const ToolGroup tool_groups[] = {
 const size_t tool_group_count = COUNT_OF(tool_groups);
 
 const ToolCommand tool_commands[] = {
+    {"check service-discovery",
+     "Perform service discovery for the given job name and report the results, including "
+     "relabeling.",
+     &tool_check_sd},
     {"check config", "Check if the config files are valid or not.", &tool_check_config},
     {"check healthy", "Check if the Prometheus server is healthy.", &tool_check_healthy},
     {"check ready", "Check if the Prometheus server is ready.", &tool_check_ready},

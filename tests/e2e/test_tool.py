@@ -254,3 +254,156 @@ def test_metric_names_of_newer_versions_are_linted(tool):
 
     assert shown.returncode == 3
     assert shown.stderr == "a.b label names should be written in 'snake_case' not 'camelCase'\n"
+
+
+# ---- check config -------------------------------------------------------------------------------
+
+GOOD_CONFIGS = {
+    "empty": "",
+    "global": "global:\n  scrape_interval: 15s\n",
+    "targets": "scrape_configs:\n- job_name: x\n  static_configs:\n  - targets: [a:1, b:2]\n    labels: {c: d}\n",
+    "file targets": "scrape_configs:\n- job_name: x\n  file_sd_configs:\n  - files: [targets/*.yml, targets/*.json, none.json]\n",
+    "relabelling": "scrape_configs:\n- job_name: x\n  static_configs:\n  - targets: [a/b, 'c:1']\n  relabel_configs:\n"
+                   "  - {source_labels: [__address__], regex: a/b, action: drop}\n",
+    "credentials": "scrape_configs:\n- job_name: x\n  authorization: {credentials_file: token}\n"
+                   "  static_configs:\n  - targets: [a:1]\n",
+}
+
+BAD_CONFIGS = {
+    "unknown field": ("global:\n  scrape_intervall: 15s\n", "bad.yml:2:3"),
+    "missing rule file": ("rule_files: [nothing.yml]\n", '"nothing.yml" does not point to an existing file'),
+    "missing credentials": ("scrape_configs:\n- job_name: x\n  authorization: {credentials_file: nothing}\n",
+                            "error checking authorization credentials or bearer token file"),
+    "broken targets": ("scrape_configs:\n- job_name: x\n  file_sd_configs:\n  - files: [broken.yml]\n", "broken.yml:1:3"),
+    "targets of file discovery that are none": ("scrape_configs:\n- job_name: x\n  file_sd_configs:\n  - files: [slash.yml]\n",
+                                                '"a/b" is not a valid hostname'),
+    "interval set to nothing by relabelling": (
+        "scrape_configs:\n- job_name: x\n  static_configs:\n  - targets: [a:1]\n  relabel_configs:\n"
+        "  - {target_label: __scrape_interval__, replacement: never}\n", "error parsing scrape interval"),
+}
+
+
+def config_files(world):
+    world.write_file("targets/one.yml", "- targets: [a:1]\n  labels: {x: y}\n- targets: []\n")
+    world.write_file("targets/two.json", '[{"targets": ["b:1"], "labels": {"job": "other"}}]')
+    world.write_file("broken.yml", "- target: [a:1]\n")
+    world.write_file("slash.yml", "- targets: [a/b]\n")
+    world.write_file("token", "secret")
+
+
+@pytest.mark.parametrize("name", GOOD_CONFIGS)
+def test_good_configurations_are_found_good_as_by_the_original(world, tool, name):
+    config_files(world)
+    world.write_file("good.yml", GOOD_CONFIGS[name])
+
+    shown = same(world, tool, "check", "config", "good.yml")
+    same(world, tool, "check", "config", "--syntax-only", "good.yml", "good.yml")
+
+    assert shown.returncode == 0
+
+
+@pytest.mark.parametrize("name", BAD_CONFIGS)
+def test_bad_configurations_are_found_bad_as_by_the_original(world, tool, name):
+    config_files(world)
+    text, want = BAD_CONFIGS[name]
+    world.write_file("bad.yml", text)
+    world.write_file("good.yml", "")
+
+    shown = same(world, tool, "check", "config", "bad.yml", "good.yml")
+
+    assert shown.returncode == 1
+    assert "FAILED" in shown.stderr and want in shown.stderr
+
+
+def test_syntax_alone_does_not_look_for_files(world, tool):
+    world.write_file("bad.yml", "rule_files: [nothing.yml]\nscrape_configs:\n- job_name: x\n"
+                                "  authorization: {credentials_file: nothing}\n")
+
+    assert tool("check", "config", "bad.yml").returncode == 1
+    assert tool("check", "config", "--syntax-only", "bad.yml").returncode == 0
+
+
+@pytest.mark.parametrize("key", ["alerting: {}", "rule_files: []", "remote_read: []"])
+def test_agents_have_no_rules_and_no_alerts(world, tool, key):
+    world.write_file("agent.yml", f"global: {{}}\n{key}\n")
+
+    assert tool("check", "config", "agent.yml").returncode == 0
+    shown = tool("check", "config", "--agent", "agent.yml")
+
+    assert shown.returncode == 1
+    assert f"agent.yml:2:1: field {key.split(':')[0]} is not allowed in agent mode" in shown.stderr
+
+
+@pytest.mark.parametrize("flags, status", [
+    ([], 0), (["--lint=too-long-scrape-interval"], 0), (["--lint=all", "--lint-fatal"], 3), (["--lint-fatal"], 0),
+    (["--lint=none,all", "--lint-fatal"], 0),
+    (["--query.lookback-delta=1h", "--lint=too-long-scrape-interval", "--lint-fatal"], 0),
+])
+def test_long_scrape_intervals_are_a_linters_business(world, tool, flags, status):
+    world.write_file("slow.yml", "scrape_configs:\n- job_name: slow\n  scrape_interval: 5m\n")
+
+    shown = tool("check", *flags[:1], *["config", "slow.yml"], *flags[1:]) if "lookback" in " ".join(flags) else \
+        tool("check", "config", *flags, "slow.yml")
+
+    assert shown.returncode == status, shown.stderr
+    assert ("job: slow, interval: 5m" in shown.stderr) == (status == 3 or flags == ["--lint=too-long-scrape-interval"])
+
+
+def test_command_tool_and_promtool_are_one(world, tool):
+    world.write_file("good.yml", "")
+
+    linked = tool("check", "config", "good.yml")
+    named = world.run("tool", "check", "config", "good.yml")
+
+    assert (linked.returncode, linked.stdout) == (named.returncode, named.stdout)
+    assert "narthex tool check config" in world.run("tool", "check", "config", "--help").stdout
+    assert "promtool check config" in tool("check", "config", "--help").stdout
+
+
+# ---- check service-discovery --------------------------------------------------------------------
+
+
+def test_discovery_shows_targets_before_and_after_relabelling(world, tool):
+    config_files(world)
+    world.write_file("sd.yml", """\
+scrape_configs:
+- job_name: other
+- job_name: found
+  params: {module: [x]}
+  static_configs:
+  - targets: [b:1, a:7, gone, b:1]
+    labels: {from: "static<>"}
+  relabel_configs:
+  - {source_labels: [__address__], regex: gone, action: drop}
+  - {source_labels: [__address__], regex: 'a:.*', target_label: short, replacement: a}
+""")
+    newer = {"__scrape_native_histograms__", "__convert_classic_histograms_to_nhcb__", "__always_scrape_classic_histograms__"}
+
+    def results(shown):
+        assert shown.returncode == 0, shown.stderr
+        found = []
+        for one in json.loads(shown.stdout):
+            found.append([sorted((k, v) for k, v in one.get(key, {}).items() if k not in newer)
+                          for key in ("discoveredLabels", "labels")])
+        return sorted(found)
+
+    theirs = harness.subprocess.run([harness.original("promtool"), "check", "service-discovery", "--timeout=1s", "sd.yml", "found"],
+                                    cwd=world.directory, capture_output=True, text=True, check=False)
+    ours = tool("check", "service-discovery", "sd.yml", "found")
+
+    assert results(ours) == results(theirs)
+    world.write_file("bad.yml", "scrape_configs:\n- job_name: b\n  static_configs: [{targets: [a/b]}]\n"
+                                "  relabel_configs: [{target_label: x, replacement: y}]\n")
+    bad = json.loads(tool("check", "service-discovery", "bad.yml", "b").stdout)
+    assert bad[0]["error"] == '"a/b" is not a valid hostname' and bad[0]["discoveredLabels"]["__address__"] == "a/b"
+    # The original closes its channel before file discovery is done.
+    world.write_file("files.yml", "scrape_configs:\n- job_name: f\n  file_sd_configs:\n  - files: [targets/*.yml, targets/*.json]\n")
+    listed = json.loads(tool("check", "service-discovery", "files.yml", "f").stdout)
+    assert [one["labels"]["instance"] for one in listed] == ["a:1", "b:1"]
+    assert [one["labels"]["job"] for one in listed] == ["f", "other"]
+    assert listed[0]["discoveredLabels"]["__meta_filepath"] == "targets/one.yml"
+    # The layout.
+    world.write_file("one.yml", "scrape_configs:\n- job_name: x\n  static_configs:\n  - targets: [gone]\n  relabel_configs: [{action: drop}]\n")
+    assert tool("check", "service-discovery", "one.yml", "x").stdout.splitlines()[-4:] == ["    },", '    "labels": {}', "  }", "]"]
+    missing = tool("check", "service-discovery", "sd.yml", "nothing")
+    assert missing.returncode == 1 and "\tother\n\tfound\n" in missing.stderr
