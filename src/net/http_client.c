@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "codec/compress.h"
 #include "net/http_credentials.h"
+#include "net/http_plain.h"
 #include "net/url.h"
 
 enum {
@@ -23,7 +24,6 @@ enum {
     CONNECTIONS_KEPT = 16384,
     CONNECTION_IDLE_S = 300, // as Go's transport in Prometheus
     RECEIVE_BYTES = 64 * 1024,
-    RESPONSE_HEADER_BYTES_MAX = 256 * 1024,
     BUFFER_KEEP_BYTES = 4 << 20,
     IDLE_CALLS_MAX = 256,
 };
@@ -33,6 +33,7 @@ struct HttpClient {
     Loop *loop;
     HttpClientConfig config;
     HttpCredentials *credentials;
+    HttpPlain *plain; // NULL: there is a proxy, or may be one
     CURLM *multi;
     CURLSH *share;
     LoopTimer *timer;      // libcurl's
@@ -51,7 +52,7 @@ struct HttpClient {
 struct HttpCall {
     HttpClient *client;
     HttpCall *next, *previous;
-    CURL *easy;
+    CURL *easy;          // made when it is first needed
     uint64_t generation; // of the credentials that the handle was set up with
     char curl_error[CURL_ERROR_SIZE];
 
@@ -76,7 +77,9 @@ struct HttpCall {
     Buf reply_headers;
     bool body_begun, is_encoded, is_unknown_encoding, too_large;
     int redirects;
-    bool left_home;  // a redirect went to another host
+    bool left_home;       // a redirect went to another host
+    HttpPlainCall *plain; // runs there
+    int plain_status;
     bool is_running; // in the multi handle
     bool failed_early;
     Error err;
@@ -108,7 +111,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
         buf_reset(&call->reply_headers); // of an interim answer
         return len;
     }
-    if (call->reply_headers.len + len > RESPONSE_HEADER_BYTES_MAX)
+    if (call->reply_headers.len + len > HTTP_PLAIN_HEAD_BYTES_MAX)
         return 0;
     buf_add(&call->reply_headers, bytes, len);
     return len;
@@ -121,7 +124,8 @@ static bool is_redirect(const HttpCall *call, long status)
            find_header(buf_str(&call->reply_headers), S("Location")).len > 0;
 }
 
-static void begin_body(HttpCall *call)
+// `announced` is the length of the body as it comes, or below zero.
+static void begin_body(HttpCall *call, int64_t announced)
 {
     Str encoding = find_header(buf_str(&call->reply_headers), S("Content-Encoding"));
     call->body_begun = true;
@@ -129,9 +133,7 @@ static void begin_body(HttpCall *call)
         str_equal_nocase(encoding, S("gzip")) || str_equal_nocase(encoding, S("x-gzip"));
     call->is_unknown_encoding =
         !call->is_encoded && encoding.len && !str_equal_nocase(encoding, S("identity"));
-    curl_off_t announced = -1;
-    if (curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced) == CURLE_OK &&
-        announced > 0)
+    if (announced > 0)
         (void)buf_reserve(call->is_encoded ? &call->wire : call->body,
                           MIN((size_t)announced, (size_t)BUFFER_KEEP_BYTES));
 }
@@ -140,8 +142,11 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 {
     HttpCall *call = arg;
     size_t len = size * count;
-    if (!call->body_begun)
-        begin_body(call);
+    if (!call->body_begun) {
+        curl_off_t announced = -1;
+        curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+        begin_body(call, announced);
+    }
     Buf *into = call->is_encoded ? &call->wire : call->body;
     if (into->len + len > call->body_bytes_max) {
         call->too_large = true;
@@ -276,6 +281,16 @@ static void easy_tls(HttpCall *call)
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, low | highest[tls->max_version]);
 }
 
+static void need_easy(HttpCall *call)
+{
+    if (call->easy)
+        return;
+    call->easy = curl_easy_init();
+    if (!call->easy)
+        out_of_memory(sizeof *call);
+    easy_common(call);
+}
+
 static HttpCall *call_new(HttpClient *client)
 {
     HttpCall *call = client->idle;
@@ -285,10 +300,6 @@ static HttpCall *call_new(HttpClient *client)
     } else {
         call = X_NEW(HttpCall);
         call->client = client;
-        call->easy = curl_easy_init();
-        if (!call->easy)
-            out_of_memory(sizeof *call);
-        easy_common(call);
     }
     call->previous = NULL;
     call->next = client->active;
@@ -300,7 +311,7 @@ static HttpCall *call_new(HttpClient *client)
 
 static void call_free(HttpCall *call)
 {
-    curl_easy_cleanup(call->easy);
+    curl_easy_cleanup(call->easy); // accepts NULL
     curl_slist_free_all(call->list);
     curl_slist_free_all(call->connect_to);
     Buf *bufs[] = {&call->method,  &call->url,      &call->request_body,
@@ -386,14 +397,20 @@ static void gather_lines(HttpCall *call, Str host_line)
     }
 }
 
+static bool lines_are_whole(Str lines, Error *err)
+{
+    if (str_find_char(lines, '\r') != STR_NOT_FOUND || str_find_char(lines, '\n') != STR_NOT_FOUND)
+        return error_set(err, ERR_INVALID, "a request header has a line break in it");
+    return true;
+}
+
 static bool build_list(HttpCall *call)
 {
     Str lines = buf_str(&call->new_key);
     if (call->list && str_equal(lines, buf_str(&call->list_key)))
         return true;
-    for (size_t i = 0; i < lines.len; i++)
-        if (lines.ptr[i] == '\r' || lines.ptr[i] == '\n')
-            return error_set(&call->err, ERR_INVALID, "a request header has a line break in it");
+    if (!lines_are_whole(lines, &call->err))
+        return false;
 
     struct curl_slist *list = NULL;
     for (const char *at = lines.ptr, *end = at + lines.len; at < end; at += strlen(at) + 1) {
@@ -476,15 +493,95 @@ static void set_method(HttpCall *call)
     }
 }
 
+// ---- over a connection of our own ----
+
+static Buf *on_plain_head(void *arg, int status, Str headers, int64_t announced)
+{
+    HttpCall *call = arg;
+    call->plain_status = status;
+    buf_add_str(&call->reply_headers, headers);
+    begin_body(call, announced);
+    return call->is_encoded ? &call->wire : call->body;
+}
+
+static void answer_ended(HttpCall *call, int status);
+static void call_finish(HttpCall *call, int status);
+
+static void on_plain_end(void *arg, const Error *err)
+{
+    HttpCall *call = arg;
+    call->plain = NULL;
+    if (err) {
+        call->err = *err;
+        call_finish(call, 0);
+    } else {
+        answer_ended(call, call->plain_status);
+    }
+}
+
+static void add_head_line(Buf *head, Str line)
+{
+    buf_add_str(head, line);
+    buf_add_str(head, S("\r\n"));
+}
+
+// From the request line to the empty line.
+static bool build_head(HttpCall *call, const HttpPlainUrl *url, Buf *head)
+{
+    gather_lines(call, STR_NONE);
+    Str lines = buf_str(&call->new_key);
+    if (!lines_are_whole(lines, &call->err))
+        return false;
+    buf_reset(head);
+    buf_add_str(head, buf_str(&call->method));
+    buf_add_char(head, ' ');
+    buf_add_str(head, url->target.len ? url->target : S("/"));
+    buf_add_str(head, S(" HTTP/1.1\r\n"));
+    if (!has_line(lines, S("Host"))) {
+        buf_add_str(head, S("Host: "));
+        add_head_line(head, url->authority);
+    }
+    if (!has_line(lines, S("User-Agent")))
+        add_head_line(head, S("User-Agent: narthex/" NARTHEX_VERSION));
+    if (!has_line(lines, S("Accept")))
+        add_head_line(head, S("Accept: */*"));
+    if (call->request_body.len || str_is(buf_str(&call->method), "POST"))
+        buf_printf(head, "Content-Length: %zu\r\n", call->request_body.len);
+    Str line;
+    while (str_split_next(&lines, '\0', &line))
+        if (!str_ends_with(line, S(":"))) // libcurl's way to leave a header out
+            add_head_line(head, line);
+    buf_add_str(head, S("\r\n"));
+    return true;
+}
+
+static bool run_plain(HttpCall *call, const HttpPlainUrl *url)
+{
+    if (!build_head(call, url, &call->list_key))
+        return false;
+    HttpPlainRequest request = {
+        .url = *url,
+        .head = buf_str(&call->list_key),
+        .body = buf_str(&call->request_body),
+        .is_head_method = str_is(buf_str(&call->method), "HEAD"),
+        .deadline_ns = call->timeout_ms > 0 ? call->begin_ns + call->timeout_ms * 1000000 : 0,
+        .body_bytes_max = call->body_bytes_max,
+        .on_head = on_plain_head,
+        .on_end = on_plain_end,
+        .arg = call,
+    };
+    bool ok = http_plain_start(call->client->plain, &request, &call->plain, &call->err);
+    buf_reset(&call->list_key); // it was no list
+    return ok;
+}
+
+// ---- over libcurl ----
+
 // Prepares the handle for the call's url and puts it to work. False: call->err says why not.
-static bool call_run(HttpCall *call)
+static bool run_curl(HttpCall *call, int64_t spent_ms)
 {
     HttpClient *client = call->client;
-    int64_t spent_ms = (clock_mono_ns(&clock_system) - call->begin_ns) / 1000000;
-    if (call->timeout_ms > 0 && spent_ms >= call->timeout_ms)
-        return error_set(&call->err, ERR_TIMEOUT, "context deadline exceeded");
-    if (!http_credentials_refresh(client->credentials, loop_now_ns(client->loop), &call->err))
-        return false;
+    need_easy(call);
     if (call->generation != http_credentials_generation(client->credentials)) {
         call->generation = http_credentials_generation(client->credentials);
         easy_tls(call);
@@ -513,16 +610,31 @@ static bool call_run(HttpCall *call)
     set_method(call);
     curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS,
                      call->timeout_ms > 0 ? (long)(call->timeout_ms - spent_ms) : 0L);
-    buf_reset(call->body);
-    buf_reset(&call->wire);
-    buf_reset(&call->reply_headers);
-    call->body_begun = call->is_encoded = call->is_unknown_encoding = call->too_large = false;
     call->curl_error[0] = '\0';
     CURLMcode rc = curl_multi_add_handle(client->multi, call->easy);
     if (rc != CURLM_OK)
         return error_set(&call->err, ERR_IO, "%s", curl_multi_strerror(rc));
     call->is_running = true;
     return true;
+}
+
+// Asks call->url. False: call->err says why not.
+static bool call_run(HttpCall *call)
+{
+    HttpClient *client = call->client;
+    int64_t spent_ms = (clock_mono_ns(&clock_system) - call->begin_ns) / 1000000;
+    if (call->timeout_ms > 0 && spent_ms >= call->timeout_ms)
+        return error_set(&call->err, ERR_TIMEOUT, "context deadline exceeded");
+    if (!http_credentials_refresh(client->credentials, loop_now_ns(client->loop), &call->err))
+        return false;
+    buf_reset(call->body);
+    buf_reset(&call->wire);
+    buf_reset(&call->reply_headers);
+    call->body_begun = call->is_encoded = call->is_unknown_encoding = call->too_large = false;
+    HttpPlainUrl url;
+    if (client->plain && http_plain_can(buf_str(&call->url), &url))
+        return run_plain(call, &url);
+    return run_curl(call, spent_ms);
 }
 
 static void copy_c(Buf *buf, Str text)
@@ -590,6 +702,9 @@ static void call_finish(HttpCall *call, int status)
         curl_multi_remove_handle(client->multi, call->easy);
         call->is_running = false;
     }
+    if (call->plain)
+        http_plain_cancel(call->plain);
+    call->plain = NULL;
     HttpResponse response = {
         .status = status,
         .took_ns = clock_mono_ns(&clock_system) - call->begin_ns,
@@ -670,7 +785,7 @@ static void set_curl_error(HttpCall *call, CURLcode code)
                       call->body_bytes_max);
         else
             error_set(&call->err, ERR_LIMIT, "response headers are larger than %d bytes",
-                      RESPONSE_HEADER_BYTES_MAX);
+                      HTTP_PLAIN_HEAD_BYTES_MAX);
         break;
     default:
         error_set(&call->err, ERR_IO, "%s", text);
@@ -731,18 +846,10 @@ static bool follow(HttpCall *call, long status)
     return call_run(call);
 }
 
-static void call_ended(HttpCall *call, CURLcode code)
+// The answer is whole.
+static void answer_ended(HttpCall *call, int status)
 {
-    long status = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (code != CURLE_OK) {
-        set_curl_error(call, code);
-        call_finish(call, 0);
-        return;
-    }
     if (is_redirect(call, status)) {
-        curl_multi_remove_handle(call->client->multi, call->easy);
-        call->is_running = false;
         if (!follow(call, status))
             call_finish(call, 0);
         return;
@@ -750,7 +857,21 @@ static void call_ended(HttpCall *call, CURLcode code)
     if (call->is_unknown_encoding)
         error_set(&call->err, ERR_INVALID,
                   "the answer's content encoding is not one that was asked for");
-    call_finish(call, (int)status);
+    call_finish(call, status);
+}
+
+static void call_ended(HttpCall *call, CURLcode code)
+{
+    long status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_multi_remove_handle(call->client->multi, call->easy);
+    call->is_running = false;
+    if (code != CURLE_OK) {
+        set_curl_error(call, code);
+        call_finish(call, 0);
+        return;
+    }
+    answer_ended(call, (int)status);
 }
 
 static void collect_finished(HttpClient *client)
@@ -844,6 +965,8 @@ bool http_client_new(Loop *loop, const HttpClientConfig *config, HttpClient **re
         return error_set(err, ERR_IO, "cannot initialise the HTTP client");
     }
     client->credentials = http_credentials_new(&client->config);
+    if (!client->config.proxy_from_environment && client->config.proxy_url.len == 0)
+        client->plain = http_plain_new(loop, CONNECTION_IDLE_S * 1000000000LL);
     client->timer = loop_timer_new(loop, on_timer, client);
     client->fail_timer = loop_timer_new(loop, on_fail_timer, client);
     setup_proxy(client);
@@ -864,6 +987,7 @@ static void client_destroy(HttpClient *client)
         client->idle = call->next;
         call_free(call);
     }
+    http_plain_free(client->plain);
     curl_multi_cleanup(client->multi);
     curl_slist_free_all(client->proxy_headers);
     loop_timer_free(client->timer);
