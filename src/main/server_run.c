@@ -704,16 +704,20 @@ static Str host_name(Arena *arena)
     return arena_str(arena, str_from_c(name));
 }
 
-int server_run(const FlagTable *table, int argc, char **argv, bool stack)
+static int bad_start(const FlagTable *table, const Error *err)
 {
-    Run *run = X_NEW(Run);
+    fprintf(stderr, "%s: error: %s\n", table->program, err->text);
+    return EXIT_BAD_START;
+}
+
+// From the first flag to the last breath, all but giving the arena back.
+static int run_server(Run *run, const FlagTable *table, int argc, char **argv, bool stack)
+{
     FlagResult given;
     Error err = {0};
     sigset_t signals;
-    if (!flags_parse(table, argc - 1, argv + 1, &run->arena, &run->flags, &given, &err)) {
-        fprintf(stderr, "%s: error: %s\n", table->program, err.text);
-        return EXIT_BAD_START;
-    }
+    if (!flags_parse(table, argc - 1, argv + 1, &run->arena, &run->flags, &given, &err))
+        return bad_start(table, &err);
     if (given.help)
         return print_help(table);
     if (given.version) {
@@ -726,10 +730,8 @@ int server_run(const FlagTable *table, int argc, char **argv, bool stack)
     run->hostname = host_name(&run->arena);
     lock_init(&run->reload_lock, "reload", RANK_SERVER_RUN);
     lock_init(&run->lock, "server_run", RANK_SERVER_RUN + 1);
-    if (!work_out_urls(run, &err) || !check_flags(run, &err)) {
-        fprintf(stderr, "%s: error: %s\n", table->program, err.text);
-        return EXIT_BAD_START;
-    }
+    if (!work_out_urls(run, &err) || !check_flags(run, &err))
+        return bad_start(table, &err);
     if (!load_config(run, &run->config, &err)) {
         log_error("error loading the configuration", KV("file", run->flags.config_file),
                   KV("err", &err));
@@ -742,6 +744,13 @@ int server_run(const FlagTable *table, int argc, char **argv, bool stack)
     int status = live(run, table, &signals);
     shut_down(run);
     log_info("see you next time!");
+    return status;
+}
+
+int server_run(const FlagTable *table, int argc, char **argv, bool stack)
+{
+    Run *run = X_NEW(Run);
+    int status = run_server(run, table, argc, argv, stack);
     arena_deinit(&run->arena);
     free(run);
     return status;

@@ -10,7 +10,7 @@
 #include "scrape/scrape.h"
 #include "scrape/scrape_loop.h"
 
-#define MANAGER_LOCK_RANK 100
+#define MANAGER_LOCK_RANK 110
 #define THREADS_BY_DEFAULT 8
 #define BAD_TARGETS_LOGGED 10 // of one sync, the rest is counted
 
