@@ -55,11 +55,11 @@ struct Regex {
     }
 };
 
-static re2::RE2::Options regex_options()
+static re2::RE2::Options regex_options(bool dot_matches_newline)
 {
     re2::RE2::Options options;
     options.set_log_errors(false);
-    options.set_dot_nl(true);
+    options.set_dot_nl(dot_matches_newline);
     options.set_max_mem((int64_t)8 << 20);
     return options;
 }
@@ -69,14 +69,14 @@ static re2::StringPiece piece(Str s)
     return re2::StringPiece(s.ptr ? s.ptr : "", s.len);
 }
 
-bool regex_new(Str pattern, Regex **ret_regex, Error *err)
+static bool compile(Str pattern, bool dot_matches_newline, Regex **ret_regex, Error *err)
 {
     if (pattern.len > REGEX_BYTES_MAX)
         return error_set(err, ERR_LIMIT, "regular expression is longer than %d bytes",
                          REGEX_BYTES_MAX);
 
     Regex *regex = new (std::nothrow)
-        Regex(std::string(pattern.ptr ? pattern.ptr : "", pattern.len), regex_options());
+        Regex(std::string(pattern.ptr ? pattern.ptr : "", pattern.len), regex_options(dot_matches_newline));
     if (!regex)
         out_of_memory(sizeof(Regex));
     if (!regex->re.ok()) {
@@ -91,6 +91,16 @@ bool regex_new(Str pattern, Regex **ret_regex, Error *err)
         regex->group_names[(size_t)named.first] = named.second;
     *ret_regex = regex;
     return true;
+}
+
+bool regex_new(Str pattern, Regex **ret_regex, Error *err)
+{
+    return compile(pattern, true, ret_regex, err);
+}
+
+bool regex_new_search(Str pattern, Regex **ret_regex, Error *err)
+{
+    return compile(pattern, false, ret_regex, err);
 }
 
 void regex_free(Regex *regex)
@@ -141,14 +151,9 @@ static int group_index(const Regex *regex, Str name)
     return -1;
 }
 
-bool regex_expand(const Regex *regex, Str text, Str replacement, Arena *arena, Str *ret_text)
+static void expand(const Regex *regex, const std::vector<re2::StringPiece> &found, Str replacement,
+                   std::string &out)
 {
-    int groups = (int)regex->group_names.size();
-    std::vector<re2::StringPiece> found((size_t)groups);
-    if (!regex->re.Match(piece(text), 0, text.len, re2::RE2::ANCHOR_BOTH, found.data(), groups))
-        return false;
-
-    std::string out;
     for (size_t i = 0; i < replacement.len;) {
         char c = replacement.ptr[i++];
         if (c != '$') {
@@ -171,6 +176,54 @@ bool regex_expand(const Regex *regex, Str text, Str replacement, Arena *arena, S
         if (index >= 0 && found[(size_t)index].data())
             out.append(found[(size_t)index].data(), found[(size_t)index].size());
     }
+}
+
+bool regex_expand(const Regex *regex, Str text, Str replacement, Arena *arena, Str *ret_text)
+{
+    int groups = (int)regex->group_names.size();
+    std::vector<re2::StringPiece> found((size_t)groups);
+    if (!regex->re.Match(piece(text), 0, text.len, re2::RE2::ANCHOR_BOTH, found.data(), groups))
+        return false;
+
+    std::string out;
+    expand(regex, found, replacement, out);
+    *ret_text = arena_str(arena, Str{out.data(), out.size()});
+    return true;
+}
+
+bool regex_search(const Regex *regex, Str text)
+{
+    return regex->re.Match(piece(text), 0, text.len, re2::RE2::UNANCHORED, nullptr, 0);
+}
+
+bool regex_replace_all(const Regex *regex, Str text, Str replacement, size_t max_bytes,
+                       Arena *arena, Str *ret_text, Error *err)
+{
+    int groups = (int)regex->group_names.size();
+    std::vector<re2::StringPiece> found((size_t)groups);
+    std::string out;
+    const char *base = text.ptr ? text.ptr : "";
+    size_t search_at = 0;
+    size_t copied = 0;
+
+    while (search_at <= text.len &&
+           regex->re.Match(piece(text), search_at, text.len, re2::RE2::UNANCHORED, found.data(),
+                           groups)) {
+        size_t from = (size_t)(found[0].data() - base);
+        size_t to = from + found[0].size();
+        out.append(base + copied, from - copied);
+        // An empty match right behind the last one does not count.
+        if (to > copied || from == 0)
+            expand(regex, found, replacement, out);
+        copied = to;
+        if (out.size() > max_bytes)
+            return error_set(err, ERR_LIMIT, "replaced text is larger than %zu bytes", max_bytes);
+        // On past the match, by at least one rune.
+        uint32_t rune;
+        size_t rune_bytes = MAX(str_rune(str_skip(text, search_at), &rune), (size_t)1);
+        search_at = MAX(search_at + rune_bytes, to);
+    }
+    out.append(base + copied, text.len - copied);
     *ret_text = arena_str(arena, Str{out.data(), out.size()});
     return true;
 }

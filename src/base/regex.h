@@ -22,7 +22,14 @@ bool regex_match(const Regex *regex, Str text);
 
 // If `text` matches, expands $1, ${1}, $name, ${name}, $$ of `replacement` as Go's Regexp.Expand into the arena.
 bool regex_expand(const Regex *regex, Str text, Str replacement, Arena *arena, Str *ret_text);
-// Go's ReplaceAllString on an unanchored text is not offered: every use in the field is anchored.
+
+// For templates: not anchored, and dot does not match newline, as Go's regexp.Compile.
+bool regex_new_search(Str pattern, Regex **ret_regex, Error *err) MUST_CHECK;
+// Go's MatchString: true if the pattern matches somewhere.
+bool regex_search(const Regex *regex, Str text);
+// Go's ReplaceAllString: every match replaced, $1 and the like expanded. ERR_LIMIT if the result is larger than max_bytes.
+bool regex_replace_all(const Regex *regex, Str text, Str replacement, size_t max_bytes,
+                       Arena *arena, Str *ret_text, Error *err) MUST_CHECK;
 
 // Literal strings that the pattern is equivalent to, as in (a|b|c) and prefixes of them: at most `max`.
 // False if the pattern is more than a set of literals.

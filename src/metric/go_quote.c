@@ -166,7 +166,7 @@ static const struct {
 };
 // clang-format on
 
-static bool rune_is_printable(uint32_t rune)
+bool rune_is_printable(uint32_t rune)
 {
     if (rune < 0x80)
         return rune >= ' ' && rune < 0x7f;

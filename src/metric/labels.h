@@ -50,6 +50,8 @@ void labels_print(Buf *buf, Labels labels);
 void labels_print_metric(Buf *buf, Labels labels);
 // Go's strconv.Quote.
 void buf_add_go_quoted(Buf *buf, Str s);
+// Go's unicode.IsPrint.
+bool rune_is_printable(uint32_t rune);
 
 // Legacy: [a-zA-Z_:][a-zA-Z0-9_:]* / [a-zA-Z_][a-zA-Z0-9_]*. UTF-8 scheme: any non-empty valid UTF-8.
 bool metric_name_is_legacy(Str name);

@@ -41,6 +41,7 @@ typedef struct TemplateTable {
 extern const TemplateTable template_functions_prometheus;
 extern const TemplateTable template_functions_alertmanager;
 extern const TemplateTable *const template_prometheus_tables[];
+extern const TemplateTable *const template_console_tables[]; // Prometheus' and tmpl
 extern const TemplateTable *const template_alertmanager_tables[];
 
 typedef struct TemplateOptions {

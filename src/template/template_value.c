@@ -12,6 +12,7 @@ const TemplateType template_type_any = TYPE("interface {}", TEMPLATE_ANY);
 const TemplateType template_type_bool = TYPE("bool", TEMPLATE_BOOL);
 const TemplateType template_type_int = TYPE("int", TEMPLATE_INT);
 const TemplateType template_type_int64 = TYPE("int64", TEMPLATE_INT);
+const TemplateType template_type_uint8 = TYPE("uint8", TEMPLATE_INT);
 const TemplateType template_type_float = TYPE("float64", TEMPLATE_FLOAT);
 const TemplateType template_type_string = TYPE("string", TEMPLATE_STRING);
 const TemplateType template_type_list = TYPE("[]interface {}", TEMPLATE_LIST);

@@ -113,6 +113,7 @@ extern const TemplateType template_type_any;      // interface {}
 extern const TemplateType template_type_bool;     // bool
 extern const TemplateType template_type_int;      // int
 extern const TemplateType template_type_int64;    // int64
+extern const TemplateType template_type_uint8;    // uint8: a byte of a string
 extern const TemplateType template_type_float;    // float64
 extern const TemplateType template_type_string;   // string
 extern const TemplateType template_type_list;     // []interface {}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "template/template.h"
+
+#include "base/test.h"
+
+static const Label labels_pairs[] = {{STR("instance"), STR("db1:9100")}, {STR("job"), STR("node")}};
+
+static bool expand(Str text, Buf *out, Error *err)
+{
+    static const TemplateOptions options = {.tables = template_prometheus_tables,
+                                            .missing_key = TEMPLATE_MISSING_ZERO};
+    TemplateAlertData data = {.labels = {labels_pairs, COUNT_OF(labels_pairs)},
+                              .external_url = S("http://x"),
+                              .value = template_float(0.1234)};
+    CLEANUP(arena_deinit) Arena arena = {0};
+    TemplateExecution run = {.dot = template_alert_data(&data), .arena = &arena};
+    TemplateSet *set = template_set_new(&options);
+    bool ok =
+        template_set_parse(set, S("x"), text, err) && template_execute(set, S("x"), &run, out, err);
+
+    template_set_free(set);
+    return ok;
+}
+
+TEST(template, alert_texts_expand)
+{
+    static const struct {
+        const char *name;
+        Str text;
+        Str want;
+    } cases[] = {
+        {"labels", STR("{{ $labels.instance }} of {{ .Labels.job }}"), STR("db1:9100 of node")},
+        {"no label", STR("[{{ $labels.nope }}]"), STR("[]")},
+        {"percentage", STR("{{ $value | humanizePercentage }}"), STR("12.34%")},
+        {"printf", STR("{{ printf \"%.1f\" $value }}"), STR("0.1")},
+        {"range", STR("{{ range $k, $v := $labels }}{{ $k }}={{ $v }};{{ end }}"),
+         STR("instance=db1:9100;job=node;")},
+        {"if", STR("{{ if gt $value 0.1 }}high{{ else }}low{{ end }}"), STR("high")},
+        {"strip", STR("{{ stripPort $labels.instance | toUpper }}"), STR("DB1")},
+    };
+
+    EACH_CASE(c, cases) {
+        CLEANUP(buf_deinit) Buf out = {0};
+        CLEANUP(buf_deinit) Buf text = {0};
+        Error err = {0};
+        buf_add_c(&text, TEMPLATE_ALERT_PREFIX);
+        buf_add_str(&text, c->text);
+
+        bool ok = expand(buf_str(&text), &out, &err);
+
+        CHECK_OK(ok, err);
+        CHECK_STR(buf_str(&out), c->want);
+    }
+}
+
+TEST(template, faults_are_told_as_go_does)
+{
+    static const struct {
+        const char *name;
+        Str text;
+        const char *want;
+    } cases[] = {
+        {"parse", STR("a\n{{ .x"), "template: x:2: unclosed action"},
+        {"function", STR("{{ nope }}"), "template: x:1: function \"nope\" not defined"},
+        {"field", STR("{{ .Nope }}"),
+         "template: x:1:4: executing \"x\" at <.Nope>: can't evaluate field Nope in type struct { "
+         "Labels "
+         "map[string]string; ExternalLabels map[string]string; ExternalURL string; Value interface "
+         "{} }"},
+        {"call", STR("{{ first (query \"up\") }}"),
+         "template: x:1:10: executing \"x\" at <query \"up\">: error calling query: no queries can "
+         "be asked here"},
+    };
+
+    EACH_CASE(c, cases) {
+        CLEANUP(buf_deinit) Buf out = {0};
+        Error err = {0};
+
+        bool ok = expand(c->text, &out, &err);
+
+        CHECK(!ok);
+        CHECK_STR(str_from_c(err.text), str_from_c(c->want));
+    }
+}
+
+TEST_MAIN(template, TEST_ROW(template, alert_texts_expand),
+          TEST_ROW(template, faults_are_told_as_go_does))
