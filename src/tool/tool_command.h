@@ -121,6 +121,7 @@ extern const ToolVerb tool_check_healthy;
 extern const ToolVerb tool_check_ready;
 extern const ToolVerb tool_check_metrics;
 extern const ToolVerb tool_check_sd;
+extern const ToolVerb tool_check_web;
 extern const ToolVerb tool_query_instant;
 extern const ToolVerb tool_query_range;
 extern const ToolVerb tool_query_series;

@@ -73,6 +73,7 @@ const ToolCommand tool_commands[] = {
      "relabeling.",
      &tool_check_sd},
     {"check config", "Check if the config files are valid or not.", &tool_check_config},
+    {"check web-config", "Check if the web config files are valid or not.", &tool_check_web},
     {"check healthy", "Check if the Prometheus server is healthy.", &tool_check_healthy},
     {"check ready", "Check if the Prometheus server is ready.", &tool_check_ready},
     {"check metrics",

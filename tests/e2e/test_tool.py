@@ -407,3 +407,41 @@ scrape_configs:
     assert tool("check", "service-discovery", "one.yml", "x").stdout.splitlines()[-4:] == ["    },", '    "labels": {}', "  }", "]"]
     missing = tool("check", "service-discovery", "sd.yml", "nothing")
     assert missing.returncode == 1 and "\tother\n\tfound\n" in missing.stderr
+
+
+# ---- check web-config ---------------------------------------------------------------------------
+
+HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
+
+
+@pytest.mark.parametrize("text, good", [
+    ("", True),
+    (f"basic_auth_users: {{me: {HASH}}}\n", True),
+    ("basic_auth_users: {me: secret}\n", False),
+    ("tls_server_config: {cert_file: tls/cert.pem, key_file: tls/key.pem}\n", True),
+    ("tls_server_config: {cert_file: tls/cert.pem, key_file: tls/other.pem}\n", False),
+    ("tls_server_config: {cert_file: tls/cert.pem, key_file: tls/none.pem}\n", False),
+    ("tls_server_config: {cert_file: tls/cert.pem}\n", False),
+    ("tls_server_config: {cert_file: tls/cert.pem, key_file: tls/key.pem, min_version: TLS13, curve_preferences: [X25519]}\n", True),
+    ("tls_server_config: {cert_file: tls/cert.pem, key_file: tls/key.pem, min_version: TLS9}\n", False),
+    ("tls_server_config: {cert_file: tls/cert.pem, key_file: tls/key.pem, client_ca_file: tls/cert.pem}\n", False),
+    ("tls_server_config: {cert_file: tls/cert.pem, key_file: tls/key.pem, client_ca_file: tls/cert.pem, "
+     "client_auth_type: RequireAndVerifyClientCert}\n", True),
+    ("http_server_config: {http2: false, headers: {X-Frame-Options: deny}}\n", True),
+    ("http_server_config: {headers: {X-Frame-Options: allow}}\n", False),
+    ("http_server_config: {headers: {Server: x}}\n", False),
+    ("tls: {}\n", False),
+])
+def test_web_configurations_are_judged_as_by_the_original(world, tool, text, good):
+    (world.directory / "tls").mkdir()
+    for name in ("key", "other"):
+        harness.subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                                "-keyout", f"tls/{name}.pem", "-out", f"tls/cert{'' if name == 'key' else '2'}.pem",
+                                "-days", "2", "-subj", "/CN=localhost"],
+                               cwd=world.directory, check=True, capture_output=True)
+    world.write_file("web.yml", text)
+
+    shown = same(world, tool, "check", "web-config", "web.yml")
+
+    assert (shown.returncode == 0) == good
+    assert shown.stderr.startswith("web.yml SUCCESS" if good else "web.yml FAILED: ")
