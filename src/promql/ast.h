@@ -184,6 +184,9 @@ static inline const Expr *binary_innermost(const Expr *expr)
     return expr;
 }
 
+// ast_walk.c: calls `visit` for each selector of the tree, from the left to the right.
+void expr_each_selector(Expr *expr, void (*visit)(void *arg, Expr *selector), void *arg);
+
 // ast_print.c: as Expr.String() and Pretty().
 void expr_print(Buf *buf, const Expr *expr);
 void expr_pretty(Buf *buf, const Expr *expr, int level);

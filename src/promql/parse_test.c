@@ -433,6 +433,51 @@ TEST(parse, finds_all_selectors)
     arena_deinit(&arena);
 }
 
+TEST(parse, edits_matchers_of_every_selector)
+{
+    static const struct {
+        const char *name;
+        Str query;
+        PromqlEdit edit;
+        Str want; // empty: refused
+    } cases[] = {
+        {"changed", STR("a{x=\"1\"}"), {.name = STR("x"), .value = STR("2")}, STR("a{x=\"2\"}")},
+        {"added", STR("a"), {.name = STR("x"), .value = STR("2")}, STR("a{x=\"2\"}")},
+        {"in every selector",
+         STR("rate(a{x!~\"1\"}[5m]) + b or max_over_time(c{y=\"z\"}[5m:1m])"),
+         {.kind = MATCH_REGEX, .name = STR("x"), .value = STR("2|3")},
+         STR("rate(a{x=~\"2|3\"}[5m]) + b{x=~\"2|3\"} or "
+             "max_over_time(c{x=~\"2|3\",y=\"z\"}[5m:1m])")},
+        {"all of a label",
+         STR("a{x!=\"1\",x!=\"2\"}"),
+         {.name = STR("x"), .value = STR("3")},
+         STR("a{x=\"3\",x=\"3\"}")},
+        {"the name is a matcher besides",
+         STR("a"),
+         {.name = STR("__name__"), .value = STR("b")},
+         STR("a{__name__=\"b\"}")},
+        {"deleted",
+         STR("sum(a{x=\"1\",y=\"2\",x!=\"3\"}) / b"),
+         {.is_delete = true, .name = STR("x")},
+         STR("sum(a{y=\"2\"}) / b")},
+        {"a bad pattern",
+         STR("a"),
+         {.kind = MATCH_REGEX, .name = STR("x"), .value = STR("(")},
+         STR("")},
+        {"a bad query", STR("a{"), {.name = STR("x"), .value = STR("2")}, STR("")},
+    };
+
+    EACH_CASE(c, cases) {
+        CLEANUP(buf_deinit) Buf out = {0};
+        Error err = {0};
+
+        bool ok = promql_edit_matchers(c->query, &all_features, &c->edit, &out, &err);
+
+        CHECK_EQ(ok, c->want.len > 0);
+        CHECK_STR(buf_str(&out), c->want);
+    }
+}
+
 TEST(parse, table_of_functions_is_sorted_and_whole)
 {
     size_t count;
@@ -454,4 +499,5 @@ TEST_MAIN(parse, TEST_ROW(parse, prints_what_it_read),
           TEST_ROW(parse, guards_what_is_experimental), TEST_ROW(parse, limits_depth_and_matchers),
           TEST_ROW(parse, formats_as_the_original), TEST_ROW(parse, shows_the_tree_as_json),
           TEST_ROW(parse, selectors_alone), TEST_ROW(parse, finds_all_selectors),
+          TEST_ROW(parse, edits_matchers_of_every_selector),
           TEST_ROW(parse, table_of_functions_is_sorted_and_whole))

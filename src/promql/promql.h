@@ -98,6 +98,15 @@ void promql_matchers_free(Matcher *matchers, size_t count);
 bool promql_check(Str query, const PromqlFeatures *features, Error *err) MUST_CHECK;
 // The pretty-printed form, as /api/v1/format_query.
 bool promql_format(Str query, const PromqlFeatures *features, Buf *out, Error *err) MUST_CHECK;
+// The same after a change to every selector of the query: its matchers of the label `name` get another kind and value, or it gets one if it
+// has none; or they are taken away.
+typedef struct PromqlEdit {
+    bool is_delete;
+    MatchKind kind;
+    Str name, value;
+} PromqlEdit;
+bool promql_edit_matchers(Str query, const PromqlFeatures *features, const PromqlEdit *edit,
+                          Buf *out, Error *err) MUST_CHECK;
 // The tree, as /api/v1/parse_query.
 bool promql_tree_json(Str query, const PromqlFeatures *features, JsonWriter *json,
                       Error *err) MUST_CHECK;

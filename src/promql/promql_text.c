@@ -365,61 +365,19 @@ typedef struct SelectorList {
     size_t count, cap;
 } SelectorList;
 
-static void collect_selectors(SelectorList *list, const Expr *expr);
-
-static void collect_chain(SelectorList *list, const Expr *expr)
+static void collect_selector(void *arg, Expr *expr)
 {
-    const Expr *inner = binary_innermost(expr);
-    collect_selectors(list, inner->binary.left);
-    for (;; inner = inner->binary.above) {
-        collect_selectors(list, inner->binary.right);
-        if (inner == expr)
-            return;
+    SelectorList *list = arg;
+    if (list->count == list->cap) {
+        size_t cap = list->cap ? 2 * list->cap : 4;
+        list->matchers = arena_grow(list->arena, list->matchers, list->cap * sizeof(Matcher *),
+                                    cap * sizeof(Matcher *));
+        list->counts =
+            arena_grow(list->arena, list->counts, list->cap * sizeof(size_t), cap * sizeof(size_t));
+        list->cap = cap;
     }
-}
-
-static void collect_selectors(SelectorList *list, const Expr *expr)
-{
-    if (!expr)
-        return;
-    switch (expr->kind) {
-    case EXPR_SELECTOR:
-        if (list->count == list->cap) {
-            size_t cap = list->cap ? 2 * list->cap : 4;
-            list->matchers = arena_grow(list->arena, list->matchers, list->cap * sizeof(Matcher *),
-                                        cap * sizeof(Matcher *));
-            list->counts = arena_grow(list->arena, list->counts, list->cap * sizeof(size_t),
-                                      cap * sizeof(size_t));
-            list->cap = cap;
-        }
-        list->matchers[list->count] = expr->selector.matchers;
-        list->counts[list->count++] = expr->selector.count;
-        return;
-    case EXPR_SUBQUERY:
-        collect_selectors(list, expr->subquery.expr);
-        return;
-    case EXPR_CALL:
-        for (size_t i = 0; i < expr->call.count; i++)
-            collect_selectors(list, expr->call.args[i]);
-        return;
-    case EXPR_AGGREGATE:
-        collect_selectors(list, expr->aggregate.param);
-        collect_selectors(list, expr->aggregate.expr);
-        return;
-    case EXPR_BINARY:
-        collect_chain(list, expr);
-        return;
-    case EXPR_UNARY:
-        collect_selectors(list, expr->unary.expr);
-        return;
-    case EXPR_PAREN:
-        collect_selectors(list, expr->paren);
-        return;
-    case EXPR_NUMBER:
-    case EXPR_STRING:
-    case EXPR_DURATION:
-        return;
-    }
+    list->matchers[list->count] = expr->selector.matchers;
+    list->counts[list->count++] = expr->selector.count;
 }
 
 bool promql_selectors(Str query, const PromqlFeatures *features, Arena *arena,
@@ -429,7 +387,7 @@ bool promql_selectors(Str query, const PromqlFeatures *features, Arena *arena,
     if (!promql_parse(query, features, arena, &expr, err))
         return false;
     SelectorList list = {.arena = arena};
-    collect_selectors(&list, expr);
+    expr_each_selector(expr, collect_selector, &list);
     *ret_matchers = list.matchers;
     *ret_counts = list.counts;
     *ret_count = list.count;

@@ -84,5 +84,8 @@ const ToolCommand tool_commands[] = {
     {"query range", "Run range query.", &tool_query_range},
     {"query series", "Run series query.", &tool_query_series},
     {"query labels", "Run labels query.", &tool_query_labels},
+    {"promql format", "Format PromQL query to pretty printed form.", &tool_promql_format},
+    {"promql label-matchers set", "Set a label matcher in the query.", &tool_promql_set},
+    {"promql label-matchers delete", "Delete a label from the query.", &tool_promql_delete},
 };
 const size_t tool_command_count = COUNT_OF(tool_commands);
