@@ -445,3 +445,79 @@ def test_web_configurations_are_judged_as_by_the_original(world, tool, text, goo
 
     assert (shown.returncode == 0) == good
     assert shown.stderr.startswith("web.yml SUCCESS" if good else "web.yml FAILED: ")
+
+
+# ---- promql -------------------------------------------------------------------------------------
+
+
+def test_queries_are_formatted_and_edited(tool):
+    formatted = tool("--experimental", "promql", "format", "sum by(a) (rate(b[5m]))")
+    edited = tool("promql", "label-matchers", "--experimental", "set", "-t", "=~", 'a / on (x) b{job="c"}', "job", "d|e")
+    deleted = tool("promql", "label-matchers", "delete", 'a{job="b",c="d"}', "job", "--experimental")
+
+    assert formatted.stdout == "sum by (a) (rate(b[5m]))\n"
+    assert edited.stdout == 'a{job=~"d|e"} / on (x) b{job=~"d|e"}\n'
+    assert deleted.stdout == 'a{c="d"}\n'
+    refused = tool("promql", "format", "up")
+    assert refused.returncode == 1 and "requires the --experimental flag" in refused.stderr
+    assert tool("--experimental", "promql", "format", "1 +").returncode == 1
+
+
+# ---- push metrics -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("peer, message", [
+    ("narthex", "prometheus.WriteRequest"), ("narthex", "io.prometheus.write.v2.Request"), ("original", "prometheus.WriteRequest"),
+])
+def test_pushed_metrics_can_be_asked_for(world, tool, message, peer):
+    server = (world.server("global: {}\n", "--web.enable-remote-write-receiver") if peer == "narthex" else
+              world.prometheus("global: {}\n", "--web.enable-remote-write-receiver")).start()
+    page = world.write_file("page.prom", CLEAN + "# TYPE quantiles summary\n" 'quantiles{quantile="0.5"} 1.5\nquantiles_sum 3\n'
+                            'quantiles_count 2\nplain{job="own",snow="\u2603"} -1.5\n# TYPE short histogram\nshort_count 4\n')
+
+    shown = tool("push", "metrics", f"--protobuf_message={message}", "--label=job=pushed", "--label=by:test", server.url, page)
+    again = tool("push", "metrics", f"--protobuf_message={message}", server.url + "/api/v1/write", stdin="only 7\n")
+
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == f"Parsing metrics file {page}\n  SUCCESS: metrics file {page} pushed to remote write.\n"
+    assert again.stdout == "Parsing standard input\n  SUCCESS: metrics pushed to remote write.\n", again.stderr
+    found = server.query('{by="test"}')
+    common = 'by="test",'
+    assert found[f'one_total{{a="1",{common}job="pushed"}}'] == "1"
+    assert found[f'size_bytes_bucket{{{common}job="pushed",le="+Inf",x="y"}}'] == "2"
+    assert found[f'quantiles{{{common}job="pushed",quantile="0.5"}}'] == "1.5"
+    assert found[f'plain{{{common}exported_job="own",job="pushed",snow="\u2603"}}'] == "-1.5"
+    assert found[f'short_bucket{{{common}job="pushed",le="+Inf"}}'] == "4"
+    assert len(found) == 4 + 8 + 1 + 3 + 1 + 3
+    assert server.query("only") == {'only{job="promtool"}': "7"}
+
+
+def test_refused_metrics_are_told(world, tool):
+    server = world.server("global: {}\n").start()
+
+    shown = tool("push", "metrics", server.url, stdin="up 1\n")
+    broken = tool("push", "metrics", server.url, stdin="up one\n")
+
+    assert shown.returncode == 1 and "FAILED: server returned HTTP status 404" in shown.stderr
+    assert broken.returncode == 1 and 'line 1: expected float as value, got "one"' in broken.stderr
+
+
+# ---- debug --------------------------------------------------------------------------------------
+
+
+def test_debug_archive_holds_what_the_server_offers(world, tool, filled):
+    server, _ = filled
+    target = world.target("metric 1\n")
+
+    ours = tool("debug", "all", server.url)
+    names = harness.subprocess.run(["tar", "tzf", "debug.tar.gz"], cwd=world.directory, capture_output=True, text=True, check=True)
+    pprof = tool("debug", "pprof", server.url)
+    theirs = tool("debug", "pprof", f"http://{target.address}")
+
+    assert ours.returncode == 0, ours.stderr
+    assert names.stdout.splitlines() == ["metrics.txt"]
+    assert "no /debug/pprof/heap (status 404)" in ours.stderr
+    assert pprof.returncode == 1 and "the server has none of these pages" in pprof.stderr
+    assert theirs.returncode == 0
+    listed = harness.subprocess.run(["tar", "xzOf", "debug.tar.gz", "heap.pb"], cwd=world.directory, capture_output=True, text=True, check=True)
+    assert listed.stdout == "metric 1\n"
