@@ -129,6 +129,7 @@ extern const ToolVerb tool_push_metrics;
 extern const ToolVerb tool_promql_format;
 extern const ToolVerb tool_promql_set;
 extern const ToolVerb tool_promql_delete;
+extern const ToolVerb tool_query_analyze;
 extern const ToolVerb tool_query_instant;
 extern const ToolVerb tool_query_range;
 extern const ToolVerb tool_query_series;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // query instant, range, series, labels: asks a server's HTTP API.
+#include "tool/tool_query.h"
+
 #include <math.h>
 
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/timefmt.h"
-#include "tool/tool_result.h"
 #include "tool/tool_time.h"
 
 #define TIMEOUT_MS 120000
@@ -99,15 +100,20 @@ static void print_warnings(const ToolEnvelope *envelope)
                     STR_ARG(envelope->warnings->items[i].str));
 }
 
+static bool open_server(const ToolCall *call, ToolServer *ret_server, Error *err)
+{
+    const QueryOptions *options = call->options;
+    return tool_server_open(call->args[0], call->globals->http_config_file, &options->headers,
+                            call->arena, ret_server, err);
+}
+
 // One request; `form` NULL means GET.
 static bool ask(const ToolCall *call, Str path, const Buf *form, ToolEnvelope *ret_envelope,
                 Error *err)
 {
-    const QueryOptions *options = call->options;
     ToolServer server;
     ToolAnswer answer;
-    if (!tool_server_open(call->args[0], call->globals->http_config_file, &options->headers,
-                          call->arena, &server, err))
+    if (!open_server(call, &server, err))
         return false;
     bool ok =
         form ? tool_server_form(&server, path, buf_str(form), TIMEOUT_MS, call->arena, &answer, err)
@@ -123,54 +129,78 @@ static int finish(Buf *out)
     return TOOL_OK;
 }
 
-static int run_query(ToolCall *call, Str path, const Buf *form)
+static int print_result(const ToolCall *call, ToolResult *result)
 {
     CLEANUP(buf_deinit) Buf out = {0};
-    ToolEnvelope envelope;
-    ToolResult result;
-    Error err = {0};
-    if (!ask(call, path, form, &envelope, &err))
-        return tool_fail("%s", err.text);
-    if (!tool_result_read(envelope.data, call->arena, &result, &err))
-        return tool_fail("query error: %s", err.text);
-    tool_result_print(&result, (ToolOutput)call->globals->output, call->arena, &out);
+    tool_result_print(result, (ToolOutput)call->globals->output, call->arena, &out);
     return finish(&out);
+}
+
+bool tool_query_instant_at(const ToolServer *server, Str query, double time_s, Arena *arena,
+                           ToolResult *ret_result, Error *err)
+{
+    CLEANUP(buf_deinit) Buf form = {0};
+    ToolAnswer answer;
+    ToolEnvelope envelope;
+    add_param(&form, "query", query);
+    add_number(&form, "time", time_s);
+    return tool_server_form(server, S("/api/v1/query"), buf_str(&form), TIMEOUT_MS, arena, &answer,
+                            err) &&
+           tool_envelope_read(&answer, arena, &envelope, err) &&
+           tool_result_read(envelope.data, arena, ret_result, err);
+}
+
+bool tool_query_range_of(const ToolServer *server, Str query, const ToolRange *range, Arena *arena,
+                         ToolResult *ret_result, Error *err)
+{
+    CLEANUP(buf_deinit) Buf form = {0};
+    ToolAnswer answer;
+    ToolEnvelope envelope;
+    add_param(&form, "query", query);
+    add_number(&form, "start", range->start_s);
+    add_number(&form, "end", range->end_s);
+    add_number(&form, "step", range->step_s);
+    return tool_server_form(server, S("/api/v1/query_range"), buf_str(&form), TIMEOUT_MS, arena,
+                            &answer, err) &&
+           tool_envelope_read(&answer, arena, &envelope, err) &&
+           tool_result_read(envelope.data, arena, ret_result, err);
 }
 
 static int run_instant(ToolCall *call)
 {
     const QueryOptions *options = call->options;
-    CLEANUP(buf_deinit) Buf form = {0};
+    ToolServer server;
+    ToolResult result;
     Error err = {0};
     double time_s = tool_now_s();
     if (options->time.len && !tool_time_parse(options->time, &time_s, &err))
         return tool_fail("error parsing evaluation time: %s", err.text);
-    add_param(&form, "query", call->args[1]);
-    add_number(&form, "time", time_s);
-    return run_query(call, S("/api/v1/query"), &form);
+    if (!open_server(call, &server, &err) ||
+        !tool_query_instant_at(&server, call->args[1], time_s, call->arena, &result, &err))
+        return tool_fail("query error: %s", err.text);
+    return print_result(call, &result);
 }
 
 static int run_range(ToolCall *call)
 {
     const QueryOptions *options = call->options;
-    CLEANUP(buf_deinit) Buf form = {0};
+    ToolServer server;
+    ToolResult result;
     Error err = {0};
-    double end_s = tool_now_s();
-    if (options->end.len && !tool_time_parse(options->end, &end_s, &err))
+    ToolRange range = {.end_s = tool_now_s(), .step_s = (double)options->step_ms / 1000};
+    if (options->end.len && !tool_time_parse(options->end, &range.end_s, &err))
         return tool_fail("error parsing end time: %s", err.text);
-    double start_s = end_s - 300;
-    if (options->start.len && !tool_time_parse(options->start, &start_s, &err))
+    range.start_s = range.end_s - 300;
+    if (options->start.len && !tool_time_parse(options->start, &range.start_s, &err))
         return tool_fail("error parsing start time: %s", err.text);
-    if (!(start_s < end_s))
+    if (!(range.start_s < range.end_s))
         return tool_fail("start time is not before end time");
-    double step_s = (double)options->step_ms / 1000;
     if (options->step_ms == 0)
-        step_s = MAX(floor((end_s - start_s) / 250), 1);
-    add_param(&form, "query", call->args[1]);
-    add_number(&form, "start", start_s);
-    add_number(&form, "end", end_s);
-    add_number(&form, "step", step_s);
-    return run_query(call, S("/api/v1/query_range"), &form);
+        range.step_s = MAX(floor((range.end_s - range.start_s) / 250), 1);
+    if (!open_server(call, &server, &err) ||
+        !tool_query_range_of(&server, call->args[1], &range, call->arena, &result, &err))
+        return tool_fail("query error: %s", err.text);
+    return print_result(call, &result);
 }
 
 static int run_series(ToolCall *call)

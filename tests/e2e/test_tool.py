@@ -521,3 +521,48 @@ def test_debug_archive_holds_what_the_server_offers(world, tool, filled):
     assert theirs.returncode == 0
     listed = harness.subprocess.run(["tar", "xzOf", "debug.tar.gz", "heap.pb"], cwd=world.directory, capture_output=True, text=True, check=True)
     assert listed.stdout == "metric 1\n"
+
+
+# ---- query analyze ------------------------------------------------------------------------------
+
+
+def test_buckets_in_use_are_counted(world, tool):
+    server = world.server("global: {}\n", "--web.enable-remote-write-receiver").start()
+    end_s = int(time.time()) // 60 * 60 - 60
+    written = []
+    for le, factor in (("1", 1), ("2", 1), ("+Inf", 2)):
+        written.append(({"__name__": "h_bucket", "le": le, "x": "y"},
+                        [(end_s * 1000 - 60_000 + k * 15_000, k * factor) for k in range(4)]))
+    assert server.write(written).status in (200, 204)
+
+    shown = tool("query", "analyze", f"--server={server.url}", "--type=histogram", "--duration=5m", f"--time={end_s}",
+                 "--match=h_bucket")
+
+    assert shown.returncode == 0, shown.stderr
+    assert '- h_bucket{x="y"} (classic): 0/1.500/2/3\n' in shown.stdout
+    assert shown.stdout.endswith("Classic histogram series (1 in total):\n- min populated: 0/0.000/0\n"
+                                 "- avg populated: 1/1.000/1\n- max populated: 2/2.000/2\n- total: 3/3.000/3\n")
+    assert tool("query", "analyze", f"--server={server.url}", "--type=gauge", "--match=h").returncode == 1
+    assert "required flag --match" in tool("query", "analyze", f"--server={server.url}", "--type=histogram").stderr
+
+
+NATIVE = {"status": "success", "data": {"resultType": "matrix", "result": [{
+    "metric": {"__name__": "native", "a": "b"},
+    "histograms": [
+        [1.5, {"count": "3", "sum": "4.5", "buckets": [[3, "-0.001", "0.001", "1"], [0, "1", "2", "2"]]}],
+        [16.5, {"count": "5", "sum": "NaN", "buckets": [[0, "1", "2", "4"], [1, "-2", "-1", "0.5"], [2, "4", "+Inf", "0.5"]]}],
+    ]}]}}
+
+
+def test_native_histograms_are_printed_and_counted(world, tool):
+    target = world.target(json.dumps(NATIVE), content_type="application/json")
+
+    plain = tool("query", "instant", target.address, "native[1m]")
+    encoded = tool("query", "instant", "-ojson", target.address, "native[1m]")
+    counted = tool("query", "analyze", f"--server={target.address}", "--type=histogram", "--match=native")
+
+    assert plain.stdout == ('native{a="b"} =>\n'
+                            "Count: 3.000000, Sum: 4.500000, Buckets: [[-0.001,0.001]:1 (1,2]:2] @[1.5]\n"
+                            "Count: 5.000000, Sum: NaN, Buckets: [(1,2]:4 [-2,-1):0.5 (4,+Inf):0.5] @[16.5]\n")
+    assert json.loads(encoded.stdout) == NATIVE["data"]["result"]
+    assert '- native{a="b"} (native): 2/2.500/3/4\n' in counted.stdout
