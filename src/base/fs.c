@@ -10,16 +10,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs_journal.h"
+
 #define PATH_BYTES_MAX 4096
 
-Fs fs_system = {NULL};
+Fs fs_system = {NULL, NULL, false};
 
-// Counts a mutating call against the plan. Returns 0 or the errno to fail with.
-static int fault_hit(Fs *fs, bool *ret_now)
+// Counts a call against the plan. Returns 0 or the errno to fail with; *ret_now: this is the first that fails.
+static int fault_hit(Fs *fs, FsCall kind, bool *ret_now)
 {
     *ret_now = false;
     FsFault *fault = fs->fault;
-    if (!fault)
+    if (!fault || !((fault->kinds ? fault->kinds : FS_CALLS_MUTATING) & (unsigned)kind))
         return 0;
     uint64_t call = __atomic_add_fetch(&fault->calls, 1, __ATOMIC_RELAXED);
     if (fault->fail_at == 0 || call < fault->fail_at || (call > fault->fail_at && !fault->dead))
@@ -28,10 +30,24 @@ static int fault_hit(Fs *fs, bool *ret_now)
     return fault->error_number;
 }
 
-static int fault_plain(Fs *fs)
+static int fault_plain(Fs *fs, FsCall kind)
 {
     bool now;
-    return fault_hit(fs, &now);
+    return fault_hit(fs, kind, &now);
+}
+
+// How much of `bytes` there is space for.
+static size_t space_for(Fs *fs, size_t bytes)
+{
+    FsFault *fault = fs->fault;
+    if (!fault || !fault->limited)
+        return bytes;
+    int64_t left = __atomic_sub_fetch(&fault->space_bytes, (int64_t)bytes, __ATOMIC_RELAXED);
+    if (left >= 0)
+        return bytes;
+    int64_t fits = MAX((int64_t)bytes + left, 0);
+    __atomic_add_fetch(&fault->space_bytes, (int64_t)bytes - fits, __ATOMIC_RELAXED);
+    return (size_t)fits;
 }
 
 // The path as a C string on the stack of the caller.
@@ -51,6 +67,14 @@ static bool fail(Error *err, int error_number, const char *what, const char *pat
     return error_set_errno(err, error_number, "%s %s", what, path);
 }
 
+static Str folder_of(Str path)
+{
+    size_t slash = str_rfind_char(path, '/');
+    if (slash == STR_NOT_FOUND)
+        return S(".");
+    return str_sub(path, 0, slash ? slash : 1);
+}
+
 bool fs_open(Fs *fs, Str path, FsMode mode, File *ret_file, Error *err)
 {
     static const int flags[] = {
@@ -63,12 +87,14 @@ bool fs_open(Fs *fs, Str path, FsMode mode, File *ret_file, Error *err)
     char c[PATH_BYTES_MAX];
     if (!to_path(path, c, err))
         return false;
-    int fault = mode == FS_READ ? 0 : fault_plain(fs);
+    int fault = fault_plain(fs, mode == FS_READ ? FS_CALL_OPEN_READ : FS_CALL_OPEN);
     int fd = fault ? -1 : open(c, flags[mode] | O_CLOEXEC, 0666);
     if (fd < 0)
         return fail(err, fault ? fault : errno, "open", c);
 
     File file = {.fs = fs, .fd = fd};
+    if (fs->journal && mode != FS_READ)
+        file.node = fs_journal_open(fs->journal, path, mode == FS_CREATE);
     size_t skip = path.len >= sizeof file.name ? path.len - sizeof file.name + 1 : 0;
     snprintf(file.name, sizeof file.name, "%s", c + skip);
     *ret_file = file;
@@ -91,14 +117,10 @@ bool file_finish(File *file, Error *err)
     return true;
 }
 
-// `offset` -1: at the file's own position.
-static bool write_all(File *file, int64_t offset, Str bytes, Error *err)
+// `offset` -1: at the file's own position. *ret_done: bytes that arrived.
+static bool write_some(File *file, int64_t offset, Str todo, size_t *ret_done, Error *err)
 {
-    bool now;
-    int fault = fault_hit(file->fs, &now);
-    Str todo = bytes;
-    if (fault)
-        todo = str_sub(bytes, 0, now ? file->fs->fault->torn_bytes : 0);
+    *ret_done = 0;
     while (todo.len) {
         ssize_t n = offset < 0 ? write(file->fd, todo.ptr, todo.len)
                                : pwrite(file->fd, todo.ptr, todo.len, offset);
@@ -107,10 +129,30 @@ static bool write_all(File *file, int64_t offset, Str bytes, Error *err)
         if (n < 0)
             return fail(err, errno, "write", file->name);
         todo = str_skip(todo, (size_t)n);
+        *ret_done += (size_t)n;
         if (offset >= 0)
             offset += n;
     }
-    return fault ? fail(err, fault, "write", file->name) : true;
+    return true;
+}
+
+static bool write_all(File *file, int64_t offset, Str bytes, Error *err)
+{
+    bool now;
+    int fault = fault_hit(file->fs, FS_CALL_WRITE, &now);
+    Str todo = bytes;
+    if (fault)
+        todo = str_sub(bytes, 0, now ? file->fs->fault->torn_bytes : 0);
+    size_t fits = space_for(file->fs, todo.len), done;
+    if (fits < todo.len)
+        fault = ENOSPC;
+    int64_t at = offset;
+    if (file->node && offset < 0)
+        at = lseek(file->fd, 0, SEEK_CUR);
+    bool ok = write_some(file, offset, str_sub(todo, 0, fits), &done, err);
+    if (file->node)
+        fs_journal_write(file->fs->journal, file->node, at, str_sub(bytes, 0, done));
+    return ok && fault ? fail(err, fault, "write", file->name) : ok;
 }
 
 bool file_write(File *file, Str bytes, Error *err)
@@ -127,6 +169,9 @@ bool file_read_at(const File *file, uint64_t offset, void *out, size_t bytes, si
                   Error *err)
 {
     size_t done = 0;
+    int fault = fault_plain(file->fs, FS_CALL_READ);
+    if (fault)
+        return fail(err, fault, "read", file->name);
     while (done < bytes) {
         ssize_t n = pread(file->fd, (char *)out + done, bytes - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
@@ -169,25 +214,30 @@ bool file_read_all(const File *file, Arena *arena, size_t bytes_max, Str *ret_by
 bool file_size(const File *file, uint64_t *ret_bytes, Error *err)
 {
     struct stat st;
-    if (fstat(file->fd, &st) != 0)
-        return fail(err, errno, "stat", file->name);
+    int fault = fault_plain(file->fs, FS_CALL_READ);
+    if (fault || fstat(file->fd, &st) != 0)
+        return fail(err, fault ? fault : errno, "stat", file->name);
     *ret_bytes = (uint64_t)st.st_size;
     return true;
 }
 
 bool file_truncate(File *file, uint64_t bytes, Error *err)
 {
-    int fault = fault_plain(file->fs);
+    int fault = fault_plain(file->fs, FS_CALL_TRUNCATE);
     if (fault || ftruncate(file->fd, (off_t)bytes) != 0)
         return fail(err, fault ? fault : errno, "truncate", file->name);
+    if (file->node)
+        fs_journal_truncate(file->fs->journal, file->node, bytes);
     return true;
 }
 
 bool file_sync(File *file, Error *err)
 {
-    int fault = fault_plain(file->fs);
-    if (fault || fdatasync(file->fd) != 0)
+    int fault = fault_plain(file->fs, FS_CALL_SYNC);
+    if (fault || (!file->fs->skip_sync && fdatasync(file->fd) != 0))
         return fail(err, fault ? fault : errno, "sync", file->name);
+    if (file->node)
+        fs_journal_sync(file->fs->journal, file->node);
     return true;
 }
 
@@ -203,14 +253,6 @@ static bool write_and_sync(Fs *fs, Str path, Str bytes, Error *err)
     CLEANUP(file_close) File file = FILE_NONE;
     return fs_open(fs, path, FS_CREATE, &file, err) && file_write(&file, bytes, err) &&
            file_sync(&file, err) && file_finish(&file, err);
-}
-
-static Str folder_of(Str path)
-{
-    size_t slash = str_rfind_char(path, '/');
-    if (slash == STR_NOT_FOUND)
-        return S(".");
-    return str_sub(path, 0, slash ? slash : 1);
 }
 
 bool fs_write_atomic(Fs *fs, Str path, Str bytes, Error *err)
@@ -232,9 +274,11 @@ bool fs_rename(Fs *fs, Str from, Str to, Error *err)
     char b[PATH_BYTES_MAX];
     if (!to_path(from, a, err) || !to_path(to, b, err))
         return false;
-    int fault = fault_plain(fs);
+    int fault = fault_plain(fs, FS_CALL_RENAME);
     if (fault || rename(a, b) != 0)
         return fail(err, fault ? fault : errno, "rename", a);
+    if (fs->journal)
+        fs_journal_rename(fs->journal, from, to);
     return true;
 }
 
@@ -244,9 +288,11 @@ bool fs_link(Fs *fs, Str from, Str to, Error *err)
     char b[PATH_BYTES_MAX];
     if (!to_path(from, a, err) || !to_path(to, b, err))
         return false;
-    int fault = fault_plain(fs);
+    int fault = fault_plain(fs, FS_CALL_LINK);
     if (fault || link(a, b) != 0)
         return fail(err, fault ? fault : errno, "link", b);
+    if (fs->journal)
+        fs_journal_link(fs->journal, from, to);
     return true;
 }
 
@@ -255,9 +301,11 @@ bool fs_unlink(Fs *fs, Str path, Error *err)
     char c[PATH_BYTES_MAX];
     if (!to_path(path, c, err))
         return false;
-    int fault = fault_plain(fs);
+    int fault = fault_plain(fs, FS_CALL_UNLINK);
     if (fault || unlink(c) != 0)
         return fail(err, fault ? fault : errno, "remove", c);
+    if (fs->journal)
+        fs_journal_unlink(fs->journal, path);
     return true;
 }
 
@@ -279,9 +327,11 @@ bool fs_remove_tree(Fs *fs, Str path, Error *err)
     for (size_t i = 0; i < list.count; i++)
         if (!fs_remove_tree(fs, fs_join(&arena, path, list.entries[i].name), err))
             return false;
-    int fault = fault_plain(fs);
+    int fault = fault_plain(fs, FS_CALL_UNLINK);
     if (fault || rmdir(c) != 0)
         return fail(err, fault ? fault : errno, "remove", c);
+    if (fs->journal)
+        fs_journal_unlink(fs->journal, path);
     return true;
 }
 
@@ -293,7 +343,7 @@ bool fs_make_dirs(Fs *fs, Str path, Error *err)
     struct stat st;
     if (stat(c, &st) == 0)
         return S_ISDIR(st.st_mode) ? true : fail(err, ENOTDIR, "make folder", c);
-    int fault = fault_plain(fs);
+    int fault = fault_plain(fs, FS_CALL_MKDIR);
     if (fault)
         return fail(err, fault, "make folder", c);
     for (char *at = c + 1;; at++) {
@@ -301,8 +351,13 @@ bool fs_make_dirs(Fs *fs, Str path, Error *err)
             continue;
         char kept = *at;
         *at = '\0';
-        if (mkdir(c, 0777) != 0 && errno != EEXIST)
+        bool made = mkdir(c, 0777) == 0;
+        if (!made && errno != EEXIST)
             return fail(err, errno, "make folder", c);
+        if (made && fs->journal)
+            fs_journal_make_dir(fs->journal, str_from_c(c));
+        if (made && !fs_sync_dir(fs, folder_of(str_from_c(c)), err))
+            return false;
         *at = kept;
         if (kept == '\0')
             return true;
@@ -314,12 +369,14 @@ bool fs_sync_dir(Fs *fs, Str path, Error *err)
     char c[PATH_BYTES_MAX];
     if (!to_path(path, c, err))
         return false;
-    int fault = fault_plain(fs);
+    int fault = fault_plain(fs, FS_CALL_SYNC_DIR);
     int fd = fault ? -1 : open(c, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return fail(err, fault ? fault : errno, "sync folder", c);
+    if (fs->journal)
+        fs_journal_sync_dir(fs->journal, path);
     // Some file systems refuse to sync a folder; then it needs none.
-    bool ok = fsync(fd) == 0 || errno == EINVAL;
+    bool ok = fs->skip_sync || fsync(fd) == 0 || errno == EINVAL;
     int why = errno;
     close(fd);
     return ok ? true : fail(err, why, "sync folder", c);
@@ -341,24 +398,35 @@ static int compare_entries(const void *a, const void *b)
 
 bool fs_list(Fs *fs, Str path, Arena *arena, FsList *ret_list, Error *err)
 {
-    (void)fs;
     char c[PATH_BYTES_MAX];
     if (!to_path(path, c, err))
         return false;
-    DIR *dir = opendir(c);
+    int fault = fault_plain(fs, FS_CALL_LIST);
+    DIR *dir = fault ? NULL : opendir(c);
     if (!dir)
-        return fail(err, errno, "list folder", c);
+        return fail(err, fault ? fault : errno, "list folder", c);
 
     FsEntry *entries = NULL;
     size_t count = 0;
     size_t cap = 0;
-    struct dirent *d;
-    while ((d = readdir(dir))) {
+    int why = 0;
+    for (;;) {
         struct stat st;
-        // An entry that vanished meanwhile is not there.
-        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
-            fstatat(dirfd(dir), d->d_name, &st, 0) != 0)
+        errno = 0;
+        struct dirent *d = readdir(dir);
+        if (!d) {
+            why = errno;
+            break;
+        }
+        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
             continue;
+        if (fstatat(dirfd(dir), d->d_name, &st, 0) != 0) {
+            // An entry that vanished meanwhile, or a link to nothing, is not there.
+            if (errno == ENOENT || errno == ELOOP)
+                continue;
+            why = errno;
+            break;
+        }
         if (count == cap) {
             size_t grown = cap ? cap * 2 : 16;
             entries = arena_grow(arena, entries, cap * sizeof *entries, grown * sizeof *entries);
@@ -372,9 +440,25 @@ bool fs_list(Fs *fs, Str path, Arena *arena, FsList *ret_list, Error *err)
         };
     }
     closedir(dir);
+    if (why)
+        return fail(err, why, "list folder", c);
     if (count)
         qsort(entries, count, sizeof *entries, compare_entries);
     *ret_list = (FsList){entries, count};
+    return true;
+}
+
+bool file_map(const File *file, size_t bytes, FsMap *ret_map, Error *err)
+{
+    if (bytes == 0) {
+        *ret_map = (FsMap){STR_NONE};
+        return true;
+    }
+    int fault = fault_plain(file->fs, FS_CALL_MAP);
+    void *at = fault ? MAP_FAILED : mmap(NULL, bytes, PROT_READ, MAP_SHARED, file->fd, 0);
+    if (at == MAP_FAILED)
+        return fail(err, fault ? fault : errno, "map", file->name);
+    *ret_map = (FsMap){{at, bytes}};
     return true;
 }
 
@@ -382,17 +466,8 @@ bool fs_map(Fs *fs, Str path, FsMap *ret_map, Error *err)
 {
     CLEANUP(file_close) File file = FILE_NONE;
     uint64_t bytes;
-    if (!fs_open(fs, path, FS_READ, &file, err) || !file_size(&file, &bytes, err))
-        return false;
-    if (bytes == 0) {
-        *ret_map = (FsMap){STR_NONE};
-        return true;
-    }
-    void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file.fd, 0);
-    if (at == MAP_FAILED)
-        return fail(err, errno, "map", file.name);
-    *ret_map = (FsMap){{at, bytes}};
-    return true;
+    return fs_open(fs, path, FS_READ, &file, err) && file_size(&file, &bytes, err) &&
+           file_map(&file, bytes, ret_map, err);
 }
 
 void fs_unmap(FsMap *map)

@@ -11,29 +11,56 @@ typedef struct Fs Fs;
 typedef struct File {
     Fs *fs;
     int fd;
+    uint32_t node;  // of the journal; 0: none
     char name[200]; // tail of the path, for messages
 } File;
 
 #define FILE_NONE                                                                                  \
     {                                                                                              \
-        NULL, -1, ""                                                                               \
+        NULL, -1, 0, ""                                                                            \
     }
 
-// A table of operations; fs_system is the machine's. fs_fault_* below wraps it.
+// fs_system is the machine's. A test's own Fs may fail calls on a plan and write down what reaches the disk, so that a power cut can
+// be played (fs_journal.h).
 typedef struct FsFault FsFault;
+typedef struct FsJournal FsJournal;
 struct Fs {
-    FsFault *fault; // NULL: none
+    FsFault *fault;     // NULL: none
+    FsJournal *journal; // NULL: none
+    bool skip_sync;     // syncs are counted and noted, not done: a test's disk need not be slow
 };
 extern Fs fs_system;
 
-// Fault plan for tests: the `fail_at`-th mutating call (write, sync, rename, create, truncate, unlink; counted from 1) fails with
-// `error_number`; `torn_bytes` of a failing write reach the file first; if `dead` all later mutating calls fail too (a crash).
+// Kinds of calls, as bits.
+typedef enum FsCall {
+    FS_CALL_OPEN = 1 << 0, // to write
+    FS_CALL_WRITE = 1 << 1,
+    FS_CALL_TRUNCATE = 1 << 2,
+    FS_CALL_SYNC = 1 << 3,
+    FS_CALL_SYNC_DIR = 1 << 4,
+    FS_CALL_RENAME = 1 << 5,
+    FS_CALL_LINK = 1 << 6,
+    FS_CALL_UNLINK = 1 << 7, // files and folders
+    FS_CALL_MKDIR = 1 << 8,
+    FS_CALLS_MUTATING = (1 << 9) - 1,
+    FS_CALL_OPEN_READ = 1 << 9,
+    FS_CALL_READ = 1 << 10, // sizes, too
+    FS_CALL_MAP = 1 << 11,
+    FS_CALL_LIST = 1 << 12,
+    FS_CALLS_ALL = (1 << 13) - 1,
+} FsCall;
+
+// Fault plan for tests: the `fail_at`-th call (counted from 1) of the kinds fails with `error_number`; `torn_bytes` of a failing write
+// reach the file first; if `dead` all later calls of the kinds fail too (a crash, a disk that is gone).
 struct FsFault {
     uint64_t fail_at; // 0: never
     int error_number;
     size_t torn_bytes;
     bool dead;
+    unsigned kinds; // FsCall bits; 0: the mutating ones
     uint64_t calls; // counted so far
+    bool limited;   // writes take from space_bytes and fail with ENOSPC when it is used up
+    int64_t space_bytes;
 };
 
 typedef enum FsMode {
@@ -67,7 +94,8 @@ bool fs_rename(Fs *fs, Str from, Str to, Error *err) MUST_CHECK;
 bool fs_link(Fs *fs, Str from, Str to, Error *err) MUST_CHECK;
 bool fs_unlink(Fs *fs, Str path, Error *err) MUST_CHECK;
 bool fs_remove_tree(Fs *fs, Str path, Error *err) MUST_CHECK; // missing is fine
-bool fs_make_dirs(Fs *fs, Str path, Error *err) MUST_CHECK;   // like mkdir -p
+// Like mkdir -p. A new folder's name is synced: what is later synced in it is not lost with it.
+bool fs_make_dirs(Fs *fs, Str path, Error *err) MUST_CHECK;
 bool fs_sync_dir(Fs *fs, Str path, Error *err) MUST_CHECK;
 bool fs_exists(Fs *fs, Str path);
 
@@ -91,6 +119,8 @@ typedef struct FsMap {
     Str bytes;
 } FsMap;
 bool fs_map(Fs *fs, Str path, FsMap *ret_map, Error *err) MUST_CHECK;
+// The first `bytes` of an open file; they may be more than it has yet.
+bool file_map(const File *file, size_t bytes, FsMap *ret_map, Error *err) MUST_CHECK;
 void fs_unmap(FsMap *map);
 
 // "a/b" from "a" and "b".

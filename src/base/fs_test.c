@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/fs_journal.h"
 #include "base/test.h"
 
 // A scratch folder below the working directory of the test.
@@ -33,7 +34,7 @@ TEST(fs, atomic_write_replaces_or_leaves_alone)
     // Each mutating call fails in turn: afterwards the file is whole, old or new.
     for (uint64_t call = 1;; call++) {
         FsFault fault = {.fail_at = call, .error_number = ENOSPC, .torn_bytes = 1};
-        Fs fs = {&fault};
+        Fs fs = {.fault = &fault};
         bool ok = fs_write_atomic(&fs, path, S("new"), &err);
         Str got;
         CHECK_OK(fs_read_file(&fs_system, path, &arena, 100, &got, &err), err);
@@ -45,6 +46,108 @@ TEST(fs, atomic_write_replaces_or_leaves_alone)
         }
         CHECK_OK(fs_write_atomic(&fs_system, path, S("old"), &err), err);
     }
+    clean(dir);
+    arena_deinit(&arena);
+}
+
+// What is at `path` in the disk that a cut left; "none" if nothing.
+static Str after_cut(FsJournal *journal, size_t at, FsLoss loss, Str name, Arena *arena)
+{
+    Error err = {0};
+    Str got = S("none");
+    Str dir = arena_printf(arena, "fs_test_cut");
+    Str path = fs_join(arena, dir, name);
+
+    CHECK_OK(fs_remove_tree(&fs_system, dir, &err), err);
+    CHECK_OK(fs_journal_cut(journal, at, loss, at, dir, &err), err);
+    if (fs_exists(&fs_system, path))
+        CHECK_OK(fs_read_file(&fs_system, path, arena, 100000, &got, &err), err);
+    CHECK_OK(fs_remove_tree(&fs_system, dir, &err), err);
+    return got;
+}
+
+TEST(fs, atomic_write_survives_a_power_cut_behind_any_call)
+{
+    Arena arena = {0};
+    Error err = {0};
+    Str dir = scratch(&arena);
+    Str path = fs_join(&arena, dir, S("meta.json"));
+    Fs fs = {.journal = fs_journal_new(dir)};
+
+    CHECK_OK(fs_write_atomic(&fs, path, S("old"), &err), err);
+    size_t from = fs_journal_length(fs.journal);
+    CHECK_OK(fs_write_atomic(&fs, path, S("new"), &err), err);
+
+    CHECK_EQ(fs_journal_length(fs.journal), 2 * from);
+    for (size_t at = from; at <= 2 * from; at++) {
+        for (int loss = 0; loss < FS_LOSS_COUNT; loss++) {
+            Str got = after_cut(fs.journal, at, (FsLoss)loss, S("meta.json"), &arena);
+            CHECK(str_is(got, "old") || str_is(got, "new"));
+            CHECK(str_is(got, "new") || at < 2 * from);
+        }
+    }
+    fs_journal_free(fs.journal);
+    clean(dir);
+    arena_deinit(&arena);
+}
+
+TEST(fs, a_power_cut_takes_what_was_not_synced)
+{
+    Arena arena = {0};
+    Error err = {0};
+    File file = FILE_NONE;
+    Str dir = scratch(&arena);
+    Fs fs = {.journal = fs_journal_new(dir)};
+
+    CHECK_OK(fs_open(&fs, fs_join(&arena, dir, S("a")), FS_CREATE, &file, &err), err);
+    CHECK_OK(file_write(&file, S("synced"), &err) && file_sync(&file, &err), err);
+    CHECK_OK(fs_sync_dir(&fs, dir, &err), err);
+    CHECK_OK(file_write(&file, S(" and not"), &err), err);
+    CHECK_OK(fs_rename(&fs, fs_join(&arena, dir, S("a")), fs_join(&arena, dir, S("b")), &err), err);
+    file_close(&file);
+
+    static const struct {
+        const char *name;
+        FsLoss loss;
+        Str want_a, want_b;
+    } cases[] = {
+        {"nothing", FS_LOSS_NONE, STR("none"), STR("synced and not")},
+        {"all", FS_LOSS_ALL, STR("synced"), STR("none")},
+        {"bytes", FS_LOSS_BYTES, STR("none"), STR("synced")},
+        {"zeros", FS_LOSS_ZEROS, STR("none"), STR("synced\0\0\0\0\0\0\0\0")},
+        {"names", FS_LOSS_NAMES, STR("synced and not"), STR("none")},
+    };
+    EACH_CASE(c, cases) {
+        size_t end = fs_journal_length(fs.journal);
+        CHECK_STR(after_cut(fs.journal, end, c->loss, S("a"), &arena), c->want_a);
+        CHECK_STR(after_cut(fs.journal, end, c->loss, S("b"), &arena), c->want_b);
+    }
+    fs_journal_free(fs.journal);
+    clean(dir);
+    arena_deinit(&arena);
+}
+
+TEST(fs, a_full_disk_takes_what_fits)
+{
+    Arena arena = {0};
+    Error err = {0};
+    File file = FILE_NONE;
+    Str dir = scratch(&arena);
+    Str path = fs_join(&arena, dir, S("a"));
+    Str got;
+    FsFault fault = {.limited = true, .space_bytes = 4};
+    Fs fs = {.fault = &fault};
+
+    CHECK_OK(fs_open(&fs, path, FS_CREATE, &file, &err), err);
+    CHECK(!file_write(&file, S("123456"), &err));
+    CHECK_HAS(err.text, "No space left");
+    fault.space_bytes += 10;
+    CHECK_OK(file_write_at(&file, 4, S("56"), &err), err);
+
+    file_close(&file);
+    CHECK_EQ(fault.space_bytes, 8);
+    CHECK_OK(fs_read_file(&fs, path, &arena, 100, &got, &err), err);
+    CHECK_STR(got, S("123456"));
     clean(dir);
     arena_deinit(&arena);
 }
@@ -110,7 +213,7 @@ TEST(fs, torn_write_leaves_what_reached_the_disk)
     Str dir = scratch(&arena);
     Str path = fs_join(&arena, dir, S("wal"));
     FsFault fault = {.fail_at = 2, .error_number = EIO, .torn_bytes = 4, .dead = true};
-    Fs fs = {&fault};
+    Fs fs = {.fault = &fault};
     File file = FILE_NONE;
     Str got;
 
@@ -134,6 +237,9 @@ TEST(crc32c, matches_the_standard_check_value)
 }
 
 TEST_MAIN(fs, TEST_ROW(fs, atomic_write_replaces_or_leaves_alone),
+          TEST_ROW(fs, atomic_write_survives_a_power_cut_behind_any_call),
+          TEST_ROW(fs, a_power_cut_takes_what_was_not_synced),
+          TEST_ROW(fs, a_full_disk_takes_what_fits),
           TEST_ROW(fs, errors_name_the_call_and_the_file), TEST_ROW(fs, reading_stops_at_the_limit),
           TEST_ROW(fs, list_is_sorted_and_map_sees_the_bytes),
           TEST_ROW(fs, torn_write_leaves_what_reached_the_disk),

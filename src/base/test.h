@@ -3,6 +3,7 @@
 //
 //     TEST(wal, replay_stops_at_torn_record) { ... CHECK_EQ(got, 3); }
 //     TEST_MAIN(wal, TEST_ROW(wal, replay_stops_at_torn_record))
+// TEST_FILTER='*torn*' runs the cases whose names match.
 //
 // A failing check prints the case's name when inside EACH_CASE over a struct with a `name` member.
 #pragma once
@@ -29,6 +30,7 @@
     int main(void)                                                                                 \
     {                                                                                              \
         const struct CMUnitTest tests[] = {__VA_ARGS__};                                           \
+        cmocka_set_test_filter(getenv("TEST_FILTER"));                                             \
         return cmocka_run_group_tests_name(#unit, tests, NULL, NULL);                              \
     }
 

@@ -70,13 +70,13 @@ static bool write_full(Head *head, uint64_t ref, Series *series, int64_t min_t, 
     FullChunk full = {0, min_t, max_t};
     Error err = {0};
 
-    if (head->chunk_retry_ns && clock_mono_ns(&clock_system) < head->chunk_retry_ns)
+    if (head->chunk_retry_ns && clock_mono_ns(head->options.clock) < head->chunk_retry_ns)
         return false;
     if (head_full_count(&head->pool, series->full) >= UINT16_MAX ||
         !head_chunks_write(head->chunks, ref, min_t, max_t, encoding, false, bytes, &full.ref,
                            &err)) {
         COUNT(head, chunk_writes_failed, 1);
-        head->chunk_retry_ns = clock_mono_ns(&clock_system) + CHUNK_RETRY_NS;
+        head->chunk_retry_ns = clock_mono_ns(head->options.clock) + CHUNK_RETRY_NS;
         int64_t now = clock_now_ms(head->options.clock);
         if (now - head->chunk_error_logged_ms >= 60000) {
             head->chunk_error_logged_ms = now;

@@ -284,8 +284,12 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
         err->code = ERR_NONE; // tells absence from failure
         if (!wal_find_checkpoint(head->fs, head->wal_dir, &scratch, &before, &number, err))
             ok = err->code == ERR_NONE;
-        ok = ok && write_checkpoint(&c, tmp, final, before, MAX(first, before.len ? number + 1 : 0),
-                                    last, err);
+        // A power cut may have kept a checkpoint and the segments that it covers: only those must go then.
+        bool covered = before.len && number >= last;
+        last = covered ? number : last;
+        ok =
+            ok && (covered || write_checkpoint(&c, tmp, final, before,
+                                               MAX(first, before.len ? number + 1 : 0), last, err));
         COUNT(head, checkpoints, 1);
         if (!ok) {
             Error ignored = {0};

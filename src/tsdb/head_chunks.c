@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/head_chunks.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -23,8 +22,7 @@ struct HeadChunksFile {
     size_t users; // views and, while it is listed, the HeadChunks; the last one unmaps
     uint32_t number;
     uint64_t bytes; // on disk; of the newest: so far
-    const uint8_t *map;
-    size_t map_bytes;
+    FsMap map;
 };
 
 struct HeadChunks {
@@ -39,19 +37,14 @@ struct HeadChunks {
     HeadChunksFile *current; // the one that grows, also in `files`; NULL: the next write begins one
     File out;                // of current
     Buf pending;             // what belongs behind current->bytes
+    uint32_t unsynced;       // newest file of the run before, perhaps not on disk yet; 0: none
 };
 
 static void file_drop(HeadChunksFile *file)
 {
     if (__atomic_sub_fetch(&file->users, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    if (file->map) {
-        union {
-            const uint8_t *view;
-            void *at;
-        } cast = {file->map};
-        munmap(cast.at, file->map_bytes);
-    }
+    fs_unmap(&file->map);
     free(file);
 }
 
@@ -64,14 +57,12 @@ static Str file_path(Arena *arena, const HeadChunks *chunks, uint32_t number)
 static HeadChunksFile *file_new(const File *in, uint32_t number, uint64_t bytes, size_t map_bytes,
                                 Error *err)
 {
-    void *at = mmap(NULL, map_bytes, PROT_READ, MAP_SHARED, in->fd, 0);
+    FsMap map;
 
-    if (at == MAP_FAILED) {
-        error_set_errno(err, errno, "map %s", in->name);
+    if (!file_map(in, map_bytes, &map, err))
         return NULL;
-    }
     HeadChunksFile *file = X_NEW(HeadChunksFile);
-    *file = (HeadChunksFile){1, number, bytes, (const uint8_t *)at, map_bytes};
+    *file = (HeadChunksFile){1, number, bytes, map};
     return file;
 }
 
@@ -205,42 +196,64 @@ static void note_repair(HeadChunksRepair *repair, uint32_t number, uint64_t good
     repair->lost_bytes += lost;
 }
 
-// Walks one file and lists it. After the first bad one the later ones are only moved aside.
-static bool open_file(HeadChunks *chunks, uint32_t number, HeadChunkFn each, void *arg,
-                      HeadChunksRepair *repair, Error *err)
+// Lists a file that is whole, or whose front was kept.
+static bool keep_file(HeadChunks *chunks, uint32_t number, uint64_t bytes, Str path, Error *err)
+{
+    CLEANUP(file_close) File in = FILE_NONE;
+    if (!fs_open(chunks->fs, path, FS_READ, &in, err))
+        return false;
+    HeadChunksFile *file = file_new(&in, number, bytes, (size_t)bytes, err);
+    if (!file)
+        return false;
+    list_file(chunks, file);
+    chunks->unsynced = number;
+    return true;
+}
+
+// Moves the files behind the first bad one aside, the newest first: at no moment does one of them follow a gap.
+static bool move_rest_aside(HeadChunks *chunks, const uint32_t *numbers, size_t count,
+                            HeadChunksRepair *repair, Arena *arena, Error *err)
+{
+    for (size_t i = count; i-- > 0;) {
+        CLEANUP(file_close) File in = FILE_NONE;
+        uint64_t bytes = 0;
+        if (fs_open(chunks->fs, file_path(arena, chunks, numbers[i]), FS_READ, &in, err) &&
+            file_size(&in, &bytes, err))
+            repair->lost_bytes += bytes;
+        if (!move_aside(chunks, numbers[i], arena, err))
+            return false;
+    }
+    return count == 0 || fs_sync_dir(chunks->fs, str_from_c(chunks->dir), err);
+}
+
+// Walks the first of `count` files and lists it. *ret_torn: it is not whole, the others were moved aside.
+static bool open_file(HeadChunks *chunks, const uint32_t *numbers, size_t count, HeadChunkFn each,
+                      void *arg, HeadChunksRepair *repair, bool *ret_torn, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     FsMap map = {{NULL, 0}};
-    Str path = file_path(&arena, chunks, number);
+    Str path = file_path(&arena, chunks, numbers[0]);
     uint64_t good = 0;
     const char *reason = NULL;
 
     if (!fs_map(chunks->fs, path, &map, err))
         return false;
-    bool ok = true;
-    if (repair->torn) {
-        note_repair(repair, number, 0, map.bytes.len, "");
-        ok = move_aside(chunks, number, &arena, err);
-    } else if (!walk_file(map.bytes, number, each, arg, &good, &reason, err)) {
-        ok = false;
-    } else if (reason) {
-        note_repair(repair, number, good, map.bytes.len - good, reason);
-        ok = keep_front(chunks, number, str_sub(map.bytes, 0, good), &arena, err);
+    bool ok = walk_file(map.bytes, numbers[0], each, arg, &good, &reason, err);
+    // Zeros at the end are harmless in the newest file only: of another they are bytes that never arrived.
+    if (ok && !reason && good < map.bytes.len && count > 1)
+        reason = "a chunk is zero";
+    if (ok && reason) {
+        note_repair(repair, numbers[0], good, map.bytes.len - good, reason);
+        ok = move_rest_aside(chunks, numbers + 1, count - 1, repair, &arena, err) &&
+             keep_front(chunks, numbers[0], str_sub(map.bytes, 0, good), &arena, err);
     }
     fs_unmap(&map);
+    *ret_torn = reason != NULL;
     if (!ok)
         return false;
     if (good <= HEADER_BYTES) // nothing in it
-        return repair->torn || reason ? true : fs_unlink(chunks->fs, path, err);
-
-    CLEANUP(file_close) File in = FILE_NONE;
-    if (!fs_open(chunks->fs, path, FS_READ, &in, err))
-        return false;
-    HeadChunksFile *file = file_new(&in, number, good, (size_t)good, err);
-    if (!file)
-        return false;
-    list_file(chunks, file);
-    return true;
+        return reason ? true : fs_unlink(chunks->fs, path, err);
+    return keep_file(chunks, numbers[0], good, path, err);
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -264,8 +277,9 @@ static bool open_all(HeadChunks *chunks, HeadChunkFn each, void *arg, HeadChunks
         if (!list.entries[i].is_dir && parse_name(list.entries[i].name, &numbers[count]))
             count++;
     qsort(numbers, count, sizeof *numbers, compare_numbers);
-    for (size_t i = 0; i < count; i++)
-        if (!open_file(chunks, numbers[i], each, arg, repair, err))
+    bool torn = false;
+    for (size_t i = 0; i < count && !torn; i++)
+        if (!open_file(chunks, numbers + i, count - i, each, arg, repair, &torn, err))
             return false;
     chunks->next_number = count ? numbers[count - 1] + 1 : 1;
     return true;
@@ -308,6 +322,24 @@ static bool flush(HeadChunks *chunks, Error *err) REQUIRES(chunks->lock)
     return true;
 }
 
+// The file before is on disk before the next one begins: a power cut must not leave a gap that a later chunk of a series hides.
+static bool sync_before(HeadChunks *chunks, Error *err) REQUIRES(chunks->lock)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    CLEANUP(file_close) File old = FILE_NONE;
+
+    if (chunks->out.fd >= 0)
+        return file_sync(&chunks->out, err);
+    if (!chunks->unsynced)
+        return true;
+    if (fs_open(chunks->fs, file_path(&arena, chunks, chunks->unsynced), FS_READ_WRITE, &old, err)
+            ? !file_sync(&old, err)
+            : err->code != ERR_NOT_FOUND)
+        return false;
+    chunks->unsynced = 0;
+    return true;
+}
+
 static bool begin_file(HeadChunks *chunks, uint64_t bytes_wanted, Error *err) REQUIRES(chunks->lock)
 {
     static const char header[HEADER_BYTES] = {(char)(MAGIC >> 24), (char)(MAGIC >> 16),
@@ -315,9 +347,11 @@ static bool begin_file(HeadChunks *chunks, uint64_t bytes_wanted, Error *err) RE
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     CLEANUP(file_close) File out = FILE_NONE;
 
-    if (!fs_open(chunks->fs, file_path(&arena, chunks, chunks->next_number), FS_CREATE, &out,
+    if (!sync_before(chunks, err) ||
+        !fs_open(chunks->fs, file_path(&arena, chunks, chunks->next_number), FS_CREATE, &out,
                  err) ||
-        !file_write_at(&out, 0, (Str){header, HEADER_BYTES}, err))
+        !file_write_at(&out, 0, (Str){header, HEADER_BYTES}, err) ||
+        !fs_sync_dir(chunks->fs, str_from_c(chunks->dir), err))
         return false;
     size_t map_bytes = (size_t)MAX(FILE_BYTES_MAX, HEADER_BYTES + bytes_wanted);
     HeadChunksFile *file = file_new(&out, chunks->next_number, HEADER_BYTES, map_bytes, err);
@@ -464,7 +498,7 @@ static Str bytes_at(HeadChunks *chunks, HeadChunksFile *file, uint32_t offset, v
     }
     if (offset < HEADER_BYTES || offset >= file->bytes)
         return STR_NONE;
-    return (Str){(const char *)file->map + offset, file->bytes - offset};
+    return (Str){file->map.bytes.ptr + offset, file->bytes - offset};
 }
 
 bool head_chunks_read(HeadChunks *chunks, HeadChunkRef ref, HeadChunkView *ret_view, Error *err)
@@ -532,10 +566,10 @@ void head_chunks_release_pages(HeadChunks *chunks)
     lock_take(&chunks->lock);
     for (size_t i = 0; i < chunks->file_count; i++) {
         union {
-            const uint8_t *view;
+            const char *view;
             void *at;
-        } cast = {chunks->files[i]->map};
-        madvise(cast.at, chunks->files[i]->map_bytes, MADV_DONTNEED);
+        } cast = {chunks->files[i]->map.bytes.ptr};
+        madvise(cast.at, chunks->files[i]->map.bytes.len, MADV_DONTNEED);
     }
     lock_give(&chunks->lock);
 }

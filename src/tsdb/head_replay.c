@@ -27,6 +27,13 @@ typedef struct Replay {
     uint64_t records;
 } Replay;
 
+// A ref that anything on disk names is not given to another series, also if the log has lost whose it was.
+static void keep_ref(Head *head, uint64_t ref)
+{
+    if (ref <= SERIES_REF_MAX)
+        head->index.next_ref = MAX(head->index.next_ref, ref + 1);
+}
+
 // --- chunks ---
 
 static bool load_chunk(void *arg, const HeadChunk *chunk, Error *err)
@@ -50,6 +57,7 @@ static bool load_chunk(void *arg, const HeadChunk *chunk, Error *err)
                       .out_of_order = chunk->out_of_order,
                       .has_histograms = chunk_has_histograms(chunk->encoding)};
     ref_map_put(&r->chunk_of, chunk->series_ref, r->chunk_count);
+    keep_ref(r->head, chunk->series_ref);
     return true;
 }
 
@@ -163,6 +171,7 @@ static SeriesSlot find_series(Replay *r, uint64_t *ref)
         return series_slot(&r->head->index.series, *ref);
     }
     r->unknown++;
+    keep_ref(r->head, *ref);
     return 0;
 }
 

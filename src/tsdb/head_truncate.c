@@ -221,8 +221,9 @@ bool head_truncate(Head *head, int64_t min_t_ms, Error *err)
     head->limbo_number = head->reader_number;
     lock_give(&head->readers_lock);
     pool_trim(&head->pool);
+    // A chunk that the disk did not take in time reaches over the border: what lies before it is in the block.
     if (GET(head->min_t) != INT64_MAX)
-        SET(head->min_t, c.oldest_t == INT64_MAX ? MAX(GET(head->min_t), min_t_ms) : c.oldest_t);
+        SET(head->min_t, MAX(c.oldest_t == INT64_MAX ? GET(head->min_t) : c.oldest_t, min_t_ms));
     if (GET(head->min_t) > GET(head->max_t) && GET(head->max_t) != INT64_MIN)
         SET(head->min_t, GET(head->max_t));
     COUNT(head, chunks_removed, c.chunks_removed);

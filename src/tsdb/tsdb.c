@@ -175,27 +175,17 @@ static bool load_blocks(Tsdb *tsdb, Error *err)
     return ok;
 }
 
-// In-order samples older than the newest block of such ones have had their block.
-static int64_t in_order_end(const Tsdb *tsdb)
-{
-    int64_t end = INT64_MIN;
-
-    for (size_t i = 0; i < tsdb->block_count; i++)
-        if (!block_meta_has_hint(block_meta(tsdb->blocks[i]), BLOCK_HINT_OUT_OF_ORDER))
-            end = MAX(end, block_meta(tsdb->blocks[i])->max_t_ms);
-    return end;
-}
-
 static bool open_head(Tsdb *tsdb, Error *err)
 {
     const TsdbOptions *o = &tsdb->options;
+    TsdbBlocks blocks = {tsdb->blocks, tsdb->block_count};
     HeadOptions options = {
         .dir = o->dir,
         .fs = o->fs,
         .clock = o->clock,
         .min_block_ms = o->min_block_ms,
         .out_of_order_window_ms = o->out_of_order_window_ms,
-        .min_valid_t_ms = in_order_end(tsdb),
+        .min_valid_t_ms = tsdb_in_order_end(&blocks),
         .wal_segment_bytes = o->wal_segment_bytes,
         .wal_compression = o->wal_compression,
         .wal_sync = o->wal_sync,

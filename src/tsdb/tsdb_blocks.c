@@ -26,6 +26,16 @@ void tsdb_blocks_give(TsdbBlocks *blocks)
     *blocks = (TsdbBlocks){NULL, 0};
 }
 
+int64_t tsdb_in_order_end(const TsdbBlocks *blocks)
+{
+    int64_t end = INT64_MIN;
+
+    for (size_t i = 0; i < blocks->count; i++)
+        if (!block_meta_has_hint(block_meta(blocks->items[i]), BLOCK_HINT_OUT_OF_ORDER))
+            end = MAX(end, block_meta(blocks->items[i])->max_t_ms);
+    return end;
+}
+
 static int compare_blocks(const void *a, const void *b)
 {
     const BlockMeta *x = block_meta(*(Block *const *)a), *y = block_meta(*(Block *const *)b);

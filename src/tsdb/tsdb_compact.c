@@ -158,6 +158,13 @@ static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool ov
     return true;
 }
 
+// The end of a block without the hint tells the next start which in-order samples of the log have had their block. So out-of-order
+// blocks that reach behind it wait until the head has caught up: merged with others they would hide samples that only the log has.
+static bool is_ahead(const BlockMeta *meta, int64_t in_order_end)
+{
+    return block_meta_has_hint(meta, BLOCK_HINT_OUT_OF_ORDER) && meta->max_t_ms > in_order_end;
+}
+
 // One round of planning and merging. *ret_more: there may be another.
 static bool compact_once(Tsdb *tsdb, bool *ret_more, Error *err) REQUIRES(tsdb->work_lock)
 {
@@ -168,19 +175,25 @@ static bool compact_once(Tsdb *tsdb, bool *ret_more, Error *err) REQUIRES(tsdb->
     TsdbBlocks all = tsdb_blocks_take(tsdb);
     BlockMeta *metas = ARENA_ARRAY(&arena, BlockMeta, all.count);
     const BlockMeta **pointers = ARENA_ARRAY(&arena, const BlockMeta *, all.count);
+    Block **blocks = ARENA_ARRAY(&arena, Block *, all.count);
+    int64_t in_order_end = tsdb_in_order_end(&all);
+    size_t count = 0;
     bool ok = true;
 
     for (size_t i = 0; i < all.count; i++) {
-        metas[i] = *block_meta(all.items[i]);
-        metas[i].stats.tombstones = block_tombstone_count(all.items[i]);
-        pointers[i] = &metas[i];
+        if (is_ahead(block_meta(all.items[i]), in_order_end))
+            continue;
+        metas[count] = *block_meta(all.items[i]);
+        metas[count].stats.tombstones = block_tombstone_count(all.items[i]);
+        pointers[count] = &metas[count];
+        blocks[count++] = all.items[i];
     }
-    CompactPlan plan = compact_plan(pointers, all.count, ranges, range_count, &arena);
+    CompactPlan plan = compact_plan(pointers, count, ranges, range_count, &arena);
     *ret_more = plan.count > 0;
     if (plan.count) {
         Block **chosen = ARENA_ARRAY(&arena, Block *, plan.count);
         for (size_t i = 0; i < plan.count; i++)
-            chosen[i] = all.items[plan.indices[i]];
+            chosen[i] = blocks[plan.indices[i]];
         ok = merge_blocks(tsdb, chosen, plan.count, plan.overlapping, err);
     }
     tsdb_blocks_give(&all);

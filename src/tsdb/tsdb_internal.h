@@ -67,6 +67,8 @@ typedef struct TsdbBlocks {
 
 TsdbBlocks tsdb_blocks_take(Tsdb *tsdb);
 void tsdb_blocks_give(TsdbBlocks *blocks);
+// In-order samples older than this have had their block; INT64_MIN: none have.
+int64_t tsdb_in_order_end(const TsdbBlocks *blocks);
 
 // Looks at the folder: opens what is new, forgets what is gone, removes what newer blocks were made of.
 bool tsdb_reload(Tsdb *tsdb, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);

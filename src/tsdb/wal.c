@@ -126,10 +126,30 @@ static bool open_segment(Wal *wal, uint32_t number, Error *err)
     return true;
 }
 
+// Behind all segments and behind the newest checkpoint: replay would take what lies before it for covered.
+static bool choose_number(Fs *fs, Str dir, Arena *arena, uint32_t *ret_number, Error *err)
+{
+    WalSegments segments;
+    Str path;
+    uint32_t number = 0, covered;
+
+    if (!wal_list(fs, dir, arena, &segments, err))
+        return false;
+    if (segments.count) {
+        const WalSegment *last = &segments.items[segments.count - 1];
+        number = last->number + (last->bytes > 0);
+    }
+    if (wal_find_checkpoint(fs, dir, arena, &path, &covered, err))
+        number = MAX(number, covered + 1);
+    else if (err->code != ERR_NONE)
+        return false;
+    *ret_number = number;
+    return true;
+}
+
 bool wal_open(Fs *fs, Str dir, uint64_t segment_bytes, Wal **ret_wal, Error *err)
 {
     Arena scratch = {0};
-    WalSegments segments;
     Wal *wal = X_NEW(Wal);
 
     *wal = (Wal){.fs = fs, .segment_bytes = segment_bytes, .file = FILE_NONE};
@@ -139,15 +159,10 @@ bool wal_open(Fs *fs, Str dir, uint64_t segment_bytes, Wal **ret_wal, Error *err
                   : error_set(err, ERR_INVALID,
                               "log segment size %llu is no multiple of 32 KiB, or below 64 KiB",
                               (unsigned long long)segment_bytes);
-    ok = ok && fs_make_dirs(fs, dir, err) && wal_list(fs, dir, &scratch, &segments, err);
+    uint32_t number = 0;
+    ok = ok && fs_make_dirs(fs, dir, err) && choose_number(fs, dir, &scratch, &number, err);
     if (ok) {
-        const WalSegment *last = segments.count ? &segments.items[segments.count - 1] : NULL;
-        ok = open_segment(wal,
-                          !last         ? 0
-                          : last->bytes ? last->number + 1
-                                        : last->number,
-                          err) &&
-             fs_sync_dir(fs, dir, err);
+        ok = open_segment(wal, number, err) && fs_sync_dir(fs, dir, err);
     }
     arena_deinit(&scratch);
     if (!ok) {

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// A life of a storage with everything in it, in which each call to the disk fails, is torn, is the last one, or is followed by a power cut.
+//
+// The tests take every NARTHEX_FAULT_STRIDE-th point (a prime; 1 takes all) and say how many they took.
+#include <errno.h>
+
+#include "base/test.h"
+#include "tsdb/tsdb.h"
+#include "tsdb/tsdb_rig.h"
+
+static uint64_t stride(uint64_t usual)
+{
+    const char *text = getenv("NARTHEX_FAULT_STRIDE");
+    return text ? MAX(strtoull(text, NULL, 10), 1) : usual;
+}
+
+static void append_many(Rig *rig, int count, bool late)
+{
+    for (int i = 0; i < count && rig->tsdb; i++)
+        rig_append(rig, late, true);
+}
+
+static void reopen(Rig *rig)
+{
+    rig_close(rig);
+    for (int i = 0; i < 3 && !rig->tsdb; i++) // one call fails, not three
+        rig_open(rig);
+}
+
+static void snapshot(Rig *rig)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Error err = {0};
+    Str name;
+
+    rig_note(rig, tsdb_snapshot(rig->tsdb, false, &arena, &name, &err), &err);
+}
+
+// Appends, late samples, histograms, exemplars, blocks, merges of blocks, deletion in head and blocks, its clean-up, a snapshot, two
+// restarts, retention.
+static void live(Rig *rig)
+{
+    if (!rig_open(rig) && !rig_open(rig))
+        return;
+    append_many(rig, 20, false);
+    rig_sync(rig);
+    rig_compact(rig);
+    append_many(rig, 8, true);
+    rig_delete(rig, 1, rig->now_ms - 5 * RIG_STEP_MS, rig->now_ms - 3 * RIG_STEP_MS);
+    rig_sync(rig);
+    append_many(rig, 12, true);
+    rig_compact(rig);
+    rig_delete(rig, 2, RIG_START_MS, RIG_START_MS + RIG_HOUR_MS);
+    rig_clean(rig);
+    snapshot(rig);
+    append_many(rig, 3, false);
+    reopen(rig);
+    if (!rig->tsdb)
+        return;
+    append_many(rig, 15, true);
+    rig_sync(rig);
+    rig_compact(rig);
+    append_many(rig, 30, false);
+    rig_compact(rig);
+    append_many(rig, 90, true);
+    rig_compact(rig);
+    rig_sync(rig);
+    append_many(rig, 2, true);
+    reopen(rig);
+    append_many(rig, 2, true);
+}
+
+typedef struct Plan {
+    const char *name;
+    FsFault fault;
+    unsigned refused_max; // acts that may fail; 0: any
+    TsdbSync sync;
+    uint64_t stride;
+} Plan;
+
+// One life with the fault at one call. False: the call is never made.
+static bool try_point(const Plan *plan, uint64_t fail_at)
+{
+    Rig rig;
+
+    rig_init(&rig, 1, false);
+    rig.options.wal_sync = plan->sync;
+    rig.fault = plan->fault;
+    rig.fault.fail_at = fail_at;
+    snprintf(rig.point, sizeof rig.point, "%s at call %" PRIu64, plan->name, fail_at);
+    live(&rig);
+    bool hit = rig.fault.calls >= fail_at;
+    RIG_REQUIRE(&rig, plan->fault.dead || rig.failed <= 3, "%u failed after one fault",
+                (unsigned)rig.failed);
+    if (rig.tsdb && !plan->fault.dead) {
+        rig.fault.fail_at = 0;
+        rig_check_now(&rig);
+    }
+    rig_close(&rig);
+    rig_recover(&rig);
+    rig_deinit(&rig);
+    return hit;
+}
+
+static void try_all(const Plan *plan)
+{
+    uint64_t tried = 0, step = stride(plan->stride);
+
+    rig_be_quiet();
+    for (uint64_t fail_at = 1 + plan->stride % 5; try_point(plan, fail_at); fail_at += step)
+        tried++;
+    print_message("%s: %u points\n", plan->name, (unsigned)tried);
+    fflush(stdout);
+    CHECK(tried > 10);
+}
+
+TEST(tsdb_fault, a_crash_at_any_call_loses_nothing_acknowledged)
+{
+    static const Plan plans[] = {
+        {"crash", {.error_number = EIO, .dead = true}, .stride = 31},
+        {"crash in a torn write",
+         {.error_number = EIO, .torn_bytes = 61, .dead = true},
+         .stride = 37},
+        {"crash, synced",
+         {.error_number = EIO, .dead = true},
+         .sync = TSDB_SYNC_COMMIT,
+         .stride = 97},
+    };
+    for (size_t i = 0; i < COUNT_OF(plans); i++)
+        try_all(&plans[i]);
+}
+
+TEST(tsdb_fault, one_call_that_fails_costs_nothing_that_was_acknowledged)
+{
+    static const Plan plans[] = {
+        {"I/O error", {.error_number = EIO}, .stride = 41},
+        {"short write, no space", {.error_number = ENOSPC, .torn_bytes = 100}, .stride = 43},
+        {"I/O error, synced", {.error_number = EIO}, .sync = TSDB_SYNC_COMMIT, .stride = 97},
+        {"open or read",
+         {.error_number = EIO, .kinds = FS_CALL_OPEN_READ | FS_CALL_READ},
+         .stride = 29},
+        {"no memory to map", {.error_number = ENOMEM, .kinds = FS_CALL_MAP}, .stride = 7},
+        {"readdir", {.error_number = EIO, .kinds = FS_CALL_LIST}, .stride = 7},
+    };
+    for (size_t i = 0; i < COUNT_OF(plans); i++)
+        try_all(&plans[i]);
+}
+
+// Opens what a cut has left.
+static void check_cut(Rig *rig, size_t at, FsLoss loss)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Error err = {0};
+    TsdbOptions options = rig->options;
+    Tsdb *tsdb = NULL;
+    Str root = arena_printf(&arena, "%s-cut", rig->root);
+
+    RIG_REQUIRE(rig, fs_remove_tree(&fs_system, root, &err), "%s", err.text);
+    RIG_REQUIRE(rig, fs_journal_cut(rig->fs.journal, at, loss, at * 31 + (size_t)loss, root, &err),
+                "%s", err.text);
+    Fs plain = {.skip_sync = true};
+    options.fs = &plain;
+    options.dir = fs_join(&arena, root, S("db"));
+    for (int round = 0; round < 2; round++) {
+        RIG_REQUIRE(rig, tsdb_open(&options, &tsdb, &err), "%s", err.text);
+        snprintf(rig->point, sizeof rig->point, "cut behind call %zu, loss %d, round %d", at,
+                 (int)loss, round);
+        rig_check(rig, tsdb, at, loss == FS_LOSS_NONE ? RIG_PROCESS_CRASH : RIG_POWER_CUT);
+        if (round == 0)
+            RIG_REQUIRE(rig, tsdb_compact(tsdb, &err), "cut %zu, loss %d: %s", at, (int)loss,
+                        err.text);
+        rig_check(rig, tsdb, at, loss == FS_LOSS_NONE ? RIG_PROCESS_CRASH : RIG_POWER_CUT);
+        tsdb_close(tsdb);
+    }
+    RIG_REQUIRE(rig, fs_remove_tree(&fs_system, root, &err), "%s", err.text);
+}
+
+static void cut_everywhere(TsdbSync sync, uint64_t usual)
+{
+    Rig rig;
+    uint64_t tried = 0;
+
+    rig_be_quiet();
+    rig_init(&rig, 1, true);
+    rig.options.wal_sync = sync;
+    live(&rig);
+    RIG_REQUIRE(&rig, rig.failed == 0, "the life itself failed");
+    size_t calls = fs_journal_length(rig.fs.journal);
+    uint64_t step = stride(usual);
+    // The losses take turns at a point, and the points are taken in turns with them.
+    for (size_t at = 0; at <= calls; at += step) {
+        for (int loss = 0; loss < FS_LOSS_COUNT; loss++) {
+            check_cut(&rig, at, (FsLoss)loss);
+            tried++;
+        }
+    }
+    rig_deinit(&rig);
+    print_message("power cuts: %u points of %zu calls\n", (unsigned)tried, calls);
+}
+
+TEST(tsdb_fault, a_power_cut_behind_any_call_loses_nothing_synced)
+{
+    cut_everywhere(TSDB_SYNC_NONE, 61);
+    cut_everywhere(TSDB_SYNC_COMMIT, 89);
+}
+
+TEST_MAIN(tsdb_fault, TEST_ROW(tsdb_fault, a_crash_at_any_call_loses_nothing_acknowledged),
+          TEST_ROW(tsdb_fault, one_call_that_fails_costs_nothing_that_was_acknowledged),
+          TEST_ROW(tsdb_fault, a_power_cut_behind_any_call_loses_nothing_synced))
