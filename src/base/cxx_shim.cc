@@ -69,6 +69,52 @@ static re2::StringPiece piece(Str s)
     return re2::StringPiece(s.ptr ? s.ptr : "", s.len);
 }
 
+// What Go's regexp/syntax says where RE2 says the same in other words.
+static std::string go_words(const re2::RE2 &re)
+{
+    const char *words = nullptr;
+    switch (re.error_code()) {
+    case re2::RE2::ErrorBadEscape:
+        words = "invalid escape sequence";
+        break;
+    case re2::RE2::ErrorBadCharClass:
+        words = "invalid character class";
+        break;
+    case re2::RE2::ErrorBadCharRange:
+        words = "invalid character class range";
+        break;
+    case re2::RE2::ErrorMissingBracket:
+        words = "missing closing ]";
+        break;
+    case re2::RE2::ErrorMissingParen:
+        words = "missing closing )";
+        break;
+    case re2::RE2::ErrorUnexpectedParen:
+        words = "unexpected )";
+        break;
+    case re2::RE2::ErrorTrailingBackslash:
+        return "trailing backslash at end of expression: ``";
+    case re2::RE2::ErrorRepeatArgument:
+        words = "missing argument to repetition operator";
+        break;
+    case re2::RE2::ErrorRepeatSize:
+        words = "invalid repeat count";
+        break;
+    case re2::RE2::ErrorRepeatOp:
+        words = "invalid nested repetition operator";
+        break;
+    case re2::RE2::ErrorBadPerlOp:
+        words = "invalid or unsupported Perl syntax";
+        break;
+    case re2::RE2::ErrorBadNamedCapture:
+        words = "invalid named capture";
+        break;
+    default:
+        return re.error();
+    }
+    return std::string(words) + ": `" + re.error_arg() + "`";
+}
+
 static bool compile(Str pattern, bool dot_matches_newline, Regex **ret_regex, Error *err)
 {
     if (pattern.len > REGEX_BYTES_MAX)
@@ -82,7 +128,7 @@ static bool compile(Str pattern, bool dot_matches_newline, Regex **ret_regex, Er
     if (!regex->re.ok()) {
         bool too_large = regex->re.error_code() == re2::RE2::ErrorPatternTooLarge;
         error_set(err, too_large ? ERR_LIMIT : ERR_INVALID, "error parsing regexp: %s",
-                  regex->re.error().c_str());
+                  go_words(regex->re).c_str());
         delete regex;
         return false;
     }

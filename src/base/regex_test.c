@@ -41,7 +41,7 @@ TEST(regex, tells_what_is_wrong_with_a_pattern)
     CHECK(!regex_new(S("a(b"), &regex, &err));
 
     CHECK_EQ(err.code, ERR_INVALID);
-    CHECK_HAS(err.text, "error parsing regexp: missing )");
+    CHECK_HAS(err.text, "error parsing regexp: missing closing )");
 }
 
 TEST(regex, expands_groups_as_go_does)

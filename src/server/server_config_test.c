@@ -77,7 +77,7 @@ TEST(server_config, tells_file_line_and_column_of_a_mistake)
         {"bad regex",
          "scrape_configs:\n  - job_name: a\n    relabel_configs:\n      - regex: '('\n        "
          "target_label: x\n",
-         "conf/prometheus.yml:4:", "missing )"},
+         "conf/prometheus.yml:4:", "missing closing )"},
         {"null job", "scrape_configs:\n  -\n", "conf/prometheus.yml:2:", "empty or null"},
         {"bad glob", "rule_files: ['a*/b*.yml']\n",
          "conf/prometheus.yml:1:", "invalid rule file path"},

@@ -406,6 +406,7 @@ bool template_execute(const TemplateSet *set, Str name, const TemplateExecution 
 {
     const TemplateTree *tree = find_tree(set, name);
     size_t old_max = out->max;
+    TemplateCache cache = {0};
     TemplateRun run = {.set = set,
                        .host = execution->host,
                        .arena = execution->arena,
@@ -413,6 +414,7 @@ bool template_execute(const TemplateSet *set, Str name, const TemplateExecution 
                        .arena_start_bytes = arena_used_bytes(execution->arena),
                        .out = out,
                        .out_start = out->len,
+                       .cache = &cache,
                        .err = err};
 
     if (!tree)
@@ -422,6 +424,7 @@ bool template_execute(const TemplateSet *set, Str name, const TemplateExecution 
         out->max = out->len + run.limits.output_bytes;
     bool ok = exec_tree(&run, tree, execution->dot);
     out->max = old_max;
+    template_cache_deinit(&cache);
     buf_deinit(&run.scratch);
     return ok;
 }

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "base/number.h"
-#include "base/regex.h"
+#include "template/template_cache.h"
 #include "template/template_text.h"
 
 bool template_return_text(const TemplateCall *call, Buf *text, TemplateValue *ret_value, Error *err)
@@ -42,29 +42,31 @@ bool template_function_to_lower(const TemplateCall *call, TemplateValue *ret_val
 
 bool template_function_match(const TemplateCall *call, TemplateValue *ret_value, Error *err)
 {
-    Regex *regex;
+    const Regex *regex;
 
-    if (!regex_new_search(call->args[0].string, &regex, err))
+    if (!template_cache_regex(call, call->args[0].string, &regex, err))
         return false;
     *ret_value = template_bool(regex_search(regex, call->args[1].string));
-    regex_free(regex);
     return true;
 }
 
 // reReplaceAll PATTERN REPLACEMENT TEXT
 bool template_function_replace(const TemplateCall *call, TemplateValue *ret_value, Error *err)
 {
-    Regex *regex;
+    const Regex *regex;
     Str text;
 
-    if (!regex_new_search(call->args[0].string, &regex, err))
+    if (!template_cache_regex(call, call->args[0].string, &regex, err)) {
+        // Go's MustCompile panics, which the engine tells as this.
+        Error inner = *err;
+        return error_set(err, inner.code, "regexp: Compile(`" STR_FMT "`): %s",
+                         STR_ARG(call->args[0].string), inner.text);
+    }
+    if (!regex_replace_all(regex, call->args[2].string, call->args[1].string,
+                           TEMPLATE_RESULT_BYTES_MAX, call->arena, &text, err))
         return false;
-    bool ok = regex_replace_all(regex, call->args[2].string, call->args[1].string,
-                                TEMPLATE_RESULT_BYTES_MAX, call->arena, &text, err);
-    regex_free(regex);
-    if (ok)
-        *ret_value = template_string(text);
-    return ok;
+    *ret_value = template_string(text);
+    return true;
 }
 
 bool template_function_safe_html(const TemplateCall *call, TemplateValue *ret_value, Error *err)

@@ -4,6 +4,7 @@
 
 #include "template/template_ast.h"
 #include "template/template_builtin.h"
+#include "template/template_cache.h"
 
 #define TEMPLATE_STACK_MAX 2000 // nested evaluations: a bound of the thread's stack
 
@@ -19,6 +20,7 @@ struct TemplateRun {
     Buf *out;
     size_t out_start;
     Buf scratch; // of one value on its way to `out`
+    TemplateCache *cache;
     Error *err;
 };
 

@@ -63,7 +63,7 @@ TEST(template, faults_are_told_as_go_does)
         {"parse", STR("a\n{{ .x"), "template: x:2: unclosed action"},
         {"function", STR("{{ nope }}"), "template: x:1: function \"nope\" not defined"},
         {"field", STR("{{ .Nope }}"),
-         "template: x:1:4: executing \"x\" at <.Nope>: can't evaluate field Nope in type struct { "
+         "template: x:1:3: executing \"x\" at <.Nope>: can't evaluate field Nope in type struct { "
          "Labels "
          "map[string]string; ExternalLabels map[string]string; ExternalURL string; Value interface "
          "{} }"},

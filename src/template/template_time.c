@@ -22,14 +22,15 @@ TemplateValue template_now(const TemplateCall *call)
 
 TemplateZoneAt template_zone_at(const TemplateTime *time)
 {
-    (void)time;
-    return (TemplateZoneAt){.name = "UTC"};
+    if (time->fixed_s)
+        return (TemplateZoneAt){.name = "", .offset_s = time->fixed_s};
+    ZoneAt at = zone_at(time->zone, time->unix_s);
+    return (TemplateZoneAt){.name = at.name, .offset_s = at.offset_s};
 }
 
 int64_t template_local_to_unix(const TemplateTime *like, int64_t local_s)
 {
-    (void)like;
-    return local_s;
+    return like->fixed_s ? local_s - like->fixed_s : zone_to_unix(like->zone, local_s);
 }
 
 // ---- durations

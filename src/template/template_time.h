@@ -2,11 +2,14 @@
 // template_time.h: time.Time and time.Duration: how they print, their methods, Go's layouts.
 #pragma once
 
+#include "base/zone.h"
 #include "template/template.h"
 
 typedef struct TemplateTime {
     int64_t unix_s;
     int32_t ns;
+    int32_t fixed_s;  // offset of a zone without a name
+    const Zone *zone; // or NULL
 } TemplateTime;
 
 #define TEMPLATE_TIME_ZERO_S (-62135596800LL) // time.Time{}: the first second of year 1
@@ -34,6 +37,8 @@ static inline const TemplateTime *template_time_of(const TemplateValue *value)
 
 // Go's Time.Format.
 void template_time_format(Buf *out, const TemplateTime *time, Str layout);
+// Go's time.ParseInLocation(layout, text, UTC). Fails ERR_INVALID "parsing time ...".
+bool template_time_parse(Str text, Str layout, TemplateTime *ret_time, Error *err) MUST_CHECK;
 // Go's Duration.String(): 1h2m3.5s.
 void template_add_duration(Buf *out, int64_t ns);
 // a - b, held within what a Duration can be.

@@ -4,87 +4,49 @@
 
 #include "base/timefmt.h"
 #include "template/template_time.h"
-
-typedef enum Part {
-    PART_NONE,
-    PART_MONTH_LONG,
-    PART_MONTH_SHORT,
-    PART_MONTH,
-    PART_MONTH_2,
-    PART_WEEKDAY_LONG,
-    PART_WEEKDAY_SHORT,
-    PART_DAY,
-    PART_DAY_SPACE,
-    PART_DAY_2,
-    PART_YEARDAY_SPACE,
-    PART_YEARDAY_3,
-    PART_HOUR,
-    PART_HOUR_12,
-    PART_HOUR_12_2,
-    PART_MINUTE,
-    PART_MINUTE_2,
-    PART_SECOND,
-    PART_SECOND_2,
-    PART_YEAR,
-    PART_YEAR_2,
-    PART_PM,
-    PART_PM_SMALL,
-    PART_ZONE_NAME,
-    PART_ZONE_Z, // Z0700: Z for UTC
-    PART_ZONE_Z_COLON,
-    PART_ZONE_Z_SECONDS,
-    PART_ZONE_Z_COLON_SECONDS,
-    PART_ZONE_Z_HOUR,
-    PART_ZONE, // -0700
-    PART_ZONE_COLON,
-    PART_ZONE_SECONDS,
-    PART_ZONE_COLON_SECONDS,
-    PART_ZONE_HOUR,
-    PART_FRACTION,        // .000: all digits
-    PART_FRACTION_TRIMMED // .999: without trailing zeros
-} Part;
+#include "template/template_time_layout.h"
 
 typedef struct PartRow {
     const char *text;
-    Part part;
+    TemplateTimePart part;
     bool not_before_small; // a small letter behind it makes it a word of its own
 } PartRow;
 
 // Longer texts stand before what they begin with.
 static const PartRow parts[] = {
-    {"January", PART_MONTH_LONG, false},
-    {"Jan", PART_MONTH_SHORT, true},
-    {"Monday", PART_WEEKDAY_LONG, false},
-    {"Mon", PART_WEEKDAY_SHORT, true},
-    {"MST", PART_ZONE_NAME, false},
-    {"002", PART_YEARDAY_3, false},
-    {"01", PART_MONTH_2, false},
-    {"02", PART_DAY_2, false},
-    {"03", PART_HOUR_12_2, false},
-    {"04", PART_MINUTE_2, false},
-    {"05", PART_SECOND_2, false},
-    {"06", PART_YEAR_2, false},
-    {"15", PART_HOUR, false},
-    {"1", PART_MONTH, false},
-    {"2006", PART_YEAR, false},
-    {"2", PART_DAY, false},
-    {"__2", PART_YEARDAY_SPACE, false},
-    {"_2", PART_DAY_SPACE, false},
-    {"3", PART_HOUR_12, false},
-    {"4", PART_MINUTE, false},
-    {"5", PART_SECOND, false},
-    {"PM", PART_PM, false},
-    {"pm", PART_PM_SMALL, false},
-    {"-07:00:00", PART_ZONE_COLON_SECONDS, false},
-    {"-070000", PART_ZONE_SECONDS, false},
-    {"-07:00", PART_ZONE_COLON, false},
-    {"-0700", PART_ZONE, false},
-    {"-07", PART_ZONE_HOUR, false},
-    {"Z07:00:00", PART_ZONE_Z_COLON_SECONDS, false},
-    {"Z070000", PART_ZONE_Z_SECONDS, false},
-    {"Z07:00", PART_ZONE_Z_COLON, false},
-    {"Z0700", PART_ZONE_Z, false},
-    {"Z07", PART_ZONE_Z_HOUR, false},
+    {"January", TEMPLATE_PART_MONTH_LONG, false},
+    {"Jan", TEMPLATE_PART_MONTH_SHORT, true},
+    {"Monday", TEMPLATE_PART_WEEKDAY_LONG, false},
+    {"Mon", TEMPLATE_PART_WEEKDAY_SHORT, true},
+    {"MST", TEMPLATE_PART_ZONE_NAME, false},
+    {"002", TEMPLATE_PART_YEARDAY_3, false},
+    {"01", TEMPLATE_PART_MONTH_2, false},
+    {"02", TEMPLATE_PART_DAY_2, false},
+    {"03", TEMPLATE_PART_HOUR_12_2, false},
+    {"04", TEMPLATE_PART_MINUTE_2, false},
+    {"05", TEMPLATE_PART_SECOND_2, false},
+    {"06", TEMPLATE_PART_YEAR_2, false},
+    {"15", TEMPLATE_PART_HOUR, false},
+    {"1", TEMPLATE_PART_MONTH, false},
+    {"2006", TEMPLATE_PART_YEAR, false},
+    {"2", TEMPLATE_PART_DAY, false},
+    {"__2", TEMPLATE_PART_YEARDAY_SPACE, false},
+    {"_2", TEMPLATE_PART_DAY_SPACE, false},
+    {"3", TEMPLATE_PART_HOUR_12, false},
+    {"4", TEMPLATE_PART_MINUTE, false},
+    {"5", TEMPLATE_PART_SECOND, false},
+    {"PM", TEMPLATE_PART_PM, false},
+    {"pm", TEMPLATE_PART_PM_SMALL, false},
+    {"-07:00:00", TEMPLATE_PART_ZONE_COLON_SECONDS, false},
+    {"-070000", TEMPLATE_PART_ZONE_SECONDS, false},
+    {"-07:00", TEMPLATE_PART_ZONE_COLON, false},
+    {"-0700", TEMPLATE_PART_ZONE, false},
+    {"-07", TEMPLATE_PART_ZONE_HOUR, false},
+    {"Z07:00:00", TEMPLATE_PART_ZONE_Z_COLON_SECONDS, false},
+    {"Z070000", TEMPLATE_PART_ZONE_Z_SECONDS, false},
+    {"Z07:00", TEMPLATE_PART_ZONE_Z_COLON, false},
+    {"Z0700", TEMPLATE_PART_ZONE_Z, false},
+    {"Z07", TEMPLATE_PART_ZONE_Z_HOUR, false},
 };
 
 static const char *const month_names[] = {"January",   "February", "March",    "April",
@@ -104,26 +66,27 @@ const char *template_weekday_name(int weekday)
 }
 
 // ".000" or ",999": a run of one digit that no other digit follows.
-static Part fraction_at(Str rest, size_t *ret_len)
+static TemplateTimePart fraction_at(Str rest, size_t *ret_len)
 {
     size_t len = 1;
 
     if (rest.len < 2 || (rest.ptr[0] != '.' && rest.ptr[0] != ',') ||
         (rest.ptr[1] != '0' && rest.ptr[1] != '9'))
-        return PART_NONE;
+        return TEMPLATE_PART_NONE;
     while (len < rest.len && rest.ptr[len] == rest.ptr[1])
         len++;
     if (len < rest.len && rest.ptr[len] >= '0' && rest.ptr[len] <= '9')
-        return PART_NONE;
+        return TEMPLATE_PART_NONE;
     *ret_len = len;
-    return rest.ptr[1] == '0' ? PART_FRACTION : PART_FRACTION_TRIMMED;
+    return rest.ptr[1] == '0' ? TEMPLATE_PART_FRACTION : TEMPLATE_PART_FRACTION_TRIMMED;
 }
 
-static Part part_at(Str rest, size_t *ret_len)
+TemplateTimePart template_time_part(Str rest, size_t *ret_len)
 {
+    *ret_len = 1;
     // In "_2006" the 2006 is meant.
     if (str_starts_with(rest, S("_2006")))
-        return PART_NONE;
+        return TEMPLATE_PART_NONE;
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         Str text = str_from_c(parts[i].text);
         if (!str_starts_with(rest, text))
@@ -131,27 +94,27 @@ static Part part_at(Str rest, size_t *ret_len)
         bool word = parts[i].not_before_small && rest.len > text.len && rest.ptr[text.len] >= 'a' &&
                     rest.ptr[text.len] <= 'z';
         if (word)
-            return PART_NONE;
+            return TEMPLATE_PART_NONE;
         *ret_len = text.len;
         return parts[i].part;
     }
     return fraction_at(rest, ret_len);
 }
 
-static void add_zone(Buf *out, Part part, int32_t offset_s)
+static void add_zone(Buf *out, TemplateTimePart part, int32_t offset_s)
 {
-    bool z = part >= PART_ZONE_Z && part <= PART_ZONE_Z_HOUR;
-    Part plain = z ? part + (PART_ZONE - PART_ZONE_Z) : part;
+    bool z = part >= TEMPLATE_PART_ZONE_Z && part <= TEMPLATE_PART_ZONE_Z_HOUR;
+    TemplateTimePart plain = z ? part + (TEMPLATE_PART_ZONE - TEMPLATE_PART_ZONE_Z) : part;
     int32_t abs_s = offset_s < 0 ? -offset_s : offset_s;
-    bool colon = plain == PART_ZONE_COLON || plain == PART_ZONE_COLON_SECONDS;
-    bool seconds = plain == PART_ZONE_SECONDS || plain == PART_ZONE_COLON_SECONDS;
+    bool colon = plain == TEMPLATE_PART_ZONE_COLON || plain == TEMPLATE_PART_ZONE_COLON_SECONDS;
+    bool seconds = plain == TEMPLATE_PART_ZONE_SECONDS || plain == TEMPLATE_PART_ZONE_COLON_SECONDS;
 
     if (z && offset_s == 0) {
         buf_add_char(out, 'Z');
         return;
     }
     buf_printf(out, "%c%02d", offset_s < 0 ? '-' : '+', abs_s / 3600);
-    if (plain == PART_ZONE_HOUR)
+    if (plain == TEMPLATE_PART_ZONE_HOUR)
         return;
     buf_printf(out, "%s%02d", colon ? ":" : "", abs_s / 60 % 60);
     if (seconds)
@@ -165,9 +128,7 @@ static void add_zone_name(Buf *out, const char *name, int32_t offset_s)
         return;
     }
     int32_t minutes = (offset_s < 0 ? -offset_s : offset_s) / 60;
-    buf_printf(out, "%c%02d", offset_s < 0 ? '-' : '+', minutes / 60);
-    if (minutes % 60)
-        buf_printf(out, "%02d", minutes % 60);
+    buf_printf(out, "%c%02d%02d", offset_s < 0 ? '-' : '+', minutes / 60, minutes % 60);
 }
 
 static void add_fraction(Buf *out, Str layout, int32_t ns, bool trimmed)
@@ -193,78 +154,79 @@ static void add_year(Buf *out, int64_t year)
     buf_printf(out, "%04lld", (long long)(year < 0 ? -year : year));
 }
 
-static void add_part(Buf *out, Part part, const CivilTime *t, const TemplateZoneAt *zone)
+static void add_part(Buf *out, TemplateTimePart part, const CivilTime *t,
+                     const TemplateZoneAt *zone)
 {
     int hour_12 = t->hour % 12 ? t->hour % 12 : 12;
 
     switch (part) {
-    case PART_MONTH_LONG:
+    case TEMPLATE_PART_MONTH_LONG:
         buf_add_c(out, month_names[t->month - 1]);
         break;
-    case PART_MONTH_SHORT:
+    case TEMPLATE_PART_MONTH_SHORT:
         buf_add(out, month_names[t->month - 1], 3);
         break;
-    case PART_MONTH:
+    case TEMPLATE_PART_MONTH:
         buf_printf(out, "%d", t->month);
         break;
-    case PART_MONTH_2:
+    case TEMPLATE_PART_MONTH_2:
         buf_printf(out, "%02d", t->month);
         break;
-    case PART_WEEKDAY_LONG:
+    case TEMPLATE_PART_WEEKDAY_LONG:
         buf_add_c(out, weekday_names[t->weekday]);
         break;
-    case PART_WEEKDAY_SHORT:
+    case TEMPLATE_PART_WEEKDAY_SHORT:
         buf_add(out, weekday_names[t->weekday], 3);
         break;
-    case PART_DAY:
+    case TEMPLATE_PART_DAY:
         buf_printf(out, "%d", t->day);
         break;
-    case PART_DAY_SPACE:
+    case TEMPLATE_PART_DAY_SPACE:
         buf_printf(out, "%2d", t->day);
         break;
-    case PART_DAY_2:
+    case TEMPLATE_PART_DAY_2:
         buf_printf(out, "%02d", t->day);
         break;
-    case PART_YEARDAY_SPACE:
+    case TEMPLATE_PART_YEARDAY_SPACE:
         buf_printf(out, "%3d", t->yearday);
         break;
-    case PART_YEARDAY_3:
+    case TEMPLATE_PART_YEARDAY_3:
         buf_printf(out, "%03d", t->yearday);
         break;
-    case PART_HOUR:
+    case TEMPLATE_PART_HOUR:
         buf_printf(out, "%02d", t->hour);
         break;
-    case PART_HOUR_12:
+    case TEMPLATE_PART_HOUR_12:
         buf_printf(out, "%d", hour_12);
         break;
-    case PART_HOUR_12_2:
+    case TEMPLATE_PART_HOUR_12_2:
         buf_printf(out, "%02d", hour_12);
         break;
-    case PART_MINUTE:
+    case TEMPLATE_PART_MINUTE:
         buf_printf(out, "%d", t->minute);
         break;
-    case PART_MINUTE_2:
+    case TEMPLATE_PART_MINUTE_2:
         buf_printf(out, "%02d", t->minute);
         break;
-    case PART_SECOND:
+    case TEMPLATE_PART_SECOND:
         buf_printf(out, "%d", t->second);
         break;
-    case PART_SECOND_2:
+    case TEMPLATE_PART_SECOND_2:
         buf_printf(out, "%02d", t->second);
         break;
-    case PART_YEAR:
+    case TEMPLATE_PART_YEAR:
         add_year(out, t->year);
         break;
-    case PART_YEAR_2:
+    case TEMPLATE_PART_YEAR_2:
         buf_printf(out, "%02lld", (long long)((t->year % 100 + 100) % 100));
         break;
-    case PART_PM:
+    case TEMPLATE_PART_PM:
         buf_add_c(out, t->hour >= 12 ? "PM" : "AM");
         break;
-    case PART_PM_SMALL:
+    case TEMPLATE_PART_PM_SMALL:
         buf_add_c(out, t->hour >= 12 ? "pm" : "am");
         break;
-    case PART_ZONE_NAME:
+    case TEMPLATE_PART_ZONE_NAME:
         add_zone_name(out, zone->name, zone->offset_s);
         break;
     default:
@@ -279,14 +241,15 @@ void template_time_format(Buf *out, const TemplateTime *time, Str layout)
 
     while (layout.len && !out->failed) {
         size_t len = 0;
-        Part part = part_at(layout, &len);
-        if (part == PART_NONE) {
+        TemplateTimePart part = template_time_part(layout, &len);
+        if (part == TEMPLATE_PART_NONE) {
             buf_add_char(out, layout.ptr[0]);
             layout = str_skip(layout, 1);
             continue;
         }
-        if (part == PART_FRACTION || part == PART_FRACTION_TRIMMED)
-            add_fraction(out, str_sub(layout, 0, len), time->ns, part == PART_FRACTION_TRIMMED);
+        if (part == TEMPLATE_PART_FRACTION || part == TEMPLATE_PART_FRACTION_TRIMMED)
+            add_fraction(out, str_sub(layout, 0, len), time->ns,
+                         part == TEMPLATE_PART_FRACTION_TRIMMED);
         else
             add_part(out, part, &t, &zone);
         layout = str_skip(layout, len);

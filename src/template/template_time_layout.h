@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// template_time_layout.h: the parts of a Go layout, for writing and reading.
+#pragma once
+
+#include "base/str.h"
+
+typedef enum TemplateTimePart {
+    TEMPLATE_PART_NONE,
+    TEMPLATE_PART_MONTH_LONG,
+    TEMPLATE_PART_MONTH_SHORT,
+    TEMPLATE_PART_MONTH,
+    TEMPLATE_PART_MONTH_2,
+    TEMPLATE_PART_WEEKDAY_LONG,
+    TEMPLATE_PART_WEEKDAY_SHORT,
+    TEMPLATE_PART_DAY,
+    TEMPLATE_PART_DAY_SPACE,
+    TEMPLATE_PART_DAY_2,
+    TEMPLATE_PART_YEARDAY_SPACE,
+    TEMPLATE_PART_YEARDAY_3,
+    TEMPLATE_PART_HOUR,
+    TEMPLATE_PART_HOUR_12,
+    TEMPLATE_PART_HOUR_12_2,
+    TEMPLATE_PART_MINUTE,
+    TEMPLATE_PART_MINUTE_2,
+    TEMPLATE_PART_SECOND,
+    TEMPLATE_PART_SECOND_2,
+    TEMPLATE_PART_YEAR,
+    TEMPLATE_PART_YEAR_2,
+    TEMPLATE_PART_PM,
+    TEMPLATE_PART_PM_SMALL,
+    TEMPLATE_PART_ZONE_NAME,
+    TEMPLATE_PART_ZONE_Z, // Z0700: Z for UTC
+    TEMPLATE_PART_ZONE_Z_COLON,
+    TEMPLATE_PART_ZONE_Z_SECONDS,
+    TEMPLATE_PART_ZONE_Z_COLON_SECONDS,
+    TEMPLATE_PART_ZONE_Z_HOUR,
+    TEMPLATE_PART_ZONE, // -0700
+    TEMPLATE_PART_ZONE_COLON,
+    TEMPLATE_PART_ZONE_SECONDS,
+    TEMPLATE_PART_ZONE_COLON_SECONDS,
+    TEMPLATE_PART_ZONE_HOUR,
+    TEMPLATE_PART_FRACTION,        // .000: all digits
+    TEMPLATE_PART_FRACTION_TRIMMED // .999: without trailing zeros
+} TemplateTimePart;
+
+// The part that the layout begins with, TEMPLATE_PART_NONE for a byte of its own; *ret_len: its length in the layout.
+TemplateTimePart template_time_part(Str layout, size_t *ret_len);
