@@ -11,6 +11,9 @@ import { Page } from './shell/parts';
 const PAGES: Record<string, LazyExoticComponent<ComponentType>> = {
   '/agent': lazy(() => import('./pages/status/agent-page')),
   '/query': lazy(() => import('./pages/query/query-page')),
+  '/alerts': lazy(() => import('./pages/rules/alerts-page')),
+  '/rules': lazy(() => import('./pages/rules/rules-page')),
+  '/alertmanager-discovery': lazy(() => import('./pages/rules/alertmanagers-page')),
   '/targets': lazy(() => import('./pages/targets/targets-page')),
   '/service-discovery': lazy(() => import('./pages/targets/discovery-page')),
   '/status': lazy(() => import('./pages/status/status-page')),

@@ -57,6 +57,54 @@ export interface TsdbStatus {
   seriesCountByLabelValuePair: NameValue[];
 }
 
+export type AlertState = 'firing' | 'pending' | 'inactive' | 'unknown';
+export type RuleHealth = 'ok' | 'err' | 'unknown';
+export interface Alert {
+  labels: Labels;
+  annotations: Labels;
+  state: AlertState;
+  activeAt: string;
+  keepFiringSince?: string;
+  value: string;
+}
+interface RuleBase {
+  name: string;
+  query: string;
+  labels?: Labels;
+  health: RuleHealth;
+  lastError?: string;
+  evaluationTime: number; // seconds
+  lastEvaluation: string;
+}
+export interface AlertingRule extends RuleBase {
+  type: 'alerting';
+  state: AlertState;
+  duration: number; // seconds
+  keepFiringFor: number;
+  annotations?: Labels;
+  alerts: Alert[];
+}
+export interface RecordingRule extends RuleBase {
+  type: 'recording';
+}
+export type Rule = AlertingRule | RecordingRule;
+export interface RuleGroup {
+  name: string;
+  file: string;
+  interval: number; // seconds
+  limit: number;
+  rules: Rule[];
+  evaluationTime: number;
+  lastEvaluation: string;
+}
+export interface RulesData {
+  groups: RuleGroup[];
+}
+export interface AlertmanagersData {
+  activeAlertmanagers: { url: string }[];
+  droppedAlertmanagers: { url: string }[];
+}
+
 export interface Answer<T> {
   data: T;
   warnings: string[];

@@ -6,8 +6,15 @@ import { type Settings, setSetting, useSettings } from '../lib/settings';
 import { Icon, Logo } from './icon';
 import { Link } from './link';
 
+// An agent has neither queries nor rules.
 const MAIN = [
-  isAgent ? { path: '/agent', label: 'Agent' } : { path: '/query', label: 'Query' },
+  ...(isAgent
+    ? [{ path: '/agent', label: 'Agent' }]
+    : [
+        { path: '/query', label: 'Query' },
+        { path: '/alerts', label: 'Alerts' },
+        { path: '/rules', label: 'Rules' },
+      ]),
   { path: '/targets', label: 'Targets' },
   { path: '/service-discovery', label: 'Service discovery' },
 ];
@@ -16,6 +23,7 @@ const STATUS = [
   ...(isAgent ? [] : [{ path: '/tsdb-status', label: 'TSDB status' }]),
   { path: '/flags', label: 'Command-line flags' },
   { path: '/config', label: 'Configuration' },
+  ...(isAgent ? [] : [{ path: '/alertmanager-discovery', label: 'Alertmanager discovery' }]),
 ];
 
 export function Header() {
