@@ -180,3 +180,9 @@ uint64_t str_hash(Str s)
 {
     return XXH3_64bits(s.ptr ? s.ptr : "", s.len);
 }
+
+Hash128 str_hash128(Str s)
+{
+    XXH128_hash_t hash = XXH3_128bits(s.ptr ? s.ptr : "", s.len);
+    return (Hash128){hash.low64, hash.high64};
+}

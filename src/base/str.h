@@ -104,3 +104,10 @@ size_t str_distance(Str a, Str b);
 
 // xxHash3, 64 bits, for hash maps; not stable on disk.
 uint64_t str_hash(Str s);
+
+// The same with 128 bits: stands for the bytes where a confusion must not happen in a lifetime.
+typedef struct Hash128 {
+    uint64_t low;
+    uint64_t high;
+} Hash128;
+Hash128 str_hash128(Str s);

@@ -18,6 +18,8 @@ typedef struct Parser {
     Map anchors;     // Str to Anchor
     Buf nodes;       // YamlNode *: children of the collections still open
     size_t expanded; // nodes, aliases counted with all they stand for
+    bool first_only; // stop before a second document
+    int next_line;   // where that begins; 0: there is none
 } Parser;
 
 typedef struct Anchor {
@@ -397,6 +399,11 @@ static bool read_stream(Parser *p, YamlNode **ret_root)
             more = false;
             break;
         case YAML_DOCUMENT_START_EVENT:
+            if (root && p->first_only) {
+                p->next_line = (int)event.start_mark.line + 1;
+                more = false;
+                break;
+            }
             if (root)
                 return fail_at(p, (int)event.start_mark.line + 1, (int)event.start_mark.column + 1,
                                ERR_INVALID, "only one document is allowed");
@@ -438,7 +445,8 @@ static bool check_characters(Str text, Str file_name, Error *err)
     return true;
 }
 
-bool yaml_parse(Str text, Str file_name, Arena *arena, YamlNode **ret_root, Error *err)
+static bool parse_text(Str text, Str file_name, bool first_only, Arena *arena, YamlNode **ret_root,
+                       int *ret_next_line, Error *err)
 {
     if (text.len > YAML_BYTES_MAX)
         return error_set(err, ERR_LIMIT, STR_FMT ": larger than %u bytes", STR_ARG(file_name),
@@ -447,7 +455,7 @@ bool yaml_parse(Str text, Str file_name, Arena *arena, YamlNode **ret_root, Erro
         return error_set(err, ERR_INVALID, STR_FMT ": not valid UTF-8", STR_ARG(file_name));
     if (!check_characters(text, file_name, err))
         return false;
-    Parser p = {.file_name = file_name, .arena = arena, .err = err};
+    Parser p = {.file_name = file_name, .arena = arena, .err = err, .first_only = first_only};
     if (!yaml_parser_initialize(&p.yaml))
         out_of_memory(sizeof p.yaml);
     yaml_parser_set_encoding(&p.yaml, YAML_UTF8_ENCODING);
@@ -460,9 +468,23 @@ bool yaml_parse(Str text, Str file_name, Arena *arena, YamlNode **ret_root, Erro
     yaml_parser_delete(&p.yaml);
     map_deinit(&p.anchors);
     buf_deinit(&p.nodes);
-    if (ok)
+    if (ok) {
         *ret_root = root;
+        *ret_next_line = p.next_line;
+    }
     return ok;
+}
+
+bool yaml_parse(Str text, Str file_name, Arena *arena, YamlNode **ret_root, Error *err)
+{
+    int next_line;
+    return parse_text(text, file_name, false, arena, ret_root, &next_line, err);
+}
+
+bool yaml_parse_first(Str text, Str file_name, Arena *arena, YamlNode **ret_root,
+                      int *ret_next_line, Error *err)
+{
+    return parse_text(text, file_name, true, arena, ret_root, ret_next_line, err);
 }
 
 YamlNode *yaml_get(const YamlNode *mapping, Str key)

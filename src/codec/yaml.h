@@ -27,6 +27,9 @@ struct YamlNode {
 
 // `file_name` goes into errors: "prometheus.yml:12:5: ...". An empty document gives a YAML_NULL node.
 bool yaml_parse(Str text, Str file_name, Arena *arena, YamlNode **ret_root, Error *err) MUST_CHECK;
+// Only the first document; *ret_next_line is where a second one begins, which is not read, or 0.
+bool yaml_parse_first(Str text, Str file_name, Arena *arena, YamlNode **ret_root,
+                      int *ret_next_line, Error *err) MUST_CHECK;
 // NULL if there is no such key.
 YamlNode *yaml_get(const YamlNode *mapping, Str key);
 

@@ -446,6 +446,8 @@ bool config_decode(ConfigReader *reader, const ConfigTable *table, const YamlNod
     for (size_t i = 0; i < node->count; i++) {
         void *owner = object;
         const ConfigField *field = find_field(table, node->keys[i]->scalar, &owner);
+        if (!field && reader->ignores_unknown)
+            continue;
         if (!field)
             return unknown_key(reader, table, node->keys[i], err);
         reader->key = node->keys[i]->scalar;

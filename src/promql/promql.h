@@ -96,6 +96,8 @@ void promql_matchers_free(Matcher *matchers, size_t count);
 
 // Only parse and type-check.
 bool promql_check(Str query, const PromqlFeatures *features, Error *err) MUST_CHECK;
+// The canonical form on one line, as rules are shown and linked.
+bool promql_print(Str query, const PromqlFeatures *features, Buf *out, Error *err) MUST_CHECK;
 // The pretty-printed form, as /api/v1/format_query.
 bool promql_format(Str query, const PromqlFeatures *features, Buf *out, Error *err) MUST_CHECK;
 // The same after a change to every selector of the query: its matchers of the label `name` get another kind and value, or it gets one if it

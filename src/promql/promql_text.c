@@ -25,6 +25,17 @@ bool promql_check(Str query, const PromqlFeatures *features, Error *err)
     return true;
 }
 
+bool promql_print(Str query, const PromqlFeatures *features, Buf *out, Error *err)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Expr *expr;
+    if (!promql_parse(query, features, &arena, &expr, err))
+        return false;
+    expr_print(out, expr);
+    expr_free_regexes(expr);
+    return true;
+}
+
 bool promql_format(Str query, const PromqlFeatures *features, Buf *out, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
