@@ -11,6 +11,7 @@
 #include "client/registry.h"
 #include "net/http_server.h"
 #include "promql/promql.h"
+#include "rules/rules.h"
 #include "scrape/scrape.h"
 #include "tsdb/tsdb.h"
 
@@ -42,6 +43,8 @@ typedef struct ApiContext {
     Tsdb *tsdb;
     Engine *engine;
     ScrapeManager *scrapes; // NULL: nothing is scraped
+    RulesManager *rules;    // NULL: nothing is evaluated
+    Notifier *notifier;     // NULL: no alerts are sent
     Registry *registry;
     Clock *clock;
     PromqlFeatures features;

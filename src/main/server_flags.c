@@ -98,19 +98,19 @@ static const FlagSpec specs[] = {
     {.name = "storage.remote.read-max-bytes-in-frame", .kind = FLAG_I64, .offset = OFFSET(remote_read_frame_bytes), .default_text = "1048576",
      .min = 1, .max = INT64_MAX, .help = "Without effect in this version. Most bytes in one frame of a streamed remote read answer."},
     {.name = "rules.alert.for-outage-tolerance", .kind = FLAG_DURATION, .offset = OFFSET(rules_for_outage_tolerance_ms), .default_text = "1h",
-     .help = "Without effect in this version. Longest outage after which the 'for' state of alerts is restored."},
+     .help = "Longest outage after which the 'for' state of alerts is restored."},
     {.name = "rules.alert.for-grace-period", .kind = FLAG_DURATION, .offset = OFFSET(rules_for_grace_period_ms), .default_text = "10m",
-     .help = "Without effect in this version. Shortest time between an alert and its restored 'for' state."},
+     .help = "Shortest time between an alert and its restored 'for' state."},
     {.name = "rules.alert.resend-delay", .kind = FLAG_DURATION, .offset = OFFSET(rules_resend_delay_ms), .default_text = "1m",
-     .help = "Without effect in this version. Shortest time before an alert is sent again to Alertmanager."},
+     .help = "Shortest time before an alert is sent again to Alertmanager."},
     {.name = "rules.max-concurrent-evals", .kind = FLAG_I64, .offset = OFFSET(rules_max_concurrent_evals), .default_text = "4", .min = 1, .max = 10000,
-     .help = "Without effect in this version. Most independent rules evaluated at the same time."},
+     .help = "Most independent rules evaluated at the same time."},
     {.name = "alertmanager.notification-queue-capacity", .kind = FLAG_I64, .offset = OFFSET(alertmanager_queue_capacity), .default_text = "10000",
-     .min = 1, .max = INT64_MAX, .help = "Without effect in this version. Capacity of the queue of pending notifications."},
+     .min = 1, .max = INT64_MAX, .help = "Capacity of the queue of pending notifications."},
     {.name = "alertmanager.notification-batch-size", .kind = FLAG_I64, .offset = OFFSET(alertmanager_batch_size), .default_text = "256", .min = 1,
-     .max = INT64_MAX, .help = "Without effect in this version. Most notifications in one batch."},
+     .max = INT64_MAX, .help = "Most notifications in one batch."},
     {.name = "alertmanager.drain-notification-queue-on-shutdown", .kind = FLAG_BOOL, .offset = OFFSET(alertmanager_drain_queue), .default_text = "true",
-     .help = "Without effect in this version. Send what waits before the server stops."},
+     .help = "Send what waits before the server stops."},
     {.name = "query.lookback-delta", .kind = FLAG_DURATION, .offset = OFFSET(query_lookback_ms), .default_text = "5m", .min = 1, .max = INT64_MAX,
      .help = "Longest look back for a sample during evaluation."},
     {.name = "query.timeout", .kind = FLAG_DURATION, .offset = OFFSET(query_timeout_ms), .default_text = "2m", .min = 1, .max = INT64_MAX,
@@ -169,4 +169,16 @@ bool server_feature(const ServerFlags *flags, const char *name)
                 return true;
     }
     return false;
+}
+
+PromqlFeatures server_promql_features(const ServerFlags *flags)
+{
+    return (PromqlFeatures){
+        .experimental_functions = server_feature(flags, "promql-experimental-functions"),
+        .duration_expressions = true,
+        .extended_range_selectors = server_feature(flags, "promql-extended-range-selectors"),
+        .fill_modifiers = server_feature(flags, "promql-binop-fill-modifiers"),
+        .delayed_name_removal = server_feature(flags, "promql-delayed-name-removal"),
+        .per_step_stats = server_feature(flags, "promql-per-step-stats"),
+    };
 }

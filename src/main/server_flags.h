@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "config/flags.h"
+#include "promql/promql.h"
 
 typedef struct ServerFlags {
     Str config_file;
@@ -86,3 +87,4 @@ extern const FlagTable server_flag_table_stack; // program "narthex": the all-in
 
 // True if --enable-feature has this name.
 bool server_feature(const ServerFlags *flags, const char *name);
+PromqlFeatures server_promql_features(const ServerFlags *flags);

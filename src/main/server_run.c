@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -17,6 +16,8 @@
 #include "base/thread.h"
 #include "base/timefmt.h"
 #include "exporter/exporter.h"
+#include "main/server_rules.h"
+#include "main/server_watch.h"
 #include "server/server.h"
 
 #define EXIT_FAILED 1
@@ -42,6 +43,8 @@ typedef struct Run {
     Tsdb *tsdb;
     Engine *engine;
     ScrapeManager *scrapes;
+    ServerRules rules;
+    RuleSet *first_rules; // until they are applied
     ApiContext api;
     HttpServer *listeners[LISTENERS_MAX];
     size_t listener_count;
@@ -88,6 +91,7 @@ static bool check_flags(const Run *run, Error *err)
         "promql-per-step-stats",
         "auto-reload-config",
         "extra-scrape-metrics",
+        "concurrent-rule-eval",
     };
     for (size_t i = 0; i < flags->enable_feature.count; i++) {
         Str rest = flags->enable_feature.items[i];
@@ -111,18 +115,6 @@ static bool check_flags(const Run *run, Error *err)
         log_warn("this version does not wait for uploads, ignoring",
                  KV("flag", "storage.tsdb.delay-compact-file.path"));
     return true;
-}
-
-static PromqlFeatures promql_features(const ServerFlags *flags)
-{
-    return (PromqlFeatures){
-        .experimental_functions = server_feature(flags, "promql-experimental-functions"),
-        .duration_expressions = true,
-        .extended_range_selectors = server_feature(flags, "promql-extended-range-selectors"),
-        .fill_modifiers = server_feature(flags, "promql-binop-fill-modifiers"),
-        .delayed_name_removal = server_feature(flags, "promql-delayed-name-removal"),
-        .per_step_stats = server_feature(flags, "promql-per-step-stats"),
-    };
 }
 
 static int compare_pairs(const void *a, const void *b)
@@ -313,7 +305,11 @@ static bool reload(Run *run, Error *err)
 {
     lock_take(&run->reload_lock);
     ServerConfig *fresh = NULL;
-    bool ok = load_config(run, &fresh, err);
+    RuleSet *rules = NULL;
+    bool ok = load_config(run, &fresh, err) &&
+              server_rules_load(&run->flags, fresh, run->external_url, &rules, err);
+    if (!ok)
+        server_config_unref(fresh);
     if (ok) {
         int64_t retention_ms;
         uint64_t retention_bytes;
@@ -323,6 +319,7 @@ static bool reload(Run *run, Error *err)
                          fresh->file.storage.tsdb.out_of_order_time_window_ms);
         engine_set_default_step(run->engine, fresh->file.global.evaluation_interval_ms);
         apply_scrapes(run, fresh);
+        server_rules_apply(&run->rules, fresh, rules);
         lock_take(&run->lock);
         ServerConfig *old = run->config;
         run->config = fresh;
@@ -417,7 +414,7 @@ static void fill_api(Run *run, const FlagTable *table)
     ApiContext *api = &run->api;
     api->registry = run->registry;
     api->clock = &clock_system;
-    api->features = promql_features(flags);
+    api->features = server_promql_features(flags);
     api->owner = run;
     api->phase = api_phase;
     api->config_yaml = api_config_yaml;
@@ -519,7 +516,7 @@ static void make_engine(Run *run, const ServerConfig *config)
     engine_options_default(&options);
     options.registry = run->registry;
     options.pool = run->query_pool;
-    options.features = promql_features(flags);
+    options.features = server_promql_features(flags);
     options.lookback_ms = flags->query_lookback_ms;
     options.timeout_ms = flags->query_timeout_ms;
     options.concurrency_max = (int)flags->query_max_concurrency;
@@ -581,29 +578,27 @@ static bool start_machines(Run *run, ServerConfig *config, Error *err)
     make_engine(run, config);
     run->api.tsdb = run->tsdb;
     run->api.engine = run->engine;
+    server_rules_init(&run->rules, &run->flags, run->tsdb, run->engine, run->registry);
+    run->api.rules = run->rules.manager;
+    run->api.notifier = run->rules.notifier;
     if (!start_scraping(run, config, err))
         return error_context(err, "starting to scrape failed");
     run->api.scrapes = run->scrapes;
+    server_rules_apply(&run->rules, config, run->first_rules);
+    run->first_rules = NULL;
     return true;
 }
 
 // Life -------------------------------------------------------------------------------------------------------------------------------
 
-// A hash over names, sizes and times of the configuration files, to see that one changed.
 static uint64_t look_at_files(Run *run)
 {
-    Arena arena = {0};
-    uint64_t seen = 0;
-    struct stat st;
     lock_take(&run->lock);
-    size_t extra = run->config->file.scrape_config_files.count;
+    ServerConfig *config = run->config;
+    server_config_ref(config);
     lock_give(&run->lock);
-    if (stat(str_to_c(&arena, run->flags.config_file), &st) == 0) {
-        Str text = arena_printf(&arena, "%lld.%09ld %lld %zu", (long long)st.st_mtim.tv_sec,
-                                st.st_mtim.tv_nsec, (long long)st.st_size, extra);
-        seen = str_hash(text);
-    }
-    arena_deinit(&arena);
+    uint64_t seen = server_watch_look(run->flags.config_file, config);
+    server_config_unref(config);
     return seen;
 }
 
@@ -640,6 +635,8 @@ static void shut_down(Run *run)
         http_server_stop(run->listeners[i]);
     // Nobody asks for /metrics any more: what collects from the parts may go with them.
     scrape_manager_free(run->scrapes);
+    server_rules_deinit(&run->rules, run->flags.alertmanager_drain_queue);
+    rule_set_free(run->first_rules);
     engine_free(run->engine);
     thread_pool_free(run->query_pool);
     if (run->tsdb)
@@ -732,7 +729,8 @@ static int run_server(Run *run, const FlagTable *table, int argc, char **argv, b
     lock_init(&run->lock, "server_run", RANK_SERVER_RUN + 1);
     if (!work_out_urls(run, &err) || !check_flags(run, &err))
         return bad_start(table, &err);
-    if (!load_config(run, &run->config, &err)) {
+    if (!load_config(run, &run->config, &err) ||
+        !server_rules_load(&run->flags, run->config, run->external_url, &run->first_rules, &err)) {
         log_error("error loading the configuration", KV("file", run->flags.config_file),
                   KV("err", &err));
         return EXIT_BAD_START;

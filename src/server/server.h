@@ -3,6 +3,7 @@
 // 1.10, 1.13.
 #pragma once
 
+#include "rules/rules.h"
 #include "scrape/scrape.h"
 
 // A block that is kept as it was written: this version does not act on it, and says so.
@@ -40,7 +41,8 @@ typedef struct ServerStorage {
 // What stands in the file.
 typedef struct ServerFile {
     ScrapeGlobal global;
-    ServerOpaque runtime, alerting, tracing, remote_write, remote_read, otlp;
+    AlertingConfig alerting;
+    ServerOpaque runtime, tracing, remote_write, remote_read, otlp;
     ConfigStrList rule_files;
     ConfigStrList scrape_config_files;
     ConfigList scrape_configs; // ScrapeConfig
@@ -56,6 +58,10 @@ typedef struct ServerConfig {
     ServerFile file;
     ScrapeConfig **jobs; // of the file and of its scrape_config_files
     size_t job_count;
+    Str *rule_patterns; // rule_files, joined to the folder of the file
+    size_t rule_pattern_count;
+    Str *scrape_patterns; // scrape_config_files, joined too
+    size_t scrape_pattern_count;
     Str *warnings; // sentences with their place, for the log
     size_t warning_count;
 } ServerConfig;

@@ -211,7 +211,11 @@ static const ConfigField server_fields[] = {
      .always_print = true,
      .help = "Defaults of all jobs."},
     OPAQUE(runtime, "Settings of the original's run time."),
-    OPAQUE(alerting, "Alertmanagers."),
+    {.key = "alerting",
+     .kind = CONFIG_STRUCT,
+     .offset = offsetof(ServerFile, alerting),
+     .table = &alerting_config_table,
+     .help = "Alertmanagers."},
     {.key = "rule_files",
      .kind = CONFIG_STR_LIST,
      .offset = offsetof(ServerFile, rule_files),
@@ -271,7 +275,6 @@ static void warn_about_opaque(ServerConfig *config)
         const ServerOpaque *opaque;
         const char *what;
     } blocks[] = {
-        {&config->file.alerting, "this version sends no alerts: ignoring \"alerting\""},
         {&config->file.tracing, "this version sends no traces: ignoring \"tracing\""},
         {&config->file.remote_write,
          "this version does not forward samples: ignoring \"remote_write\""},
@@ -371,13 +374,28 @@ static bool add_scrape_file(ServerConfig *config, Str path, Error *err)
     return ok;
 }
 
+static Str *joined_all(ServerConfig *config, const ConfigStrList *patterns)
+{
+    Str *all = ARENA_ARRAY(&config->arena, Str, patterns->count + 1);
+    for (size_t i = 0; i < patterns->count; i++)
+        all[i] = joined(config, patterns->items[i]);
+    return all;
+}
+
+static void join_patterns(ServerConfig *config)
+{
+    config->rule_patterns = joined_all(config, &config->file.rule_files);
+    config->rule_pattern_count = config->file.rule_files.count;
+    config->scrape_patterns = joined_all(config, &config->file.scrape_config_files);
+    config->scrape_pattern_count = config->file.scrape_config_files.count;
+}
+
 static bool add_scrape_files(ServerConfig *config, Error *err)
 {
-    for (size_t i = 0; i < config->file.scrape_config_files.count; i++) {
-        Str pattern = joined(config, config->file.scrape_config_files.items[i]);
+    for (size_t i = 0; i < config->scrape_pattern_count; i++) {
         glob_t found = {0};
         bool ok = true;
-        if (glob(str_to_c(&config->arena, pattern), 0, NULL, &found) == 0)
+        if (glob(str_to_c(&config->arena, config->scrape_patterns[i]), 0, NULL, &found) == 0)
             for (size_t f = 0; f < found.gl_pathc && ok; f++)
                 ok = add_scrape_file(config,
                                      arena_str(&config->arena, str_from_c(found.gl_pathv[f])), err);
@@ -396,13 +414,12 @@ static bool fill(ServerConfig *config, Str text, Error *err)
         !check_globs(config, root, "rule_files", &config->file.rule_files, "rule file", err) ||
         !check_globs(config, root, "scrape_config_files", &config->file.scrape_config_files,
                      "scrape config file", err) ||
-        !add_jobs(config, &config->reader, root, &config->file.scrape_configs, err) ||
-        !add_scrape_files(config, err))
+        !add_jobs(config, &config->reader, root, &config->file.scrape_configs, err))
+        return false;
+    join_patterns(config);
+    if (!add_scrape_files(config, err))
         return false;
     warn_about_opaque(config);
-    if (config->file.rule_files.count)
-        warn(config, yaml_get(root, S("rule_files")),
-             "this version evaluates no rules: ignoring \"rule_files\"");
     if (str_is(config->file.storage.tsdb.chunk_encoding.floats, "xor2"))
         warn(config, root,
              "this version writes xor chunks: ignoring storage.tsdb.chunk_encoding.floats");
