@@ -88,12 +88,12 @@ struct ConfigTable {
     }
 
 struct ConfigReader {
-    Arena *arena;  // everything decoded lives here
-    Str file_name; // for errors
-    Str folder;    // for CONFIG_PATH
-    void *context; // the caller's own, for custom decoders
+    Arena *arena;         // everything decoded lives here
+    Str file_name;        // for errors
+    Str folder;           // for CONFIG_PATH
+    void *context;        // the caller's own, for custom decoders
     bool ignores_unknown; // keys that no table has are passed over
-    Str key;       // under which the value stands that a custom decoder was given
+    Str key;              // under which the value stands that a custom decoder was given
     // Called for each object that a `finish` made which owns more than arena memory (a Regex); config_reader_release frees all.
     struct ConfigRelease *releases;
 };
