@@ -689,9 +689,10 @@ bool block_writer_finish(BlockWriter *w, bool *ret_made, Error *err)
     if (!finish(w, err)) {
         Error later = {0};
         error_context(err, "block " STR_FMT, STR_ARG(ulid_str(&w->meta.ulid)));
-        if (!fs_remove_tree(w->fs, w->final_dir, &later)) {
-            // It is whole, only its name is not on disk for sure: at worst its samples are kept twice.
-        }
+        // Under its final name it is whole, though not on disk for sure. It goes under the other name, so that no half of it is ever taken
+        // for a block; if that fails, too, its samples are kept twice at worst.
+        if (fs_exists(w->fs, w->final_dir) && !fs_rename(w->fs, w->final_dir, w->tmp_dir, &later))
+            error_context(err, "%s, then", later.text);
         block_writer_abort(w);
         return false;
     }

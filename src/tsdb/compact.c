@@ -23,31 +23,35 @@ size_t compact_ranges(int64_t min_ms, int64_t max_ms, int64_t ranges[COMPACT_RAN
 
 // Planning
 
-static CompactPlan plan_of(size_t from, size_t count, bool overlapping, Arena *arena)
+static CompactPlan plan_of(size_t from, size_t count, Arena *arena)
 {
-    CompactPlan plan = {ARENA_ARRAY(arena, size_t, count), count, overlapping};
+    CompactPlan plan = {ARENA_ARRAY(arena, size_t, count), count, false};
 
     for (size_t i = 0; i < count; i++)
         plan.indices[i] = from + i;
     return plan;
 }
 
-// The first group of blocks of which each begins before the end of those before it.
+// The first group of blocks of which each begins before the end of those before it. Damaged ones are left out.
 static CompactPlan plan_overlapping(const BlockMeta *const *metas, size_t count, Arena *arena)
 {
-    size_t from = 0, group = 0;
-    int64_t end = count ? metas[0]->max_t_ms : 0;
+    CompactPlan plan = {ARENA_ARRAY(arena, size_t, count), 0, true};
+    int64_t end = INT64_MIN;
 
-    for (size_t i = 1; i < count; i++) {
-        if (metas[i]->min_t_ms < end) {
-            from = group ? from : i - 1;
-            group = i - from + 1;
-        } else if (group) {
-            break;
+    for (size_t i = 0; i < count; i++) {
+        if (metas[i]->failed)
+            continue;
+        if (metas[i]->min_t_ms >= end) {
+            if (plan.count > 1)
+                break;
+            plan.count = 0;
         }
+        plan.indices[plan.count++] = i;
         end = MAX(end, metas[i]->max_t_ms);
     }
-    return plan_of(from, group, true, arena);
+    if (plan.count < 2)
+        plan.count = 0;
+    return plan;
 }
 
 static int64_t align_down(int64_t t, int64_t range)
@@ -82,7 +86,7 @@ static CompactPlan plan_range(const BlockMeta *const *metas, size_t count, int64
         int64_t min_t = metas[from]->min_t_ms, max_t = metas[i - 1]->max_t_ms;
         if (i - from > 1 && (max_t - min_t == range || max_t <= newest) &&
             !any_failed(metas + from, i - from))
-            return plan_of(from, i - from, false, arena);
+            return plan_of(from, i - from, arena);
     }
     return (CompactPlan){NULL, 0, false};
 }
@@ -102,9 +106,10 @@ CompactPlan compact_plan(const BlockMeta *const *metas, size_t count, const int6
     for (size_t i = count; i-- > 0;) {
         if (metas[i]->max_t_ms - metas[i]->min_t_ms < ranges[range_count / 2])
             break;
-        if ((double)metas[i]->stats.tombstones / (double)(metas[i]->stats.series + 1) >
-            TOMBSTONES_SHARE_MAX)
-            return plan_of(i, 1, false, arena);
+        if (!metas[i]->failed &&
+            (double)metas[i]->stats.tombstones / (double)(metas[i]->stats.series + 1) >
+                TOMBSTONES_SHARE_MAX)
+            return plan_of(i, 1, arena);
     }
     return plan;
 }

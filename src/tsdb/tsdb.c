@@ -203,6 +203,7 @@ static void tsdb_free(Tsdb *tsdb)
     tsdb_blocks_give(&blocks);
     dir_lock_give(&tsdb->dir_lock);
     free(tsdb->corrupt);
+    free(tsdb->unfit);
     lock_deinit(&tsdb->work_lock);
     lock_deinit(&tsdb->list_lock);
     lock_deinit(&tsdb->maintenance_lock);

@@ -74,15 +74,42 @@ static bool was_told(const Tsdb *tsdb, Str name)
     return false;
 }
 
-// A block that cannot be read stays where it is, for somebody to look at.
-static void tell_corrupt(Tsdb *tsdb, Str name, const Error *why)
+static void remember(Tsdb *tsdb, Str name)
+{
+    tsdb->corrupt = (Str *)x_realloc(tsdb->corrupt, (tsdb->corrupt_count + 1) * sizeof(Str));
+    tsdb->corrupt[tsdb->corrupt_count++] = arena_str(&tsdb->arena, name);
+    __atomic_store_n(&tsdb->counters.blocks_corrupt, tsdb->corrupt_count, __ATOMIC_RELAXED);
+}
+
+// A damaged block is never deleted: it is renamed, so that no program takes it for a block, and somebody may look at it or repair it.
+// Without a meta.json it may be a copy under way, and one of a version that we do not know is no damage: those are left alone.
+static void put_aside(Tsdb *tsdb, Str dir, const Error *why)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Fs *fs = tsdb->options.fs;
+    Error err = {0};
+
+    if (why->code == ERR_INVALID || !fs_exists(fs, fs_join(&arena, dir, S("meta.json"))))
+        return;
+    Str aside = arena_printf(&arena, STR_FMT ".corrupt", STR_ARG(dir));
+    for (int i = 1; fs_exists(fs, aside) && i < 1000; i++)
+        aside = arena_printf(&arena, STR_FMT ".corrupt-%d", STR_ARG(dir), i);
+    if (!fs_rename(fs, dir, aside, &err) || !fs_sync_dir(fs, tsdb->blocks_dir, &err)) {
+        log_error("damaged block cannot be put aside, ignoring", KV("block", dir), KV("err", &err));
+        return;
+    }
+    tsdb_count(&tsdb->counters.blocks_quarantined);
+    log_error("damaged block was put aside, its samples are not shown", KV("now", aside),
+              KV("repair", "narthex tool tsdb repair"));
+}
+
+static void tell_corrupt(Tsdb *tsdb, Str name, Str dir, const Error *why)
 {
     if (was_told(tsdb, name))
         return;
     log_error("block cannot be read, ignoring", KV("block", name), KV("err", why));
-    tsdb->corrupt = (Str *)x_realloc(tsdb->corrupt, (tsdb->corrupt_count + 1) * sizeof(Str));
-    tsdb->corrupt[tsdb->corrupt_count++] = arena_str(&tsdb->arena, name);
-    __atomic_store_n(&tsdb->counters.blocks_corrupt, tsdb->corrupt_count, __ATOMIC_RELAXED);
+    put_aside(tsdb, dir, why);
+    remember(tsdb, name);
 }
 
 static bool is_parent(const TsdbBlocks *blocks, const Ulid *ulid)
@@ -128,13 +155,13 @@ static void drop_parents(Tsdb *tsdb, TsdbBlocks *blocks)
     free(gone);
 }
 
-static bool open_listed(Tsdb *tsdb, const FsList *list, TsdbBlocks *found, Error *err)
+static void open_listed(Tsdb *tsdb, const FsList *list, TsdbBlocks *found)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     TsdbBlocks open = tsdb_blocks_take(tsdb);
-    bool ok = true;
+    uint64_t unreadable = 0;
 
-    for (size_t i = 0; ok && i < list->count; i++) {
+    for (size_t i = 0; i < list->count; i++) {
         Ulid ulid;
         Error why = {0};
         if (!list->entries[i].is_dir || !ulid_parse(list->entries[i].name, &ulid))
@@ -148,12 +175,15 @@ static bool open_listed(Tsdb *tsdb, const FsList *list, TsdbBlocks *found, Error
         if (block_open(tsdb->options.fs, dir, &block, &why))
             found->items[found->count++] = block;
         else if (why.code == ERR_CORRUPT || why.code == ERR_NOT_FOUND || why.code == ERR_INVALID)
-            tell_corrupt(tsdb, list->entries[i].name, &why);
-        else
-            ok = error_set(err, why.code, "%s", why.text);
+            tell_corrupt(tsdb, list->entries[i].name, dir, &why);
+        else { // nothing tells that it is damaged: the disk or the kernel refuses, perhaps for now only
+            unreadable++;
+            log_error("block cannot be opened, retrying", KV("block", list->entries[i].name),
+                      KV("err", &why));
+        }
     }
+    __atomic_store_n(&tsdb->counters.blocks_unreadable, unreadable, __ATOMIC_RELAXED);
     tsdb_blocks_give(&open);
-    return ok;
 }
 
 bool tsdb_reload(Tsdb *tsdb, Error *err)
@@ -163,19 +193,26 @@ bool tsdb_reload(Tsdb *tsdb, Error *err)
     FsList list;
 
     tsdb_count(&tsdb->counters.reloads);
-    bool ok = fs_list(tsdb->options.fs, tsdb->blocks_dir, &arena, &list, err);
-    if (ok) {
-        found.items = X_ARRAY(Block *, list.count + 1);
-        ok = open_listed(tsdb, &list, &found, err);
-    }
-    if (!ok) {
-        tsdb_blocks_give(&found);
+    if (!fs_list(tsdb->options.fs, tsdb->blocks_dir, &arena, &list, err)) {
         tsdb_count(&tsdb->counters.reloads_failed);
         return error_context(err, "reload of blocks");
     }
+    found.items = X_ARRAY(Block *, list.count + 1);
+    open_listed(tsdb, &list, &found);
+    if (tsdb->counters.blocks_unreadable)
+        tsdb_count(&tsdb->counters.reloads_failed);
     drop_parents(tsdb, &found);
     swap_list(tsdb, &found);
     return true;
+}
+
+bool tsdb_has_block(Tsdb *tsdb, const Ulid *ulid)
+{
+    TsdbBlocks all = tsdb_blocks_take(tsdb);
+    bool has = find_open(&all, ulid) != NULL;
+
+    tsdb_blocks_give(&all);
+    return has;
 }
 
 bool tsdb_drop_block(Tsdb *tsdb, Block *block, Error *err)

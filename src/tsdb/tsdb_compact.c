@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "tsdb/block_verify.h"
 #include "tsdb/tsdb_internal.h"
 
 static bool is_stopping(Tsdb *tsdb)
@@ -56,6 +57,10 @@ static bool write_head_block(Tsdb *tsdb, HeadWriteFn write, int64_t min_t_ms, in
         return true;
     if (!tsdb_reload(tsdb, err))
         return false;
+    // The head gives up only what can be read from the block.
+    if (!tsdb_has_block(tsdb, &options.ulid))
+        return error_set(err, ERR_IO, "the new block " STR_FMT " cannot be read",
+                         STR_ARG(ulid_str(&options.ulid)));
     observe_seconds(tsdb, started_ns);
     log_info("wrote block of the head", KV("block", ulid_str(&options.ulid)),
              KV("min_t_ms", min_t_ms), KV("max_t_ms", max_t_ms), KV("out_of_order", out_of_order),
@@ -109,17 +114,42 @@ static bool compact_out_of_order(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_loc
     return ok || error_context(err, "out-of-order samples to block");
 }
 
-// A block that cannot be compacted is marked so that the others go on.
-static void mark_failed(Tsdb *tsdb, Block *const *blocks, size_t count)
+static bool is_unfit(const Tsdb *tsdb, const Block *block) REQUIRES(tsdb->work_lock)
 {
+    for (size_t i = 0; i < tsdb->unfit_count; i++)
+        if (ulid_equal(&tsdb->unfit[i], &block_meta(block)->ulid))
+            return true;
+    return block_meta(block)->failed;
+}
+
+static void mark_unfit(Tsdb *tsdb, Block *block, const Error *why) REQUIRES(tsdb->work_lock)
+{
+    BlockMeta meta = *block_meta(block);
+    Error err = {0};
+
+    log_error("block is damaged, it is not compacted any more, going on with the others",
+              KV("block", ulid_str(&meta.ulid)), KV("err", why));
+    tsdb->unfit = (Ulid *)x_realloc(tsdb->unfit, (tsdb->unfit_count + 1) * sizeof(Ulid));
+    tsdb->unfit[tsdb->unfit_count++] = meta.ulid;
+    meta.failed = true;
+    if (!meta.has_foreign && !block_meta_write(tsdb->options.fs, block_dir(block), &meta, &err))
+        log_warn("block cannot be marked as failed, ignoring", KV("err", &err));
+}
+
+// Looks for those that made a merge fail. False: none of them is damaged.
+static bool mark_damaged(Tsdb *tsdb, Block *const *blocks, size_t count) REQUIRES(tsdb->work_lock)
+{
+    bool any = false;
+
     for (size_t i = 0; i < count; i++) {
-        BlockMeta meta = *block_meta(blocks[i]);
-        Error err = {0};
-        meta.failed = true;
-        if (!meta.has_foreign &&
-            !block_meta_write(tsdb->options.fs, block_dir(blocks[i]), &meta, &err))
-            log_warn("block cannot be marked as failed, ignoring", KV("err", &err));
+        BlockFaults faults;
+        block_verify(blocks[i], &tsdb->stop, &faults);
+        if (faults.bad_series + faults.bad_chunks == 0)
+            continue;
+        mark_unfit(tsdb, blocks[i], &faults.first);
+        any = true;
     }
+    return any;
 }
 
 // Without a sample left in them, nothing takes their place.
@@ -144,8 +174,10 @@ static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool ov
         tsdb_count(&tsdb->counters.vertical_compactions);
     if (!compact_blocks(tsdb->options.fs, tsdb->blocks_dir, blocks, count, ulid,
                         (size_t)tsdb->options.samples_per_chunk, &tsdb->stop, &made, err)) {
-        if (err->code == ERR_CORRUPT)
-            mark_failed(tsdb, blocks, count);
+        Error why = *err;
+        if (err->code == ERR_CORRUPT && !mark_damaged(tsdb, blocks, count))
+            for (size_t i = 0; i < count; i++)
+                mark_unfit(tsdb, blocks[i], &why);
         return false;
     }
     // The new block names the old ones as its parents: loading it puts them aside.
@@ -185,6 +217,7 @@ static bool compact_once(Tsdb *tsdb, bool *ret_more, Error *err) REQUIRES(tsdb->
             continue;
         metas[count] = *block_meta(all.items[i]);
         metas[count].stats.tombstones = block_tombstone_count(all.items[i]);
+        metas[count].failed = is_unfit(tsdb, all.items[i]);
         pointers[count] = &metas[count];
         blocks[count++] = all.items[i];
     }
@@ -217,6 +250,14 @@ static int compare_ends(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+// Remembers the first failure.
+static void keep_first(bool ok, const Error *err, bool *all_ok, Error *first)
+{
+    if (!ok && *all_ok)
+        *first = *err;
+    *all_ok = *all_ok && ok;
+}
+
 static bool apply_retention(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
@@ -236,24 +277,43 @@ static bool apply_retention(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
         tsdb_count(&tsdb->counters.time_retentions);
     if (choice.by_size > choice.by_time)
         tsdb_count(&tsdb->counters.size_retentions);
-    for (size_t i = 0; ok && i < choice.by_size; i++) {
+    for (size_t i = 0; i < choice.by_size; i++) {
+        Error why = {0};
         log_info("removing block by retention",
                  KV("block", ulid_str(&block_meta(all.items[i])->ulid)),
                  KV("reason", i < choice.by_time ? "time" : "size"));
-        ok = tsdb_drop_block(tsdb, all.items[i], err);
+        keep_first(tsdb_drop_block(tsdb, all.items[i], &why), &why, &ok, err);
     }
     tsdb_blocks_give(&all);
     return ok || error_context(err, "retention");
 }
 
+static bool compact_all(Tsdb *tsdb, Error *first) REQUIRES(tsdb->work_lock)
+{
+    bool more = true, all_ok = true;
+
+    while (more && !is_stopping(tsdb)) {
+        Error err = {0};
+        size_t unfit = tsdb->unfit_count;
+        bool ok = compact_once(tsdb, &more, &err);
+        keep_first(ok, &err, &all_ok, first);
+        if (!ok && tsdb->unfit_count == unfit) // else the plan is another one now
+            break;
+    }
+    return all_ok || error_context(first, "compaction");
+}
+
+// What fails does not keep the rest from its turn: on a full disk it is retention and merging that make room.
 bool tsdb_compact_locked(Tsdb *tsdb, Error *err)
 {
-    bool more = true;
+    bool all_ok = true;
+    Error why = {0};
 
-    if (!compact_head(tsdb, err) || !compact_out_of_order(tsdb, err))
-        return false;
-    while (more && !is_stopping(tsdb))
-        if (!compact_once(tsdb, &more, err))
-            return error_context(err, "compaction");
-    return apply_retention(tsdb, err);
+    if (__atomic_load_n(&tsdb->counters.blocks_unreadable, __ATOMIC_RELAXED))
+        keep_first(tsdb_reload(tsdb, &why), &why, &all_ok, err);
+    keep_first(compact_head(tsdb, &why), &why, &all_ok, err);
+    keep_first(compact_out_of_order(tsdb, &why), &why, &all_ok, err);
+    keep_first(compact_all(tsdb, &why), &why, &all_ok, err);
+    keep_first(apply_retention(tsdb, &why), &why, &all_ok, err);
+    return all_ok;
 }

@@ -146,6 +146,51 @@ TEST(tsdb_fault, one_call_that_fails_costs_nothing_that_was_acknowledged)
         try_all(&plans[i]);
 }
 
+// The disk is full for a while: everything is told, nothing that was acknowledged is lost, and when there is space again it goes on by itself.
+static void fill_disk(int64_t space_bytes, TsdbSync sync)
+{
+    Rig rig;
+    uint64_t refused = 0, taken = 0;
+
+    rig_init(&rig, 1, false);
+    snprintf(rig.point, sizeof rig.point, "disk with %" PRId64 " bytes", space_bytes);
+    rig.options.wal_sync = sync;
+    rig.options.retention_ms = 24 * RIG_HOUR_MS;
+    RIG_REQUIRE(&rig, rig_open(&rig), "open");
+    append_many(&rig, 20, true);
+    rig.fault.limited = true;
+    rig.fault.space_bytes = space_bytes;
+    for (int i = 0; i < 60; i++) {
+        bool ok = rig_append(&rig, true, true);
+        taken += ok && refused == 0;
+        refused += !ok;
+        if (i % 12 == 11)
+            rig_compact(&rig);
+        if (i % 20 == 19)
+            rig_check_now(&rig);
+    }
+    RIG_REQUIRE(&rig, refused > 0, "the disk was never full");
+    RIG_REQUIRE(&rig, strstr(rig.last_error, "No space left on device"), "the error is silent");
+    rig_check_now(&rig);
+
+    rig.fault.limited = false; // somebody made room; nothing is restarted
+    RIG_REQUIRE(&rig, rig_append(&rig, true, true), "does not go on by itself");
+    RIG_REQUIRE(&rig, rig_compact(&rig), "does not compact by itself");
+    append_many(&rig, 30, true);
+    RIG_REQUIRE(&rig, rig_compact(&rig), "does not compact later");
+    rig_check_now(&rig);
+    rig_close(&rig);
+    rig_recover(&rig);
+    rig_deinit(&rig);
+}
+
+TEST(tsdb_fault, a_full_disk_is_told_and_left_behind_without_a_restart)
+{
+    rig_be_quiet();
+    for (int64_t bytes = 0; bytes < 12000; bytes += 617)
+        fill_disk(bytes, bytes % 2 ? TSDB_SYNC_NONE : TSDB_SYNC_COMMIT);
+}
+
 // Opens what a cut has left.
 static void check_cut(Rig *rig, size_t at, FsLoss loss)
 {
@@ -206,4 +251,5 @@ TEST(tsdb_fault, a_power_cut_behind_any_call_loses_nothing_synced)
 
 TEST_MAIN(tsdb_fault, TEST_ROW(tsdb_fault, a_crash_at_any_call_loses_nothing_acknowledged),
           TEST_ROW(tsdb_fault, one_call_that_fails_costs_nothing_that_was_acknowledged),
+          TEST_ROW(tsdb_fault, a_full_disk_is_told_and_left_behind_without_a_restart),
           TEST_ROW(tsdb_fault, a_power_cut_behind_any_call_loses_nothing_synced))

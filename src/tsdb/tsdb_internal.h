@@ -22,7 +22,9 @@ typedef struct TsdbCounters {
     uint64_t compactions, compactions_failed, compactions_triggered, vertical_compactions;
     uint64_t reloads, reloads_failed;
     uint64_t time_retentions, size_retentions;
-    uint64_t blocks_corrupt; // not loaded
+    uint64_t blocks_corrupt;     // not loaded
+    uint64_t blocks_quarantined; // of them: renamed aside
+    uint64_t blocks_unreadable;  // now: the disk refused, tried again
     int clean_start;
 } TsdbCounters;
 
@@ -43,6 +45,8 @@ struct Tsdb {
     size_t block_count;
     Str *corrupt; // GUARDED_BY(work_lock): names of blocks that were told of already
     size_t corrupt_count;
+    Ulid *unfit; // GUARDED_BY(work_lock): blocks that cannot be compacted
+    size_t unfit_count;
     int64_t retention_ms;     // GUARDED_BY(list_lock)
     uint64_t retention_bytes; // GUARDED_BY(list_lock)
     TsdbCounters counters;    // atomic
@@ -72,6 +76,8 @@ int64_t tsdb_in_order_end(const TsdbBlocks *blocks);
 
 // Looks at the folder: opens what is new, forgets what is gone, removes what newer blocks were made of.
 bool tsdb_reload(Tsdb *tsdb, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);
+// The block is open.
+bool tsdb_has_block(Tsdb *tsdb, const Ulid *ulid);
 // Forgets the block and removes its folder.
 bool tsdb_drop_block(Tsdb *tsdb, Block *block, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);
 // Removes what a crash left half made.

@@ -209,6 +209,11 @@ static void collect_blocks(Tsdb *tsdb, Collection *c)
             &n->size_retentions);
     gauge(c, "narthex_tsdb_blocks_corrupt", "Blocks that cannot be read and are ignored.",
           (double)__atomic_load_n(&n->blocks_corrupt, __ATOMIC_RELAXED));
+    counter(c, "narthex_tsdb_blocks_quarantined_total", "Damaged blocks that were renamed aside.",
+            &n->blocks_quarantined);
+    gauge(c, "narthex_tsdb_blocks_unreadable",
+          "Blocks that the disk refuses to give; opening them is tried again.",
+          (double)__atomic_load_n(&n->blocks_unreadable, __ATOMIC_RELAXED));
 }
 
 static void collect(void *arg, Collection *c)

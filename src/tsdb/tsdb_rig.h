@@ -131,6 +131,11 @@ static inline bool rig_open(Rig *rig)
     bool ok = tsdb_open(&rig->options, &rig->tsdb, &err);
 
     rig_note(rig, ok, &err);
+    if (ok && rig->tsdb->counters.blocks_unreadable) { // told as well, and tried again each minute
+        rig->failed++;
+        if (!tsdb_compact(rig->tsdb, &err))
+            rig_note(rig, false, &err);
+    }
     return ok;
 }
 
@@ -425,7 +430,8 @@ static inline bool rig_must_be_there(const RigSample *s, const RigView *view)
 static inline bool rig_must_be_gone(const RigSample *s, const RigView *view)
 {
     uint64_t sure = view->crash == RIG_POWER_CUT ? s->deleted_sync : s->deleted;
-    return sure <= view->at || s->born > view->at;
+    // What was never acknowledged may come back also when it was not there to be deleted.
+    return (sure <= view->at && s->acked <= view->at) || s->born > view->at;
 }
 
 static inline void rig_judge(Rig *rig, const RigSeries *series, const char *what, int number,

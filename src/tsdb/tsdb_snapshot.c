@@ -32,7 +32,7 @@ static bool link_files(Fs *fs, Str from, Str to, Arena *arena, Error *err)
         if (list.entries[i].is_dir ? !link_files(fs, a, b, arena, err) : !fs_link(fs, a, b, err))
             return false;
     }
-    return true;
+    return fs_sync_dir(fs, to, err);
 }
 
 static bool snapshot_head(Tsdb *tsdb, Str dir, Error *err)
@@ -65,7 +65,8 @@ static bool fill_snapshot(Tsdb *tsdb, Str dir, bool skip_head, Error *err)
                         fs_join(&arena, dir, ulid_str(&block_meta(all.items[i])->ulid)), &arena,
                         err);
     tsdb_blocks_give(&all);
-    return ok && (skip_head || snapshot_head(tsdb, dir, err));
+    return ok && (skip_head || snapshot_head(tsdb, dir, err)) &&
+           fs_sync_dir(tsdb->options.fs, dir, err);
 }
 
 bool tsdb_snapshot(Tsdb *tsdb, bool skip_head, Arena *arena, Str *ret_name, Error *err)
@@ -87,7 +88,14 @@ bool tsdb_snapshot(Tsdb *tsdb, bool skip_head, Arena *arena, Str *ret_name, Erro
     return true;
 }
 
-// Deletion
+// Deletion: what fails in one block does not keep the others from their turn; the first failure is told.
+
+static void keep_first(bool ok, const Error *why, bool *all_ok, Error *first)
+{
+    if (!ok && *all_ok)
+        *first = *why;
+    *all_ok = *all_ok && ok;
+}
 
 bool tsdb_delete(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms,
                  int64_t max_t_ms, Error *err)
@@ -95,13 +103,16 @@ bool tsdb_delete(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_
     lock_take(&tsdb->work_lock);
     TsdbBlocks all = tsdb_blocks_take(tsdb);
     bool ok = true;
-    for (size_t i = 0; ok && i < all.count; i++) {
+    for (size_t i = 0; i < all.count; i++) {
         const BlockMeta *meta = block_meta(all.items[i]);
+        Error why = {0};
         if (meta->min_t_ms <= max_t_ms && meta->max_t_ms > min_t_ms)
-            ok = block_delete(all.items[i], matchers, count, min_t_ms, max_t_ms, err);
+            keep_first(block_delete(all.items[i], matchers, count, min_t_ms, max_t_ms, &why), &why,
+                       &ok, err);
     }
     tsdb_blocks_give(&all);
-    ok = ok && head_delete(tsdb->head, matchers, count, min_t_ms, max_t_ms, err);
+    Error why = {0};
+    keep_first(head_delete(tsdb->head, matchers, count, min_t_ms, max_t_ms, &why), &why, &ok, err);
     lock_give(&tsdb->work_lock);
     return ok || error_context(err, "delete");
 }
@@ -122,9 +133,11 @@ bool tsdb_clean_tombstones(Tsdb *tsdb, Error *err)
     lock_take(&tsdb->work_lock);
     TsdbBlocks all = tsdb_blocks_take(tsdb);
     bool ok = true;
-    for (size_t i = 0; ok && i < all.count; i++)
+    for (size_t i = 0; i < all.count; i++) {
+        Error why = {0};
         if (block_tombstone_count(all.items[i]) > 0)
-            ok = clean_block(tsdb, all.items[i], err);
+            keep_first(clean_block(tsdb, all.items[i], &why), &why, &ok, err);
+    }
     tsdb_blocks_give(&all);
     lock_give(&tsdb->work_lock);
     return ok || error_context(err, "clean tombstones");

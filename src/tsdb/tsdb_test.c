@@ -5,6 +5,7 @@
 #include "base/test.h"
 #include "base/thread.h"
 #include "tsdb/block_fake.h"
+#include "tsdb/tsdb_internal.h"
 
 #define SERIES 30
 #define STEP_MS 15000
@@ -313,7 +314,7 @@ TEST(tsdb, retention_removes_old_blocks_only)
     store_deinit(&s);
 }
 
-TEST(tsdb, a_block_that_cannot_be_read_is_left_alone)
+TEST(tsdb, a_damaged_block_is_put_aside_and_never_deleted)
 {
     Store s;
     FakeSource f;
@@ -334,9 +335,64 @@ TEST(tsdb, a_block_that_cannot_be_read_is_left_alone)
 
     CHECK_EQ(count_blocks(s.tsdb), 0);
     CHECK_OK(tsdb_compact(s.tsdb, &err), err);
-    CHECK(fs_exists(&fs_system, fs_join(&arena, dir, S("index"))));
+    CHECK(!fs_exists(&fs_system, dir));
+    CHECK(fs_exists(&fs_system, arena_printf(&arena, STR_FMT ".corrupt/index", STR_ARG(dir))));
+    CHECK_EQ(s.tsdb->counters.blocks_quarantined, 1);
     fake_deinit(&f);
     store_deinit(&s);
+}
+
+// Turns a byte in the middle of the first segment.
+static void damage_chunks(Str block, Arena *arena)
+{
+    File file = FILE_NONE;
+    Error err = {0};
+    uint64_t bytes;
+    char byte;
+    size_t got;
+    Str path = fs_join(arena, block, S("chunks/000001"));
+
+    CHECK_OK(fs_open(&fs_system, path, FS_READ_WRITE, &file, &err), err);
+    CHECK_OK(file_size(&file, &bytes, &err), err);
+    CHECK_OK(file_read_at(&file, bytes / 2, &byte, 1, &got, &err), err);
+    byte = (char)(byte ^ 0x55);
+    CHECK_OK(file_write_at(&file, bytes / 2, (Str){&byte, 1}, &err), err);
+    file_close(&file);
+}
+
+TEST(tsdb, compaction_goes_on_without_a_damaged_block)
+{
+    Store s;
+    FakeSource f;
+    Error err = {0};
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    store_init(&s);
+    int64_t start = START_MS - START_MS % (6 * HOUR_MS);
+    fake_init(&f, 5, start, start + 7 * HOUR_MS, 60000);
+    pour(s.tsdb, &f);
+    CHECK_OK(tsdb_compact(s.tsdb, &err),
+             err); // blocks of two hours: three of them, the first two closed
+    size_t before = s.tsdb->block_count;
+    CHECK(before >= 2);
+    damage_chunks(block_dir(s.tsdb->blocks[0]), &arena);
+    Ulid damaged = block_meta(s.tsdb->blocks[0])->ulid;
+    f.from_t_ms = start + 7 * HOUR_MS;
+    f.to_t_ms = start + 26 * HOUR_MS;
+    pour(s.tsdb, &f);
+
+    CHECK(!tsdb_compact(s.tsdb, &err)); // says so once
+
+    CHECK_EQ(err.code, ERR_CORRUPT);
+    CHECK_EQ(s.tsdb->unfit_count, 1);
+    CHECK(ulid_equal(&s.tsdb->unfit[0], &damaged));
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    bool merged = false;
+    for (size_t i = 0; i < s.tsdb->block_count; i++)
+        merged |= block_meta(s.tsdb->blocks[i])->level > 1;
+    CHECK(merged);
+    check_holds(s.tsdb, &f, f.from_t_ms, f.to_t_ms);
+    store_deinit(&s);
+    fake_deinit(&f);
 }
 
 TEST(tsdb, measures_itself_under_the_known_names)
@@ -491,5 +547,6 @@ TEST_MAIN(tsdb, TEST_ROW(tsdb, a_kill_at_any_moment_of_compaction_loses_nothing)
           TEST_ROW(tsdb, a_snapshot_holds_everything),
           TEST_ROW(tsdb, late_samples_become_blocks_of_their_own_and_merge),
           TEST_ROW(tsdb, retention_removes_old_blocks_only),
-          TEST_ROW(tsdb, a_block_that_cannot_be_read_is_left_alone),
+          TEST_ROW(tsdb, a_damaged_block_is_put_aside_and_never_deleted),
+          TEST_ROW(tsdb, compaction_goes_on_without_a_damaged_block),
           TEST_ROW(tsdb, measures_itself_under_the_known_names))
