@@ -12,6 +12,7 @@
 
 #define GROUPS_MAX 4 // the root and three words
 #define PATH_BYTES_MAX 100
+#define STDIN_PIECE_BYTES 65536
 
 bool tool_path_is_in(Str path, Str longer)
 {
@@ -273,26 +274,23 @@ int tool_fail(const char *fmt, ...)
     return TOOL_FAILED;
 }
 
-bool tool_read_stdin(size_t bytes_max, Arena *arena, Str *ret_text, Error *err)
+bool tool_read_stdin(size_t bytes_max, Buf *ret_text, Error *err)
 {
-    CLEANUP(buf_deinit) Buf text = {.max = bytes_max};
+    buf_init(ret_text, bytes_max);
     for (;;) {
-        char *room = buf_reserve(&text, 65536);
+        char *room = buf_reserve(ret_text, STDIN_PIECE_BYTES);
         if (!room)
             break;
-        ssize_t count = read(STDIN_FILENO, room, 65536);
+        ssize_t count = read(STDIN_FILENO, room, STDIN_PIECE_BYTES);
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)
             return error_set_errno(err, errno, "standard input");
         if (count == 0)
             break;
-        text.len += (size_t)count;
+        ret_text->len += (size_t)count;
     }
-    if (!buf_ok(&text, "standard input", err))
-        return false;
-    *ret_text = arena_str(arena, buf_str(&text));
-    return true;
+    return buf_ok(ret_text, "standard input", err);
 }
 
 bool tool_split_pair(Str text, Str *ret_name, Str *ret_value, Error *err)

@@ -106,15 +106,15 @@ static int run(ToolCall *call)
     const MetricsOptions *options = call->options;
     bool lints = !str_is(options->lint, "none");
     Error err = {0};
-    Str text;
+    CLEANUP(buf_deinit) Buf text = {0};
     Page page;
     LintProblems problems = {0};
     if (!options->extended && !lints)
         return tool_fail("error: at least one of --extended or linting must be enabled\n"
                          "Use --extended for cardinality analysis, or remove --lint=none to enable "
                          "linting");
-    if (!tool_read_stdin(PAGE_BYTES_MAX, call->arena, &text, &err) ||
-        !page_read(text, call->arena, &page, &err))
+    if (!tool_read_stdin(PAGE_BYTES_MAX, &text, &err) ||
+        !page_read(buf_str(&text), call->arena, &page, &err))
         return tool_fail(
             "%s: %s", lints ? "error while linting" : "error while parsing text to metric families",
             err.text);

@@ -111,8 +111,8 @@ bool tool_path_is_in(Str path, Str longer);
 bool tool_write(Str bytes);
 // "text" and a newline to stderr. Returns TOOL_FAILED.
 int tool_fail(const char *fmt, ...) PRINTF(1, 2);
-// Standard input to its end. ERR_LIMIT beyond bytes_max.
-bool tool_read_stdin(size_t bytes_max, Arena *arena, Str *ret_text, Error *err) MUST_CHECK;
+// Standard input to its end. ERR_LIMIT beyond bytes_max. The caller frees the text, also on failure.
+bool tool_read_stdin(size_t bytes_max, Buf *ret_text, Error *err) MUST_CHECK;
 // "NAME=VALUE" or "NAME:VALUE", as kingpin's StringMap.
 bool tool_split_pair(Str text, Str *ret_name, Str *ret_value, Error *err) MUST_CHECK;
 

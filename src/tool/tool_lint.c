@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-#include "base/map.h"
-
 // Words of names that are units, and what to use instead; those that are base units name themselves.
 static const struct {
     Str unit;
@@ -181,23 +179,56 @@ static void lint_abbreviations(Lint *lint)
             add_problem(lint, S("metric names should not contain abbreviated units"));
 }
 
+typedef struct Fingerprint {
+    uint64_t hash; // of the labels as they stand
+    size_t index;
+} Fingerprint;
+
+static int compare_fingerprints(const void *a, const void *b)
+{
+    const Fingerprint *one = a;
+    const Fingerprint *other = b;
+    if (one->hash != other->hash)
+        return one->hash < other->hash ? -1 : 1;
+    return one->index < other->index ? -1 : 1;
+}
+
+static uint64_t hash_labels(const PageMetric *metric)
+{
+    uint64_t hash = metric->label_count;
+    for (size_t i = 0; i < metric->label_count; i++) {
+        hash = hash * 0x9e3779b97f4a7c15ULL + str_hash(metric->labels[i].name);
+        hash = hash * 0x9e3779b97f4a7c15ULL + str_hash(metric->labels[i].value);
+    }
+    return hash;
+}
+
+static bool same_labels(const PageMetric *a, const PageMetric *b)
+{
+    if (a->label_count != b->label_count)
+        return false;
+    for (size_t i = 0; i < a->label_count; i++)
+        if (!str_equal(a->labels[i].name, b->labels[i].name) ||
+            !str_equal(a->labels[i].value, b->labels[i].value))
+            return false;
+    return true;
+}
+
 // Labels are compared as they stand: another order is another metric to the original, too.
 static void lint_duplicates(Lint *lint)
 {
-    Map seen = {0};
-    for (size_t m = 0; m < lint->family->metric_count; m++) {
-        const PageMetric *metric = &lint->family->metrics[m];
-        CLEANUP(buf_deinit) Buf key = {0};
-        for (size_t i = 0; i < metric->label_count; i++) {
-            buf_add_u64be(&key, metric->labels[i].name.len);
-            buf_add_str(&key, metric->labels[i].name);
-            buf_add_u64be(&key, metric->labels[i].value.len);
-            buf_add_str(&key, metric->labels[i].value);
-        }
-        if (map_put(&seen, arena_str(lint->arena, buf_str(&key)), lint))
-            add_problem(lint, S("metric not unique"));
-    }
-    map_deinit(&seen);
+    const PageFamily *family = lint->family;
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Fingerprint *all = ARENA_ARRAY(&arena, Fingerprint, family->metric_count);
+    for (size_t i = 0; i < family->metric_count; i++)
+        all[i] = (Fingerprint){hash_labels(&family->metrics[i]), i};
+    qsort(all, family->metric_count, sizeof *all, compare_fingerprints);
+    for (size_t i = 1; i < family->metric_count; i++)
+        for (size_t k = i; k-- > 0 && all[k].hash == all[i].hash;)
+            if (same_labels(&family->metrics[all[k].index], &family->metrics[all[i].index])) {
+                add_problem(lint, S("metric not unique"));
+                break;
+            }
 }
 
 static int compare_problems(const void *a, const void *b)

@@ -117,12 +117,11 @@ static bool push_page(const Push *push, Str text, Error *err)
 
 static int push_stdin(const Push *push)
 {
-    Str text;
+    CLEANUP(buf_deinit) Buf text = {0};
     Error err = {0};
     printf("Parsing standard input\n");
     fflush(stdout);
-    if (!tool_read_stdin(PAGE_BYTES_MAX, push->call->arena, &text, &err) ||
-        !push_page(push, text, &err))
+    if (!tool_read_stdin(PAGE_BYTES_MAX, &text, &err) || !push_page(push, buf_str(&text), &err))
         return tool_fail("  FAILED: %s", err.text);
     printf("  SUCCESS: metrics pushed to remote write.\n");
     return TOOL_OK;

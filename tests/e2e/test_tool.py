@@ -566,3 +566,12 @@ def test_native_histograms_are_printed_and_counted(world, tool):
                             "Count: 5.000000, Sum: NaN, Buckets: [(1,2]:4 [-2,-1):0.5 (4,+Inf):0.5] @[16.5]\n")
     assert json.loads(encoded.stdout) == NATIVE["data"]["result"]
     assert '- native{a="b"} (native): 2/2.500/3/4\n' in counted.stdout
+
+
+def test_password_in_the_url_is_shown_to_the_server(world, tool):
+    page = '{"status":"success","data":{"resultType":"scalar","result":[1.5,"2"]}}'
+    target = world.target(page, content_type="application/json", authorization="Basic bWU6cEBzcw==")
+
+    shown = tool("query", "instant", f"http://me:p%40ss@{target.address}/", "2")
+
+    assert shown.stdout == "scalar: 2 @[1.5]\n", shown.stderr
