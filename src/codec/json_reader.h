@@ -18,13 +18,17 @@ typedef struct JsonValue JsonValue;
 struct JsonValue {
     JsonKind kind;
     bool boolean;
+    bool is_integer;
     double number;
     int64_t integer; // valid if is_integer
-    bool is_integer;
-    Str str;
-    JsonValue *items; // array elements or object values
-    Str *keys;        // of an object, in document order
-    size_t count;
+    union {
+        Str str; // of a string; look at `kind` first
+        struct {
+            JsonValue *items; // array elements or object values
+            Str *keys;        // of an object, in document order
+        };
+    };
+    size_t count; // of items; 0 for what has none
 };
 
 // Fails ERR_INVALID "line:column: ..." ; duplicate keys are refused; depth at most 64.

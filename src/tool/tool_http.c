@@ -75,8 +75,7 @@ static bool exchange(const ToolServer *server, HttpCallOptions options, Str path
     options.accept_gzip = true;
     ToolAnswer answer;
     if (!http_fetch(&server->config, &options, arena, &answer.status, &answer.body, err))
-        return error_context(err, "%s \"" STR_FMT "\"", options.method.len ? "Post" : "Get",
-                             STR_ARG(str_sub(options.url, 0, 300)));
+        return false;
     *ret_answer = answer;
     return true;
 }

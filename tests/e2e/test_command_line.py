@@ -25,12 +25,12 @@ def test_help_lists_the_commands(world):
     shown = world.run("help")
 
     assert shown.returncode == 0
-    for command in ("server", "node-exporter"):
+    for command in ("server", "node-exporter", "tool"):
         assert command in shown.stdout
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
-@pytest.mark.parametrize("command", ["server", "node-exporter"])
+@pytest.mark.parametrize("command", ["server", "node-exporter", "tool"])
 def test_every_command_has_help_and_version(world, command, flag):
     shown = world.run(command, flag)
 
