@@ -312,11 +312,11 @@ static Str folder_of(Str path)
     return slash == STR_NOT_FOUND ? S(".") : str_sub(path, 0, slash ? slash : 1);
 }
 
-// Relative to the folder of the file that it stands in.
+// Relative to the folder of the file that it stands in. As the original, without a "./" in front.
 static Str joined(ServerConfig *config, Str path)
 {
-    return path.len && path.ptr[0] == '/' ? path
-                                          : fs_join(&config->arena, config->reader.folder, path);
+    bool stays = (path.len && path.ptr[0] == '/') || str_is(config->reader.folder, ".");
+    return stays ? path : fs_join(&config->arena, config->reader.folder, path);
 }
 
 static const ScrapeConfig *find_job(const ServerConfig *config, Str name)

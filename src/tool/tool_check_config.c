@@ -104,15 +104,12 @@ static void add_rule_file(Check *check, Str path)
 
 static bool find_rule_files(Check *check, Error *err)
 {
-    Arena *arena = check->call->arena;
-    const ConfigStrList *patterns = &check->config->file.rule_files;
-    for (size_t i = 0; i < patterns->count; i++) {
-        Str pattern = patterns->items[i];
-        bool is_relative = pattern.len == 0 || pattern.ptr[0] != '/';
-        if (is_relative && !str_is(check->config->reader.folder, "."))
-            pattern = fs_join(arena, check->config->reader.folder, pattern);
+    const ServerConfig *config = check->config;
+    for (size_t i = 0; i < config->rule_pattern_count; i++) {
+        Str pattern = config->rule_patterns[i];
         glob_t found = {0};
-        (void)glob(str_to_c(arena, pattern), 0, NULL, &found); // what is missing is seen below
+        // What is missing is seen below.
+        (void)glob(str_to_c(check->call->arena, pattern), 0, NULL, &found);
         for (size_t f = 0; f < found.gl_pathc; f++)
             add_rule_file(check, str_from_c(found.gl_pathv[f]));
         bool is_missing = found.gl_pathc == 0 && str_find_char(pattern, '*') == STR_NOT_FOUND;
@@ -176,18 +173,39 @@ static bool check_targets(const ScrapeConfig *job, const DiscoveryAtRest *rest, 
     return true;
 }
 
-static bool check_job(const ScrapeConfig *job, Error *err)
+static void warn_missing(const DiscoveryAtRest *rest, const char *where)
+{
+    for (size_t i = 0; i < rest->missing.count; i++)
+        printf("  WARNING: file \"" STR_FMT "\" for file_sd in %s does not exist\n",
+               STR_ARG(rest->missing.items[i]), where);
+}
+
+static bool check_job(const Check *check, const ScrapeConfig *job, Error *err)
 {
     DiscoveryAtRest rest;
     if (!check_http_files(job, err) || !discovery_at_rest(&job->discovery, &rest, err))
         return false;
-    for (size_t i = 0; i < rest.missing.count; i++)
-        printf("  WARNING: file \"" STR_FMT "\" for file_sd in scrape job \"" STR_FMT
-               "\" does not exist\n",
-               STR_ARG(rest.missing.items[i]), STR_ARG(job->job_name));
+    Str where =
+        arena_printf(check->call->arena, "scrape job \"" STR_FMT "\"", STR_ARG(job->job_name));
+    warn_missing(&rest, where.ptr);
     bool ok = check_targets(job, &rest, err);
     group_snapshot_unref(rest.groups);
     return ok;
+}
+
+// Files of targets, that they can be read; where Alertmanagers are is not looked at further.
+static bool check_alertmanagers(const ServerConfig *config, Error *err)
+{
+    const ConfigList *list = &config->file.alerting.alertmanagers;
+    for (size_t i = 0; i < list->count; i++) {
+        const AlertmanagerConfig *alertmanager = (const AlertmanagerConfig *)list->items + i;
+        DiscoveryAtRest rest;
+        if (!discovery_at_rest(&alertmanager->discovery, &rest, err))
+            return false;
+        warn_missing(&rest, "alertmanager config");
+        group_snapshot_unref(rest.groups);
+    }
+    return true;
 }
 
 // Files -------------------------------------------------------------------------------------------------------------------------------
@@ -222,9 +240,9 @@ static bool check_contents(Check *check, Error *err)
     if (!find_rule_files(check, err))
         return false;
     for (size_t i = 0; i < check->config->job_count; i++)
-        if (!check_job(check->config->jobs[i], err))
+        if (!check_job(check, check->config->jobs[i], err))
             return false;
-    return true;
+    return check_alertmanagers(check->config, err);
 }
 
 static ToolFindings check_file(Check *check, Str path)

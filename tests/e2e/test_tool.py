@@ -263,6 +263,8 @@ GOOD_CONFIGS = {
     "global": "global:\n  scrape_interval: 15s\n",
     "targets": "scrape_configs:\n- job_name: x\n  static_configs:\n  - targets: [a:1, b:2]\n    labels: {c: d}\n",
     "file targets": "scrape_configs:\n- job_name: x\n  file_sd_configs:\n  - files: [targets/*.yml, targets/*.json, none.json]\n",
+    "alertmanagers": "alerting:\n  alertmanagers:\n  - static_configs:\n    - targets: [a:1]\n  - file_sd_configs:\n"
+                     "    - files: [none.json, targets/*.yml]\n",
     "relabelling": "scrape_configs:\n- job_name: x\n  static_configs:\n  - targets: [a/b, 'c:1']\n  relabel_configs:\n"
                    "  - {source_labels: [__address__], regex: a/b, action: drop}\n",
     "credentials": "scrape_configs:\n- job_name: x\n  authorization: {credentials_file: token}\n"
@@ -275,6 +277,8 @@ BAD_CONFIGS = {
     "missing credentials": ("scrape_configs:\n- job_name: x\n  authorization: {credentials_file: nothing}\n",
                             "error checking authorization credentials or bearer token file"),
     "broken targets": ("scrape_configs:\n- job_name: x\n  file_sd_configs:\n  - files: [broken.yml]\n", "broken.yml:1:3"),
+    "broken targets of Alertmanagers": (
+        "alerting:\n  alertmanagers:\n  - file_sd_configs:\n    - files: [broken.yml]\n", "broken.yml:1:3"),
     "targets of file discovery that are none": ("scrape_configs:\n- job_name: x\n  file_sd_configs:\n  - files: [slash.yml]\n",
                                                 '"a/b" is not a valid hostname'),
     "interval set to nothing by relabelling": (
