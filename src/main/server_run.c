@@ -92,6 +92,9 @@ static bool check_flags(const Run *run, Error *err)
         "auto-reload-config",
         "extra-scrape-metrics",
         "concurrent-rule-eval",
+        "st-storage",
+        "histograms-st-encoding",
+        "use-start-timestamps",
     };
     for (size_t i = 0; i < flags->enable_feature.count; i++) {
         Str rest = flags->enable_feature.items[i];
@@ -500,6 +503,9 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.wal_sync = (TsdbSync)flags->wal_sync;
     options.wal_sync_interval_ms = flags->wal_sync_interval_ms;
     options.samples_per_chunk = (int)flags->samples_per_chunk;
+    options.start_timestamps = server_feature(flags, "st-storage");
+    options.histogram_start_timestamps =
+        options.start_timestamps && server_feature(flags, "histograms-st-encoding");
     if (server_feature(flags, "exemplar-storage"))
         options.max_exemplars =
             (uint64_t)MAX(config->file.storage.exemplars.max_exemplars, INT64_C(0));

@@ -38,10 +38,23 @@ typedef struct Exemplar {
 } Exemplar;
 
 // Samples of one series in columns, in rising time. `histograms` is NULL when all are floats; else histograms[i] is NULL for a
-// float sample and value[i] is unused for a histogram.
+// float sample and value[i] is unused for a histogram. start_ms[i] is when the counter began that sample i counts, 0 if that is not
+// known; the column is NULL when none is.
 typedef struct SampleColumns {
     int64_t *t_ms;
     double *value;
     const Histogram **histograms;
+    int64_t *start_ms;
     size_t count;
 } SampleColumns;
+
+// Moves sample `from` to the place `to` at or before it: how samples are taken out of columns.
+static inline void sample_columns_move(SampleColumns *columns, size_t to, size_t from)
+{
+    columns->t_ms[to] = columns->t_ms[from];
+    columns->value[to] = columns->value[from];
+    if (columns->histograms)
+        columns->histograms[to] = columns->histograms[from];
+    if (columns->start_ms)
+        columns->start_ms[to] = columns->start_ms[from];
+}

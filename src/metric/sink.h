@@ -25,7 +25,9 @@ typedef struct SinkSample {
     int64_t t_ms;
     double value;
     const Histogram *histogram; // NULL: a float
-    AppendStatus status;        // filled by append
+    int64_t
+        start_ms; // when the counter began that this sample counts; 0: not known. Kept by stores that are told to
+    AppendStatus status; // filled by append
 } SinkSample;
 
 struct Sink {

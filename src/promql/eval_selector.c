@@ -41,11 +41,7 @@ static void drop_stale(SampleColumns *columns)
     for (size_t i = 0; i < columns->count; i++) {
         if (is_stale_point(columns, i))
             continue;
-        columns->t_ms[kept] = columns->t_ms[i];
-        columns->value[kept] = columns->value[i];
-        if (columns->histograms)
-            columns->histograms[kept] = columns->histograms[i];
-        kept++;
+        sample_columns_move(columns, kept++, i);
     }
     columns->count = kept;
 }

@@ -85,10 +85,10 @@ typedef struct Parts {
     DoubleList positive, negative, custom;
     SpanList positive_spans, negative_spans;
     int64_t positive_sum, negative_sum;
+    int64_t t_ms, start_ms;
 } Parts;
 
-static bool read_field(const ProtoReader *r, Histogram *h, Parts *parts, int64_t *t_ms,
-                       Arena *arena)
+static bool read_field(const ProtoReader *r, Histogram *h, Parts *parts, Arena *arena)
 {
     switch (r->field) {
     case 1:
@@ -130,24 +130,25 @@ static bool read_field(const ProtoReader *r, Histogram *h, Parts *parts, int64_t
         h->hint = r->number <= HINT_GAUGE ? (HistogramHint)r->number : HINT_UNKNOWN;
         return true;
     case 15:
-        *t_ms = (int64_t)r->number;
+        parts->t_ms = (int64_t)r->number;
         return true;
     case 16:
         return add_doubles(&parts->custom, r, arena);
+    case 17:
+        parts->start_ms = (int64_t)r->number;
+        return true;
     default:
         return true;
     }
 }
 
-bool remote_histogram_decode(Str message, Arena *arena, Histogram **ret_histogram,
-                             int64_t *ret_t_ms)
+bool remote_histogram_decode(Str message, Arena *arena, SinkSample *ret_sample)
 {
     Histogram *h = ARENA_NEW(arena, Histogram);
     Parts parts = {0};
-    int64_t t_ms = 0;
     ProtoReader r = proto_reader(message);
     while (proto_next(&r))
-        if (!read_field(&r, h, &parts, &t_ms, arena))
+        if (!read_field(&r, h, &parts, arena))
             return false;
     if (r.failed)
         return false;
@@ -161,7 +162,6 @@ bool remote_histogram_decode(Str message, Arena *arena, Histogram **ret_histogra
     h->negative_count = parts.negative.count;
     h->custom_bounds = parts.custom.items;
     h->custom_count = parts.custom.count;
-    *ret_histogram = h;
-    *ret_t_ms = t_ms;
+    *ret_sample = (SinkSample){.histogram = h, .t_ms = parts.t_ms, .start_ms = parts.start_ms};
     return true;
 }

@@ -210,18 +210,19 @@ void write_run_flush(WriteRun *run)
     run->exemplar_count = 0;
 }
 
-void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, int64_t t_ms, double value,
-                      const Histogram *histogram)
+void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, SinkSample sample)
 {
+    const Histogram *histogram = sample.histogram;
+
     if (!ref || run->stopped)
         return;
     Error err;
-    SinkSample sample = {.ref = ref, .t_ms = t_ms, .value = value, .histogram = histogram};
+    sample.ref = ref;
     if (histogram && !is_stale_nan(histogram->sum) && !histogram_validate(histogram, &err)) {
         write_run_complain(run, "invalid histogram: %s", err.text);
         return;
     }
-    if (t_ms > run->t_ms_max) {
+    if (sample.t_ms > run->t_ms_max) {
         sample.status = APPEND_OUT_OF_BOUNDS;
         complain_about(run, &sample, origin);
         return;

@@ -67,12 +67,11 @@ bool remote_write_v2_decode(WriteRun *run, Str message);
 void write_run_complain(WriteRun *run, const char *fmt, ...) PRINTF(2, 3);
 // The series' ref: from the cache, or by its labels. 0: there is none (a complaint was made, or the series is to be skipped).
 SeriesRef write_run_series(WriteRun *run, WriteOrigin origin, bool *ret_created);
-void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, int64_t t_ms, double value,
-                      const Histogram *histogram);
+// Takes a sample of the series ref, which may be 0.
+void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, SinkSample sample);
 void write_run_exemplar(WriteRun *run, SeriesRef ref, const Exemplar *exemplar);
 // Pours what has gathered into the sink.
 void write_run_flush(WriteRun *run);
 
 // A Histogram message of either version. False: malformed protobuf. A histogram that breaks a rule is told by *ret_err.
-bool remote_histogram_decode(Str message, Arena *arena, Histogram **ret_histogram,
-                             int64_t *ret_t_ms);
+bool remote_histogram_decode(Str message, Arena *arena, SinkSample *ret_sample);

@@ -70,17 +70,19 @@ static RemoteSeriesKey key_of(WriteRun *run, Str message)
     return remote_series_key(run->remote->cache, buf_str(&run->key_buf));
 }
 
-static bool read_sample(Str message, double *ret_value, int64_t *ret_t_ms)
+static bool read_sample(Str message, SinkSample *ret_sample)
 {
     ProtoReader r = proto_reader(message);
-    *ret_value = 0;
-    *ret_t_ms = 0;
+    SinkSample sample = {.ref = 0};
     while (proto_next(&r)) {
         if (r.field == 1 && r.wire == PROTO_FIXED64)
-            *ret_value = proto_double(&r);
+            sample.value = proto_double(&r);
         else if (r.field == 2 && r.wire == PROTO_VARINT)
-            *ret_t_ms = (int64_t)r.number;
+            sample.t_ms = (int64_t)r.number;
+        else if (r.field == 3 && r.wire == PROTO_VARINT)
+            sample.start_ms = (int64_t)r.number;
     }
+    *ret_sample = sample;
     return !r.failed;
 }
 
@@ -171,18 +173,16 @@ static bool read_points(WriteRun *run, SeriesRef ref, WriteOrigin origin, Str me
     while (!run->stopped && proto_next(&r)) {
         if (r.wire != PROTO_BYTES || r.field < 2 || r.field > 4)
             continue;
-        int64_t t_ms;
-        double value;
-        Histogram *histogram;
+        SinkSample sample;
         bool ok;
         if (r.field == 2) {
-            ok = read_sample(r.bytes, &value, &t_ms);
+            ok = read_sample(r.bytes, &sample);
             if (ok)
-                write_run_sample(run, ref, origin, t_ms, value, NULL);
+                write_run_sample(run, ref, origin, sample);
         } else if (r.field == 3) {
-            ok = remote_histogram_decode(r.bytes, run->arena, &histogram, &t_ms);
+            ok = remote_histogram_decode(r.bytes, run->arena, &sample);
             if (ok)
-                write_run_sample(run, ref, origin, t_ms, 0, histogram);
+                write_run_sample(run, ref, origin, sample);
         } else {
             ok = read_exemplar(run, ref, r.bytes);
         }

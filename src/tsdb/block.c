@@ -275,11 +275,7 @@ static void drop_deleted(SampleColumns *c, size_t from, const Intervals *deleted
     for (size_t i = from; i < c->count; i++) {
         if (intervals_contain(deleted, c->t_ms[i]))
             continue;
-        c->t_ms[kept] = c->t_ms[i];
-        c->value[kept] = c->value[i];
-        if (c->histograms)
-            c->histograms[kept] = c->histograms[i];
-        kept++;
+        sample_columns_move(c, kept++, i);
     }
     if (c->histograms)
         memset(c->histograms + kept, 0, (c->count - kept) * sizeof *c->histograms);

@@ -28,6 +28,11 @@ void chunk_columns_reserve(ChunkColumns *columns, size_t more, bool with_histogr
             memcpy(t_ms, c->t_ms, c->count * sizeof *t_ms);
             memcpy(value, c->value, c->count * sizeof *value);
         }
+        if (c->start_ms) {
+            int64_t *start_ms = ARENA_ARRAY(columns->arena, int64_t, cap);
+            memcpy(start_ms, c->start_ms, c->count * sizeof *start_ms);
+            c->start_ms = start_ms;
+        }
         c->t_ms = t_ms;
         c->value = value;
         columns->cap = cap;
@@ -39,6 +44,28 @@ void chunk_columns_reserve(ChunkColumns *columns, size_t more, bool with_histogr
             memcpy(histograms, c->histograms, c->count * sizeof *histograms);
         c->histograms = histograms;
     }
+}
+
+void chunk_columns_add_starts(ChunkColumns *columns, const int64_t *start_ms, size_t count)
+{
+    SampleColumns *c = &columns->columns;
+    size_t known = 0;
+
+    ASSERT(c->count + count <= columns->cap);
+    if (!c->start_ms) {
+        while (start_ms && known < count && !start_ms[known])
+            known++;
+        if (!start_ms || known == count)
+            return;
+        c->start_ms = ARENA_ARRAY(columns->arena, int64_t, columns->cap);
+        memset(c->start_ms, 0, c->count * sizeof *c->start_ms);
+    }
+    if (!count)
+        return;
+    if (start_ms)
+        memmove(c->start_ms + c->count, start_ms, count * sizeof *start_ms);
+    else
+        memset(c->start_ms + c->count, 0, count * sizeof *c->start_ms);
 }
 
 // Keeps of the `count` samples behind columns.count those in the time range.
@@ -54,6 +81,8 @@ static void clip(ChunkColumns *columns, size_t count, int64_t min_t_ms, int64_t 
     if (from > c->count) {
         memmove(c->t_ms + c->count, c->t_ms + from, (to - from) * sizeof *c->t_ms);
         memmove(c->value + c->count, c->value + from, (to - from) * sizeof *c->value);
+        if (c->start_ms)
+            memmove(c->start_ms + c->count, c->start_ms + from, (to - from) * sizeof *c->start_ms);
     }
     if (c->histograms)
         memset(c->histograms + c->count, 0, (to - from) * sizeof *c->histograms);
@@ -79,8 +108,15 @@ bool chunk_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t m
     chunk_columns_reserve(columns, count, false);
     int64_t *t_ms = columns->columns.t_ms + columns->columns.count;
     double *value = columns->columns.value + columns->columns.count;
-    got = encoding == CHUNK_XOR ? chunk_xor_decode(chunk, t_ms, value, count)
-                                : chunk_xor2_decode(chunk, t_ms, value, count);
+    if (encoding == CHUNK_XOR) {
+        got = chunk_xor_decode(chunk, t_ms, value, count);
+        if (columns->columns.start_ms)
+            chunk_columns_add_starts(columns, NULL, count);
+    } else {
+        int64_t *start_ms = ARENA_ARRAY(columns->arena, int64_t, count);
+        got = chunk_xor2_decode(chunk, t_ms, value, start_ms, count);
+        chunk_columns_add_starts(columns, start_ms, got);
+    }
     if (got < count)
         return error_set(err, ERR_CORRUPT,
                          "a float chunk of %zu bytes ends after %zu of %zu samples", chunk.len, got,
@@ -129,8 +165,10 @@ void chunk_columns_merge(ChunkColumns *columns)
         places[i] = (Place){from.t_ms[i], i};
     qsort(places, from.count, sizeof *places, compare_places);
 
-    *columns = (ChunkColumns){columns->arena, {NULL, NULL, NULL, 0}, 0};
+    *columns = (ChunkColumns){.arena = columns->arena};
     chunk_columns_reserve(columns, from.count, from.histograms != NULL);
+    if (from.start_ms)
+        columns->columns.start_ms = ARENA_ARRAY(columns->arena, int64_t, from.count);
     for (i = 0; i < from.count; i++) {
         if (kept && columns->columns.t_ms[kept - 1] == places[i].t_ms)
             continue;
@@ -140,6 +178,8 @@ void chunk_columns_merge(ChunkColumns *columns)
             columns->columns.histograms[kept] =
                 rehint(columns->arena, from.histograms[places[i].index],
                        kept > 0 && places[i].index == before + 1);
+        if (from.start_ms)
+            columns->columns.start_ms[kept] = from.start_ms[places[i].index];
         before = places[i].index;
         kept++;
     }

@@ -29,6 +29,13 @@ static inline bool chunk_has_histograms(ChunkEncoding encoding)
            encoding == CHUNK_HISTOGRAM_ST || encoding == CHUNK_FLOAT_HISTOGRAM_ST;
 }
 
+// True for the encodings that hold start timestamps.
+static inline bool chunk_has_starts(ChunkEncoding encoding)
+{
+    return encoding == CHUNK_XOR2 || encoding == CHUNK_HISTOGRAM_ST ||
+           encoding == CHUNK_FLOAT_HISTOGRAM_ST;
+}
+
 // Columns that grow in an arena.
 typedef struct ChunkColumns {
     Arena *arena;
@@ -38,6 +45,10 @@ typedef struct ChunkColumns {
 
 // Makes room for `more` samples behind columns.count; `with_histograms` makes the third column exist.
 void chunk_columns_reserve(ChunkColumns *columns, size_t more, bool with_histograms);
+
+// What the start column says of the `count` samples behind columns.count, for which room is reserved; `start_ms` NULL: nothing is known of
+// them. The column comes into being with the first start that is known.
+void chunk_columns_add_starts(ChunkColumns *columns, const int64_t *start_ms, size_t count);
 
 // Appends the samples with min_t_ms <= t <= max_t_ms. Histograms live in the arena.
 // Fails ERR_CORRUPT if the bytes are no whole chunk of that encoding; what was there before stays.

@@ -2,6 +2,7 @@
 #include "tsdb/chunk_encode.h"
 
 #include "tsdb/chunk_histogram.h"
+#include "tsdb/chunk_start.h"
 #include "tsdb/chunk_xor.h"
 
 void chunk_encode_add(ChunkEncode *out, BlockChunk chunk)
@@ -13,6 +14,17 @@ void chunk_encode_add(ChunkEncode *out, BlockChunk chunk)
         out->cap = cap;
     }
     out->chunks[out->count++] = chunk;
+}
+
+void chunk_encode_add_samples(ChunkEncode *out, const SampleColumns *c, size_t from, size_t to,
+                              ChunkEncoding encoding, Str bytes)
+{
+    BlockChunk chunk = {c->t_ms[from], c->t_ms[to - 1], encoding, bytes};
+
+    if (!c->start_ms ||
+        !chunk_start_weave(out->arena, &chunk.encoding, &chunk.bytes, c->start_ms + from))
+        chunk.bytes = arena_str(out->arena, bytes);
+    chunk_encode_add(out, chunk);
 }
 
 // Floats from `from` to the next histogram or full chunk. Returns where it ended.
@@ -29,8 +41,8 @@ static size_t encode_floats(ChunkEncode *out, const SampleColumns *c, size_t fro
         if (chunk_xor_bytes(&chunk) > CHUNK_XOR_BYTES_TARGET ||
             !chunk_xor_append(&chunk, bytes, sizeof bytes, c->t_ms[i], c->value[i]))
             break;
-    Str copy = arena_str(out->arena, (Str){(const char *)bytes, chunk_xor_bytes(&chunk)});
-    chunk_encode_add(out, (BlockChunk){c->t_ms[from], c->t_ms[i - 1], CHUNK_XOR, copy});
+    chunk_encode_add_samples(out, c, from, i, CHUNK_XOR,
+                             (Str){(const char *)bytes, chunk_xor_bytes(&chunk)});
     return i;
 }
 
@@ -52,9 +64,8 @@ static size_t encode_histograms(ChunkEncode *out, const SampleColumns *c, size_t
            chunk_histogram_append(chunk, c->t_ms[i], c->histograms[i]) == CHUNK_HISTOGRAM_TAKEN)
         i++;
     ASSERT(i > from); // an empty chunk takes its first sample
-    Str copy = arena_str(out->arena, chunk_histogram_str(chunk));
-    chunk_encode_add(
-        out, (BlockChunk){c->t_ms[from], c->t_ms[i - 1], chunk_histogram_encoding(chunk), copy});
+    chunk_encode_add_samples(out, c, from, i, chunk_histogram_encoding(chunk),
+                             chunk_histogram_str(chunk));
     chunk_histogram_free(*previous);
     *previous = chunk;
     return i;

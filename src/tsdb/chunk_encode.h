@@ -14,5 +14,9 @@ typedef struct ChunkEncode {
 // Appends the chunks of all samples (rising times) to the list; at most samples_per_chunk samples each.
 void chunk_encode(ChunkEncode *out, const SampleColumns *columns, size_t samples_per_chunk);
 
+// Appends the chunk of the samples [from, to), encoded already but for their starts. The bytes are copied.
+void chunk_encode_add_samples(ChunkEncode *out, const SampleColumns *columns, size_t from,
+                              size_t to, ChunkEncoding encoding, Str bytes);
+
 // Appends one finished chunk; its bytes are not copied.
 void chunk_encode_add(ChunkEncode *out, BlockChunk chunk);

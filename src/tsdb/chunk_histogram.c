@@ -953,11 +953,12 @@ static bool decode_samples(BitReader *r, State *s, size_t count, uint8_t flag, C
         (const double *)copy_bytes(columns->arena, s->custom, s->custom_count * sizeof(double));
     chunk_columns_reserve(columns, count, true);
     for (size_t i = 0, at = c->count; i < count; i++) {
+        int64_t before_ms = s->t;
         if (i == 0)
             read_first(r, s);
         else
             read_next(r, s);
-        chunk_start_skip(start, i, r);
+        int64_t start_ms = chunk_start_read(&start, i, s->t, before_ms, r);
         if (r->failed) {
             c->count = at;
             return error_set(err, ERR_CORRUPT, "a histogram chunk ends after %zu of %zu samples", i,
@@ -967,9 +968,33 @@ static bool decode_samples(BitReader *r, State *s, size_t count, uint8_t flag, C
             continue;
         c->t_ms[c->count] = s->t;
         c->value[c->count] = 0;
+        if (start_ms || c->start_ms)
+            chunk_columns_add_starts(columns, &start_ms, 1);
         c->histograms[c->count++] = make_histogram(columns->arena, s, &shared, hint_of(flag, i));
     }
     return true;
+}
+
+bool chunk_histogram_ends(ChunkEncoding encoding, Str chunk, int64_t *t_ms, size_t *ret_ends)
+{
+    State state = {.is_integer = encoding == CHUNK_HISTOGRAM};
+    BitReader r = bit_reader_from(chunk);
+    size_t count = chunk_sample_count(encoding, chunk);
+    Error err = {0};
+
+    r.bit = HEADER_BYTES * 8;
+    bool ok = read_layout(&r, &state, &err);
+    for (size_t i = 0; ok && i < count; i++) {
+        if (i == 0)
+            read_first(&r, &state);
+        else
+            read_next(&r, &state);
+        t_ms[i] = state.t;
+        ret_ends[i] = r.bit;
+        ok = !r.failed;
+    }
+    state_deinit(&state);
+    return ok;
 }
 
 bool chunk_histogram_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms,

@@ -41,6 +41,10 @@ const Histogram *chunk_histogram_last(const ChunkHistogram *chunk);
 // On the heap, for accounting.
 size_t chunk_histogram_held_bytes(const ChunkHistogram *chunk);
 
+// The times of all samples of a chunk of encoding 2 or 3 and the bit behind each. False: no whole chunk.
+bool chunk_histogram_ends(ChunkEncoding encoding, Str chunk, int64_t *t_ms,
+                          size_t *ret_ends) MUST_CHECK;
+
 // Appends the samples in the time range. The first sample's hint is HINT_UNKNOWN, the others' are HINT_NO_RESET (gauges: HINT_GAUGE).
 bool chunk_histogram_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms,
                             ChunkColumns *columns, Error *err) MUST_CHECK;

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// chunk_xor2.h: float chunks, encoding 4 (prometheus.md 6.6): reading only, for blocks that a newer Prometheus wrote with start
-// timestamps. Start timestamps are skipped.
+// chunk_xor2.h: float chunks with start timestamps, encoding 4 (prometheus.md 6.6).
 //
 //     | count u16 | ST header u8 | t0 varint | v0 64 bits | st0 | t1-t0 uvarint | xor2 v1 | st1 | joint 2 | st2 | ...
+//
+// Written for chunks that have starts alone: a counter without them stays in encoding 1, which every version reads.
 #pragma once
 
+#include "base/arena.h"
 #include "base/str.h"
 
-// As chunk_xor_decode.
-size_t chunk_xor2_decode(Str chunk, int64_t *t_ms, double *value, size_t max);
+// As chunk_xor_decode; start_ms[i] is 0 where nothing is known.
+size_t chunk_xor2_decode(Str chunk, int64_t *t_ms, double *value, int64_t *start_ms, size_t max);
+
+// The chunk of 1 to 65535 samples, in the arena.
+Str chunk_xor2_encode(Arena *arena, const int64_t *t_ms, const double *value,
+                      const int64_t *start_ms, size_t count);

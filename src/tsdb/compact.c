@@ -272,11 +272,7 @@ static bool decode_live(Merge *m, const SourceChunk *source, const Intervals *de
     for (; i < c->count; i++) {
         if (intervals_contain(deleted, c->t_ms[i]))
             continue;
-        c->t_ms[kept] = c->t_ms[i];
-        c->value[kept] = c->value[i];
-        if (c->histograms)
-            c->histograms[kept] = c->histograms[i];
-        kept++;
+        sample_columns_move(c, kept++, i);
     }
     if (c->histograms)
         memset(c->histograms + kept, 0, (c->count - kept) * sizeof *c->histograms);

@@ -38,6 +38,8 @@ typedef struct HeadOptions {
     TsdbSync wal_sync;
     int samples_per_chunk;
     uint64_t max_exemplars;
+    bool start_timestamps;           // of floats are kept,
+    bool histogram_start_timestamps; // and of histograms
 } HeadOptions;
 
 // Replays the log. What it had to repair or to skip is logged, never silent.

@@ -52,6 +52,7 @@ void head_extra_free(SeriesExtra *extra)
     free(extra->buffer);
     free(extra->chunks);
     intervals_deinit(&extra->deleted);
+    free(extra->starts);
     free(extra);
 }
 
@@ -64,8 +65,8 @@ static int64_t even_end(int64_t start, int64_t now, int64_t end)
     return parts <= 1 ? end : (int64_t)((uint64_t)start + span / parts);
 }
 
-static bool write_full(Head *head, uint64_t ref, Series *series, int64_t min_t, int64_t max_t,
-                       ChunkEncoding encoding, Str bytes)
+static bool write_full_as_is(Head *head, uint64_t ref, Series *series, int64_t min_t, int64_t max_t,
+                             ChunkEncoding encoding, Str bytes)
 {
     FullChunk full = {0, min_t, max_t};
     Error err = {0};
@@ -91,6 +92,23 @@ static bool write_full(Head *head, uint64_t ref, Series *series, int64_t min_t, 
         return false;
     series->full = list;
     return true;
+}
+
+static bool write_full(Head *head, uint64_t ref, Series *series, int64_t min_t, int64_t max_t,
+                       ChunkEncoding encoding, Str bytes)
+{
+    if (LIKELY(!(series_flags(series) & SERIES_HAS_STARTS)))
+        return write_full_as_is(head, ref, series, min_t, max_t, encoding, bytes);
+    Arena arena = {0};
+    SeriesExtra *extra = head_extra(head, ref, series, false);
+    head_starts_weave(extra->starts, extra->start_count, &arena, &encoding, &bytes);
+    bool ok = write_full_as_is(head, ref, series, min_t, max_t, encoding, bytes);
+    if (ok) {
+        head_starts_clear(series, extra);
+        series_set_flags(series, SERIES_FULL_HISTOGRAM, 0);
+    }
+    arena_deinit(&arena);
+    return ok;
 }
 
 bool head_append_finish_chunk(Head *head, uint64_t ref, Series *series)
@@ -416,6 +434,26 @@ static void keep_order(HeadAppender *app, const Series *series, bool is_histogra
     app->kinds |= kind;
 }
 
+// The column of starts comes into being with the first one.
+static void take_start(HeadAppender *app, const SinkSample *sample)
+{
+    const HeadOptions *options = &app->head->options;
+    int64_t start_ms = sample->start_ms;
+
+    if (!options->start_timestamps || (sample->histogram && !options->histogram_start_timestamps))
+        start_ms = 0;
+    if (!start_ms && !app->has_starts)
+        return;
+    if (app->start_cap < app->cap) {
+        app->starts = x_realloc(app->starts, app->cap * sizeof *app->starts);
+        app->start_cap = app->cap;
+    }
+    if (!app->has_starts)
+        memset(app->starts, 0, app->count * sizeof *app->starts);
+    app->has_starts = true;
+    app->starts[app->count] = start_ms;
+}
+
 static void take(HeadAppender *app, SeriesSlot slot, const SinkSample *sample, bool late)
 {
     PendingExtra place = {slot, late ? PENDING_LATE : 0};
@@ -429,6 +467,8 @@ static void take(HeadAppender *app, SeriesSlot slot, const SinkSample *sample, b
         app->histograms[app->histogram_count++] = histogram_copy(&app->arena, sample->histogram);
         place.histogram |= (uint32_t)app->histogram_count;
     }
+    if (UNLIKELY(sample->start_ms || app->has_starts))
+        take_start(app, sample);
     app->late += late;
     app->samples[app->count] = (WalSample){sample->ref, sample->t_ms, sample->value};
     app->places[app->count++] = place;
@@ -600,14 +640,18 @@ static size_t float_stretch(const HeadAppender *app, size_t from, size_t to)
 
 static void encode_floats(HeadAppender *app, size_t from, size_t to)
 {
-    WalRecordWriter writer = wal_record_begin(&app->raw, WAL_SAMPLES);
+    WalRecordType type = app->has_starts ? WAL_SAMPLES_V2 : WAL_SAMPLES;
+    WalRecordWriter writer = wal_record_begin(&app->raw, type);
 
     while (from < to) {
         size_t end = MIN(float_stretch(app, from, to), from + (RECORD_SAMPLES - writer.count));
-        wal_record_samples(&writer, app->samples + from, end - from);
+        if (app->has_starts)
+            wal_record_samples_v2(&writer, app->samples + from, app->starts + from, end - from);
+        else
+            wal_record_samples(&writer, app->samples + from, end - from);
         if (writer.count == RECORD_SAMPLES) {
             pack(app);
-            writer = wal_record_begin(&app->raw, WAL_SAMPLES);
+            writer = wal_record_begin(&app->raw, type);
         } else if (end < to) {
             end++; // a histogram, or late
         }
@@ -628,14 +672,15 @@ static void encode_histograms(HeadAppender *app, size_t from, size_t to)
         if (!place || place & PENDING_LATE)
             continue;
         const Histogram *h = app->histograms[place - 1];
-        WalRecordType type = wal_record_histogram_type(h);
+        WalRecordType type = wal_record_histogram_type(h, app->has_starts);
         if (open && (type != open || app->raw.len > RECORD_HISTOGRAM_BYTES)) {
             pack(app);
             open = 0;
         }
         if (!open)
             writer = wal_record_begin(&app->raw, open = type);
-        wal_record_histogram(&writer, app->samples[i].ref, app->samples[i].t_ms, h);
+        wal_record_histogram(&writer, app->samples[i].ref, app->samples[i].t_ms,
+                             app->has_starts ? app->starts[i] : 0, h);
     }
     if (open)
         pack(app);
@@ -674,14 +719,14 @@ static void encode(HeadAppender *app)
 
 // --- the leader ---
 
-static void keep_late(Head *head, const WalSample *sample, const Histogram *h)
+static void keep_late(Head *head, const WalSample *sample, const Histogram *h, int64_t start_ms)
 {
     if (head->late_count == head->late_cap) {
         head->late_cap = head->late_cap ? head->late_cap * 2 : 64;
         head->late = x_realloc(head->late, head->late_cap * sizeof *head->late);
         head->late_refs = x_realloc(head->late_refs, head->late_cap * sizeof *head->late_refs);
     }
-    OutOfOrderSample late = {.t_ms = sample->t_ms, .value = sample->value};
+    OutOfOrderSample late = {.t_ms = sample->t_ms, .value = sample->value, .start_ms = start_ms};
     late.histogram = h ? head_histogram_copy(h) : NULL;
     head->late_refs[head->late_count] = sample->ref;
     head->late[head->late_count++] = late;
@@ -721,6 +766,7 @@ static void apply_one(Head *head, HeadAppender *app, size_t i, uint32_t newest_r
     uint32_t number = place.histogram & ~PENDING_LATE;
     const Histogram *h = number ? app->histograms[number - 1] : NULL;
     bool late = place.histogram & PENDING_LATE;
+    int64_t start_ms = app->has_starts ? app->starts[i] : 0;
 
     if (UNLIKELY(series_ref(series) != sample->ref)) {
         done->gone++;
@@ -728,7 +774,7 @@ static void apply_one(Head *head, HeadAppender *app, size_t i, uint32_t newest_r
     }
     if (UNLIKELY(late || !still_in_order(head, series, sample, h, &late))) {
         if (late)
-            keep_late(head, sample, h);
+            keep_late(head, sample, h, start_ms);
         return;
     }
     if ((int32_t)(series->epoch - newest_reader) <= 0)
@@ -740,6 +786,7 @@ static void apply_one(Head *head, HeadAppender *app, size_t i, uint32_t newest_r
         done->refused++;
         return;
     }
+    head_starts_note(head, sample->ref, series, start_ms);
     done->floats += h == NULL;
     done->histograms += h != NULL;
     done->min_t = MIN(done->min_t, sample->t_ms);
@@ -1001,7 +1048,7 @@ static void finish(HeadAppender *app)
 
     app->count = app->late = app->histogram_count = app->metadata_count = app->exemplar_count = 0;
     app->record_count = app->cut_count = 0;
-    app->strict_order = false;
+    app->strict_order = app->has_starts = false;
     app->kinds = 0;
     arena_reset(&app->arena);
     if (app->raw.cap > KEEP_BYTES)
@@ -1013,6 +1060,9 @@ static void finish(HeadAppender *app)
     if (app->cap * sizeof(WalSample) > KEEP_BYTES) {
         free(app->samples);
         free(app->places);
+        free(app->starts);
+        app->starts = NULL;
+        app->start_cap = 0;
         app->samples = NULL;
         app->places = NULL;
         app->cap = 0;
@@ -1092,6 +1142,7 @@ void head_append_free(HeadAppender *app)
         return;
     free(app->samples);
     free(app->places);
+    free(app->starts);
     free(app->cuts);
     free(app->histograms);
     free(app->metadata);

@@ -2,6 +2,7 @@
 // Streams the head's series and chunks of a span of time into a block writer.
 #include <stdlib.h>
 
+#include "tsdb/chunk_start.h"
 #include "tsdb/head_internal.h"
 
 // A series on its way: the first two pairs as ranks decide most comparisons.
@@ -231,6 +232,15 @@ static void pin(Streaming *s, ChunkList *list, HeadChunkView view)
     list->pins[list->pin_count++] = view;
 }
 
+// A chunk of the samples [from, to), with their starts if they are known. `bytes` lives in the scratch arena.
+static void add_samples(Streaming *s, ChunkList *list, const SampleColumns *c, size_t from,
+                        size_t to, ChunkEncoding encoding, Str bytes)
+{
+    if (c->start_ms)
+        (void)chunk_start_weave(&s->scratch, &encoding, &bytes, c->start_ms + from);
+    add_chunk(s, list, (BlockChunk){c->t_ms[from], c->t_ms[to - 1], encoding, bytes});
+}
+
 static void add_floats(Streaming *s, ChunkList *list, const SampleColumns *c, size_t from,
                        size_t to)
 {
@@ -243,11 +253,8 @@ static void add_floats(Streaming *s, ChunkList *list, const SampleColumns *c, si
         bool fits = chunk_xor_append(&state, bytes, cap, c->t_ms[i], c->value[i]);
         ASSERT(fits);
     }
-    add_chunk(s, list,
-              (BlockChunk){c->t_ms[from],
-                           c->t_ms[to - 1],
-                           CHUNK_XOR,
-                           {(const char *)bytes, chunk_xor_bytes(&state)}});
+    add_samples(s, list, c, from, to, CHUNK_XOR,
+                (Str){(const char *)bytes, chunk_xor_bytes(&state)});
 }
 
 static size_t add_histograms(Streaming *s, ChunkList *list, const SampleColumns *c, size_t from,
@@ -261,8 +268,7 @@ static size_t add_histograms(Streaming *s, ChunkList *list, const SampleColumns 
         i++;
     ASSERT(i > from);
     Str bytes = arena_str(&s->scratch, chunk_histogram_str(chunk));
-    add_chunk(s, list,
-              (BlockChunk){c->t_ms[from], c->t_ms[i - 1], chunk_histogram_encoding(chunk), bytes});
+    add_samples(s, list, c, from, i, chunk_histogram_encoding(chunk), bytes);
     chunk_histogram_free(*before);
     *before = chunk;
     return i;

@@ -68,6 +68,14 @@ static void keep_metadata(Checkpoint *c, const WalEntry *e)
                             arena_str(&c->metadata_arena, e->metadata.unit)}};
 }
 
+static void keep_histogram(Checkpoint *c, WalRecordType type, const WalEntry *e)
+{
+    bool with_starts = type == WAL_HISTOGRAMS_V2 || type == WAL_FLOAT_HISTOGRAMS_V2;
+
+    wal_record_histogram(writer_of(c, wal_record_histogram_type(e->histogram, with_starts)), e->ref,
+                         e->t_ms, e->start_ms, e->histogram);
+}
+
 static void keep_entry(Checkpoint *c, WalRecordType type, const WalEntry *e)
 {
     switch (type) {
@@ -85,8 +93,12 @@ static void keep_entry(Checkpoint *c, WalRecordType type, const WalEntry *e)
         if (e->t_ms >= c->min_t)
             wal_record_exemplar(writer_of(c, type), e->ref, &e->exemplar);
         break;
-    case WAL_SAMPLES:
     case WAL_SAMPLES_V2:
+        if (e->t_ms >= c->min_t)
+            wal_record_samples_v2(writer_of(c, type), &(WalSample){e->ref, e->t_ms, e->value},
+                                  &e->start_ms, 1);
+        break;
+    case WAL_SAMPLES:
         if (e->t_ms >= c->min_t)
             wal_record_samples(writer_of(c, WAL_SAMPLES), &(WalSample){e->ref, e->t_ms, e->value},
                                1);
@@ -95,8 +107,7 @@ static void keep_entry(Checkpoint *c, WalRecordType type, const WalEntry *e)
         break;
     default:
         if (e->t_ms >= c->min_t)
-            wal_record_histogram(writer_of(c, wal_record_histogram_type(e->histogram)), e->ref,
-                                 e->t_ms, e->histogram);
+            keep_histogram(c, type, e);
     }
 }
 

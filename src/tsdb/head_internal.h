@@ -40,6 +40,7 @@ typedef struct OutOfOrderSample {
     double value;
     Histogram *histogram; // on the heap, one piece; NULL: a float
     uint32_t epoch;
+    int64_t start_ms; // 0: not known
 } OutOfOrderSample;
 
 typedef struct OutOfOrderChunk {
@@ -47,6 +48,12 @@ typedef struct OutOfOrderChunk {
     int64_t min_t_ms;
     int64_t max_t_ms;
 } OutOfOrderChunk;
+
+// From sample `from` of the open chunk on its samples have this start, up to the next run.
+typedef struct StartRun {
+    uint32_t from;
+    int64_t start_ms;
+} StartRun;
 
 // What only few series have.
 typedef struct SeriesExtra {
@@ -59,6 +66,9 @@ typedef struct SeriesExtra {
     uint32_t chunk_cap;
     uint32_t frozen; // the first of chunks are being made a block of
     Intervals deleted;
+    StartRun *starts; // of the open chunk, rising; if SERIES_HAS_STARTS
+    uint32_t start_count;
+    uint32_t start_cap;
 } SeriesExtra;
 
 // --- isolation ---
@@ -125,6 +135,9 @@ struct HeadAppender {
     PendingExtra *places;
     size_t count;
     size_t cap;
+    int64_t *starts; // of samples, if has_starts
+    size_t start_cap;
+    bool has_starts;
     size_t *
         cuts; // where a new run of records must begin, so that replay sees a series' samples in order
     size_t cut_count;
@@ -306,10 +319,24 @@ bool head_append_histogram(Head *head, uint64_t ref, Series *series, int64_t t_m
 bool head_append_finish_chunk(Head *head, uint64_t ref, Series *series);
 void head_append_note_time(Head *head, int64_t t_ms);
 
+// head_starts.c: start timestamps of the samples in open chunks.
+// Notes the start of the newest sample of the open chunk; the stripe is held. Cheap where the series has none.
+void head_starts_note_slow(Head *head, uint64_t ref, Series *series, int64_t start_ms);
+static inline void head_starts_note(Head *head, uint64_t ref, Series *series, int64_t start_ms)
+{
+    if (UNLIKELY(start_ms || series_flags(series) & SERIES_HAS_STARTS))
+        head_starts_note_slow(head, ref, series, start_ms);
+}
+// Weaves the runs into a finished chunk; what comes back may live in the arena.
+void head_starts_weave(const StartRun *runs, size_t run_count, Arena *arena,
+                       ChunkEncoding *encoding, Str *chunk);
+// The open chunk is gone, or will begin anew.
+void head_starts_clear(Series *series, SeriesExtra *extra);
+
 // head_out_of_order.c
 // Inserts one; the stripe is held. False: a sample of that time is there.
-bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series, int64_t t_ms, double value,
-                              const Histogram *h, uint32_t epoch);
+bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series,
+                              const OutOfOrderSample *sample);
 // Writes what gathered in `late` to the log and inserts it.
 bool head_out_of_order_apply(Head *head, uint32_t epoch, Error *err);
 // Makes chunks of the buffer; the stripe is held. Markers go to `markers` if not NULL.
@@ -327,7 +354,9 @@ typedef struct SeriesView {
     FullChunk *full;
     size_t full_count;
     ChunkEncoding open_encoding;
-    Str open;               // the open chunk
+    Str open;         // the open chunk
+    StartRun *starts; // of its samples, until they are woven in
+    size_t start_count;
     OutOfOrderSample *late; // histograms point into the arena
     size_t late_count;
     OutOfOrderChunk *late_chunks;

@@ -2,6 +2,7 @@
 // Samples older than their series' newest: a sorted buffer for each series, then chunks with the out-of-order mark, then blocks.
 #include <stdlib.h>
 
+#include "tsdb/chunk_start.h"
 #include "tsdb/head_internal.h"
 
 // One piece: the struct, then its arrays.
@@ -47,15 +48,28 @@ typedef struct ChunkParts {
     WalRecordWriter *markers;
 } ChunkParts;
 
-static bool add_chunk(const ChunkParts *p, ChunkEncoding encoding, int64_t min_t, int64_t max_t,
+// The chunk of the samples [from, to).
+static bool add_chunk(const ChunkParts *p, ChunkEncoding encoding, uint32_t from, uint32_t to,
                       Str bytes)
 {
     SeriesExtra *extra = p->extra;
+    const OutOfOrderSample *s = extra->buffer;
+    int64_t min_t = s[from].t_ms, max_t = s[to - 1].t_ms;
     OutOfOrderChunk chunk = {0, min_t, max_t};
+    int64_t start_ms[OUT_OF_ORDER_BUFFER_MAX];
+    Arena arena = {0};
+    bool any = false;
+
+    for (uint32_t i = from; i < to; i++)
+        any |= (start_ms[i - from] = s[i].start_ms) != 0;
+    if (any)
+        (void)chunk_start_weave(&arena, &encoding, &bytes, start_ms);
     Error err = {0};
 
-    if (!head_chunks_write(p->head->chunks, p->ref, min_t, max_t, encoding, true, bytes, &chunk.ref,
-                           &err)) {
+    bool ok = head_chunks_write(p->head->chunks, p->ref, min_t, max_t, encoding, true, bytes,
+                                &chunk.ref, &err);
+    arena_deinit(&arena);
+    if (!ok) {
         COUNT(p->head, chunk_writes_failed, 1);
         return false;
     }
@@ -84,8 +98,7 @@ static bool flush_floats(const ChunkParts *p, uint32_t from, uint32_t to)
         bool fits = chunk_xor_append(&state, bytes, sizeof bytes, s[i].t_ms, s[i].value);
         ASSERT(fits);
     }
-    return add_chunk(p, CHUNK_XOR, s[from].t_ms, s[to - 1].t_ms,
-                     (Str){(const char *)bytes, chunk_xor_bytes(&state)});
+    return add_chunk(p, CHUNK_XOR, from, to, (Str){(const char *)bytes, chunk_xor_bytes(&state)});
 }
 
 // The same; *to moves to the first that did not fit.
@@ -99,8 +112,7 @@ static bool flush_histograms(const ChunkParts *p, uint32_t from, uint32_t *to)
            chunk_histogram_append(chunk, s[i].t_ms, s[i].histogram) == CHUNK_HISTOGRAM_TAKEN)
         i++;
     ASSERT(i > from);
-    bool ok = add_chunk(p, chunk_histogram_encoding(chunk), s[from].t_ms, s[i - 1].t_ms,
-                        chunk_histogram_str(chunk));
+    bool ok = add_chunk(p, chunk_histogram_encoding(chunk), from, i, chunk_histogram_str(chunk));
     chunk_histogram_free(chunk);
     *to = i;
     return ok;
@@ -136,9 +148,10 @@ bool head_out_of_order_flush(Head *head, uint64_t ref, Series *series, SeriesExt
     return ok;
 }
 
-bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series, int64_t t_ms, double value,
-                              const Histogram *h, uint32_t epoch)
+bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series,
+                              const OutOfOrderSample *sample)
 {
+    int64_t t_ms = sample->t_ms;
     SeriesExtra *extra = head_extra(head, ref, series, true);
     uint32_t low = 0;
     uint32_t high = extra->buffer_count;
@@ -158,7 +171,9 @@ bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series, int64_t 
     }
     memmove(extra->buffer + low + 1, extra->buffer + low,
             (extra->buffer_count - low) * sizeof *extra->buffer);
-    extra->buffer[low] = (OutOfOrderSample){t_ms, value, h ? head_histogram_copy(h) : NULL, epoch};
+    extra->buffer[low] = *sample;
+    if (sample->histogram)
+        extra->buffer[low].histogram = head_histogram_copy(sample->histogram);
     extra->buffer_count++;
     if (t_ms < GET(head->ooo_min_t))
         SET(head->ooo_min_t, t_ms);
@@ -180,6 +195,13 @@ static bool due(const SeriesExtra *extra, uint64_t oldest)
     return true;
 }
 
+static WalRecordType record_type(const OutOfOrderSample *s)
+{
+    if (s->histogram)
+        return wal_record_histogram_type(s->histogram, s->start_ms != 0);
+    return s->start_ms ? WAL_SAMPLES_V2 : WAL_SAMPLES;
+}
+
 static bool log_late(Head *head, Error *err)
 {
     Buf raw = {0};
@@ -188,17 +210,19 @@ static bool log_late(Head *head, Error *err)
 
     // A record of its own for each stretch of one kind keeps them in order.
     for (size_t i = 0; ok && i < head->late_count;) {
-        const Histogram *h = head->late[i].histogram;
-        WalRecordType type = h ? wal_record_histogram_type(h) : WAL_SAMPLES;
+        WalRecordType type = record_type(&head->late[i]);
         WalRecordWriter writer = wal_record_begin(&raw, type);
         for (; i < head->late_count && writer.count < 16384 && raw.len < 1000000; i++) {
             const OutOfOrderSample *s = &head->late[i];
-            if ((s->histogram ? wal_record_histogram_type(s->histogram) : WAL_SAMPLES) != type)
+            WalSample sample = {head->late_refs[i], s->t_ms, s->value};
+            if (record_type(s) != type)
                 break;
             if (s->histogram)
-                wal_record_histogram(&writer, head->late_refs[i], s->t_ms, s->histogram);
+                wal_record_histogram(&writer, sample.ref, s->t_ms, s->start_ms, s->histogram);
+            else if (s->start_ms)
+                wal_record_samples_v2(&writer, &sample, &s->start_ms, 1);
             else
-                wal_record_samples(&writer, &(WalSample){head->late_refs[i], s->t_ms, s->value}, 1);
+                wal_record_samples(&writer, &sample, 1);
         }
         WalRecord record = {
             .flags = wal_compress(head->options.wal_compression, buf_str(&raw), &packed)};
@@ -249,7 +273,8 @@ static void insert_late(Head *head, uint32_t epoch)
         Series *series = series_at(&head->index.series, series_slot(&head->index.series, ref));
         lock_take(&head->stripes[series_stripe(ref)]);
         if (series_ref(series) == ref) {
-            if (head_out_of_order_insert(head, ref, series, s->t_ms, s->value, s->histogram, epoch))
+            s->epoch = epoch;
+            if (head_out_of_order_insert(head, ref, series, s))
                 COUNT(head, out_of_order_appended, 1);
             else
                 COUNT(head, duplicates, 1);

@@ -101,6 +101,11 @@ static void copy_series(Head *head, uint64_t ref, SeriesSlot slot, Series *serie
             view->open_encoding = CHUNK_XOR;
             view->open = copy_open(head, series, arena);
         }
+        if (flags & SERIES_HAS_STARTS) {
+            view->start_count = extra->start_count;
+            view->starts = ARENA_ARRAY(arena, StartRun, extra->start_count);
+            memcpy(view->starts, extra->starts, extra->start_count * sizeof *extra->starts);
+        }
     }
     if (extra)
         copy_late(extra, epoch, arena, view);
@@ -119,6 +124,9 @@ bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, Arena *arena, Seri
     if (ok)
         copy_series(head, ref, slot, series, epoch, arena, ret_view);
     lock_give(stripe);
+    if (ok && ret_view->start_count)
+        head_starts_weave(ret_view->starts, ret_view->start_count, arena, &ret_view->open_encoding,
+                          &ret_view->open);
     return ok;
 }
 
@@ -163,6 +171,7 @@ static void add_late(const OutOfOrderSample *s, ChunkColumns *columns)
     c->value[c->count] = s->value;
     if (c->histograms)
         c->histograms[c->count] = s->histogram;
+    chunk_columns_add_starts(columns, &s->start_ms, 1);
     c->count++;
 }
 
@@ -195,11 +204,7 @@ void head_read_drop_deleted(const SeriesView *view, SampleColumns *columns)
             next++;
         if (next < view->deleted_count && view->deleted[next].min_t_ms <= t)
             continue;
-        columns->t_ms[kept] = t;
-        columns->value[kept] = columns->value[i];
-        if (columns->histograms)
-            columns->histograms[kept] = columns->histograms[i];
-        kept++;
+        sample_columns_move(columns, kept++, i);
     }
     columns->count = kept;
 }

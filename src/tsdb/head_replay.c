@@ -198,6 +198,7 @@ static void replay_sample(Replay *r, const WalEntry *e)
         r->refused++;
         return;
     }
+    head_starts_note(head, ref, series, e->start_ms);
     head_append_note_time(head, e->t_ms);
     r->samples++;
 }
@@ -325,8 +326,9 @@ static void replay_late(Replay *r, WalRecordType type, const WalEntry *e)
         type == WAL_METADATA)
         return;
     SeriesSlot slot = find_series(r, &ref);
-    if (slot && head_out_of_order_insert(head, ref, series_at(&head->index.series, slot), e->t_ms,
-                                         e->value, e->histogram, 0))
+    OutOfOrderSample sample = {
+        .t_ms = e->t_ms, .value = e->value, .histogram = e->histogram, .start_ms = e->start_ms};
+    if (slot && head_out_of_order_insert(head, ref, series_at(&head->index.series, slot), &sample))
         r->out_of_order_kept++;
 }
 

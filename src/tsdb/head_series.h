@@ -24,9 +24,10 @@ typedef uint32_t SeriesSlot;
 enum {
     SERIES_HAS_SAMPLES = 1, // xor.t_ms is the newest in-order time
     SERIES_HAS_VALUE = 2, // xor.value is the newest value; not after a restart, not for histograms
-    SERIES_HAS_HISTOGRAM = 4,  // the open chunk is extra->histogram
-    SERIES_HAS_EXTRA = 8,      // there is a SeriesExtra
-    SERIES_FULL_HISTOGRAM = 16 // some full chunk is not XOR
+    SERIES_HAS_HISTOGRAM = 4,   // the open chunk is extra->histogram
+    SERIES_HAS_EXTRA = 8,       // there is a SeriesExtra
+    SERIES_FULL_HISTOGRAM = 16, // some full chunk is not XOR
+    SERIES_HAS_STARTS = 32      // samples of the open chunk have start timestamps: extra->starts
 };
 
 typedef struct Series {

@@ -39,6 +39,7 @@ static void drop_open_chunk(Collect *c, Series *series, SeriesExtra *extra)
 {
     Head *head = c->head;
 
+    head_starts_clear(series, extra);
     if (series_flags(series) & SERIES_HAS_HISTOGRAM) {
         chunk_histogram_free(extra->histogram);
         extra->histogram = NULL;
@@ -65,7 +66,8 @@ static void trim_extra(Collect *c, uint64_t ref, Series *series, SeriesExtra *ex
         memmove(extra->deleted.items, extra->deleted.items + gone,
                 extra->deleted.count * sizeof(Interval));
     }
-    if (!extra->histogram && !extra->chunk_count && !extra->buffer_count && !extra->deleted.count) {
+    if (!extra->histogram && !extra->chunk_count && !extra->buffer_count && !extra->deleted.count &&
+        !(series_flags(series) & SERIES_HAS_STARTS)) {
         ref_map_remove(&c->head->extras[series_stripe(ref)], ref);
         series_set_flags(series, 0, SERIES_HAS_EXTRA);
         head_extra_free(extra);

@@ -227,6 +227,7 @@ static void append_columns(ChunkColumns *to, const SampleColumns *from)
         memcpy(c->histograms + c->count, from->histograms, from->count * sizeof *c->histograms);
     else if (c->histograms)
         memset(c->histograms + c->count, 0, from->count * sizeof *c->histograms);
+    chunk_columns_add_starts(to, from->start_ms, from->count);
     c->count += from->count;
 }
 

@@ -191,6 +191,8 @@ static bool open_head(Tsdb *tsdb, Error *err)
         .wal_sync = o->wal_sync,
         .samples_per_chunk = o->samples_per_chunk,
         .max_exemplars = o->max_exemplars,
+        .start_timestamps = o->start_timestamps,
+        .histogram_start_timestamps = o->histogram_start_timestamps,
     };
     return head_open(&options, &tsdb->head, err);
 }

@@ -44,6 +44,8 @@ typedef struct TsdbOptions {
     int64_t wal_sync_interval_ms;    // 5000
     int samples_per_chunk;           // 120
     uint64_t max_exemplars;          // 0: off
+    bool start_timestamps; // keep those of floats; a Prometheus before 3.10 reads none of it
+    bool histogram_start_timestamps; // and those of histograms
 } TsdbOptions;
 
 void tsdb_options_default(TsdbOptions *ret_options);

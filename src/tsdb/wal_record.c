@@ -3,11 +3,13 @@
 
 #include "base/number.h"
 
+enum { START_NONE = 0, START_SAME = 1, START_TOLD = 2 };
+
 #define LABELS_MAX 100000 // of one series or exemplar in a record
 
 WalRecordWriter wal_record_begin(Buf *out, WalRecordType type)
 {
-    WalRecordWriter writer = {.out = out, .start = out->len};
+    WalRecordWriter writer = {.out = out, .start = out->len, .type = type};
     buf_add_char(out, (char)type);
     return writer;
 }
@@ -119,6 +121,37 @@ void wal_record_samples(WalRecordWriter *w, const WalSample *samples, size_t cou
     w->count += count;
 }
 
+// The same with a start: refs against the one before, a byte that says how the start is told.
+static void add_place_v2(WalRecordWriter *w, uint64_t ref, int64_t t_ms, int64_t start_ms)
+{
+    if (w->count++ == 0) {
+        buf_add_varint(w->out, (int64_t)ref);
+        buf_add_varint(w->out, t_ms);
+        buf_add_varint(w->out, start_ms);
+        w->first_t = t_ms;
+        w->first_start_ms = start_ms;
+    } else {
+        buf_add_varint(w->out, (int64_t)(ref - w->ref));
+        buf_add_varint(w->out, (int64_t)((uint64_t)t_ms - (uint64_t)w->first_t));
+        buf_add_char(w->out, (char)(!start_ms                 ? START_NONE
+                                    : start_ms == w->start_ms ? START_SAME
+                                                              : START_TOLD));
+        if (start_ms && start_ms != w->start_ms)
+            buf_add_varint(w->out, (int64_t)((uint64_t)start_ms - (uint64_t)w->first_start_ms));
+    }
+    w->ref = ref;
+    w->start_ms = start_ms;
+}
+
+void wal_record_samples_v2(WalRecordWriter *w, const WalSample *samples, const int64_t *start_ms,
+                           size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        add_place_v2(w, samples[i].ref, samples[i].t_ms, start_ms[i]);
+        buf_add_u64be(w->out, double_bits(samples[i].value));
+    }
+}
+
 void wal_record_tombstone(WalRecordWriter *w, uint64_t ref, Interval interval)
 {
     buf_add_u64be(w->out, ref);
@@ -153,8 +186,10 @@ void wal_record_metadata(WalRecordWriter *w, uint64_t ref, Metadata metadata)
     w->count++;
 }
 
-WalRecordType wal_record_histogram_type(const Histogram *h)
+WalRecordType wal_record_histogram_type(const Histogram *h, bool with_starts)
 {
+    if (with_starts)
+        return h->is_integer ? WAL_HISTOGRAMS_V2 : WAL_FLOAT_HISTOGRAMS_V2;
     if (h->schema == HISTOGRAM_SCHEMA_CUSTOM)
         return h->is_integer ? WAL_CUSTOM_HISTOGRAMS : WAL_CUSTOM_FLOAT_HISTOGRAMS;
     return h->is_integer ? WAL_HISTOGRAMS : WAL_FLOAT_HISTOGRAMS;
@@ -193,9 +228,13 @@ static void add_count(Buf *out, const Histogram *h, double count)
         buf_add_u64be(out, double_bits(count));
 }
 
-void wal_record_histogram(WalRecordWriter *w, uint64_t ref, int64_t t_ms, const Histogram *h)
+void wal_record_histogram(WalRecordWriter *w, uint64_t ref, int64_t t_ms, int64_t start_ms,
+                          const Histogram *h)
 {
-    add_place(w, ref, t_ms);
+    if (w->type == WAL_HISTOGRAMS_V2 || w->type == WAL_FLOAT_HISTOGRAMS_V2)
+        add_place_v2(w, ref, t_ms, start_ms);
+    else
+        add_place(w, ref, t_ms);
     buf_add_char(w->out, (char)h->hint);
     buf_add_varint(w->out, h->schema);
     buf_add_u64be(w->out, double_bits(h->zero_threshold));
@@ -258,18 +297,23 @@ static void get_place_v2(WalRecordReader *r, WalEntry *e)
         r->ref = (uint64_t)reader_varint(&r->in);
         r->first_t = reader_varint(&r->in);
         r->first_st = reader_varint(&r->in);
+        r->st = r->first_st;
         e->ref = r->ref;
         e->t_ms = r->first_t;
+        e->start_ms = r->st;
         return;
     }
     r->ref += (uint64_t)reader_varint(&r->in);
     e->ref = r->ref;
     e->t_ms = (int64_t)((uint64_t)r->first_t + (uint64_t)reader_varint(&r->in));
     uint8_t marker = reader_u8(&r->in);
-    if (marker == 2)
-        (void)reader_varint(&r->in);
-    else if (marker > 2)
+    if (marker == START_NONE)
+        r->st = 0;
+    else if (marker == START_TOLD)
+        r->st = (int64_t)((uint64_t)r->first_st + (uint64_t)reader_varint(&r->in));
+    else if (marker != START_SAME)
         r->in.failed = true;
+    e->start_ms = r->st;
 }
 
 static double get_double(WalRecordReader *r)

@@ -38,19 +38,28 @@ typedef struct WalRecordWriter {
     uint64_t first_ref;
     int64_t first_t;
     size_t count;
+    WalRecordType type;
+    uint64_t ref; // newest; of the records with starts
+    int64_t first_start_ms;
+    int64_t start_ms;
 } WalRecordWriter;
 
 WalRecordWriter wal_record_begin(Buf *out, WalRecordType type);
 
 void wal_record_series(WalRecordWriter *writer, uint64_t ref, Labels labels);
 void wal_record_samples(WalRecordWriter *writer, const WalSample *samples, size_t count);
+// With the start timestamp of each, for WAL_SAMPLES_V2.
+void wal_record_samples_v2(WalRecordWriter *writer, const WalSample *samples,
+                           const int64_t *start_ms, size_t count);
 void wal_record_tombstone(WalRecordWriter *writer, uint64_t ref, Interval interval);
 void wal_record_exemplar(WalRecordWriter *writer, uint64_t ref, const Exemplar *exemplar);
 void wal_record_marker(WalRecordWriter *writer, uint64_t ref, uint64_t chunk_ref);
 void wal_record_metadata(WalRecordWriter *writer, uint64_t ref, Metadata metadata);
-// The type for this histogram; the four kinds do not mix in a record.
-WalRecordType wal_record_histogram_type(const Histogram *h);
-void wal_record_histogram(WalRecordWriter *writer, uint64_t ref, int64_t t_ms, const Histogram *h);
+// The type for this histogram; the kinds do not mix in a record.
+WalRecordType wal_record_histogram_type(const Histogram *h, bool with_starts);
+// start_ms is written by the types that have starts.
+void wal_record_histogram(WalRecordWriter *writer, uint64_t ref, int64_t t_ms, int64_t start_ms,
+                          const Histogram *h);
 
 typedef struct WalRecordReader {
     Reader in;
@@ -69,6 +78,7 @@ typedef struct WalRecordReader {
 typedef struct WalEntry {
     uint64_t ref;
     int64_t t_ms;
+    int64_t start_ms; // 0: none
     double value;
     Labels labels;
     Interval interval;
