@@ -451,7 +451,6 @@ static bool eval_call(EvalContext *context, const Expr *expr, const Steps *steps
         .args = ARENA_ARRAY(arena, Value, expr->call.count + 1),
         .count = expr->call.count,
         .delayed_name_removal = context->features.delayed_name_removal,
-        .start_timestamps = context->features.start_timestamps,
         .query = context->request->query,
     };
     size_t matrix_arg = function->range ? matrix_argument(expr) : SIZE_MAX;
@@ -491,7 +490,7 @@ static bool eval_kind(EvalContext *context, const Expr *expr, const Steps *steps
     case EXPR_SELECTOR:
         if (expr->selector.has_range)
             return eval_matrix(context, expr, steps, arena, ret_value, err);
-        return eval_vector_selector(context, expr, steps, false, arena, ret_value, err);
+        return eval_vector_selector(context, expr, steps, WANT_VALUES, arena, ret_value, err);
     case EXPR_SUBQUERY:
         return eval_matrix(context, expr, steps, arena, ret_value, err);
     case EXPR_CALL:

@@ -54,9 +54,13 @@ enum { ANNOTATION_WARNING, ANNOTATION_INFO };
 // The value of `expr` at every step, in the arena. Calls itself.
 bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
           Value *ret_value, Error *err) MUST_CHECK;
+typedef enum SelectorWant {
+    WANT_VALUES,
+    WANT_TIMES,  // of the samples, in seconds
+    WANT_STARTS, // when the counters began, in seconds; 0: not known
+} SelectorWant;
 bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *steps,
-                          bool want_timestamps, Arena *arena, Value *ret_value,
-                          Error *err) MUST_CHECK;
+                          SelectorWant want, Arena *arena, Value *ret_value, Error *err) MUST_CHECK;
 // A matrix with samples and windows, for functions that need all of it at once and for results.
 bool eval_matrix(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
                  Value *ret_value, Error *err) MUST_CHECK;

@@ -56,7 +56,7 @@ typedef struct SeriesRun {
     size_t count;
     size_t slices;
     int64_t min_t_ms, max_t_ms; // to read
-    bool want_timestamps;
+    SelectorWant want;
     const FunctionCall *call; // range functions
     const Value *matrix;      // windows
     VectorSeries *out;
@@ -223,8 +223,10 @@ static void take_newest(SeriesRun *run, size_t index, Arena *arena, Arena *scrat
         size_t found = next - 1;
         const Histogram *h = columns->histograms ? columns->histograms[found] : NULL;
         eval_count_read(run->context, i, 1);
-        if (run->want_timestamps) {
-            out->value[i] = (double)columns->t_ms[found] / 1000;
+        if (run->want != WANT_VALUES) {
+            int64_t start_ms = columns->start_ms ? columns->start_ms[found] : 0;
+            int64_t t_ms = run->want == WANT_TIMES ? columns->t_ms[found] : start_ms;
+            out->value[i] = (double)t_ms / 1000;
             out->kind[i] = POINT_FLOAT;
         } else if (h) {
             vector_series_set_histogram(arena, steps->count, out, i, h);
@@ -352,7 +354,7 @@ static void take_smoothed(SeriesRun *run, size_t index, Arena *arena, Arena *scr
 }
 
 bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *steps,
-                          bool want_timestamps, Arena *arena, Value *ret_value, Error *err)
+                          SelectorWant want, Arena *arena, Value *ret_value, Error *err)
 {
     int64_t first;
     int64_t last;
@@ -361,7 +363,7 @@ bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *s
         .context = context,
         .expr = expr,
         .steps = steps,
-        .want_timestamps = want_timestamps,
+        .want = want,
         .min_t_ms = first - context->lookback_ms + 1,
         .max_t_ms = last + (expr->selector.smoothed ? context->lookback_ms : 0),
         .one = expr->selector.smoothed ? take_smoothed : take_newest,
@@ -423,6 +425,8 @@ static void make_range(SeriesRun *run, size_t index, Arena *arena, SampleColumns
         *ret_series = run->ranges[index];
         return;
     }
+    if (!run->context->features.start_timestamps)
+        columns->start_ms = NULL;
     drop_stale(columns);
     *ret_series = (RangeSeries){.labels = run->list.series[index].labels, .samples = *columns};
     find_windows(columns, run->matrix, run->steps->count, arena, ret_series);

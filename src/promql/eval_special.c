@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions that look at their argument's expression and not only at its value: absent, absent_over_time, timestamp, info.
+// Functions that look at their argument's expression and not only at its value: absent, absent_over_time, timestamp, start_timestamp, info.
 #include <stdlib.h>
 
 #include "promql/eval.h"
@@ -71,14 +71,25 @@ static bool special_absent_over_time(EvalContext *context, const Expr *expr, con
 }
 
 // The sample's own time for a plain selector, the step's time for anything else.
+static bool is_plain_selector(const Expr *expr)
+{
+    return expr->kind == EXPR_SELECTOR && !expr->selector.has_range && !expr->selector.smoothed;
+}
+
+static bool drop_names(EvalContext *context, const Steps *steps, Arena *arena, Value *vector,
+                       Error *err)
+{
+    for (size_t s = 0; s < vector->count; s++)
+        eval_drop_name(context, arena, &vector->series[s]);
+    return context->features.delayed_name_removal || vector_merge_equal(arena, steps, vector, err);
+}
+
 static bool special_timestamp(EvalContext *context, const Expr *expr, const Steps *steps,
                               Arena *arena, Value *ret_value, Error *err)
 {
     const Expr *argument = expr_without_parens(expr->call.args[0]);
-    bool plain = argument->kind == EXPR_SELECTOR && !argument->selector.has_range &&
-                 !argument->selector.smoothed;
-    if (plain) {
-        if (!eval_vector_selector(context, argument, steps, true, arena, ret_value, err))
+    if (is_plain_selector(argument)) {
+        if (!eval_vector_selector(context, argument, steps, WANT_TIMES, arena, ret_value, err))
             return false;
     } else {
         if (!eval(context, argument, steps, arena, ret_value, err))
@@ -90,10 +101,22 @@ static bool special_timestamp(EvalContext *context, const Expr *expr, const Step
                     ret_value->series[s].value[i] = (double)step_time(steps, i) / 1000;
                 }
     }
-    for (size_t s = 0; s < ret_value->count; s++)
-        eval_drop_name(context, arena, &ret_value->series[s]);
-    return context->features.delayed_name_removal ||
-           vector_merge_equal(arena, steps, ret_value, err);
+    return drop_names(context, steps, arena, ret_value, err);
+}
+
+// Without the feature, or of an expression, nothing is told.
+static bool special_start_timestamp(EvalContext *context, const Expr *expr, const Steps *steps,
+                                    Arena *arena, Value *ret_value, Error *err)
+{
+    const Expr *argument = expr_without_parens(expr->call.args[0]);
+    if (!context->features.start_timestamps || !is_plain_selector(argument)) {
+        if (!eval(context, argument, steps, arena, ret_value, err))
+            return false;
+        ret_value->count = 0;
+        return true;
+    }
+    return eval_vector_selector(context, argument, steps, WANT_STARTS, arena, ret_value, err) &&
+           drop_names(context, steps, arena, ret_value, err);
 }
 
 // info(v, {selector}) -------------------------------------------------------------------------------------------------------------
@@ -325,7 +348,7 @@ static bool check_info_floats(EvalContext *context, const Expr *lookup, const St
                               Arena *arena, Error *err)
 {
     Value values;
-    if (!eval_vector_selector(context, lookup, steps, false, arena, &values, err))
+    if (!eval_vector_selector(context, lookup, steps, WANT_VALUES, arena, &values, err))
         return false;
     for (size_t s = 0; s < values.count; s++) {
         if (!values.series[s].histogram)
@@ -385,7 +408,7 @@ static bool special_info(EvalContext *context, const Expr *expr, const Steps *st
     lookup->selector.count = run.matcher_count;
     (void)governing_shift(expr->call.args[0], &lookup->selector.shift); // none: the step's own time
     bool ok = check_info_floats(context, lookup, steps, arena, err) &&
-              eval_vector_selector(context, lookup, steps, true, arena, &run.info, err);
+              eval_vector_selector(context, lookup, steps, WANT_TIMES, arena, &run.info, err);
     for (size_t s = 0; ok && s < base.count; s++)
         ok = enrich_series(&run, &base.series[s], err);
     if (!selector || run.matcher_count > selector->selector.count) {
@@ -405,9 +428,8 @@ bool eval_special(EvalContext *context, const Expr *expr, const Steps *steps, Ar
         const char *name;
         bool (*run)(EvalContext *, const Expr *, const Steps *, Arena *, Value *, Error *);
     } specials[] = {
-        {"absent", special_absent},
-        {"absent_over_time", special_absent_over_time},
-        {"timestamp", special_timestamp},
+        {"absent", special_absent},       {"absent_over_time", special_absent_over_time},
+        {"timestamp", special_timestamp}, {"start_timestamp", special_start_timestamp},
         {"info", special_info},
     };
     for (size_t i = 0; i < COUNT_OF(specials); i++)

@@ -16,6 +16,18 @@ QuotedText quoted_text(Str s)
     return quoted;
 }
 
+bool range_start_resets(const SampleColumns *samples, uint32_t i)
+{
+    int64_t start = samples->start_ms[i], start_before = samples->start_ms[i - 1];
+    int64_t before = samples->t_ms[i - 1];
+    if (start == 0 || start >= samples->t_ms[i] || start < before)
+        return false;
+    if (start > before)
+        return true;
+    // It points at the sample before: a delta, unless that one does not know its start, or says what cannot be.
+    return start_before != 0 && start_before < before;
+}
+
 void range_note(RangeNotes *notes, RangeNote note)
 {
     // Those that end in a space go on with the metric name.
@@ -33,10 +45,12 @@ void range_note(RangeNotes *notes, RangeNote note)
         [NOTE_BOUNDS_ADD] = "mismatched custom buckets were reconciled during addition",
         [NOTE_BOUNDS_AGGREGATION] = "mismatched custom buckets were reconciled during aggregation",
         [NOTE_RESET_COLLISION] = "conflicting counter resets during histogram aggregation",
+        [NOTE_START_OVERLAP] = "sample has start time that overlaps with previous sample timestamp "
+                               "for metric ",
     };
     static const uint32_t warnings = 1u << NOTE_MIXED | 1u << NOTE_NOT_COUNTER |
                                      1u << NOTE_NOT_GAUGE | 1u << NOTE_MIXED_SCHEMAS |
-                                     1u << NOTE_RESET_COLLISION;
+                                     1u << NOTE_RESET_COLLISION | 1u << NOTE_START_OVERLAP;
     uint32_t bit = 1u << note;
     if (notes->told & bit)
         return;

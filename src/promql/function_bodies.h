@@ -34,6 +34,7 @@ typedef enum RangeNote {
     NOTE_BOUNDS_ADD,
     NOTE_BOUNDS_AGGREGATION,
     NOTE_RESET_COLLISION,
+    NOTE_START_OVERLAP,
 } RangeNote;
 
 typedef struct RangeNotes {
@@ -55,6 +56,13 @@ const Value *range_argument(const FunctionCall *call);
 static inline const Histogram *range_histogram(const RangeSeries *series, uint32_t i)
 {
     return series->samples.histograms ? series->samples.histograms[i] : NULL;
+}
+
+// True if the start of sample i (not the first) says that the counter was reset since the one before.
+bool range_start_resets(const SampleColumns *samples, uint32_t i);
+static inline bool range_start_reset(const RangeSeries *series, uint32_t i)
+{
+    return UNLIKELY(series->samples.start_ms != NULL) && range_start_resets(&series->samples, i);
 }
 
 // The floats of a range series alone, with what the windows become.
@@ -106,6 +114,9 @@ HistogramBetween histogram_between(Arena *arena, const Histogram *h1, const Hist
 // Of the window [first, last], all histograms; NULL: nothing. Time in ms.
 Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSeries *series,
                                  uint32_t first, uint32_t last, bool is_counter);
+// a + b; false: they do not go together, which is noted.
+bool histogram_window_add(RangeNotes *notes, Arena *arena, const Histogram *a, const Histogram *b,
+                          Histogram **ret);
 Histogram *histogram_window_extended(RangeNotes *notes, Arena *arena, const RangeSeries *series,
                                      uint32_t first, uint32_t last, int64_t start_ms,
                                      int64_t end_ms, bool smoothed, bool is_counter);
@@ -146,7 +157,6 @@ GENERAL_FUNCTION(function_start);
 GENERAL_FUNCTION(function_end);
 GENERAL_FUNCTION(function_step);
 GENERAL_FUNCTION(function_range);
-GENERAL_FUNCTION(function_start_timestamp);
 GENERAL_FUNCTION(function_vector);
 GENERAL_FUNCTION(function_scalar);
 GENERAL_FUNCTION(function_max_of);

@@ -83,7 +83,7 @@ static const FunctionInfo functions[] = {
     {"sort_desc", {TYPE_VECTOR}, 1, 0, TYPE_VECTOR, .keeps_name = true, .general = function_sort_desc},
     {"sqrt", {TYPE_VECTOR}, 1, 0, TYPE_VECTOR, .math = sqrt},
     {"start", {TYPE_NONE}, 0, 0, TYPE_SCALAR, .experimental = true, .time_dependent = true, .general = function_start},
-    {"start_timestamp", {TYPE_VECTOR}, 1, 0, TYPE_VECTOR, .experimental = true, .time_dependent = true, .general = function_start_timestamp},
+    {"start_timestamp", {TYPE_VECTOR}, 1, 0, TYPE_VECTOR, .experimental = true, .time_dependent = true, .special = true},
     {"stddev_over_time", {TYPE_MATRIX}, 1, 0, TYPE_VECTOR, .range = range_stddev_over_time},
     {"stdvar_over_time", {TYPE_MATRIX}, 1, 0, TYPE_VECTOR, .range = range_stdvar_over_time},
     {"step", {TYPE_NONE}, 0, 0, TYPE_SCALAR, .experimental = true, .time_dependent = true, .general = function_step},

@@ -14,7 +14,6 @@ typedef struct FunctionCall {
     Value *args;      // evaluated; a matrix argument only for functions that take one
     size_t count;
     bool delayed_name_removal;
-    bool start_timestamps;
     Str query;
 } FunctionCall;
 

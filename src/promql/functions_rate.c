@@ -16,6 +16,7 @@ typedef struct RateRun {
     // Resets and histograms among the samples (first, last) of the window at hand, moved along with it.
     uint32_t first, last;
     uint32_t resets, histograms;
+    uint32_t overlaps;
 } RateRun;
 
 static double seconds(int64_t ms)
@@ -25,7 +26,25 @@ static double seconds(int64_t ms)
 
 static bool is_reset(const RateRun *run, uint32_t i)
 {
-    return run->series->samples.value[i] < run->series->samples.value[i - 1];
+    return run->series->samples.value[i] < run->series->samples.value[i - 1] ||
+           range_start_reset(run->series, i);
+}
+
+// The start of sample i lies before the sample before it, which tells of another one.
+static bool is_overlap(const RateRun *run, uint32_t i)
+{
+    const SampleColumns *samples = &run->series->samples;
+    return samples->start_ms && samples->start_ms[i] != 0 &&
+           samples->start_ms[i] < samples->t_ms[i - 1] &&
+           samples->start_ms[i] != samples->start_ms[i - 1];
+}
+
+// Where the counter of the window's first sample began, if that is inside the window; else 0.
+static int64_t start_inside(const RateRun *run, int64_t start_ms)
+{
+    const SampleColumns *samples = &run->series->samples;
+    int64_t began = samples->start_ms && run->is_counter ? samples->start_ms[run->first] : 0;
+    return began > start_ms && began < samples->t_ms[run->first] ? began : 0;
 }
 
 // Moves the window on; both ends only grow. Counts what enters and leaves.
@@ -34,15 +53,17 @@ static void move_window(RateRun *run, uint32_t first, uint32_t last)
     bool mixed = run->series->samples.histograms != NULL;
     if (first >= run->last) {
         run->first = run->last = first;
-        run->resets = run->histograms = 0;
+        run->resets = run->histograms = run->overlaps = 0;
     }
     for (uint32_t i = run->last; i < last; i++) {
         run->resets += i > run->first && is_reset(run, i);
+        run->overlaps += i > run->first && is_overlap(run, i);
         run->histograms += mixed && run->series->samples.histograms[i];
     }
     run->last = MAX(last, run->last);
     for (uint32_t i = run->first; i < first; i++) {
         run->resets -= i + 1 < run->last && is_reset(run, i + 1);
+        run->overlaps -= i + 1 < run->last && is_overlap(run, i + 1);
         run->histograms -= mixed && run->series->samples.histograms[i];
     }
     run->first = first;
@@ -55,7 +76,7 @@ static double add_resets(const RateRun *run, double value)
         return value;
     const double *v = run->series->samples.value;
     for (uint32_t i = run->first + 1; i < run->last; i++)
-        if (v[i] < v[i - 1])
+        if (is_reset(run, i))
             value += v[i - 1];
     return value;
 }
@@ -68,11 +89,16 @@ static double extrapolation_factor(const RateRun *run, int64_t start_ms, int64_t
     double to_start = seconds(t_ms[run->first] - start_ms),
            to_end = seconds(end_ms - t_ms[run->last - 1]);
     double sampled = seconds(t_ms[run->last - 1] - t_ms[run->first]);
-    double average = sampled / (double)(run->last - run->first - 1);
+    uint32_t gaps = run->last - run->first - 1;
+    double average = gaps ? sampled / (double)gaps : 0;
     double threshold = average * 1.1;
+    int64_t began_ms = start_inside(run, start_ms);
     if (to_start >= threshold)
         to_start = average / 2;
-    if (run->is_counter && increase > 0 && first_value >= 0) {
+    if (began_ms) {
+        sampled = seconds(t_ms[run->last - 1] - began_ms);
+        to_start = 0;
+    } else if (run->is_counter && increase > 0 && first_value >= 0) {
         // A counter was not below zero.
         double to_zero = sampled * (first_value / increase);
         if (to_zero < to_start)
@@ -90,16 +116,30 @@ static void rate_floats(RateRun *run, size_t step, int64_t start_ms, int64_t end
     double first = v[run->first], increase = v[run->last - 1] - first;
     if (run->is_counter)
         increase = add_resets(run, increase);
+    if (start_inside(run, start_ms)) // a sample of zero there
+        increase += first;
     set_float(run->out, step,
               increase * extrapolation_factor(run, start_ms, end_ms, first, increase));
 }
 
 static void rate_histograms(RateRun *run, size_t step, int64_t start_ms, int64_t end_ms)
 {
-    Histogram *increase = histogram_window_rate(&run->notes, &run->scratch, run->series, run->first,
-                                                run->last - 1, run->is_counter);
-    if (!increase)
-        return;
+    const Histogram *begin = run->series->samples.histograms[run->first];
+    Histogram *increase;
+    if (run->last - run->first == 1) {
+        increase = histogram_copy(&run->scratch, begin);
+    } else {
+        increase = histogram_window_rate(&run->notes, &run->scratch, run->series, run->first,
+                                         run->last - 1, run->is_counter);
+        if (!increase)
+            return;
+        if (run->overlaps && run->is_counter)
+            range_note(&run->notes, NOTE_START_OVERLAP);
+        if (start_inside(run, start_ms) &&
+            !histogram_window_add(&run->notes, &run->scratch, increase, begin, &increase))
+            return;
+        increase->hint = HINT_GAUGE;
+    }
     double first = run->series->samples.histograms[run->first]->count;
     double factor = extrapolation_factor(run, start_ms, end_ms, first, increase->count);
     vector_series_set_histogram(run->arena, run->notes.call->steps->count, run->out, step,
@@ -227,8 +267,10 @@ static void rate_step(RateRun *run, size_t step)
         range_note(&run->notes, NOTE_MIXED);
         return;
     }
-    if (count < 2)
+    if (count == 0 || (count == 1 && !start_inside(run, start_ms)))
         return;
+    if (run->overlaps && run->is_counter && !run->histograms)
+        range_note(&run->notes, NOTE_START_OVERLAP);
     if (run->histograms)
         rate_histograms(run, step, start_ms, end_ms);
     else
@@ -310,7 +352,7 @@ static void instant_histograms(RangeNotes *notes, Arena *arena, const RangeSerie
     if (!is_rate && !gauges)
         range_note(notes, NOTE_NOT_GAUGE);
     Histogram *result;
-    if (is_rate && histogram_detect_reset(previous, last)) {
+    if (is_rate && (range_start_reset(series, at) || histogram_detect_reset(previous, last))) {
         result = histogram_copy(arena, last);
     } else {
         bool mismatch = false;
@@ -349,7 +391,7 @@ static void instant_run(const FunctionCall *call, Arena *arena, const RangeSerie
         } else {
             double value = samples->value[at], previous = samples->value[at - 1];
             // After a reset the new value is all that was counted.
-            if (!is_rate || !(value < previous))
+            if (!is_rate || !(value < previous || range_start_reset(series, at)))
                 value -= previous;
             set_float(out, step, is_rate ? value / interval_s : value);
         }

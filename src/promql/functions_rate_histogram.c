@@ -19,8 +19,8 @@ static bool sub_with_notes(RangeNotes *notes, Arena *arena, const Histogram *a, 
     return true;
 }
 
-static bool add_with_notes(RangeNotes *notes, Arena *arena, const Histogram *a, const Histogram *b,
-                           Histogram **ret)
+bool histogram_window_add(RangeNotes *notes, Arena *arena, const Histogram *a, const Histogram *b,
+                          Histogram **ret)
 {
     bool mismatch = false;
     if (!histogram_add(arena, a, b, ret, &mismatch)) {
@@ -59,7 +59,8 @@ Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSer
     if (is_counter && (previous->hint == HINT_GAUGE || newest->hint == HINT_GAUGE))
         range_note(notes, NOTE_NOT_COUNTER);
     // Behind a reset the first sample's buckets do not matter.
-    if (is_counter && histogram_detect_reset(previous, h[first + 1])) {
+    if (is_counter &&
+        (range_start_reset(series, first + 1) || histogram_detect_reset(previous, h[first + 1]))) {
         const Histogram *second = h[first + 1];
         nothing = (Histogram){.schema = second->schema,
                               .custom_bounds = second->custom_bounds,
@@ -82,8 +83,8 @@ Histogram *histogram_window_rate(RangeNotes *notes, Arena *arena, const RangeSer
         return NULL;
     if (is_counter) {
         for (uint32_t i = first + 1; i <= last; i++) {
-            if (histogram_detect_reset(previous, h[i]) &&
-                !add_with_notes(notes, arena, result, previous, &result))
+            if ((range_start_reset(series, i) || histogram_detect_reset(previous, h[i])) &&
+                !histogram_window_add(notes, arena, result, previous, &result))
                 return NULL;
             previous = h[i];
         }
@@ -174,12 +175,12 @@ static bool add_extended_resets(RangeNotes *notes, Arena *arena, const RangeSeri
     // The sample at `last` is the right edge, or made it.
     for (uint32_t i = from; i < last; i++) {
         if (histogram_detect_reset(previous, h[i]) &&
-            !add_with_notes(notes, arena, *result, previous, result))
+            !histogram_window_add(notes, arena, *result, previous, result))
             return false;
         previous = h[i];
     }
     return !histogram_detect_reset(previous, right) ||
-           add_with_notes(notes, arena, *result, previous, result);
+           histogram_window_add(notes, arena, *result, previous, result);
 }
 
 Histogram *histogram_window_extended(RangeNotes *notes, Arena *arena, const RangeSeries *series,

@@ -152,24 +152,6 @@ GENERAL_FUNCTION(function_vector)
     return true;
 }
 
-// A Source does not hand out when counters began, which is told as 0; without the feature, or of an expression, nothing is told.
-GENERAL_FUNCTION(function_start_timestamp)
-{
-    Value *vector = &call->args[0];
-    bool tells = call->start_timestamps && call->expr->call.args[0]->kind == EXPR_SELECTOR;
-    if (!tells)
-        vector->count = 0;
-    for (size_t s = 0; s < vector->count; s++) {
-        VectorSeries *series = &vector->series[s];
-        for (size_t i = 0; i < call->steps->count; i++)
-            if (series->kind[i] != POINT_NONE)
-                set_float(series, i, 0);
-        series->histogram = NULL;
-        function_drop_name(call, series);
-    }
-    return vector_finish(call, vector, ret_value, err);
-}
-
 // Elementwise over a vector --------------------------------------------------------------------------------------------------------
 
 // The new value of a float at a step; false: it is left out.

@@ -22,6 +22,8 @@ static bool is_change(const RangeSeries *series, uint32_t i)
 
 static bool is_reset(const RangeSeries *series, uint32_t i)
 {
+    if (range_start_reset(series, i))
+        return true;
     const Histogram *previous = range_histogram(series, i - 1),
                     *current = range_histogram(series, i);
     if (previous && current)
