@@ -180,5 +180,6 @@ PromqlFeatures server_promql_features(const ServerFlags *flags)
         .fill_modifiers = server_feature(flags, "promql-binop-fill-modifiers"),
         .delayed_name_removal = server_feature(flags, "promql-delayed-name-removal"),
         .per_step_stats = server_feature(flags, "promql-per-step-stats"),
+        .start_timestamps = server_feature(flags, "use-start-timestamps"),
     };
 }

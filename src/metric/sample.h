@@ -44,8 +44,8 @@ typedef struct SampleColumns {
     int64_t *t_ms;
     double *value;
     const Histogram **histograms;
-    int64_t *start_ms;
     size_t count;
+    int64_t *start_ms;
 } SampleColumns;
 
 // Moves sample `from` to the place `to` at or before it: how samples are taken out of columns.

@@ -326,8 +326,8 @@ TEST(wal, records_say_what_was_written)
 
     for (size_t i = 0; i < COUNT_OF(histograms); i++) {
         buf_reset(&out);
-        w = wal_record_begin(&out, wal_record_histogram_type(histograms[i]));
-        wal_record_histogram(&w, 9, 1234, histograms[i]);
+        w = wal_record_begin(&out, wal_record_histogram_type(histograms[i], false));
+        wal_record_histogram(&w, 9, 1234, 0, histograms[i]);
         r = wal_record_read(buf_str(&out), &arena);
         CHECK(wal_record_next(&r, &e));
         CHECK_EQ(e.t_ms, 1234);
@@ -374,7 +374,8 @@ TEST(wal, version_two_records_are_read)
         uint64_t ref;
         int64_t t_ms;
         int marker;
-    } more[] = {{12, 1005, 0}, {13, 1000, 1}, {11, 990, 2}};
+        int64_t start_ms;
+    } more[] = {{12, 1005, 0, 0}, {13, 1000, 1, 0}, {11, 990, 2, 577}, {11, 991, 1, 577}};
     buf_add_char(&out, WAL_SAMPLES_V2);
     buf_add_varint(&out, 10);
     buf_add_varint(&out, 1000);
@@ -399,10 +400,45 @@ TEST(wal, version_two_records_are_read)
         CHECK(wal_record_next(&r, &e));
         CHECK_EQ(e.ref, more[i].ref);
         CHECK_EQ(e.t_ms, more[i].t_ms);
+        CHECK_EQ(e.start_ms, more[i].start_ms);
         CHECK_DOUBLE(e.value, (double)i + 2);
     }
     CHECK(!wal_record_next(&r, &e));
     CHECK(!r.failed);
+    buf_deinit(&out);
+    arena_deinit(&arena);
+}
+
+TEST(wal, start_timestamps_come_back)
+{
+    Buf out = {0};
+    Arena arena = {0};
+    WalEntry e;
+    static const int64_t starts[] = {0, 500, 500, 0, 0, INT64_MIN, 500, INT64_MAX};
+    Histogram h = {.sum = 1, .count = 2, .zero_count = 2, .is_integer = true};
+
+    for (int histograms = 0; histograms < 2; histograms++) {
+        buf_reset(&out);
+        WalRecordWriter w = wal_record_begin(&out, histograms ? wal_record_histogram_type(&h, true)
+                                                              : WAL_SAMPLES_V2);
+        for (size_t i = 0; i < COUNT_OF(starts); i++) {
+            WalSample sample = {100 - i, (int64_t)i * 15, (double)i};
+            if (histograms)
+                wal_record_histogram(&w, sample.ref, sample.t_ms, starts[i], &h);
+            else
+                wal_record_samples_v2(&w, &sample, &starts[i], 1);
+        }
+        WalRecordReader r = wal_record_read(buf_str(&out), &arena);
+        for (size_t i = 0; i < COUNT_OF(starts); i++) {
+            CHECK(wal_record_next(&r, &e));
+            CHECK_EQ(e.ref, 100 - i);
+            CHECK_EQ(e.t_ms, (int64_t)i * 15);
+            CHECK_EQ(e.start_ms, starts[i]);
+            CHECK_EQ(e.histogram != NULL, histograms);
+        }
+        CHECK(!wal_record_next(&r, &e));
+        CHECK(!r.failed);
+    }
     buf_deinit(&out);
     arena_deinit(&arena);
 }
@@ -412,4 +448,5 @@ TEST_MAIN(wal, TEST_ROW(wal, gives_back_records_of_all_lengths_in_all_places),
           TEST_ROW(wal, a_flipped_byte_never_gives_a_wrong_record_and_spares_other_pages),
           TEST_ROW(wal, a_failed_write_leaves_the_log_as_it_was),
           TEST_ROW(wal, truncation_keeps_the_open_segment),
-          TEST_ROW(wal, records_say_what_was_written), TEST_ROW(wal, version_two_records_are_read))
+          TEST_ROW(wal, records_say_what_was_written), TEST_ROW(wal, version_two_records_are_read),
+          TEST_ROW(wal, start_timestamps_come_back))
