@@ -3,6 +3,7 @@
 
 #include "template/template_escape.h"
 #include "template/template_fmt.h"
+#include "template/template_run.h"
 
 #define TEXT_BYTES_MAX (16u << 20) // of one result
 
@@ -235,9 +236,16 @@ static bool escape(const TemplateCall *call, void (*escaper)(Buf *, Str), Templa
     return take_text(call, &text, ret_value, err);
 }
 
+const TemplateType template_type_query = {.name = "string", .kind = TEMPLATE_STRING};
+const TemplateType template_type_escaped = {.name = "string", .kind = TEMPLATE_STRING};
+
 static bool html(const TemplateCall *call, TemplateValue *ret_value, Error *err)
 {
-    return escape(call, template_escape_html, ret_value, err);
+    if (!escape(call, template_escape_html, ret_value, err))
+        return false;
+    if (call->run->set->options.html)
+        ret_value->type = &template_type_escaped;
+    return true;
 }
 
 static bool js(const TemplateCall *call, TemplateValue *ret_value, Error *err)
@@ -247,7 +255,11 @@ static bool js(const TemplateCall *call, TemplateValue *ret_value, Error *err)
 
 static bool urlquery(const TemplateCall *call, TemplateValue *ret_value, Error *err)
 {
-    return escape(call, template_escape_query, ret_value, err);
+    if (!escape(call, template_escape_query, ret_value, err))
+        return false;
+    if (call->run->set->options.html)
+        ret_value->type = &template_type_query;
+    return true;
 }
 
 #define ANY &template_type_any
@@ -279,11 +291,6 @@ bool template_builtin_is_and(const TemplateFunction *function)
 bool template_builtin_is_or(const TemplateFunction *function)
 {
     return function->call == or_;
-}
-
-bool template_builtin_is_escaper(const TemplateFunction *function)
-{
-    return function->call == html;
 }
 
 // ---- finding a function

@@ -10,8 +10,10 @@ extern const TemplateTable template_comparisons;
 // and, or: they do not look at arguments behind the one that decides.
 bool template_builtin_is_and(const TemplateFunction *function);
 bool template_builtin_is_or(const TemplateFunction *function);
-// html: where a page is written, the place in it stands for that.
-bool template_builtin_is_escaper(const TemplateFunction *function);
+// A string that html has escaped, where a page is written: not escaped again.
+extern const TemplateType template_type_escaped;
+// The same of urlquery: good for the query of a URL as it is.
+extern const TemplateType template_type_query;
 
 // The function of that name in the tables, else Go's own; NULL.
 const TemplateFunction *template_find_function(const TemplateTable *const *tables, Str name);

@@ -43,7 +43,9 @@ static const TemplateType *elem_of(const TemplateType *type)
 // Go's assignability, for the types that there are here.
 static bool is_assignable(const TemplateType *from, const TemplateType *to)
 {
-    if (from == to || to->kind == TEMPLATE_ANY)
+    if (from == to || to->kind == TEMPLATE_ANY ||
+        ((from == &template_type_escaped || from == &template_type_query) &&
+         to == &template_type_string))
         return true;
     bool container =
         to->kind == TEMPLATE_LIST || to->kind == TEMPLATE_MAP || to->kind == TEMPLATE_STRING_MAP;
@@ -295,6 +297,9 @@ static bool eval_field(TemplateFrame *frame, TemplateValue dot, Str name, const 
     if (!type) {
         if (frame->run->set->options.missing_key == TEMPLATE_MISSING_ERROR)
             return fail_quoted(frame, "nil data; no entry for key ", name, "");
+        if (frame->run->set->options.missing_key == TEMPLATE_MISSING_ZERO && from->is_interface)
+            return template_run_fail(frame, "nil pointer evaluating interface {}." STR_FMT,
+                                     STR_ARG(name));
         *ret_value = TEMPLATE_NIL;
         return true;
     }
@@ -434,16 +439,6 @@ static bool eval_arg(TemplateFrame *frame, TemplateValue dot, const TemplateType
     }
 }
 
-// In a page the last command may be an escaper that the place in the page already stands for.
-static bool is_implied(const TemplateFrame *frame, const TemplateNode *pipe, size_t index)
-{
-    const TemplateNode *node = pipe->pipeline.commands.items[index]->args.items[0];
-
-    return frame->run->set->options.html && index > 0 &&
-           index + 1 == pipe->pipeline.commands.count && node->kind == TEMPLATE_NODE_IDENTIFIER &&
-           template_builtin_is_escaper(node->identifier.function);
-}
-
 bool template_eval_set(TemplateFrame *frame, const TemplateNode *variable, TemplateValue value)
 {
     if (variable->field.slot == TEMPLATE_SLOT_NONE)
@@ -464,8 +459,6 @@ bool template_eval_pipeline(TemplateFrame *frame, TemplateValue dot, const Templ
         return false;
     for (size_t i = 0; ok && i < pipe->pipeline.commands.count; i++) {
         const TemplateNode *command = pipe->pipeline.commands.items[i];
-        if (is_implied(frame, pipe, i))
-            continue;
         TemplateValue final = value;
         Arguments args = {.nodes = (const TemplateNode *const *)command->args.items + 1,
                           .count = command->args.count - 1,

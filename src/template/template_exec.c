@@ -105,7 +105,12 @@ static bool output_is_within(TemplateFrame *frame)
 
 static bool write_text(TemplateFrame *frame, Str text)
 {
-    buf_add_str(frame->run->out, text);
+    TemplateRun *run = frame->run;
+
+    if (run->set->options.html)
+        template_html_text(&run->html, run->out, text);
+    else
+        buf_add_str(run->out, text);
     return output_is_within(frame);
 }
 
@@ -122,7 +127,11 @@ static bool write_value(TemplateFrame *frame, const TemplateNode *node, const Te
         buf_deinit(&shown);
         return false;
     }
-    template_print(run->out, value);
+    Error inner = {0};
+    if (!run->set->options.html)
+        template_print(run->out, value);
+    else if (!template_html_value(&run->html, run->out, value, &run->scratch, &inner))
+        return template_run_fail_code(frame, inner.code, "%s", inner.text);
     return output_is_within(frame);
 }
 
@@ -445,6 +454,7 @@ bool template_call_execute(const TemplateCall *call, Str name, TemplateValue dot
     run.out = &out;
     run.out_start = 0;
     run.scratch = (Buf){.max = outer->limits.output_bytes};
+    run.html = (TemplateHtml){0};
     run.err = err;
     run.depth++;
     bool ok = exec_tree(&run, tree, dot);

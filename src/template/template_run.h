@@ -5,6 +5,7 @@
 #include "template/template_ast.h"
 #include "template/template_builtin.h"
 #include "template/template_cache.h"
+#include "template/template_html.h"
 
 #define TEMPLATE_STACK_MAX 2000 // nested evaluations: a bound of the thread's stack
 
@@ -19,7 +20,8 @@ struct TemplateRun {
     uint32_t stack;
     Buf *out;
     size_t out_start;
-    Buf scratch; // of one value on its way to `out`
+    Buf scratch;       // of one value on its way to `out`
+    TemplateHtml html; // where in the page `out` ends
     TemplateCache *cache;
     Error *err;
 };
