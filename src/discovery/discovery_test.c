@@ -249,8 +249,42 @@ TEST(discovery, kinds_of_the_original_that_are_missing_are_noted)
               S("c.yml:2: this version has no consul_sd_configs: ignoring"));
 }
 
+TEST(discovery, tells_what_it_knows_without_running)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    CLEANUP(buf_deinit) Buf text = {0};
+    Str folder = make_folder(&arena);
+    DiscoveryConfigs configs;
+    DiscoveryAtRest rest;
+    Error err = {0};
+    write_file(folder, "a.json", "[{\"targets\":[\"x:1\"],\"labels\":{\"k\":\"v\"}}]");
+    CHECK_OK(load(&arena, folder,
+                  S("static_configs:\n- targets: [s:1]\n"
+                    "file_sd_configs:\n- files: [none.yml, '*.json']\n"),
+                  &configs, &err),
+             err);
+
+    CHECK_OK(discovery_at_rest(&configs, &rest, &err), err);
+
+    describe(&text, rest.groups);
+    buf_add_char(&text, '\0');
+    CHECK_HAS(text.ptr, "s:1{}\n");
+    CHECK_HAS(text.ptr, "x:1{__meta_filepath=");
+    CHECK(rest.is_all);
+    CHECK_EQ(rest.missing.count, 1);
+    CHECK(str_ends_with(rest.missing.items[0], S("/none.yml")));
+    group_snapshot_unref(rest.groups);
+
+    write_file(folder, "b.json", "[{\"targets\":1}]");
+    CHECK(!discovery_at_rest(&configs, &rest, &err));
+    CHECK_HAS(err.text, "checking SD file ");
+    CHECK_HAS(err.text, "b.json:1:1");
+    CHECK_OK(fs_remove_tree(&fs_system, folder, &err), err);
+}
+
 TEST_MAIN(discovery, TEST_ROW(discovery, static_groups_come_at_once),
           TEST_ROW(discovery, an_unchanged_job_is_left_alone),
           TEST_ROW(discovery, files_are_read_and_watched),
           TEST_ROW(discovery, bad_configurations_are_refused),
-          TEST_ROW(discovery, kinds_of_the_original_that_are_missing_are_noted))
+          TEST_ROW(discovery, kinds_of_the_original_that_are_missing_are_noted),
+          TEST_ROW(discovery, tells_what_it_knows_without_running))

@@ -335,7 +335,10 @@ int tool_run(int argc, char **argv)
     if (!tool_plan(program, argc - (argc > 0), argv + (argc > 0), &arena, &plan, &err))
         return tool_fail("%s: error: %s", program, err.text);
     int status = run_plan(&plan);
-    if (fflush(stdout) != 0 || ferror(stdout))
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    // A reader that has seen enough (`| head`) is no fault to speak of.
+    if (errno != EPIPE)
         return tool_fail("%s: error: cannot write the output: %s", program, strerror(errno));
-    return status;
+    return TOOL_FAILED;
 }

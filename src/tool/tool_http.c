@@ -39,6 +39,13 @@ static bool add_headers(const FlagStrList *pairs, Arena *arena, ToolServer *serv
     return true;
 }
 
+// http://user@host
+static bool has_user(Str url)
+{
+    Str rest = str_skip(url, str_find(url, S("://")) + 3);
+    return str_find_char(str_sub(rest, 0, str_find_char(rest, '/')), '@') != STR_NOT_FOUND;
+}
+
 bool tool_server_open(Str url, Str config_file, const FlagStrList *headers, Arena *arena,
                       ToolServer *ret_server, Error *err)
 {
@@ -49,6 +56,9 @@ bool tool_server_open(Str url, Str config_file, const FlagStrList *headers, Aren
     while (server.url.len && server.url.ptr[server.url.len - 1] == '/')
         server.url.len--;
     http_client_config_default(&server.config);
+    if (config_file.len && has_user(server.url))
+        return error_set(err, ERR_INVALID,
+                         "a user in the server URL and --http.config.file exclude each other");
     if (config_file.len && !read_config(config_file, arena, &server.config, err))
         return error_context(err, "failed to load HTTP config file");
     server.headers = ARENA_ARRAY(arena, Str, 1 + (headers ? headers->count : 0));

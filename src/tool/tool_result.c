@@ -91,9 +91,13 @@ static bool read_time(const JsonValue *value, int64_t *ret_ms, Error *err)
 
 static bool read_bucket(const JsonValue *value, ToolBucket *ret_bucket, Error *err)
 {
-    if (value->kind != JSON_ARRAY || value->count != 4 || value->items[0].kind != JSON_NUMBER)
+    if (value->kind != JSON_ARRAY || value->count != 4)
         return fail_shape("a bucket", err);
-    ret_bucket->boundaries = (int)value->items[0].number;
+    const JsonValue *boundaries = &value->items[0];
+    if (boundaries->kind != JSON_NUMBER || !boundaries->is_integer || boundaries->integer < 0 ||
+        boundaries->integer > 3)
+        return fail_shape("a bucket's boundary rule", err);
+    ret_bucket->boundaries = (int)boundaries->integer;
     return read_number(&value->items[1], &ret_bucket->lower, err) &&
            read_number(&value->items[2], &ret_bucket->upper, err) &&
            read_number(&value->items[3], &ret_bucket->count, err);

@@ -105,6 +105,10 @@ TEST(result, failures_read_as_promtools)
          DATA("vector", "[{\"metric\":{},\"histogram\":[1,{\"count\":\"3\",\"sum\":\"1\","
                         "\"buckets\":[[0,\"1\",\"2\"]]}]}]"),
          "a bucket is not what"},
+        {"a bucket with boundaries of its own", 200,
+         DATA("vector", "[{\"metric\":{},\"histogram\":[1,{\"count\":\"3\",\"sum\":\"1\","
+                        "\"buckets\":[[3e79,\"1\",\"2\",\"3\"]]}]}]"),
+         "a bucket's boundary rule is not what"},
     };
 
     EACH_CASE(c, cases) {

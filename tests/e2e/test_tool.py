@@ -147,8 +147,11 @@ def test_server_with_a_password_is_asked_with_an_http_config_file(world, tool):
     shown = tool("query", "--http.config.file=http/http.yml", "instant", "--header=X-Scope=tenant", target.address, "2")
 
     assert refused.returncode == 1 and "client_error: client error: 401" in refused.stderr
+    both = tool("query", "--http.config.file=http/http.yml", "instant", f"http://me:secret@{target.address}", "2")
+
     assert shown.stdout == "scalar: 2 @[1.5]\n", shown.stderr
     assert target.requests[-1][1]["X-Scope"] == "tenant"
+    assert both.returncode == 1 and "exclude each other" in both.stderr
 
 
 # ---- check healthy, check ready -----------------------------------------------------------------
