@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/timefmt.h"
+#include "codec/json_text.h"
 #include "tool/tool_time.h"
 
 #define TIMEOUT_MS 120000
@@ -203,46 +204,94 @@ static int run_range(ToolCall *call)
     return print_result(call, &result);
 }
 
+// Lists -------------------------------------------------------------------------------------------------------------------------------
+
+// How the items of a list are printed.
+typedef struct ListPrinter {
+    bool is_json;
+    JsonWriter json;
+    Buf out;
+    Arena arena; // of one item
+} ListPrinter;
+
+typedef bool PrintItem(ListPrinter *printer, const JsonValue *item, Error *err);
+
+static bool print_label_set(ListPrinter *printer, const JsonValue *item, Error *err)
+{
+    Labels labels;
+    if (!tool_labels_read(item, &printer->arena, &labels, err))
+        return false;
+    if (printer->is_json)
+        tool_labels_json(labels, &printer->json);
+    else
+        tool_label_set_print(labels, &printer->out);
+    return true;
+}
+
+static bool print_label_value(ListPrinter *printer, const JsonValue *item, Error *err)
+{
+    if (item->kind != JSON_STRING)
+        return error_set(err, ERR_INVALID, "bad_response: a label's value is no string");
+    if (printer->is_json)
+        json_str(&printer->json, item->str);
+    else
+        buf_add_str(&printer->out, item->str);
+    return true;
+}
+
+static bool print_items(ListPrinter *printer, Str list, PrintItem *print_item, Error *err)
+{
+    JsonTextItems items = json_text_items(list);
+    Str text;
+    while (json_text_next(&items, &text)) {
+        JsonValue *item;
+        arena_reset(&printer->arena);
+        if (!json_read(text, &printer->arena, &item, err) || !print_item(printer, item, err))
+            return false;
+        if (!printer->is_json)
+            buf_add_char(&printer->out, '\n');
+    }
+    if (items.failed)
+        *err = items.err;
+    return !items.failed;
+}
+
+static int print_list(const ToolCall *call, const ToolEnvelope *envelope, PrintItem *print_item)
+{
+    ListPrinter printer = {.is_json = call->globals->output == TOOL_OUTPUT_JSON};
+    Error err = {0};
+    json_writer_init(&printer.json, &printer.out);
+    if (printer.is_json)
+        json_array(&printer.json);
+    bool ok =
+        print_items(&printer, envelope->data.len ? envelope->data : S("[]"), print_item, &err);
+    if (ok && printer.is_json) {
+        json_array_end(&printer.json);
+        buf_add_char(&printer.out, '\n');
+    }
+    if (ok)
+        tool_write(buf_str(&printer.out));
+    buf_deinit(&printer.out);
+    arena_deinit(&printer.arena);
+    return ok ? TOOL_OK : tool_fail("query error: %s", err.text);
+}
+
 static int run_series(ToolCall *call)
 {
     CLEANUP(buf_deinit) Buf form = {0};
-    CLEANUP(buf_deinit) Buf out = {0};
     ToolEnvelope envelope;
-    JsonWriter json;
     Error err = {0};
     if (!add_span(call->options, &form, &err) ||
         !ask(call, S("/api/v1/series"), &form, &envelope, &err))
         return tool_fail("%s", err.text);
-    bool is_json = call->globals->output == TOOL_OUTPUT_JSON;
-    json_writer_init(&json, &out);
-    if (is_json)
-        json_array(&json);
-    for (size_t i = 0; envelope.data && i < envelope.data->count; i++) {
-        Labels labels;
-        if (!tool_labels_read(&envelope.data->items[i], call->arena, &labels, &err))
-            return tool_fail("query error: %s", err.text);
-        if (is_json) {
-            tool_labels_json(labels, &json);
-        } else {
-            tool_label_set_print(labels, &out);
-            buf_add_char(&out, '\n');
-        }
-    }
-    if (!is_json) {
-        tool_write(buf_str(&out));
-        return TOOL_OK;
-    }
-    json_array_end(&json);
-    return finish(&out);
+    return print_list(call, &envelope, print_label_set);
 }
 
 static int run_labels(ToolCall *call)
 {
     CLEANUP(buf_deinit) Buf form = {0};
     CLEANUP(buf_deinit) Buf path = {0};
-    CLEANUP(buf_deinit) Buf out = {0};
     ToolEnvelope envelope;
-    JsonWriter json;
     Error err = {0};
     if (!add_span(call->options, &form, &err))
         return tool_fail("%s", err.text);
@@ -253,27 +302,7 @@ static int run_labels(ToolCall *call)
     if (!ask(call, buf_str(&path), NULL, &envelope, &err))
         return tool_fail("%s", err.text);
     print_warnings(&envelope);
-    bool is_json = call->globals->output == TOOL_OUTPUT_JSON;
-    json_writer_init(&json, &out);
-    if (is_json)
-        json_array(&json);
-    for (size_t i = 0; envelope.data && i < envelope.data->count; i++) {
-        const JsonValue *value = &envelope.data->items[i];
-        if (value->kind != JSON_STRING)
-            return tool_fail("query error: bad_response: a label's value is no string");
-        if (is_json) {
-            json_str(&json, value->str);
-        } else {
-            buf_add_str(&out, value->str);
-            buf_add_char(&out, '\n');
-        }
-    }
-    if (!is_json) {
-        tool_write(buf_str(&out));
-        return TOOL_OK;
-    }
-    json_array_end(&json);
-    return finish(&out);
+    return print_list(call, &envelope, print_label_value);
 }
 
 // Verbs -------------------------------------------------------------------------------------------------------------------------------

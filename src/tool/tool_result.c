@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/number.h"
+#include "codec/json_text.h"
 
 #define DETAIL_BYTES_MAX 300
 
@@ -23,15 +24,30 @@ static bool fail_status(const ToolAnswer *answer, Error *err)
                      detail.len ? " (detail: " : "", STR_ARG(detail), detail.len ? ")" : "");
 }
 
-static Str string_of(const JsonValue *object, const char *key)
+// Failures of the reader are those of the answer.
+static bool bad_answer(Error *err)
 {
-    const JsonValue *value = json_get(object, str_from_c(key));
-    return value && value->kind == JSON_STRING ? value->str : STR_NONE;
+    err->code = ERR_INVALID;
+    return error_context(err, "bad_response");
+}
+
+// The string that a text is; empty if it is something else.
+static Str string_of(Str text, Arena *arena)
+{
+    JsonValue *value;
+    Error err = {0};
+    return json_read(text, arena, &value, &err) && value->kind == JSON_STRING ? value->str
+                                                                              : STR_NONE;
 }
 
 bool tool_envelope_read(const ToolAnswer *answer, Arena *arena, ToolEnvelope *ret_envelope,
                         Error *err)
 {
+    enum { STATUS, DATA, ERROR_TYPE, ERROR, WARNINGS, COUNT };
+    static const Str keys[COUNT] = {STR("status"), STR("data"), STR("errorType"), STR("error"),
+                                    STR("warnings")};
+    Str values[COUNT];
+    Error ignored = {0};
     bool is_api_error = answer->status == 400 || answer->status == 422;
     if (answer->status / 100 != 2 && !is_api_error)
         return fail_status(answer, err);
@@ -39,20 +55,18 @@ bool tool_envelope_read(const ToolAnswer *answer, Arena *arena, ToolEnvelope *re
         *ret_envelope = (ToolEnvelope){0};
         return true;
     }
-    JsonValue *root;
-    if (!json_read(answer->body, arena, &root, err))
-        return error_context(err, "bad_response");
-    Str status = string_of(root, "status");
-    if (str_is(status, "error")) {
-        Str type = string_of(root, "errorType");
-        Str text = string_of(root, "error");
-        return error_set(err, ERR_INVALID, STR_FMT ": " STR_FMT, STR_ARG(str_sub(type, 0, 100)),
-                         STR_ARG(str_sub(text, 0, 380)));
-    }
+    if (!json_text_members(answer->body, keys, COUNT, values, err))
+        return bad_answer(err);
+    if (str_is(string_of(values[STATUS], arena), "error"))
+        return error_set(err, ERR_INVALID, STR_FMT ": " STR_FMT,
+                         STR_ARG(str_sub(string_of(values[ERROR_TYPE], arena), 0, 100)),
+                         STR_ARG(str_sub(string_of(values[ERROR], arena), 0, 380)));
     if (is_api_error)
         return error_set(err, ERR_INVALID, "bad_response: inconsistent body for response code");
-    *ret_envelope = (ToolEnvelope){.data = json_get(root, S("data")),
-                                   .warnings = json_get(root, S("warnings"))};
+    JsonValue *warnings = NULL;
+    if (values[WARNINGS].len && !json_read(values[WARNINGS], arena, &warnings, &ignored))
+        warnings = NULL;
+    *ret_envelope = (ToolEnvelope){.data = values[DATA], .warnings = warnings};
     return true;
 }
 
@@ -173,7 +187,46 @@ static bool read_string(const JsonValue *pair, ToolResult *result, Error *err)
     return read_time(&pair->items[0], &result->scalar.t_ms, err);
 }
 
-bool tool_result_read(const JsonValue *data, Arena *arena, ToolResult *ret_result, Error *err)
+static bool read_pair(Str text, QueryKind kind, Arena *arena, ToolResult *result, Error *err)
+{
+    JsonValue *pair;
+    if (!json_read(text, arena, &pair, err))
+        return bad_answer(err);
+    return kind == QUERY_SCALAR ? read_point(pair, arena, &result->scalar, err)
+                                : read_string(pair, result, err);
+}
+
+// The tree of one series is forgotten when its points have been taken; label strings are kept.
+static bool read_list(Str list, bool is_vector, Arena *arena, ToolResult *result, Error *err)
+{
+    CLEANUP(arena_deinit) Arena scratch = {0};
+    JsonTextItems items = json_text_items(list);
+    size_t cap = 0;
+    Str text;
+    while (json_text_next(&items, &text)) {
+        JsonValue *value;
+        ToolSeries series = {0};
+        arena_reset(&scratch);
+        if (!json_read(text, &scratch, &value, err))
+            return bad_answer(err);
+        if (!read_series(value, is_vector, arena, &series, err))
+            return false;
+        series.metric = labels_copy(arena, series.metric);
+        if (result->count == cap) {
+            size_t bigger = MAX(cap * 2, (size_t)8);
+            result->series = arena_grow(arena, result->series, cap * sizeof(ToolSeries),
+                                        bigger * sizeof(ToolSeries));
+            cap = bigger;
+        }
+        result->series[result->count++] = series;
+    }
+    if (!items.failed)
+        return true;
+    *err = items.err;
+    return bad_answer(err);
+}
+
+bool tool_result_read(Str data, Arena *arena, ToolResult *ret_result, Error *err)
 {
     static const char *const kinds[] = {
         [QUERY_SCALAR] = "scalar",
@@ -181,31 +234,24 @@ bool tool_result_read(const JsonValue *data, Arena *arena, ToolResult *ret_resul
         [QUERY_VECTOR] = "vector",
         [QUERY_MATRIX] = "matrix",
     };
-    Str type = string_of(data, "resultType");
-    const JsonValue *list = json_get(data, S("result"));
+    static const Str keys[] = {STR("resultType"), STR("result")};
+    Str values[COUNT_OF(keys)] = {0};
     ToolResult result = {0};
     size_t kind = 0;
+    if (data.len && !json_text_members(data, keys, COUNT_OF(keys), values, err))
+        return bad_answer(err);
+    Str type = string_of(values[0], arena);
+    Str text = values[1];
     while (kind < COUNT_OF(kinds) && !str_is(type, kinds[kind]))
         kind++;
-    if (kind == COUNT_OF(kinds) || !list)
+    if (kind == COUNT_OF(kinds))
         return error_set(err, ERR_INVALID, "unexpected value type \"" STR_FMT "\"",
                          STR_ARG(str_sub(type, 0, 100)));
     result.kind = (QueryKind)kind;
-    if (result.kind == QUERY_SCALAR || result.kind == QUERY_STRING) {
-        if (result.kind == QUERY_SCALAR ? !read_point(list, arena, &result.scalar, err)
-                                        : !read_string(list, &result, err))
-            return false;
-        *ret_result = result;
-        return true;
-    }
-    if (list->kind != JSON_ARRAY)
-        return fail_shape("the result", err);
-    result.count = list->count;
-    result.series = arena_zalloc(arena, MAX(list->count, (size_t)1) * sizeof(ToolSeries));
-    for (size_t i = 0; i < list->count; i++)
-        if (!read_series(&list->items[i], result.kind == QUERY_VECTOR, arena, &result.series[i],
-                         err))
-            return false;
+    bool is_pair = result.kind == QUERY_SCALAR || result.kind == QUERY_STRING;
+    if (is_pair ? !read_pair(text, result.kind, arena, &result, err)
+                : !read_list(text, result.kind == QUERY_VECTOR, arena, &result, err))
+        return false;
     *ret_result = result;
     return true;
 }

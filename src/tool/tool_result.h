@@ -40,16 +40,15 @@ typedef struct ToolResult {
 } ToolResult;
 
 typedef struct ToolEnvelope {
-    const JsonValue *data; // NULL: there is none
-    const JsonValue *warnings;
+    Str data;                  // JSON, a view into the answer; empty: there is none
+    const JsonValue *warnings; // NULL: there are none
 } ToolEnvelope;
 
 // Opens the envelope of an API answer. A failure reads as promtool's: "bad_data: ...", "server_error: server error: 503 (detail: ...)".
 bool tool_envelope_read(const ToolAnswer *answer, Arena *arena, ToolEnvelope *ret_envelope,
                         Error *err) MUST_CHECK;
-// The data of a query.
-bool tool_result_read(const JsonValue *data, Arena *arena, ToolResult *ret_result,
-                      Error *err) MUST_CHECK;
+// The data of a query. It is read series by series, so that a large answer is not in memory as a tree besides.
+bool tool_result_read(Str data, Arena *arena, ToolResult *ret_result, Error *err) MUST_CHECK;
 // The labels of an object of strings.
 bool tool_labels_read(const JsonValue *object, Arena *arena, Labels *ret_labels,
                       Error *err) MUST_CHECK;

@@ -144,7 +144,7 @@ static void print_promql(ToolResult *result, Arena *arena, Buf *out)
         add_point(out, &result->scalar);
         return;
     }
-    if (result->kind == QUERY_MATRIX)
+    if (result->kind == QUERY_MATRIX && result->count)
         qsort(result->series, result->count, sizeof *result->series, compare_series);
     for (size_t i = 0; i < result->count; i++) {
         buf_add_c(out, i ? "\n" : "");

@@ -26,6 +26,7 @@ TEST(result, prints_as_promtool)
          "scalar: 0.0000001 @[1700000000.125]", "[1700000000.125,\"0.0000001\"]"},
         {"string", DATA("string", "[1,\"a<b\"]"), "a<b", "[1,\"a\\u003cb\"]"},
         {"nothing", DATA("vector", "[]"), "", "[]"},
+        {"nothing over time", DATA("matrix", "[]"), "", "[]"},
         {"labels in the order of their texts",
          DATA("vector",
               "[{\"metric\":{\"__name__\":\"m\",\"a\":\"1\",\"a1\":\"2\"},\"value\":[1,\"NaN\"]}]"),
