@@ -83,7 +83,9 @@ static bool open_all(Block *block, Error *err)
         !tombstones_read(block->fs, block->dir, &block->tombstones, err))
         return false;
     block->has_tombstones = block->tombstones.count > 0;
-    if (!str_ends_with(block->dir, ulid_str(&block->meta.ulid)))
+    size_t slash = str_rfind_char(block->dir, '/');
+    Str name = str_skip(block->dir, slash == STR_NOT_FOUND ? 0 : slash + 1);
+    if (!str_starts_with(name, ulid_str(&block->meta.ulid))) // one put aside has more behind it
         return error_set(err, ERR_CORRUPT, "meta.json says that this is block " STR_FMT,
                          STR_ARG(ulid_str(&block->meta.ulid)));
     return true;

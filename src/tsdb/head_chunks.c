@@ -584,3 +584,21 @@ uint64_t head_chunks_bytes_on_disk(HeadChunks *chunks)
     lock_give(&chunks->lock);
     return bytes;
 }
+
+static bool count_chunk(void *arg, const HeadChunk *chunk, Error *err)
+{
+    (void)chunk, (void)err;
+    ++*(uint64_t *)arg;
+    return true;
+}
+
+const char *head_chunks_verify(Str bytes, uint64_t *ret_chunks, uint64_t *ret_good)
+{
+    const char *reason;
+    Error err = {0};
+
+    *ret_chunks = 0;
+    bool ok = walk_file(bytes, 0, count_chunk, ret_chunks, ret_good, &reason, &err);
+    ASSERT(ok); // only the callback fails
+    return reason;
+}

@@ -81,3 +81,6 @@ bool head_chunks_truncate(HeadChunks *chunks, uint32_t file, Error *err) MUST_CH
 void head_chunks_release_pages(HeadChunks *chunks);
 
 uint64_t head_chunks_bytes_on_disk(HeadChunks *chunks);
+
+// Reads the bytes of a file whole. NULL if all of it is good, else why not; *ret_good is where understanding ended.
+const char *head_chunks_verify(Str bytes, uint64_t *ret_chunks, uint64_t *ret_good);

@@ -12,6 +12,7 @@
 #include "codec/json_writer.h"
 #include "metric/sink.h"
 #include "metric/source.h"
+#include "tsdb/tsdb_offline.h"
 
 typedef struct Tsdb Tsdb;
 
