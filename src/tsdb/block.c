@@ -76,9 +76,24 @@ static bool open_index(Block *block, Error *err)
     return index_reader_new(block->index_map.bytes, &block->index, err);
 }
 
+// meta.json and tombstones count, too.
+static bool add_small_files(Block *block, Error *err)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    FsList list;
+
+    if (!fs_list(block->fs, block->dir, &arena, &list, err))
+        return false;
+    for (size_t i = 0; i < list.count; i++)
+        if (str_is(list.entries[i].name, "meta.json") || str_is(list.entries[i].name, "tombstones"))
+            block->bytes += list.entries[i].bytes;
+    return true;
+}
+
 static bool open_all(Block *block, Error *err)
 {
-    if (!block_meta_read(block->fs, block->dir, &block->arena, &block->meta, err) ||
+    if (!add_small_files(block, err) ||
+        !block_meta_read(block->fs, block->dir, &block->arena, &block->meta, err) ||
         !open_index(block, err) || !open_segments(block, err) ||
         !tombstones_read(block->fs, block->dir, &block->tombstones, err))
         return false;

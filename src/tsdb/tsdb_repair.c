@@ -89,11 +89,7 @@ static bool salvage_read(Querier *querier, uint64_t handle, int64_t min_t_ms, in
             if (intervals_contain(&deleted, c->t_ms[k]) ||
                 (kept && c->t_ms[k] <= c->t_ms[kept - 1]))
                 continue;
-            c->t_ms[kept] = c->t_ms[k];
-            c->value[kept] = c->value[k];
-            if (c->histograms)
-                c->histograms[kept] = c->histograms[k];
-            kept++;
+            sample_columns_move(c, kept++, k);
         }
         if (c->histograms)
             memset(c->histograms + kept, 0, (c->count - kept) * sizeof *c->histograms);
