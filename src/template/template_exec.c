@@ -38,6 +38,8 @@ static void add_place(Buf *out, const TemplateNode *node)
 }
 
 static bool fail_v(TemplateFrame *frame, ErrorCode code, const char *fmt, va_list args)
+    PRINTF(3, 0);
+static bool fail_v(TemplateFrame *frame, ErrorCode code, const char *fmt, va_list args)
 {
     Buf text = {0};
 
