@@ -5,8 +5,8 @@
 #include "base/str.h"
 
 typedef struct Case {
-    const char *name; // the template
-    Str want;         // what is written, until a failure
+    const char *name;  // the template
+    Str want;          // what is written, until a failure
     const char *error; // or NULL
 } Case;
 
