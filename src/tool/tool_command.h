@@ -140,3 +140,5 @@ extern const ToolVerb tool_tsdb_dump;
 extern const ToolVerb tool_tsdb_dump_openmetrics;
 extern const ToolVerb tool_tsdb_verify;
 extern const ToolVerb tool_tsdb_repair;
+extern const ToolVerb tool_tsdb_backfill;
+extern const ToolVerb tool_tsdb_bench_write;

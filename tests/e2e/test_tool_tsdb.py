@@ -85,3 +85,42 @@ def test_a_damaged_block_is_found_and_written_anew(world, tool, blocks):
     assert promtool(world, "dump", "db").stdout.splitlines() == after
     assert tool("repair", "db").returncode == 0  # again: nothing to do
     assert tool("dump", "db").stdout.splitlines() == after
+
+
+def test_makes_the_blocks_that_the_original_makes(world, tool):
+    (world.directory / "page").write_text(page(5))
+    theirs = promtool(world, "create-blocks-from", "openmetrics", "page", "theirs")
+    ours = tool("create-blocks-from", "openmetrics", "page", "ours")
+    assert ours.returncode == theirs.returncode == 0, ours.stderr
+
+    def without_ulid_and_size(text):
+        return [line.split()[1:7] for line in text.splitlines()]
+    assert without_ulid_and_size(ours.stdout) == without_ulid_and_size(theirs.stdout)
+    for name in ["theirs", "ours"]:
+        (world.directory / name / "wal").mkdir(exist_ok=True)
+    assert promtool(world, "dump", "ours").stdout == promtool(world, "dump", "theirs").stdout
+    labelled = tool("create-blocks-from", "openmetrics", "-q", "--label=from=backup", "page", "labelled")
+    assert (labelled.returncode, labelled.stdout) == (0, ""), labelled.stderr
+    assert '{__name__="m0", from="backup", i="0"' in tool("dump", "labelled").stdout
+
+
+@pytest.mark.parametrize("text, complaint", [
+    ("a 1\n# EOF\n", "expected timestamp"), ("a 1 1\nb 2\n# EOF\n", "series b"), ("a{ 1 1\n# EOF\n", "")])
+def test_a_page_that_cannot_become_blocks_makes_none(world, tool, text, complaint):
+    (world.directory / "page").write_text(text)
+
+    ours = tool("create-blocks-from", "openmetrics", "page", "db")
+
+    assert ours.returncode == 1 and complaint in ours.stderr
+    assert promtool(world, "create-blocks-from", "openmetrics", "page", "other").returncode == 1
+    assert not list((world.directory / "db").glob("01*"))
+
+
+def test_bench_write_leaves_a_directory_that_the_original_reads(world, tool):
+    ran = tool("bench", "write", "--metrics=100", "--scrapes=700", "--out=bench")
+    assert ran.returncode == 0, ran.stderr
+    assert " > total samples: 70000\n" in ran.stdout
+    assert tool("list", "bench").stdout == promtool(world, "list", "bench").stdout
+    assert len(promtool(world, "dump", "bench").stdout.splitlines()) == 70000
+    again = tool("bench", "write", "--metrics=100", "--out=bench")
+    assert again.returncode == 1 and "is there already" in again.stderr
