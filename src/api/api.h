@@ -75,7 +75,8 @@ typedef struct ApiContext {
     Str route_prefix;                      // "" or "/prefix"
     Str listen_port;                       // "9090"
     Str page_title;
-    Str cors_origin; // regular expression, anchored
+    Str cors_origin;                          // regular expression, anchored
+    Str console_templates, console_libraries; // folders of /consoles/*
 
     ApiState *state; // api_init's
 } ApiContext;

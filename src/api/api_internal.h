@@ -199,6 +199,7 @@ void api_root(ApiCall *call);
 void api_old_graph(ApiCall *call);
 void api_page(ApiCall *call);
 void api_asset(ApiCall *call);
+void api_console(ApiCall *call); // api_consoles.c
 // Prepares index.html; called once.
 void api_page_init(ApiContext *context);
 void api_page_free(ApiContext *context);

@@ -532,7 +532,47 @@ TEST(api, large_answers_are_streamed_whole)
     stop(&f);
 }
 
-TEST_MAIN(api, TEST_ROW(api, answers_in_the_exact_form), TEST_ROW(api, forms_and_urls_are_one),
+static void write_file(const Fixture *f, const char *name, const char *text)
+{
+    char path[200];
+    Error err;
+    snprintf(path, sizeof path, "%s/%s", f->dir, name);
+    CHECK_OK(fs_write_atomic(&fs_system, str_from_c(path), str_from_c(text), &err), err);
+}
+
+TEST(api, consoles_are_pages_of_templates)
+{
+    Fixture f;
+    start(&f);
+    f.api.console_templates = f.api.console_libraries = str_from_c(f.dir);
+    write_file(&f, "menu.lib", "{{ define \"head\" }}<title>{{ . }}</title>{{ end }}");
+    write_file(&f, "index.html",
+               "{{ template \"head\" .Path }}{{ range query \"m{a='2'}\" }}<p title=\"{{ .Labels.q "
+               "}}\">{{ .Value }}</p>"
+               "{{ end }}<i>{{ $params.x }}{{ index .RawParams.x 1 }}[{{ .Params.nope }}]{{ "
+               "$externalLabels.dc }}</i>"
+               "{{ tmpl \"head\" \"<\" }}<a href=\"{{ pathPrefix }}/?q={{ $params.x }}\">{{ "
+               "externalURL }}</a>");
+    write_file(&f, "bad.html", "{{ .Nope }}");
+
+    CHECK_HAS(get(&f, "/consoles/index.html?x=%3Cb%3E&x=2&a=1"),
+              "<title>index.html</title><p title=\"&#34;&lt;\n\">-10</p><i>&lt;b&gt;2[]");
+    CHECK_HAS(f.reply.body.ptr,
+              "</i><title>&lt;</title><a href=\"/?q=%3cb%3e\">http://outside:9090</a>");
+    CHECK_EQ(f.reply.status, 200);
+    CHECK_STR(f.reply.content_type, S("text/html; charset=utf-8"));
+    CHECK_HAS(get(&f, "/consoles/bad.html"),
+              "error executing template __console_/bad.html: template: __console_/bad.html:1:");
+    CHECK_EQ(f.reply.status, 500);
+    get(&f, "/consoles/none.html");
+    CHECK_EQ(f.reply.status, 404);
+    get(&f, "/consoles/%2e%2e/etc/passwd");
+    CHECK_EQ(f.reply.status, 404);
+    stop(&f);
+}
+
+TEST_MAIN(api, TEST_ROW(api, consoles_are_pages_of_templates),
+          TEST_ROW(api, answers_in_the_exact_form), TEST_ROW(api, forms_and_urls_are_one),
           TEST_ROW(api, methods_are_checked_and_named),
           TEST_ROW(api, waits_until_the_store_is_open),
           TEST_ROW(api, lifecycle_and_admin_can_be_shut), TEST_ROW(api, deletes_series),

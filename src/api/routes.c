@@ -78,6 +78,7 @@ const ApiRoute api_routes[] = {
     {GET | HEAD, "/status", api_page, 0},
     {GET | HEAD, "/tsdb-status", api_page, 0},
     {GET | HEAD, "/agent", api_page, 0},
+    {GET, "/consoles/*", api_console, READY},
     {GET | HEAD, "/*", api_asset, PLAIN},
 };
 const size_t api_route_count = COUNT_OF(api_routes);

@@ -451,6 +451,8 @@ static void fill_api(Run *run, const FlagTable *table)
     api->route_prefix = run->route_prefix;
     api->listen_port = port_of(flags->web_listen_address.items[0]);
     api->page_title = flags->web_page_title;
+    api->console_templates = flags->web_console_templates;
+    api->console_libraries = flags->web_console_libraries;
     api->cors_origin = flags->web_cors_origin;
 }
 
