@@ -83,5 +83,89 @@ TEST(template, faults_are_told_as_go_does)
     }
 }
 
-TEST_MAIN(template, TEST_ROW(template, alert_texts_expand),
-          TEST_ROW(template, faults_are_told_as_go_does))
+TEST(template, limits_hold)
+{
+    static const struct {
+        const char *name;
+        Str text;
+        const char *want;
+    } cases[] = {
+        {"steps", STR("{{ range 1000000000 }}{{ end }}"), "steps"},
+        {"output", STR("{{ range 1000000000 }}{{ printf \"%1000d\" . }}{{ end }}"),
+         "the output is larger"},
+        {"recursion", STR("{{ define \"r\" }}{{ template \"r\" }}{{ end }}{{ template \"r\" }}"),
+         "exceeded maximum template depth (200)"},
+        {"doubling",
+         STR("{{ $x := \"xxxxxxxxxxxxxxxx\" }}{{ range 100 }}{{ $x = print $x $x }}{{ end }}"),
+         "larger than"},
+        {"memory", STR("{{ range 1000000000 }}{{ $x := printf \"%100000d\" 1 }}{{ end }}"),
+         "bytes of memory"},
+        {"deep values",
+         STR("{{ $x := args 1 }}{{ range 1000 }}{{ $x = args $x }}{{ end }}{{ $x }}"),
+         "larger than"},
+        {"wide values", STR("{{ $x := args }}{{ range 60 }}{{ $x = args $x $x }}{{ end }}{{ $x }}"),
+         "larger than"},
+    };
+
+    EACH_CASE(c, cases) {
+        CLEANUP(buf_deinit) Buf out = {0};
+        Error err = {0};
+
+        bool ok = expand(c->text, &out, &err);
+
+        CHECK(!ok);
+        CHECK_HAS(err.text, c->want);
+        CHECK_EQ(err.code, c->want[0] == 'l' ? err.code : ERR_LIMIT);
+        CHECK(out.len <= 16 << 20);
+    }
+}
+
+TEST(template, nesting_is_bounded)
+{
+    CLEANUP(buf_deinit) Buf text = {0};
+    CLEANUP(buf_deinit) Buf out = {0};
+    Error err = {0};
+    for (int i = 0; i < 100000; i++)
+        buf_add_c(&text, "{{ if ((((1)))) }}");
+
+    bool ok = expand(buf_str(&text), &out, &err);
+
+    CHECK(!ok);
+    CHECK_EQ(err.code, ERR_LIMIT);
+    CHECK_HAS(err.text, "nested more than 200 deep");
+}
+
+TEST(template, a_child_set_hides_what_its_parent_defines)
+{
+    static const TemplateOptions options = {.tables = NULL};
+    CLEANUP(arena_deinit) Arena arena = {0};
+    CLEANUP(buf_deinit) Buf out = {0};
+    TemplateExecution run = {.dot = template_int(7), .arena = &arena};
+    Error err = {0};
+    TemplateSet *parent = template_set_new(&options);
+    CHECK_OK(template_set_parse(
+                 parent, S("file"),
+                 S("{{ define \"a\" }}A{{ end }}{{ define \"b\" }}B{{ . }}{{ end }}"), &err),
+             err);
+    TemplateSet *child = template_set_new_child(parent);
+    CHECK_OK(template_set_parse(
+                 child, S("x"),
+                 S("{{ define \"a\" }}C{{ end }}{{ template \"a\" }}{{ template \"b\" . }}"), &err),
+             err);
+
+    CHECK_OK(template_execute(child, S("x"), &run, &out, &err), err);
+    CHECK_OK(template_execute(parent, S("a"), &run, &out, &err), err);
+
+    CHECK_STR(buf_str(&out), S("CB7A"));
+    CHECK(!template_set_parse(child, S("y"), S("{{ define \"b\" }}D{{ end }}{{ nope }}"), &err));
+    buf_reset(&out);
+    CHECK_OK(template_execute(child, S("b"), &run, &out, &err), err);
+    CHECK_STR(buf_str(&out), S("B7"));
+    CHECK(!template_set_has(child, S("y")));
+    template_set_free(child);
+    template_set_free(parent);
+}
+
+TEST_MAIN(template, TEST_ROW(template, limits_hold), TEST_ROW(template, nesting_is_bounded),
+          TEST_ROW(template, a_child_set_hides_what_its_parent_defines),
+          TEST_ROW(template, alert_texts_expand), TEST_ROW(template, faults_are_told_as_go_does))
