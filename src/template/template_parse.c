@@ -315,10 +315,9 @@ static bool parse_term(Parser *p, TemplateNode **ret_node)
     case TEMPLATE_TOKEN_IDENTIFIER:
         return parse_identifier(p, it, ret_node);
     case TEMPLATE_TOKEN_DOT:
-        *ret_node = node_new(p, TEMPLATE_NODE_DOT, it.at);
-        return true;
     case TEMPLATE_TOKEN_NIL:
-        *ret_node = node_new(p, TEMPLATE_NODE_NIL, it.at);
+        *ret_node = node_new(
+            p, it.token == TEMPLATE_TOKEN_DOT ? TEMPLATE_NODE_DOT : TEMPLATE_NODE_NIL, it.at);
         return true;
     case TEMPLATE_TOKEN_BOOL:
         *ret_node = node_new(p, TEMPLATE_NODE_BOOL, it.at);
@@ -348,8 +347,7 @@ static bool parse_term(Parser *p, TemplateNode **ret_node)
 
 static bool takes_no_field(TemplateNodeKind kind)
 {
-    return kind == TEMPLATE_NODE_BOOL || kind == TEMPLATE_NODE_STRING ||
-           kind == TEMPLATE_NODE_NUMBER || kind == TEMPLATE_NODE_NIL || kind == TEMPLATE_NODE_DOT;
+    return kind >= TEMPLATE_NODE_DOT; // and nil, bools, numbers, strings
 }
 
 // Fields behind a term: more names of a field or variable, else a chain.
@@ -467,8 +465,6 @@ static bool parse_declarations(Parser *p, TemplateNode *pipe, const char *contex
             put_back(p, it);
             return true;
         }
-        if (pipe->pipeline.variable_count == 2)
-            return fail(p, "too many declarations in %s", context);
         declare(p, pipe, it);
         if (!is_range || pipe->pipeline.variable_count >= 2)
             return fail(p, "too many declarations in %s", context);
