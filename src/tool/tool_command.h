@@ -117,6 +117,7 @@ bool tool_read_stdin(size_t bytes_max, Buf *ret_text, Error *err) MUST_CHECK;
 bool tool_split_pair(Str text, Str *ret_name, Str *ret_value, Error *err) MUST_CHECK;
 
 extern const ToolVerb tool_check_config;
+extern const ToolVerb tool_check_rules;
 extern const ToolVerb tool_check_healthy;
 extern const ToolVerb tool_check_ready;
 extern const ToolVerb tool_check_metrics;

@@ -76,6 +76,7 @@ const ToolCommand tool_commands[] = {
     {"check web-config", "Check if the web config files are valid or not.", &tool_check_web},
     {"check healthy", "Check if the Prometheus server is healthy.", &tool_check_healthy},
     {"check ready", "Check if the Prometheus server is ready.", &tool_check_ready},
+    {"check rules", "Check if the rule files are valid or not.", &tool_check_rules},
     {"check metrics",
      "Pass Prometheus metrics over stdin to lint them for consistency and correctness, and "
      "optionally perform cardinality analysis.",

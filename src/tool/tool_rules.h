@@ -32,3 +32,5 @@ typedef struct ToolRuleLint {
 // Checks each file and prints what it found: good news to stdout, bad news to stderr.
 ToolFindings tool_rules_check(const ToolCall *call, const Str *files, size_t count,
                               const ToolRuleLint *lint);
+// The same with what comes on standard input.
+ToolFindings tool_rules_check_stdin(const ToolCall *call, const ToolRuleLint *lint);
