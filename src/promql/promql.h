@@ -116,3 +116,20 @@ bool promql_tree_json(Str query, const PromqlFeatures *features, JsonWriter *jso
 bool promql_selectors(Str query, const PromqlFeatures *features, Arena *arena,
                       Matcher ***ret_matchers, size_t **ret_counts, size_t *ret_count,
                       Error *err) MUST_CHECK;
+
+// The notation of series in tests, prometheus.md section 4.8.
+#define SERIES_TEXT_VALUES_MAX 10000000
+
+typedef struct SeriesTextValue {
+    bool omitted;
+    double value;
+    const Histogram *histogram; // NULL: a float
+} SeriesTextValue;
+
+// `1+2x3 _ stale {{schema:0 buckets:[1 2]}}x4`. Values live in the arena.
+bool promql_parse_series_values(Str text, Arena *arena, SeriesTextValue **ret_values,
+                                size_t *ret_count, Error *err) MUST_CHECK;
+// `up{job="a"}`, `{a="b"}` or nothing: a label set in the arena.
+bool promql_parse_metric(Str text, Arena *arena, Labels *ret_labels, Error *err) MUST_CHECK;
+// {{schema:1 count:5 buckets:[2 3]}}: as FloatHistogram.TestExpression().
+void promql_print_series_histogram(Buf *buf, const Histogram *histogram);
