@@ -227,7 +227,6 @@ TEST(notifier, a_slow_receiver_fills_only_its_own_queue)
     Receiver *slow = receiver_new();
     Receiver *fast = receiver_new();
     Notifier *notifier = start(5, 2, registry);
-    CLEANUP(buf_deinit) Buf metrics = {0};
     slow->closed = true;
     apply(notifier,
           text_of("alertmanagers:\n- static_configs:\n"

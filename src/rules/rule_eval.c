@@ -182,11 +182,13 @@ static bool evaluate_rule(const RuleEval *run, Rule *rule, size_t *ret_samples, 
     bool ok = evaluate(run, rule, ret_samples, &written, &why);
     double seconds = (double)(clock_mono_ns(clock) - began_ns) / 1e9;
     rules_metrics_rule(run->group, seconds, !ok);
-    if (!ok && why.code != ERR_CANCELED)
+    bool tells = run->manager->options.threads > 0;
+    if (!ok && tells && why.code != ERR_CANCELED)
         log_warn("evaluating rule failed", KV("file", run->group->file),
                  KV("group", run->group->name), KV("name", rule->name), KV("index", rule->index),
                  KV("err", &why));
-    tell_refused(run, rule, &written);
+    if (tells)
+        tell_refused(run, rule, &written);
     note_outcome(run, rule, ok ? &written.err : &why, seconds, began_ms);
     if (!ok)
         *err = why;

@@ -155,6 +155,7 @@ void rule_group_unref(RuleGroup *group)
     template_set_free(group->functions);
     lock_deinit(&group->lock);
     free(group->stale);
+    free(group->metrics);
     arena_deinit(&group->arena);
     free(group);
 }

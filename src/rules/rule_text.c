@@ -88,7 +88,8 @@ Str rule_text_expand(const RuleText *text, const RuleExpansion *expansion)
     rules_metrics_expansion(run->manager, !ok);
     if (ok)
         return arena_str(run->arena, buf_str(&out));
-    log_warn("expanding alert template failed", KV("file", run->group->file),
-             KV("group", run->group->name), KV("template", text->name), KV("err", &err));
+    if (run->manager->options.threads > 0)
+        log_warn("expanding alert template failed", KV("file", run->group->file),
+                 KV("group", run->group->name), KV("template", text->name), KV("err", &err));
     return arena_printf(run->arena, "<error expanding template: %s>", err.text);
 }

@@ -26,8 +26,8 @@ typedef struct RulesOptions {
     Source *source;
     Engine *engine;
     Clock *clock;
-    Registry *registry; // prometheus_rule_*; NULL: none
-    int threads; // groups evaluated at the same time; 0: nothing runs by itself, see rules_manager_evaluate
+    Registry *registry;  // prometheus_rule_*; NULL: none
+    int threads;         // groups at the same time; 0: nothing runs by itself and nothing is logged
     int concurrency_max; // rules of one group that run beside it (concurrent-rule-eval); 0: none
     int64_t outage_tolerance_ms;
     int64_t grace_period_ms;

@@ -238,7 +238,6 @@ static void retire_group(RulesManager *manager, RuleGroup *group)
     if (manager->options.threads == 0 || group->stale_count == 0)
         return;
     lock_take(&manager->lock);
-    group->stopped = false;
     group->retired = true;
     group->slot_ns = clock_now_ms(clock) * NS_PER_MS;
     group->due_ns = clock_mono_ns(clock) + 2 * group->interval_ms * NS_PER_MS;
@@ -283,24 +282,25 @@ void rules_manager_apply(RulesManager *manager, RuleSet *set)
     RuleGroup **old = manager->groups;
     size_t old_count = manager->group_count;
     bool *fresh = X_ARRAY(bool, set->count + 1);
-    bool *kept = X_ARRAY(bool, old_count + 1);
+    bool *has_heir = X_ARRAY(bool, old_count + 1); // itself, or a group of its name
     size_t o = 0;
     for (size_t i = 0; i < set->count; i++) {
         RuleGroup *group = set->groups[i];
         while (o < old_count && compare_keys(old[o], group) < 0)
             o++;
         RuleGroup *before = o < old_count && compare_keys(old[o], group) == 0 ? old[o] : NULL;
+        if (before)
+            has_heir[o] = true;
         fresh[i] = !before || !str_equal(before->fingerprint, group->fingerprint);
         if (!fresh[i]) {
             rule_group_unref(group);
             set->groups[i] = before;
-            kept[o] = true;
         } else {
             begin_group(manager, group, before);
         }
     }
     for (o = 0; o < old_count; o++)
-        if (!kept[o] && !old[o]->stopped)
+        if (!has_heir[o])
             stop_group(manager, old[o]);
 
     lock_take(&manager->lock);
@@ -312,16 +312,17 @@ void rules_manager_apply(RulesManager *manager, RuleSet *set)
     condition_broadcast(&manager->changed);
     lock_give(&manager->lock);
 
-    for (o = 0; o < old_count; o++)
-        if (!kept[o]) {
+    for (o = 0; o < old_count; o++) {
+        if (!has_heir[o])
             retire_group(manager, old[o]);
+        if (old[o]->stopped) // else it goes on
             rule_group_unref(old[o]);
-        }
+    }
     if (manager->group_count)
         start_threads(manager);
     manager->has_restored = true;
     free(fresh);
-    free(kept);
+    free(has_heir);
     free(old);
     free(set);
 }
