@@ -109,5 +109,6 @@ const ToolCommand tool_commands[] = {
     {"promql format", "Format PromQL query to pretty printed form.", &tool_promql_format},
     {"promql label-matchers set", "Set a label matcher in the query.", &tool_promql_set},
     {"promql label-matchers delete", "Delete a label from the query.", &tool_promql_delete},
+    {"test rules", "Unit tests for rules.", &tool_test_rules},
 };
 const size_t tool_command_count = COUNT_OF(tool_commands);
