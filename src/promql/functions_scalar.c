@@ -220,18 +220,16 @@ GENERAL_FUNCTION(function_round)
 
 // Dates --------------------------------------------------------------------------------------------------------------------------
 
-#define DATE_S_MAX (INT64_C(1) << 55) // far beyond any calendar; keeps days and years in range
+// Go's calendar begins in the year -292277022399; a time before that, and what is no number of seconds at all (it converts to the
+// smallest), comes out as many years behind the epoch instead.
+#define DATE_S_MIN (-INT64_C(9223372028715321600))
 
 typedef double (*DatePart)(const CivilTime *time);
 
 static CivilTime civil_of(double seconds)
 {
-    int64_t s = -DATE_S_MAX;
-    if (seconds >= (double)DATE_S_MAX)
-        s = DATE_S_MAX;
-    else if (seconds > (double)-DATE_S_MAX)
-        s = (int64_t)seconds;
-    return civil_from_s(s);
+    bool fits = seconds >= (double)DATE_S_MIN && seconds < 0x1p63;
+    return civil_from_s(fits ? (int64_t)seconds : INT64_MAX);
 }
 
 static bool date_function(FunctionCall *call, DatePart part, Value *ret_value, Error *err)
