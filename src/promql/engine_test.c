@@ -202,6 +202,7 @@ TEST(engine, instant_queries)
         {"sum by", "sum by (job) (m)", "{job=\"a\"} 180; {job=\"b\"} 600"},
         {"sum without", "sum without (instance) (m)", "{job=\"a\"} 180; {job=\"b\"} 600"},
         {"average of all", "avg(m)", "{} 260"},
+        {"dates of no date", "month(vector(NaN)) * 1e12 + year(vector(-Inf))", "{} 12292277026596"},
         {"topk is ordered", "topk(2, m)",
          "{__name__=\"m\", instance=\"1\", job=\"b\"} 600; {__name__=\"m\", instance=\"2\", "
          "job=\"a\"} 120"},

@@ -104,6 +104,9 @@ KNOWN = [
      lambda query, ours, theirs: "same labelset" in errors(theirs) and not errors(ours) and "-(" in query),
     ("timestamp() of a selector with offset and @", None,
      lambda query, ours, theirs: re.search(r"timestamp\(.* offset .*@", query)),
+    ("only the last note of a binary operator", None,
+     lambda query, ours, theirs: not difference(ours, theirs)
+     and "for binary operator" in " ".join(ours.get("warnings", []) + ours.get("infos", []))),
     ("infinite histograms in avg", (3, 9),
      lambda query, ours, theirs: "avg" in query and "Inf" in str(ours) + str(theirs) and "NaN" in str(ours) + str(theirs)),
 ]

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The requests that Grafana's Prometheus data source makes, in the form in which it makes them."""
+import time
+import urllib.parse
+
+import pytest
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+STEP_S = 15
+
+@pytest.fixture
+def server(world):
+    one = world.server("global: {}\n", "--web.enable-remote-write-receiver",
+                       "--enable-feature=exemplar-storage").start()
+    one.end_s = int(time.time()) // STEP_S * STEP_S
+    samples = [(t * 1000, float(n * 3)) for n, t in enumerate(range(one.end_s - 600, one.end_s, STEP_S))]
+    reply = one.write([({"__name__": "requests_total", "job": job, "code": code}, samples)
+                       for job in ("api", "db") for code in ("200", "500")])
+    assert reply.status in (200, 204), reply.text
+    return one
+
+
+def ask(server, path, **fields):
+    """POST of a form, as the data source does by default."""
+    reply = server.post("/api/v1/" + path, urllib.parse.urlencode(fields, doseq=True).encode(), FORM)
+    assert reply.status == 200, reply.text
+    assert reply.headers["Content-Type"].startswith("application/json")
+    body = reply.json()
+    assert body["status"] == "success"
+    return body["data"]
+
+
+def test_save_and_test(server):
+    data = ask(server, "query", query="1+1", time=str(server.end_s))
+    assert data == {"resultType": "scalar", "result": [server.end_s, "2"]}
+    # By the version it decides what to ask for.
+    assert all(part.isdigit() for part in server.api("status/buildinfo")["version"].split("-")[0].split("."))
+
+
+def test_a_panel(server):
+    data = ask(server, "query_range", query="sum by (job) (rate(requests_total[1m]))",
+               start=str(server.end_s - 300), end=str(server.end_s - 60), step=str(STEP_S))
+    assert data["resultType"] == "matrix"
+    assert [row["metric"] for row in data["result"]] == [{"job": "api"}, {"job": "db"}]
+    for row in data["result"]:
+        assert [t for t, _ in row["values"]] == list(range(server.end_s - 300, server.end_s - 59, STEP_S))
+        assert all(abs(float(v) - 0.4) < 1e-9 for _, v in row["values"])
+
+
+def test_variables_and_the_query_builder(server):
+    span = {"start": str(server.end_s - 600), "end": str(server.end_s)}
+    # label_values(requests_total{code="500"}, job)
+    assert server.api("label/job/values", **{"match[]": 'requests_total{code="500"}'}, **span) == ["api", "db"]
+    assert "requests_total" in server.api("label/__name__/values", **span)
+    assert ask(server, "labels", **{"match[]": "requests_total"}, **span) == ["__name__", "code", "job"]
+    series = ask(server, "series", **{"match[]": 'requests_total{job="db"}'}, **span)
+    assert series == [{"__name__": "requests_total", "job": "db", "code": code} for code in ("200", "500")]
+
+
+def test_exemplars_and_metadata(server):
+    exemplars = ask(server, "query_exemplars", query="requests_total", start=str(server.end_s - 600),
+                    end=str(server.end_s))
+    assert exemplars == []
+    assert isinstance(server.api("metadata"), dict)
+    assert server.api("rules") == {"groups": []}
+
+
+def test_an_error_is_told_with_its_place(server):
+    reply = server.post("/api/v1/query_range", urllib.parse.urlencode(
+        {"query": "sum(", "start": "0", "end": "1", "step": "1"}).encode(), FORM)
+    assert reply.status == 400
+    assert reply.json()["errorType"] == "bad_data"
+    assert "1:5" in reply.json()["error"]
