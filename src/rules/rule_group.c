@@ -160,14 +160,19 @@ void rule_group_unref(RuleGroup *group)
     free(group);
 }
 
-int64_t rule_group_slot(const RuleGroup *group, int64_t now_ns)
+int64_t rules_slot_ns(Str file, Str group, int64_t interval_ms, int64_t now_ns)
 {
-    const Label pairs[] = {{STR("file"), group->file}, {STR("name"), group->name}};
+    const Label pairs[] = {{STR("file"), file}, {STR("name"), group}};
     uint64_t hash = labels_hash((Labels){pairs, COUNT_OF(pairs)});
-    int64_t interval_ns = group->interval_ms * 1000000;
+    int64_t interval_ns = interval_ms * 1000000;
     int64_t offset_ns = (int64_t)(hash % (uint64_t)interval_ns);
     int64_t shifted = now_ns - offset_ns;
     return shifted - shifted % interval_ns + offset_ns;
+}
+
+int64_t rule_group_slot(const RuleGroup *group, int64_t now_ns)
+{
+    return rules_slot_ns(group->file, group->name, group->interval_ms, now_ns);
 }
 
 static void add_stale(RuleGroup *group, const SeriesRef *refs, size_t count)

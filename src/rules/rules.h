@@ -67,6 +67,9 @@ void rules_manager_free(RulesManager *manager);
 bool rules_manager_evaluate(RulesManager *manager, Str file, Str group, int64_t t_ms,
                             Error *err) MUST_CHECK;
 
+// The time of the evaluation at or before a wall time, in nanoseconds: each group has its own offset into the interval.
+int64_t rules_slot_ns(Str file, Str group, int64_t interval_ms, int64_t now_ns);
+
 // What the API shows ---------------------------------------------------------------------------------------------------------------------
 
 typedef enum RuleHealth { RULE_UNKNOWN, RULE_OK, RULE_FAILED } RuleHealth;

@@ -456,16 +456,25 @@ TEST(rules, alert_series_wait_for_the_restoration)
 
 TEST(rules, slots_are_those_of_the_original)
 {
-    RuleGroup group = {.file = STR("rules.yml"), .name = STR("g"), .interval_ms = 60000};
+    // Seen in Prometheus 3.5.3.
+    static const struct {
+        const char *name;
+        Str group;
+        int64_t interval_ms;
+        int64_t now_ms;
+        int64_t want_ms;
+    } cases[] = {
+        {"g", STR("g"), 2000, 1795238709000, 1795238708773},
+        {"h", STR("h"), 3000, 1795238709000, 1795238707995},
+    };
+    EACH_CASE(c, cases) {
+        int64_t slot_ns = rules_slot_ns(S("rr.yml"), c->group, c->interval_ms, c->now_ms * 1000000);
+        int64_t next_ns = slot_ns + c->interval_ms * 1000000;
 
-    int64_t first = rule_group_slot(&group, INT64_C(1700000000) * 1000000000);
-    int64_t next = rule_group_slot(&group, first + INT64_C(60) * 1000000000);
-
-    CHECK(first <= INT64_C(1700000000) * 1000000000);
-    CHECK(first > INT64_C(1700000000 - 60) * 1000000000);
-    CHECK_EQ(next - first, INT64_C(60) * 1000000000);
-    CHECK_EQ(rule_group_slot(&group, next - 1), first);
-    CHECK_EQ(rule_group_slot(&group, next), next);
+        CHECK_EQ(slot_ns / 1000000, c->want_ms);
+        CHECK_EQ(rules_slot_ns(S("rr.yml"), c->group, c->interval_ms, next_ns - 1), slot_ns);
+        CHECK_EQ(rules_slot_ns(S("rr.yml"), c->group, c->interval_ms, next_ns), next_ns);
+    }
 }
 
 TEST(rules, ticks_lead_from_slot_to_slot)

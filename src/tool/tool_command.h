@@ -119,6 +119,7 @@ bool tool_split_pair(Str text, Str *ret_name, Str *ret_value, Error *err) MUST_C
 extern const ToolVerb tool_check_config;
 extern const ToolVerb tool_check_rules;
 extern const ToolVerb tool_test_rules;
+extern const ToolVerb tool_tsdb_rules;
 extern const ToolVerb tool_check_healthy;
 extern const ToolVerb tool_check_ready;
 extern const ToolVerb tool_check_metrics;

@@ -104,6 +104,8 @@ const ToolCommand tool_commands[] = {
      &tool_tsdb_dump_openmetrics},
     {"tsdb create-blocks-from openmetrics",
      "Import samples from OpenMetrics input and produce TSDB blocks.", &tool_tsdb_backfill},
+    {"tsdb create-blocks-from rules", "Create blocks of data for new recording rules.",
+     &tool_tsdb_rules},
     {"tsdb verify", "Read a TSDB whole and tell what is damaged.", &tool_tsdb_verify},
     {"tsdb repair", "Write damaged blocks anew from what is good of them.", &tool_tsdb_repair},
     {"promql format", "Format PromQL query to pretty printed form.", &tool_promql_format},

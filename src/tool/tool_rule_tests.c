@@ -9,6 +9,7 @@
 #include "base/number.h"
 #include "base/timefmt.h"
 #include "tool/tool_store.h"
+#include "tool/tool_tsdb.h"
 
 #define EVALUATIONS_MAX 100000000
 
@@ -60,21 +61,10 @@ static void fail(TestRun *run, const char *fmt, ...)
 
 // Texts of times -----------------------------------------------------------------------------------------------------------------------
 
-// As Go's time.Duration: 1h2m0s, 1.5s, 20ms.
 static Str go_duration(Arena *arena, int64_t ms)
 {
     CLEANUP(buf_deinit) Buf out = {0};
-    int64_t seconds = ms / 1000;
-    if (ms == 0)
-        return S("0s");
-    if (ms < 1000)
-        return arena_printf(arena, "%lldms", (long long)ms);
-    if (seconds >= 3600)
-        buf_printf(&out, "%lldh", (long long)(seconds / 3600));
-    if (seconds >= 60)
-        buf_printf(&out, "%lldm", (long long)(seconds / 60 % 60));
-    buf_add_double_f(&out, (double)(ms % 60000) / 1000);
-    buf_add_char(&out, 's');
+    tool_tsdb_duration(&out, ms);
     return arena_str(arena, buf_str(&out));
 }
 

@@ -217,23 +217,50 @@ static bool read_series(Querier *querier, uint64_t handle, int64_t min_t_ms, int
     return true;
 }
 
-static bool no_names(Querier *querier, const Matcher *matchers, size_t count, size_t limit,
-                     Arena *arena, StrList *ret_names, Error *err)
+static int compare_strs(const void *a, const void *b)
 {
-    (void)querier;
-    (void)matchers;
-    (void)count;
-    (void)limit;
-    (void)arena;
-    *ret_names = (StrList){0};
-    return error_set(err, ERR_UNAVAILABLE, "label names are not kept");
+    return str_compare(*(const Str *)a, *(const Str *)b);
 }
 
-static bool no_values(Querier *querier, Str name, const Matcher *matchers, size_t count,
-                      size_t limit, Arena *arena, StrList *ret_values, Error *err)
+// Names (`name` empty) or values of one name of what matches, each once, rising.
+static StrList gather(const ToolStore *store, Str name, const Matcher *matchers, size_t count,
+                      size_t limit, Arena *arena)
 {
-    (void)name;
-    return no_names(querier, matchers, count, limit, arena, ret_values, err);
+    Map seen = {0};
+    for (size_t i = 0; i < store->count; i++) {
+        Labels labels = store->series[i]->labels;
+        if (!matchers_match(matchers, count, labels))
+            continue;
+        for (size_t k = 0; k < labels.count; k++)
+            if (name.len == 0)
+                map_put(&seen, labels.pairs[k].name, store->series[i]);
+            else if (str_equal(labels.pairs[k].name, name))
+                map_put(&seen, labels.pairs[k].value, store->series[i]);
+    }
+    StrList list = {ARENA_ARRAY(arena, Str, seen.count + 1), 0};
+    for (MapEntry *e = NULL; (e = map_next(&seen, e));)
+        list.items[list.count++] = e->key;
+    map_deinit(&seen);
+    qsort(list.items, list.count, sizeof(Str), compare_strs);
+    if (limit && list.count > limit)
+        list.count = limit;
+    return list;
+}
+
+static bool label_names(Querier *querier, const Matcher *matchers, size_t count, size_t limit,
+                        Arena *arena, StrList *ret_names, Error *err)
+{
+    (void)err;
+    *ret_names = gather(((StoreQuerier *)querier)->store, STR_NONE, matchers, count, limit, arena);
+    return true;
+}
+
+static bool label_values(Querier *querier, Str name, const Matcher *matchers, size_t count,
+                         size_t limit, Arena *arena, StrList *ret_values, Error *err)
+{
+    (void)err;
+    *ret_values = gather(((StoreQuerier *)querier)->store, name, matchers, count, limit, arena);
+    return true;
 }
 
 static void close_querier(Querier *querier)
@@ -249,8 +276,8 @@ static bool open_querier(Source *source, int64_t min_t_ms, int64_t max_t_ms, Que
     *mine = (StoreQuerier){
         .querier = {.select = select_series,
                     .read = read_series,
-                    .label_names = no_names,
-                    .label_values = no_values,
+                    .label_names = label_names,
+                    .label_values = label_values,
                     .close = close_querier},
         .store = CONTAINER_OF(source, ToolStore, source),
         .min_t_ms = min_t_ms,

@@ -244,3 +244,24 @@ def test_checks_of_rules_end_as_promtool_ends_them(world):
         ours = world.run("tool", "check", "rules", *arguments)
         theirs = harness.promtool("check", "rules", *arguments)
         assert (ours.returncode, ours.stdout, ours.stderr) == (theirs.returncode, theirs.stdout, theirs.stderr)
+
+
+def test_blocks_from_rules_hold_what_the_rules_would_have_recorded(world):
+    start = int(time.time()) // 60 * 60 - 8 * 3600
+    server = world.server("global: {}\n", "--web.enable-remote-write-receiver",
+                          "--storage.tsdb.retention.time=10y").start()
+    values = [((start + minute * 60) * 1000, float(minute)) for minute in range(240)]
+    assert server.write([({"__name__": "ping_request_count", "job": "a"}, values)]).status == 204
+    rules = world.write_file("rules.yml", RULES)
+
+    made = world.run("tool", "tsdb", "create-blocks-from", "rules", "--url", server.url, "--start", start + 600,
+                     "--end", start + 3 * 3600, "--eval-interval=1m", "--output-dir", world.directory / "blocks", rules)
+
+    assert made.returncode == 0, made.stderr
+    listed = harness.promtool("tsdb", "list", world.directory / "blocks")
+    assert listed.returncode == 0 and len(listed.stdout.splitlines()) == len(made.stdout.splitlines()) >= 3
+    other = world.server("global: {}\n", "--storage.tsdb.retention.time=10y", data="blocks").start()
+    asked = other.query("job:ping_request_count:sum", time=start + 3600)
+    assert asked == {'job:ping_request_count:sum{job="a"}': "59"} or \
+        asked == {'job:ping_request_count:sum{job="a"}': "60"}
+    assert other.query("count({__name__=~'ALERTS.*'})", time=start + 3600) == {}
