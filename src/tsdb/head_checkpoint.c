@@ -12,7 +12,8 @@ typedef struct Checkpoint {
     Head *head;
     Wal *wal;
     int64_t min_t;
-    uint32_t kept_from;                   // first segment that is not covered
+    int64_t oldest_deletable; // tombstones of older samples only are not needed any more
+    uint32_t kept_from;       // first segment that is not covered
     Buf raw[WAL_FLOAT_HISTOGRAMS_V2 + 1]; // one record under way for each type
     WalRecordWriter writers[WAL_FLOAT_HISTOGRAMS_V2 + 1];
     Buf packed;
@@ -83,7 +84,7 @@ static void keep_entry(Checkpoint *c, WalRecordType type, const WalEntry *e)
         wal_record_series(writer_of(c, type), e->ref, e->labels);
         break;
     case WAL_TOMBSTONES:
-        if (e->interval.max_t_ms >= c->min_t)
+        if (e->interval.max_t_ms >= c->oldest_deletable)
             wal_record_tombstone(writer_of(c, type), e->ref, e->interval);
         break;
     case WAL_METADATA:
@@ -289,6 +290,10 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
     ok = ok && choose(head, &scratch, open_segment, &first, &last, &any, err);
     if (ok && any) {
         Checkpoint c = {.head = head, .min_t = min_t_ms, .kept_from = last + 1};
+        // Late samples that are older wait in their own log until they have a block, and in files of chunks until those go: the next start
+        // finds them there.
+        c.oldest_deletable =
+            MIN(min_t_ms, MIN(GET(head->ooo_min_t), head_chunks_oldest_late(head->chunks)));
         Str final =
             arena_printf(&scratch, STR_FMT "/checkpoint.%08u", STR_ARG(head->wal_dir), last);
         Str tmp = arena_printf(&scratch, STR_FMT ".tmp", STR_ARG(final));

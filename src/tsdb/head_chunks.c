@@ -23,6 +23,7 @@ struct HeadChunksFile {
     uint32_t number;
     uint64_t bytes; // on disk; of the newest: so far
     FsMap map;
+    int64_t late_min_t; // oldest sample of its out-of-order chunks; INT64_MAX: none
 };
 
 struct HeadChunks {
@@ -62,7 +63,7 @@ static HeadChunksFile *file_new(const File *in, uint32_t number, uint64_t bytes,
     if (!file_map(in, map_bytes, &map, err))
         return NULL;
     HeadChunksFile *file = X_NEW(HeadChunksFile);
-    *file = (HeadChunksFile){1, number, bytes, map};
+    *file = (HeadChunksFile){1, number, bytes, map, INT64_MAX};
     return file;
 }
 
@@ -226,6 +227,21 @@ static bool move_rest_aside(HeadChunks *chunks, const uint32_t *numbers, size_t 
     return count == 0 || fs_sync_dir(chunks->fs, str_from_c(chunks->dir), err);
 }
 
+typedef struct Walk {
+    HeadChunkFn each;
+    void *arg;
+    int64_t late_min_t;
+} Walk;
+
+static bool walk_one(void *arg, const HeadChunk *chunk, Error *err)
+{
+    Walk *walk = (Walk *)arg;
+
+    if (chunk->out_of_order)
+        walk->late_min_t = MIN(walk->late_min_t, chunk->min_t_ms);
+    return walk->each(walk->arg, chunk, err);
+}
+
 // Walks the first of `count` files and lists it. *ret_torn: it is not whole, the others were moved aside.
 static bool open_file(HeadChunks *chunks, const uint32_t *numbers, size_t count, HeadChunkFn each,
                       void *arg, HeadChunksRepair *repair, bool *ret_torn, Error *err)
@@ -238,7 +254,8 @@ static bool open_file(HeadChunks *chunks, const uint32_t *numbers, size_t count,
 
     if (!fs_map(chunks->fs, path, &map, err))
         return false;
-    bool ok = walk_file(map.bytes, numbers[0], each, arg, &good, &reason, err);
+    Walk walk = {each, arg, INT64_MAX};
+    bool ok = walk_file(map.bytes, numbers[0], walk_one, &walk, &good, &reason, err);
     // Zeros at the end are harmless in the newest file only: of another they are bytes that never arrived.
     if (ok && !reason && good < map.bytes.len && count > 1)
         reason = "a chunk is zero";
@@ -253,7 +270,10 @@ static bool open_file(HeadChunks *chunks, const uint32_t *numbers, size_t count,
         return false;
     if (good <= HEADER_BYTES) // nothing in it
         return reason ? true : fs_unlink(chunks->fs, path, err);
-    return keep_file(chunks, numbers[0], good, path, err);
+    if (!keep_file(chunks, numbers[0], good, path, err))
+        return false;
+    chunks->files[chunks->file_count - 1]->late_min_t = walk.late_min_t;
+    return true;
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -391,6 +411,8 @@ static bool write_locked(HeadChunks *chunks, const HeadChunk *chunk, HeadChunkRe
 
     if (!make_room(chunks, bytes_max, err))
         return false;
+    if (chunk->out_of_order)
+        chunks->current->late_min_t = MIN(chunks->current->late_min_t, chunk->min_t_ms);
     size_t from = out->len;
     *ret_ref = (uint64_t)chunks->current->number << 32 | (chunks->current->bytes + from);
     buf_add_u64be(out, chunk->series_ref);
@@ -572,6 +594,17 @@ void head_chunks_release_pages(HeadChunks *chunks)
         madvise(cast.at, chunks->files[i]->map.bytes.len, MADV_DONTNEED);
     }
     lock_give(&chunks->lock);
+}
+
+int64_t head_chunks_oldest_late(HeadChunks *chunks)
+{
+    int64_t oldest = INT64_MAX;
+
+    lock_take(&chunks->lock);
+    for (size_t i = 0; i < chunks->file_count; i++)
+        oldest = MIN(oldest, chunks->files[i]->late_min_t);
+    lock_give(&chunks->lock);
+    return oldest;
 }
 
 uint64_t head_chunks_bytes_on_disk(HeadChunks *chunks)

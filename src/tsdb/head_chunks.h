@@ -80,6 +80,10 @@ bool head_chunks_truncate(HeadChunks *chunks, uint32_t file, Error *err) MUST_CH
 // Gives back the memory of mapped pages that were read; the next reader gets them from the kernel's cache.
 void head_chunks_release_pages(HeadChunks *chunks);
 
+// Oldest sample of the out-of-order chunks on disk, also of those that nobody uses any more but that the next start will find; INT64_MAX:
+// there is none.
+int64_t head_chunks_oldest_late(HeadChunks *chunks);
+
 uint64_t head_chunks_bytes_on_disk(HeadChunks *chunks);
 
 // Reads the bytes of a file whole. NULL if all of it is good, else why not; *ret_good is where understanding ended.

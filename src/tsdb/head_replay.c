@@ -21,6 +21,7 @@ typedef struct Replay {
     size_t chunk_count;
     size_t chunk_cap;
     RefMap chunk_of; // ref to 1 + place of its newest chunk
+    RefMap marked;   // out-of-order chunks that their log names
     LabelKey *key;
     Arena arena; // of one record
     uint64_t series, samples, unknown, malformed, out_of_order_kept, refused;
@@ -292,6 +293,7 @@ static void replay_marker(Replay *r, const WalEntry *e)
 
     if (!slot || !e->chunk_ref)
         return;
+    ref_map_put(&r->marked, e->chunk_ref, 1);
     SeriesExtra *extra = head_extra(head, ref, series_at(&head->index.series, slot), false);
     bool known = false;
     for (uint32_t i = 0; extra && i < extra->chunk_count; i++)
@@ -330,6 +332,37 @@ static void replay_late(Replay *r, WalRecordType type, const WalEntry *e)
         .t_ms = e->t_ms, .value = e->value, .histogram = e->histogram, .start_ms = e->start_ms};
     if (slot && head_out_of_order_insert(head, ref, series_at(&head->index.series, slot), &sample))
         r->out_of_order_kept++;
+}
+
+// An out-of-order chunk that its log does not name any more has had its block: it would bring back what was deleted there since.
+static void drop_unmarked(Replay *r)
+{
+    Head *head = r->head;
+
+    SET(head->ooo_min_t, INT64_MAX);
+    SET(head->ooo_max_t, INT64_MIN);
+    for (size_t s = 0; s < SERIES_STRIPES; s++) {
+        for (size_t i = 0; i < head->extras[s].size; i++) {
+            if (!head->extras[s].entries[i].ref)
+                continue;
+            SeriesExtra *extra = (SeriesExtra *)(uintptr_t)head->extras[s].entries[i].value;
+            uint32_t kept = 0;
+            for (uint32_t k = 0; k < extra->chunk_count; k++) {
+                if (!ref_map_get(&r->marked, extra->chunks[k].ref))
+                    continue;
+                SET(head->ooo_min_t, MIN(head->ooo_min_t, extra->chunks[k].min_t_ms));
+                SET(head->ooo_max_t, MAX(head->ooo_max_t, extra->chunks[k].max_t_ms));
+                extra->chunks[kept++] = extra->chunks[k];
+            }
+            COUNT(head, chunks, -(int64_t)(extra->chunk_count - kept));
+            extra->chunk_count = kept;
+            if (extra->buffer_count) {
+                SET(head->ooo_min_t, MIN(head->ooo_min_t, extra->buffer[0].t_ms));
+                SET(head->ooo_max_t,
+                    MAX(head->ooo_max_t, extra->buffer[extra->buffer_count - 1].t_ms));
+            }
+        }
+    }
 }
 
 // --- segments ---
@@ -492,8 +525,12 @@ static bool replay_logs(Replay *r, Error *err)
     } else if (err->code != ERR_NONE) {
         ok = false;
     }
-    ok = ok && replay_dir(r, head->wal_dir, from, replay_entry, err) &&
-         replay_dir(r, head->wbl_dir, 0, replay_late, err);
+    ok = ok && replay_dir(r, head->wal_dir, from, replay_entry, err);
+    uint64_t damages = head->counters.wal_corruptions;
+    ok = ok && replay_dir(r, head->wbl_dir, 0, replay_late, err);
+    // A log that is gone or damaged may have lost the names of chunks that nothing else holds.
+    if (ok && damages == head->counters.wal_corruptions && fs_exists(head->fs, head->wbl_dir))
+        drop_unmarked(r);
     arena_deinit(&scratch);
     return ok;
 }
@@ -528,10 +565,6 @@ static void report(const Replay *r, const HeadChunksRepair *repair)
                  KV("entries", r->unknown));
     if (r->malformed)
         log_warn("malformed entries in the log, ignoring them", KV("entries", r->malformed));
-    if (r->refused)
-        log_error(
-            "samples of the log found no room as the disk takes no full chunks, ignoring them",
-            KV("samples", r->refused));
     log_info("replayed the log", KV("series", r->series), KV("samples", r->samples),
              KV("out_of_order", r->out_of_order_kept), KV("chunks", r->chunk_count),
              KV("records", r->records), KV("took_ms", head->counters.replay_ms));
@@ -546,6 +579,11 @@ bool head_replay(Head *head, Error *err)
     bool ok =
         head_chunks_open(head->fs, head->chunks_dir, load_chunk, &r, &head->chunks, &repair, err) &&
         replay_logs(&r, err);
+    // Going on without them would put them into no block, and the log would be cut behind them.
+    if (ok && r.refused)
+        ok = error_set(err, ERR_IO,
+                       "%llu samples of the log found no room: the disk takes no full chunks",
+                       (unsigned long long)r.refused);
     head->counters.replay_ms = (clock_mono_ns(&clock_system) - start) / 1000000;
     if (ok) {
         keep_twins(head, &r.arena);
@@ -554,6 +592,7 @@ bool head_replay(Head *head, Error *err)
     free(r.key);
     free(r.chunks);
     ref_map_deinit(&r.chunk_of);
+    ref_map_deinit(&r.marked);
     arena_deinit(&r.arena);
     return ok;
 }

@@ -191,35 +191,6 @@ TEST(tsdb_fault, a_full_disk_is_told_and_left_behind_without_a_restart)
         fill_disk(bytes, bytes % 2 ? TSDB_SYNC_NONE : TSDB_SYNC_COMMIT);
 }
 
-// Opens what a cut has left.
-static void check_cut(Rig *rig, size_t at, FsLoss loss)
-{
-    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
-    Error err = {0};
-    TsdbOptions options = rig->options;
-    Tsdb *tsdb = NULL;
-    Str root = arena_printf(&arena, "%s-cut", rig->root);
-
-    RIG_REQUIRE(rig, fs_remove_tree(&fs_system, root, &err), "%s", err.text);
-    RIG_REQUIRE(rig, fs_journal_cut(rig->fs.journal, at, loss, at * 31 + (size_t)loss, root, &err),
-                "%s", err.text);
-    Fs plain = {.skip_sync = true};
-    options.fs = &plain;
-    options.dir = fs_join(&arena, root, S("db"));
-    for (int round = 0; round < 2; round++) {
-        RIG_REQUIRE(rig, tsdb_open(&options, &tsdb, &err), "%s", err.text);
-        snprintf(rig->point, sizeof rig->point, "cut behind call %zu, loss %d, round %d", at,
-                 (int)loss, round);
-        rig_check(rig, tsdb, at, loss == FS_LOSS_NONE ? RIG_PROCESS_CRASH : RIG_POWER_CUT);
-        if (round == 0)
-            RIG_REQUIRE(rig, tsdb_compact(tsdb, &err), "cut %zu, loss %d: %s", at, (int)loss,
-                        err.text);
-        rig_check(rig, tsdb, at, loss == FS_LOSS_NONE ? RIG_PROCESS_CRASH : RIG_POWER_CUT);
-        tsdb_close(tsdb);
-    }
-    RIG_REQUIRE(rig, fs_remove_tree(&fs_system, root, &err), "%s", err.text);
-}
-
 static void cut_everywhere(TsdbSync sync, uint64_t usual)
 {
     Rig rig;
@@ -235,7 +206,7 @@ static void cut_everywhere(TsdbSync sync, uint64_t usual)
     // The losses take turns at a point, and the points are taken in turns with them.
     for (size_t at = 0; at <= calls; at += step) {
         for (int loss = 0; loss < FS_LOSS_COUNT; loss++) {
-            check_cut(&rig, at, (FsLoss)loss);
+            rig_check_cut(&rig, at, (FsLoss)loss);
             tried++;
         }
     }

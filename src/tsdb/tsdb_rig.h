@@ -547,8 +547,8 @@ static inline void rig_check(Rig *rig, Tsdb *tsdb, uint64_t at, RigCrash crash)
     Querier *q;
     Error err = {0};
 
-    for (size_t i = 0; i < tsdb->block_count; i++)
-        view.exemplars_from_ms = MAX(view.exemplars_from_ms, block_meta(tsdb->blocks[i])->max_t_ms);
+    // The head keeps at least half a block; a checkpoint drops exemplars that are older than what it keeps.
+    view.exemplars_from_ms = rig_newest(rig, at) - rig->options.min_block_ms / 2;
     RIG_REQUIRE(rig, tsdb_source(tsdb)->open(tsdb_source(tsdb), INT64_MIN, INT64_MAX, &q, &err),
                 "querier: %s", err.text);
     for (int i = 0; i < RIG_SERIES; i++)
@@ -578,4 +578,33 @@ static inline void rig_recover(Rig *rig)
     rig_close(rig);
     RIG_REQUIRE(rig, rig_open(rig), "does not open a second time");
     rig_check_now(rig);
+}
+
+// Opens what a cut has left.
+static inline void rig_check_cut(Rig *rig, size_t at, FsLoss loss)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Error err = {0};
+    TsdbOptions options = rig->options;
+    Tsdb *tsdb = NULL;
+    Str root = arena_printf(&arena, "%s-cut", rig->root);
+
+    RIG_REQUIRE(rig, fs_remove_tree(&fs_system, root, &err), "%s", err.text);
+    RIG_REQUIRE(rig, fs_journal_cut(rig->fs.journal, at, loss, at * 31 + (size_t)loss, root, &err),
+                "%s", err.text);
+    Fs plain = {.skip_sync = true};
+    options.fs = &plain;
+    options.dir = fs_join(&arena, root, S("db"));
+    for (int round = 0; round < 2; round++) {
+        RIG_REQUIRE(rig, tsdb_open(&options, &tsdb, &err), "%s", err.text);
+        snprintf(rig->point, sizeof rig->point, "cut behind call %zu, loss %d, round %d", at,
+                 (int)loss, round);
+        rig_check(rig, tsdb, at, loss == FS_LOSS_NONE ? RIG_PROCESS_CRASH : RIG_POWER_CUT);
+        if (round == 0)
+            RIG_REQUIRE(rig, tsdb_compact(tsdb, &err), "cut %zu, loss %d: %s", at, (int)loss,
+                        err.text);
+        rig_check(rig, tsdb, at, loss == FS_LOSS_NONE ? RIG_PROCESS_CRASH : RIG_POWER_CUT);
+        tsdb_close(tsdb);
+    }
+    RIG_REQUIRE(rig, fs_remove_tree(&fs_system, root, &err), "%s", err.text);
 }

@@ -126,6 +126,13 @@ static bool open_segment(Wal *wal, uint32_t number, Error *err)
     return true;
 }
 
+// What the process before has left to the kernel: from now on it counts as synced with the rest.
+static bool sync_segment(Fs *fs, Str path, Error *err)
+{
+    CLEANUP(file_close) File file = FILE_NONE;
+    return fs_open(fs, path, FS_READ_WRITE, &file, err) && file_sync(&file, err);
+}
+
 // Behind all segments and behind the newest checkpoint: replay would take what lies before it for covered.
 static bool choose_number(Fs *fs, Str dir, Arena *arena, uint32_t *ret_number, Error *err)
 {
@@ -138,6 +145,8 @@ static bool choose_number(Fs *fs, Str dir, Arena *arena, uint32_t *ret_number, E
     if (segments.count) {
         const WalSegment *last = &segments.items[segments.count - 1];
         number = last->number + (last->bytes > 0);
+        if (last->bytes && !sync_segment(fs, wal_segment_path(arena, dir, last->number), err))
+            return false;
     }
     if (wal_find_checkpoint(fs, dir, arena, &path, &covered, err))
         number = MAX(number, covered + 1);
@@ -330,14 +339,17 @@ bool wal_truncate(Wal *wal, uint32_t segment, Error *err)
     Arena scratch = {0};
     WalSegments segments;
 
-    bool ok = wal_list(wal->fs, wal->dir, &scratch, &segments, err);
+    bool ok = wal_list(wal->fs, wal->dir, &scratch, &segments, err), any = false;
     for (size_t i = 0; ok && i < segments.count && segments.items[i].number < segment; i++) {
         if (segments.items[i].number == wal->segment)
             break;
         ok =
             fs_unlink(wal->fs, wal_segment_path(&scratch, wal->dir, segments.items[i].number), err);
         wal->counters.segments_removed += ok;
+        any |= ok;
     }
+    // They must not come back: what has a block may be deleted there from now on.
+    ok = ok && (!any || fs_sync_dir(wal->fs, wal->dir, err));
     arena_deinit(&scratch);
     return ok;
 }
