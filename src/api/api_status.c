@@ -261,6 +261,12 @@ void api_features(ApiCall *call)
                                   true,
                                   promql->type_and_unit_labels};
 
+    static const char *const rule_names[] = {"concurrent_rule_eval", "keep_firing_for",
+                                             "query_offset"};
+    bool rule_values[] = {false, true, true};
+    for (size_t i = 0; i < api->enabled_feature_count; i++)
+        rule_values[0] |= str_is(api->enabled_features[i], "concurrent-rule-eval");
+
     ApiReply reply;
     JsonWriter *json = &reply.json;
     api_reply_begin(call, &reply);
@@ -274,6 +280,7 @@ void api_features(ApiCall *call)
     }
     json_object_end(json);
     write_flags(json, "promql", promql_names, promql_values, COUNT_OF(promql_names));
+    write_flags(json, "rules", rule_names, rule_values, COUNT_OF(rule_names));
     json_object_end(json);
     api_reply_done(&reply);
 }
