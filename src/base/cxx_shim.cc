@@ -121,8 +121,9 @@ static bool compile(Str pattern, bool dot_matches_newline, Regex **ret_regex, Er
         return error_set(err, ERR_LIMIT, "regular expression is longer than %d bytes",
                          REGEX_BYTES_MAX);
 
-    Regex *regex = new (std::nothrow)
-        Regex(std::string(pattern.ptr ? pattern.ptr : "", pattern.len), regex_options(dot_matches_newline));
+    Regex *regex =
+        new (std::nothrow) Regex(std::string(pattern.ptr ? pattern.ptr : "", pattern.len),
+                                 regex_options(dot_matches_newline));
     if (!regex)
         out_of_memory(sizeof(Regex));
     if (!regex->re.ok()) {
@@ -252,9 +253,8 @@ bool regex_replace_all(const Regex *regex, Str text, Str replacement, size_t max
     size_t search_at = 0;
     size_t copied = 0;
 
-    while (search_at <= text.len &&
-           regex->re.Match(piece(text), search_at, text.len, re2::RE2::UNANCHORED, found.data(),
-                           groups)) {
+    while (search_at <= text.len && regex->re.Match(piece(text), search_at, text.len,
+                                                    re2::RE2::UNANCHORED, found.data(), groups)) {
         size_t from = (size_t)(found[0].data() - base);
         size_t to = from + found[0].size();
         out.append(base + copied, from - copied);

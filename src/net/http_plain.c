@@ -218,15 +218,20 @@ static void call_free(HttpPlainCall *call)
     free(call);
 }
 
+static void drop_oldest(HttpPlain *plain)
+{
+    HttpPlainCall *call = plain->oldest;
+    idle_take(call);
+    ASSERT(plain->oldest != call);
+    call_free(call);
+}
+
 static void on_idle_timer(void *arg)
 {
     HttpPlain *plain = arg;
     int64_t now_ns = loop_now_ns(plain->loop);
-    while (plain->oldest && plain->oldest->idle_since_ns + plain->idle_ns <= now_ns) {
-        HttpPlainCall *call = plain->oldest;
-        idle_take(call);
-        call_free(call);
-    }
+    while (plain->oldest && plain->oldest->idle_since_ns + plain->idle_ns <= now_ns)
+        drop_oldest(plain);
     if (plain->oldest)
         loop_timer_set(plain->idle_timer, MAX(plain->oldest->idle_since_ns + plain->idle_ns,
                                               now_ns + IDLE_LOOK_NS_MIN));
@@ -246,11 +251,8 @@ void http_plain_free(HttpPlain *plain)
 {
     if (!plain)
         return;
-    while (plain->oldest) {
-        HttpPlainCall *call = plain->oldest;
-        idle_take(call);
-        call_free(call);
-    }
+    while (plain->oldest)
+        drop_oldest(plain);
     loop_timer_free(plain->idle_timer);
     map_deinit(&plain->idle);
     free(plain->received);

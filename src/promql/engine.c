@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "client/summary.h"
 #include "promql/eval.h"
 
 struct Engine {
@@ -14,6 +15,8 @@ struct Engine {
     Counter *queries_total;
     Gauge *running_gauge;
     HistogramMetric *duration_s;
+    Summary *slices;
+    SummaryMetric *prepare_time, *inner_eval, *result_sort, *queue_time;
 };
 
 void engine_options_default(EngineOptions *ret_options)
@@ -51,6 +54,24 @@ static void register_metrics(Engine *engine)
                                         "Time from the start of a query to its result.", NULL,
                                         bounds, COUNT_OF(bounds)),
                      NULL);
+    static const char *const quantiles[] = {"0.5", "0.9", "0.99", NULL};
+    engine->slices = summary_new(registry, "prometheus_engine_query_duration_seconds",
+                                 "Query timings", "slice", quantiles);
+    engine->prepare_time = summary_of(engine->slices, S("prepare_time"));
+    engine->inner_eval = summary_of(engine->slices, S("inner_eval"));
+    engine->result_sort = summary_of(engine->slices, S("result_sort"));
+    engine->queue_time = summary_of(engine->slices, S("queue_time"));
+}
+
+static void observe_query(Engine *engine, const QueryStats *stats)
+{
+    gauge_add(engine->running_gauge, -1);
+    counter_inc(engine->queries_total);
+    histogram_observe(engine->duration_s, stats->exec_total_s);
+    summary_observe(engine->prepare_time, stats->preparation_s);
+    summary_observe(engine->inner_eval, stats->inner_eval_s);
+    summary_observe(engine->result_sort, stats->result_sort_s);
+    summary_observe(engine->queue_time, stats->queue_s);
 }
 
 Engine *engine_new(const EngineOptions *options)
@@ -68,6 +89,7 @@ void engine_free(Engine *engine)
 {
     if (!engine)
         return;
+    summary_free(engine->slices);
     condition_deinit(&engine->freed);
     lock_deinit(&engine->lock);
     free(engine);
@@ -539,11 +561,8 @@ bool engine_query(Engine *engine, Source *source, const QueryRequest *request, A
     result.stats.queue_s = queue_s;
     result.stats.eval_total_s = seconds_since(clock, started_ns);
     result.stats.exec_total_s = seconds_since(clock, began_ns);
-    if (engine->queries_total) {
-        gauge_add(engine->running_gauge, -1);
-        counter_inc(engine->queries_total);
-        histogram_observe(engine->duration_s, result.stats.exec_total_s);
-    }
+    if (engine->queries_total)
+        observe_query(engine, &result.stats);
     if (ok)
         *ret_result = result;
     return ok;

@@ -174,6 +174,7 @@ static void tell_sync(const Sync *sync)
 static void sync_job(ScrapeManager *manager, Job *job)
 {
     Sync sync = {.manager = manager, .job = job};
+    int64_t began_ns = clock_mono_ns(&clock_system);
     for (size_t i = 0; i < job->groups->count; i++)
         for (size_t k = 0; k < job->groups->groups[i].target_count; k++)
             sync_target(&sync, &job->groups->groups[i], k);
@@ -192,6 +193,8 @@ static void sync_job(ScrapeManager *manager, Job *job)
     job->dropped_count = sync.dropped_count;
     job->dropped_total = sync.dropped_total;
     tell_sync(&sync);
+    summary_observe(summary_of(manager->metrics.sync_lengths, job->name),
+                    (double)(clock_mono_ns(&clock_system) - began_ns) / 1e9);
     map_deinit(&sync.seen);
     arena_deinit(&sync.scratch);
 }

@@ -52,6 +52,7 @@ static Counter *counter(Registry *registry, const char *name, const char *help)
 
 void scrape_metrics_init(ScrapeMetrics *metrics, Registry *registry)
 {
+    static const char *const sync_quantiles[] = {"0.01", "0.05", "0.5", "0.9", "0.99", NULL};
     static const char *const by_job[] = {"scrape_job", NULL};
     static const double bounds[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
     *metrics = (ScrapeMetrics){
@@ -107,6 +108,9 @@ void scrape_metrics_init(ScrapeMetrics *metrics, Registry *registry)
         .metadata_entries =
             registry_gauge(registry, "prometheus_target_metadata_cache_entries",
                            "Total number of metric metadata entries in the cache", by_job),
+        .sync_lengths =
+            summary_new(registry, "prometheus_target_sync_length_seconds",
+                        "Actual interval to sync the scrape pool.", "scrape_job", sync_quantiles),
         .duration = histogram_of(
             registry_histogram(
                 registry, "prometheus_target_scrape_duration_seconds",
@@ -121,6 +125,7 @@ void scrape_metrics_init(ScrapeMetrics *metrics, Registry *registry)
 
 void scrape_metrics_deinit(ScrapeMetrics *metrics)
 {
+    summary_free(metrics->sync_lengths);
     free(metrics->intervals);
     lock_deinit(&metrics->lock);
 }

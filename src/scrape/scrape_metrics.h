@@ -4,6 +4,7 @@
 
 #include "base/lock.h"
 #include "client/registry.h"
+#include "client/summary.h"
 #include "scrape/scrape_append.h"
 
 #define INTERVAL_SAMPLES 512 // kept per interval for its quantiles
@@ -37,6 +38,7 @@ typedef struct ScrapeMetrics {
     Family *pool_target_limit; // {scrape_job}
     Family *sync_failed;       // {scrape_job}
     Family *metadata_entries;  // {scrape_job}
+    Summary *sync_lengths;     // {scrape_job}
     HistogramMetric *duration;
     Lock lock;
     IntervalLengths *intervals GUARDED_BY(lock);

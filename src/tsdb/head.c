@@ -400,6 +400,7 @@ void head_counters(Head *head, HeadCounters *ret)
     ret->wal_completed_pages = log.bytes / WAL_PAGE_BYTES;
     ret->wal_fsyncs = log.fsyncs;
     ret->wal_fsync_seconds = log.fsync_seconds;
+    memcpy(ret->wal_fsync_recent_s, log.fsync_recent_s, sizeof ret->wal_fsync_recent_s);
     ret->wal_segment = log.segment;
     ret->wal_bytes = bytes_below(head, head->wal_dir);
     ret->wbl_bytes = bytes_below(head, head->wbl_dir);

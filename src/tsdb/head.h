@@ -22,6 +22,7 @@
 #include "tsdb/block_writer.h"
 #include "tsdb/head_chunks.h"
 #include "tsdb/tsdb.h"
+#include "tsdb/wal.h"
 
 typedef struct Head Head;
 
@@ -106,6 +107,7 @@ typedef struct HeadCounters {
         wal_page_flushes, wal_completed_pages;
     uint64_t wal_fsyncs;
     double wal_fsync_seconds;
+    double wal_fsync_recent_s[WAL_FSYNCS_KEPT];       // the ring of WalCounters
     uint64_t wal_segment;                             // current
     uint64_t wal_bytes, wbl_bytes, chunks_head_bytes; // on disk
     uint64_t mmap_chunk_corruptions, chunk_writes_failed;

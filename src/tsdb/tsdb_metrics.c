@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // prometheus_tsdb_* under the names upstream gives them; what is only ours is narthex_tsdb_*.
+#include <math.h>
+#include <stdlib.h>
+
 #include "tsdb/tsdb_internal.h"
 
 typedef struct HeadRow {
@@ -111,6 +114,34 @@ static void collect_samples(Collection *c, const HeadCounters *h)
     add_typed(c, "float", (double)h->too_old);
 }
 
+static int double_order(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// Quantiles of the latest; NaN while there was none, as the original has it.
+static void collect_fsyncs(Collection *c, HeadCounters *h)
+{
+    static const struct {
+        const char *text;
+        double value;
+    } quantiles[] = {{"0.5", 0.5}, {"0.9", 0.9}, {"0.99", 0.99}};
+    double *recent = h->wal_fsync_recent_s;
+    size_t count = MIN(h->wal_fsyncs, WAL_FSYNCS_KEPT);
+    qsort(recent, count, sizeof *recent, double_order);
+    collection_family(c, "prometheus_tsdb_wal_fsync_duration_seconds", FAMILY_SUMMARY,
+                      "Duration of write log fsync.");
+    for (size_t i = 0; i < COUNT_OF(quantiles); i++) {
+        const Str pair[] = {S("quantile"), str_from_c(quantiles[i].text)};
+        collection_add(c, pair, 1,
+                       count ? recent[(size_t)(quantiles[i].value * (double)(count - 1))] : NAN);
+    }
+    collection_add_suffixed(c, "_sum", NULL, 0, h->wal_fsync_seconds);
+    collection_add_suffixed(c, "_count", NULL, 0, (double)h->wal_fsyncs);
+}
+
 static void collect_head(Tsdb *tsdb, Collection *c)
 {
     int64_t min_t_ms = 0, max_t_ms = 0;
@@ -124,10 +155,7 @@ static void collect_head(Tsdb *tsdb, Collection *c)
         collection_add(c, NULL, 0, (double)value);
     }
     collect_samples(c, &h);
-    collection_family(c, "prometheus_tsdb_wal_fsync_duration_seconds", FAMILY_SUMMARY,
-                      "Duration of write log fsync.");
-    collection_add_suffixed(c, "_sum", NULL, 0, h.wal_fsync_seconds);
-    collection_add_suffixed(c, "_count", NULL, 0, (double)h.wal_fsyncs);
+    collect_fsyncs(c, &h);
     gauge(c, "prometheus_tsdb_data_replay_duration_seconds",
           "Time taken to replay the data on disk.", (double)h.replay_ms / 1e3);
     gauge(c, "prometheus_tsdb_exemplar_max_exemplars",

@@ -320,8 +320,9 @@ bool wal_sync(Wal *wal, Error *err)
     int64_t start = clock_mono_ns(&clock_system);
     if (!file_sync(&wal->file, err))
         return error_context(err, "sync the log");
-    wal->counters.fsyncs++;
-    wal->counters.fsync_seconds += (double)(clock_mono_ns(&clock_system) - start) / 1e9;
+    double took_s = (double)(clock_mono_ns(&clock_system) - start) / 1e9;
+    wal->counters.fsync_recent_s[wal->counters.fsyncs++ % WAL_FSYNCS_KEPT] = took_s;
+    wal->counters.fsync_seconds += took_s;
     wal->unsynced = false;
     return true;
 }

@@ -35,10 +35,13 @@ typedef struct WalRecord {
 // Compresses a record behind `out`; raw if that is not smaller.
 WalFlags wal_compress(TsdbCompression compression, Str record, Buf *out);
 
+#define WAL_FSYNCS_KEPT 64
+
 typedef struct WalCounters {
     uint64_t records, bytes, page_flushes, writes_failed, truncations, segments_removed;
     uint64_t fsyncs;
     double fsync_seconds;
+    double fsync_recent_s[WAL_FSYNCS_KEPT]; // a ring: fsync i lies at i % WAL_FSYNCS_KEPT
     uint32_t segment;
 } WalCounters;
 

@@ -71,6 +71,20 @@ def test_own_metrics_are_there(everything):
         assert everything.query(name), f"no series {name}"
 
 
+@pytest.mark.parametrize("series", [
+    'prometheus_engine_query_duration_seconds{slice="inner_eval",quantile="0.9"}',
+    'prometheus_engine_query_duration_seconds_count{slice="queue_time"}',
+    'prometheus_target_sync_length_seconds_sum{scrape_job="node"}',
+    'prometheus_tsdb_wal_fsync_duration_seconds{quantile="0.99"}',
+])
+def test_summaries_of_the_original_s_dashboards_are_on_the_page(everything, series):
+    everything.query("vector(1)")
+
+    page = everything.get("/metrics").text
+
+    assert re.search("^" + re.escape(series) + r" \S+$", page, re.MULTILINE), page[:2000]
+
+
 def test_synthetic_series_are_there(everything):
     harness.wait_until("two targets", lambda: len(everything.query("up")) == 2)
 
