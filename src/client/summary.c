@@ -51,17 +51,18 @@ static void collect_one(const Summary *summary, const SummaryMetric *metric, Col
 {
     double recent[SUMMARY_KEPT];
     size_t count = sorted_recent(metric, recent);
-    Str pairs[] = {S("quantile"), STR_NONE, str_from_c(summary->label),
-                   str_from_c(metric->label_value)};
     size_t labels = summary->label ? 1 : 0;
+    Str pairs[4] = {str_from_c(summary->label), str_from_c(metric->label_value)};
+    Str *quantile = pairs + 2 * labels; // the last, as in the original
+    quantile[0] = S("quantile");
     for (size_t i = 0; summary->quantiles[i]; i++) {
         double q = strtod(summary->quantiles[i], NULL);
-        pairs[1] = str_from_c(summary->quantiles[i]);
+        quantile[1] = str_from_c(summary->quantiles[i]);
         collection_add(collection, pairs, 1 + labels,
                        count ? recent[(size_t)(q * (double)(count - 1))] : (double)NAN);
     }
-    collection_add_suffixed(collection, "_sum", pairs + 2, labels, metric->sum);
-    collection_add_suffixed(collection, "_count", pairs + 2, labels, (double)metric->count);
+    collection_add_suffixed(collection, "_sum", pairs, labels, metric->sum);
+    collection_add_suffixed(collection, "_count", pairs, labels, (double)metric->count);
 }
 
 static void collect(void *arg, Collection *collection)
