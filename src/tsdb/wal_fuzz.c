@@ -12,8 +12,10 @@ static void write_entry(WalRecordWriter *w, WalRecordType type, const WalEntry *
         wal_record_series(w, e->ref, e->labels);
         break;
     case WAL_SAMPLES:
-    case WAL_SAMPLES_V2:
         wal_record_samples(w, &(WalSample){e->ref, e->t_ms, e->value}, 1);
+        break;
+    case WAL_SAMPLES_V2:
+        wal_record_samples_v2(w, &(WalSample){e->ref, e->t_ms, e->value}, &e->start_ms, 1);
         break;
     case WAL_TOMBSTONES:
         wal_record_tombstone(w, e->ref, e->interval);
@@ -28,7 +30,7 @@ static void write_entry(WalRecordWriter *w, WalRecordType type, const WalEntry *
         wal_record_metadata(w, e->ref, e->metadata);
         break;
     default:
-        wal_record_histogram(w, e->ref, e->t_ms, e->histogram);
+        wal_record_histogram(w, e->ref, e->t_ms, e->start_ms, e->histogram);
     }
 }
 
@@ -36,6 +38,7 @@ static void check_same(WalRecordType type, const WalEntry *a, const WalEntry *b)
 {
     ASSERT(a->ref == b->ref);
     ASSERT(a->t_ms == b->t_ms);
+    ASSERT(a->start_ms == b->start_ms);
     ASSERT(memcmp(&a->value, &b->value, 8) == 0);
     ASSERT(a->chunk_ref == b->chunk_ref);
     ASSERT(a->interval.min_t_ms == b->interval.min_t_ms);
@@ -52,9 +55,8 @@ static void check_same(WalRecordType type, const WalEntry *a, const WalEntry *b)
 
 static WalRecordType type_to_write(WalRecordType type, const WalEntry *e)
 {
-    if (e->histogram)
-        return wal_record_histogram_type(e->histogram);
-    return type == WAL_SAMPLES_V2 ? WAL_SAMPLES : type;
+    bool with_starts = type == WAL_HISTOGRAMS_V2 || type == WAL_FLOAT_HISTOGRAMS_V2;
+    return e->histogram ? wal_record_histogram_type(e->histogram, with_starts) : type;
 }
 
 static void check_record(Str record)
