@@ -741,6 +741,7 @@ static int run_server(Run *run, const FlagTable *table, int argc, char **argv, b
         !server_rules_load(&run->flags, run->config, run->external_url, &run->first_rules, &err)) {
         log_error("error loading the configuration", KV("file", run->flags.config_file),
                   KV("err", &err));
+        server_config_unref(run->config);
         return EXIT_BAD_START;
     }
     tell_warnings(run->config);

@@ -428,8 +428,9 @@ static void drop_frozen(void *arg, uint64_t ref, Series *series, SeriesExtra *ex
     (void)series;
     d->dropped += extra->frozen;
     extra->chunk_count -= extra->frozen;
-    memmove(extra->chunks, extra->chunks + extra->frozen,
-            extra->chunk_count * sizeof *extra->chunks);
+    if (extra->frozen && extra->chunk_count)
+        memmove(extra->chunks, extra->chunks + extra->frozen,
+                extra->chunk_count * sizeof *extra->chunks);
     extra->frozen = 0;
     if (!extra->chunk_count) {
         free(extra->chunks);
