@@ -11,6 +11,7 @@
 #include "client/registry.h"
 #include "exporter/exporter.h"
 #include "main/roles.h"
+#include "main/web_listen.h"
 #include "net/http_server.h"
 
 #define WORKERS 2
@@ -23,6 +24,7 @@
 typedef struct NodeRoleFlags {
     FlagStrList web_listen_address;
     Str web_telemetry_path;
+    Str web_config_file;
     bool web_disable_exporter_metrics;
     int64_t web_max_requests; // 0: no limit
     int64_t runtime_gomaxprocs;
@@ -54,6 +56,8 @@ static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const FlagSpec own_flags[] = {
     FLAG("web.listen-address", FLAG_STR_LIST, web_listen_address, ":9100",
          "Address to listen on. Can be repeated.", .hidden = false),
+    FLAG("web.config.file", FLAG_STR, web_config_file, "",
+         "File with TLS and authentication of the pages.", .hidden = false),
     FLAG("web.telemetry-path", FLAG_STR, web_telemetry_path, "/metrics",
          "Path under which metrics are shown.", .hidden = false),
     FLAG("web.disable-exporter-metrics", FLAG_BOOL, web_disable_exporter_metrics, NULL,
@@ -351,7 +355,8 @@ static void wait_for_end(const sigset_t *signals)
     log_info("received a signal, stopping", KV("signal", number));
 }
 
-static bool listen_all(NodeRole *role, HttpServer **servers, size_t *count, Error *err)
+static bool listen_all(NodeRole *role, WebGate *gate, HttpServer **servers, size_t *count,
+                       Error *err)
 {
     const FlagStrList *addresses = &role->flags.web_listen_address;
     if (addresses->count > ADDRESSES_MAX)
@@ -364,6 +369,7 @@ static bool listen_all(NodeRole *role, HttpServer **servers, size_t *count, Erro
         options.workers = WORKERS;
         options.connections_max = CONNECTIONS_MAX;
         options.body_bytes_max = BODY_BYTES_MAX;
+        options.gate = gate;
         options.handle = handle;
         options.arg = role;
         int port;
@@ -395,13 +401,16 @@ static int serve(NodeRole *role)
 
     HttpServer *servers[ADDRESSES_MAX] = {NULL};
     size_t count = 0;
-    bool ok = listen_all(role, servers, &count, &err);
+    WebGate *gate = NULL;
+    bool ok = web_listen_open(role->flags.web_config_file, &gate, &err) &&
+              listen_all(role, gate, servers, &count, &err);
     if (ok)
         wait_for_end(&signals);
     else
         log_error("cannot listen", KV("err", &err));
     for (size_t i = 0; i < count; i++)
         http_server_stop(servers[i]);
+    web_gate_close(gate);
     return ok ? 0 : 1;
 }
 

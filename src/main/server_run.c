@@ -18,6 +18,7 @@
 #include "exporter/exporter.h"
 #include "main/server_rules.h"
 #include "main/server_watch.h"
+#include "main/web_listen.h"
 #include "server/server.h"
 
 #define EXIT_FAILED 1
@@ -48,6 +49,7 @@ typedef struct Run {
     ApiContext api;
     HttpServer *listeners[LISTENERS_MAX];
     size_t listener_count;
+    WebGate *gate;
     int phase; // ApiPhase, atomic
 
     Lock reload_lock; // one reload at a time
@@ -75,10 +77,6 @@ static bool check_flags(const Run *run, Error *err)
     const ServerFlags *flags = &run->flags;
     if (flags->agent)
         return error_set(err, ERR_INVALID, "--agent: agent mode is not part of this version");
-    if (flags->web_config_file.len)
-        return error_set(err, ERR_INVALID,
-                         "--web.config.file: this version has no authentication of its own and "
-                         "will not serve without the one asked for");
     static const char *const features[] = {
         "exemplar-storage",
         "native-histograms",
@@ -462,6 +460,8 @@ static bool start_listeners(Run *run, Error *err)
     if (flags->web_listen_address.count > LISTENERS_MAX)
         return error_set(err, ERR_LIMIT, "--web.listen-address: more than %d addresses",
                          LISTENERS_MAX);
+    if (!web_listen_open(flags->web_config_file, &run->gate, err))
+        return false;
     for (size_t i = 0; i < flags->web_listen_address.count; i++) {
         HttpServerOptions options;
         http_server_options_default(&options);
@@ -469,12 +469,14 @@ static bool start_listeners(Run *run, Error *err)
         options.workers = HTTP_WORKERS;
         options.connections_max = (size_t)flags->web_max_connections;
         options.read_timeout_ms = flags->web_read_timeout_ms;
+        options.gate = run->gate;
         options.handle = api_handle;
         options.arg = &run->api;
         if (!http_server_start(&options, &run->listeners[i], NULL, err))
             return false;
         run->listener_count++;
-        log_info("listening", KV("address", options.listen_address));
+        log_info("listening", KV("address", flags->web_listen_address.items[i]),
+                 KV("tls", run->gate && web_gate_has_tls(run->gate) ? "true" : "false"));
     }
     return true;
 }
@@ -641,6 +643,7 @@ static void shut_down(Run *run)
     set_phase(run, API_STOPPING);
     for (size_t i = 0; i < run->listener_count; i++)
         http_server_stop(run->listeners[i]);
+    web_gate_close(run->gate);
     // Nobody asks for /metrics any more: what collects from the parts may go with them.
     scrape_manager_free(run->scrapes);
     server_rules_deinit(&run->rules, run->flags.alertmanager_drain_queue);

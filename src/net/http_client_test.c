@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http_client.h"
 
-#include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -11,51 +9,8 @@
 #include "base/test.h"
 #include "codec/compress.h"
 #include "net/http_server.h"
-
-// ---- certificates made on the spot ----
-
-typedef struct Pem {
-    char cert[4096];
-    char key[8192];
-    gnutls_x509_crt_t crt;
-    gnutls_x509_privkey_t privkey;
-} Pem;
-
-// A certificate for `name`, signed by `ca` (NULL: by itself, as a CA).
-static void pem_make(Pem *pem, const char *name, const Pem *ca)
-{
-    gnutls_x509_privkey_init(&pem->privkey);
-    CHECK_EQ(gnutls_x509_privkey_generate(pem->privkey, GNUTLS_PK_ECDSA,
-                                          GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0),
-             0);
-    gnutls_x509_crt_init(&pem->crt);
-    gnutls_x509_crt_set_version(pem->crt, 3);
-    gnutls_x509_crt_set_key(pem->crt, pem->privkey);
-    gnutls_x509_crt_set_serial(pem->crt, ca ? "\2" : "\1", 1);
-    gnutls_x509_crt_set_activation_time(pem->crt, time(NULL) - 3600);
-    gnutls_x509_crt_set_expiration_time(pem->crt, time(NULL) + 86400);
-    gnutls_x509_crt_set_dn_by_oid(pem->crt, GNUTLS_OID_X520_COMMON_NAME, 0, name,
-                                  (unsigned)strlen(name));
-    gnutls_x509_crt_set_basic_constraints(pem->crt, ca ? 0 : 1, -1);
-    if (ca)
-        gnutls_x509_crt_set_subject_alt_name(pem->crt, GNUTLS_SAN_DNSNAME, name,
-                                             (unsigned)strlen(name), GNUTLS_FSAN_SET);
-    CHECK_EQ(gnutls_x509_crt_sign2(pem->crt, ca ? ca->crt : pem->crt,
-                                   ca ? ca->privkey : pem->privkey, GNUTLS_DIG_SHA256, 0),
-             0);
-    size_t bytes = sizeof pem->cert - 1;
-    CHECK_EQ(gnutls_x509_crt_export(pem->crt, GNUTLS_X509_FMT_PEM, pem->cert, &bytes), 0);
-    bytes = sizeof pem->key - 1;
-    CHECK_EQ(gnutls_x509_privkey_export_pkcs8(pem->privkey, GNUTLS_X509_FMT_PEM, NULL,
-                                              GNUTLS_PKCS_PLAIN, pem->key, &bytes),
-             0);
-}
-
-static void pem_deinit(Pem *pem)
-{
-    gnutls_x509_crt_deinit(pem->crt);
-    gnutls_x509_privkey_deinit(pem->privkey);
-}
+#include "net/pem_fake.h"
+#include "net/web_gate.h"
 
 // ---- a server that tells what it was asked ----
 
@@ -435,9 +390,19 @@ TEST(http_client, tls_checks_both_sides)
     Fixture f = {0};
     HttpServerOptions options;
     http_server_options_default(&options);
-    options.tls_cert_pem = str_from_c(server.cert);
-    options.tls_key_pem = str_from_c(server.key);
-    options.tls_client_ca_pem = str_from_c(ca.cert);
+    FakeFolder folder;
+    Error gate_err;
+    fake_folder_make(&folder);
+    fake_folder_write(&folder, "cert.pem", str_from_c(server.cert));
+    fake_folder_write(&folder, "key.pem", str_from_c(server.key));
+    fake_folder_write(&folder, "ca.pem", str_from_c(ca.cert));
+    fake_folder_write(&folder, "web.yml",
+                      S("tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
+                        "  client_ca_file: ca.pem\n"
+                        "  client_auth_type: RequireAndVerifyClientCert\n"));
+    CHECK_OK(
+        web_gate_open(fake_folder_path(&folder, "web.yml"), NULL, NULL, &options.gate, &gate_err),
+        gate_err);
     start_with(&f, options);
     Str by_name = arena_printf(&f.arena, "https://localhost:%d/show", f.port);
     Str by_ip = arena_printf(&f.arena, "https://127.0.0.1:%d/show", f.port);
@@ -503,6 +468,8 @@ TEST(http_client, tls_checks_both_sides)
     Error err = {0};
     CHECK(!http_fetch(NULL, &call, &f.arena, &status, &body, &err));
     stop(&f);
+    web_gate_close(options.gate);
+    fake_folder_remove(&folder);
     pem_deinit(&ca);
     pem_deinit(&server);
     pem_deinit(&client);

@@ -14,7 +14,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -31,6 +30,7 @@
 #include "base/thread.h"
 #include "codec/compress.h"
 #include "net/http_gzip.h"
+#include "net/web_gate.h"
 
 enum {
     LOCK_RANK_SERVER = 850,
@@ -78,6 +78,7 @@ struct Exchange {
     Buf gzip_out;
     HttpFakeReply *fake;
     bool stream_begun;
+    WebRules *rules; // under which it came in
 
     Lock lock;
     Condition room; // the stream has room, or is gone
@@ -99,12 +100,12 @@ struct Connection {
     Connection *next, *previous;
     int fd;
     bool busy;               // a handler has it: no deadline
+    WebRules *rules;         // of its TLS session
     int64_t reading_mono_ns; // since when we wait for the client
 };
 
 struct HttpServer {
     HttpServerOptions options;
-    char *cert_pem, *key_pem, *client_ca_pem;
     struct MHD_Daemon *daemon;
     Thread *workers;
     int worker_count;
@@ -120,6 +121,10 @@ struct HttpServer {
     size_t free_count GUARDED_BY(lock);
     size_t handed GUARDED_BY(lock); // exchanges given to workers and not yet over
     Connection *connections GUARDED_BY(lock);
+    // A password that nobody has checked yet is checked by one worker at a time; the others' exchanges wait here, not on a worker.
+    bool is_checking GUARDED_BY(lock);
+    Exchange *check_head GUARDED_BY(lock);
+    Exchange *check_tail GUARDED_BY(lock);
     int64_t patrol_mono_ns GUARDED_BY(lock);
     bool stopping GUARDED_BY(lock);
 };
@@ -155,6 +160,7 @@ static Exchange *exchange_new(HttpServer *server)
     exchange->reply_headers = (UrlParams){0};
     exchange->encoding = HTTP_ENCODING_IDENTITY;
     exchange->stream_begun = false;
+    exchange->rules = NULL;
     exchange->holders = 1;
     exchange->gone = false;
     exchange->response = NULL;
@@ -198,6 +204,8 @@ static void exchange_drop(Exchange *exchange)
         MHD_destroy_response(exchange->response);
     http_gzip_free(exchange->gzip);
     exchange->gzip = NULL;
+    web_rules_unref(exchange->rules);
+    exchange->rules = NULL;
     if (exchange->arena.held_bytes > ARENA_KEEP_BYTES) {
         arena_deinit(&exchange->arena);
         arena_init(&exchange->arena);
@@ -307,6 +315,11 @@ static void add_headers(Exchange *exchange, struct MHD_Response *response, Str c
     if (exchange->encoding != HTTP_ENCODING_IDENTITY)
         (void)MHD_add_response_header(response, "Content-Encoding",
                                       http_encoding_name(exchange->encoding).ptr);
+    const ConfigStrMap *fixed =
+        exchange->rules ? &web_rules_config(exchange->rules)->http.headers : NULL;
+    for (size_t i = 0; fixed && i < fixed->count; i++)
+        (void)MHD_add_response_header(response, str_to_c(arena, fixed->keys[i]),
+                                      str_to_c(arena, fixed->values[i]));
     // A header that MHD refuses (a control character from a foreign string) is left out.
     for (size_t i = 0; i < exchange->reply_headers.count; i++) {
         HttpPair *pair = &exchange->reply_headers.items[i];
@@ -553,12 +566,93 @@ static Exchange *next_exchange(HttpServer *server)
     return exchange;
 }
 
+// ---- who may come in ----
+
+static void turn_away(Exchange *exchange, int status, Str text)
+{
+    if (status == 401)
+        http_reply_header(&exchange->request, S("WWW-Authenticate"), S("Basic"));
+    http_reply_header(&exchange->request, S("X-Content-Type-Options"), S("nosniff"));
+    http_reply(&exchange->request, status, S("text/plain; charset=utf-8"), text);
+}
+
+static void push(Exchange **head, Exchange **tail, Exchange *exchange)
+{
+    exchange->next = NULL;
+    if (*head)
+        (*tail)->next = exchange;
+    else
+        *head = exchange;
+    *tail = exchange;
+}
+
+// False: another worker is at it, and the exchange waits for its turn.
+static bool begin_check(HttpServer *server, Exchange *exchange)
+{
+    lock_take(&server->lock);
+    bool mine = !server->is_checking;
+    if (mine)
+        server->is_checking = true;
+    else
+        push(&server->check_head, &server->check_tail, exchange);
+    lock_give(&server->lock);
+    return mine;
+}
+
+static void end_check(HttpServer *server)
+{
+    lock_take(&server->lock);
+    server->is_checking = false;
+    Exchange *next = server->check_head;
+    if (next) {
+        server->check_head = next->next;
+        push(&server->queue_head, &server->queue_tail, next);
+        condition_signal(&server->work);
+    }
+    lock_give(&server->lock);
+}
+
+static bool admit_user(HttpServer *server, Exchange *exchange)
+{
+    WebGate *gate = server->options.gate;
+    Str login = http_header(&exchange->request, S("Authorization"));
+    WebVerdict verdict = web_gate_recall(gate, exchange->rules, login);
+    if (verdict == WEB_UNKNOWN) {
+        if (!begin_check(server, exchange))
+            return false;
+        verdict = web_gate_check(gate, exchange->rules, login) ? WEB_ALLOWED : WEB_DENIED;
+        end_check(server);
+    }
+    if (verdict != WEB_ALLOWED)
+        turn_away(exchange, 401, S("Unauthorized\n"));
+    return true;
+}
+
+// True: the exchange may be answered, or has been here. False: it waits.
+static bool admit(HttpServer *server, Exchange *exchange)
+{
+    WebGate *gate = server->options.gate;
+    if (!gate)
+        return true;
+    bool is_new = exchange->rules == NULL;
+    if (is_new && !(exchange->rules = web_gate_rules(gate)))
+        turn_away(exchange, 500, S("Internal Server Error\n"));
+    else if (is_new && !web_gate_may_pass(gate, exchange->rules))
+        turn_away(exchange, 429, S("Too Many Requests\n"));
+    else
+        return admit_user(server, exchange);
+    return true;
+}
+
 static void work(void *arg)
 {
     HttpServer *server = arg;
     Exchange *exchange;
     while ((exchange = next_exchange(server))) {
-        server->options.handle(server->options.arg, &exchange->request);
+        if (!admit(server, exchange))
+            continue;
+        if (!has_answered(exchange))
+            server->options.handle(server->options.arg, &exchange->request);
         if (!has_answered(exchange))
             http_reply(&exchange->request, 500, S("text/plain; charset=utf-8"),
                        S("the handler gave no answer\n"));
@@ -591,12 +685,12 @@ static void connection_started(HttpServer *server, struct MHD_Connection *mhd, v
     connection->reading_mono_ns = clock_mono_ns(&clock_system);
     *context = connection;
 
-    if (server->client_ca_pem) {
+    if (server->options.gate && web_gate_has_tls(server->options.gate)) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-        // The handshake fails unless the client shows a certificate of ours.
-        gnutls_certificate_server_set_request(info->tls_session, GNUTLS_CERT_REQUIRE);
-        gnutls_session_set_verify_cert(info->tls_session, NULL, 0);
+        connection->rules = web_gate_rules(server->options.gate);
+        if (!connection->rules || !web_rules_secure(connection->rules, info->tls_session))
+            (void)shutdown(connection->fd, SHUT_RDWR); // no handshake without rules
     }
 
     lock_take(&server->lock);
@@ -618,6 +712,7 @@ static void connection_closed(HttpServer *server, Connection *connection)
     if (connection->next)
         connection->next->previous = connection->previous;
     lock_give(&server->lock);
+    web_rules_unref(connection->rules);
     free(connection);
 }
 
@@ -717,7 +812,8 @@ static void read_head(Exchange *exchange, const char *method)
     Arena *arena = request->arena;
     request->method = arena_str(arena, str_from_c(method));
     exchange->is_head = str_is(request->method, "HEAD");
-    request->is_tls = exchange->server->cert_pem != NULL;
+    request->is_tls =
+        exchange->server->options.gate && web_gate_has_tls(exchange->server->options.gate);
     request->client_ip = client_ip(exchange->connection, arena);
     exchange->has_bad_target = !parse_target(request);
 
@@ -836,11 +932,7 @@ static enum MHD_Result hand_over(Exchange *exchange)
         exchange->holders++;
         server->handed++;
         MHD_suspend_connection(exchange->connection);
-        if (server->queue_tail)
-            server->queue_tail->next = exchange;
-        else
-            server->queue_head = exchange;
-        server->queue_tail = exchange;
+        push(&server->queue_head, &server->queue_tail, exchange);
         condition_signal(&server->work);
     }
     lock_give(&server->lock);
@@ -974,46 +1066,8 @@ static int bound_port(int fd)
     return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
-static char *pem_copy(Str pem)
-{
-    if (pem.len == 0)
-        return NULL;
-    char *copy = x_malloc(pem.len + 1);
-    memcpy(copy, pem.ptr, pem.len);
-    copy[pem.len] = '\0';
-    return copy;
-}
-
-// MHD tells nothing of what is wrong with a certificate: look first.
-static bool check_certificates(const HttpServer *server, Error *err)
-{
-    union {
-        char *text;
-        unsigned char *bytes;
-    } cert = {.text = server->cert_pem}, key = {.text = server->key_pem},
-      ca = {.text = server->client_ca_pem};
-    if (!cert.text || !key.text)
-        return error_set(err, ERR_INVALID, "TLS needs both a certificate and a key");
-    gnutls_certificate_credentials_t credentials;
-    if (gnutls_certificate_allocate_credentials(&credentials) < 0)
-        out_of_memory(sizeof credentials);
-    gnutls_datum_t cert_datum = {cert.bytes, (unsigned)strlen(cert.text)};
-    gnutls_datum_t key_datum = {key.bytes, (unsigned)strlen(key.text)};
-    int rc = gnutls_certificate_set_x509_key_mem(credentials, &cert_datum, &key_datum,
-                                                 GNUTLS_X509_FMT_PEM);
-    bool ok =
-        rc >= 0 || error_set(err, ERR_INVALID, "TLS certificate or key: %s", gnutls_strerror(rc));
-    if (ok && ca.text) {
-        gnutls_datum_t ca_datum = {ca.bytes, (unsigned)strlen(ca.text)};
-        rc = gnutls_certificate_set_x509_trust_mem(credentials, &ca_datum, GNUTLS_X509_FMT_PEM);
-        ok = rc > 0 || error_set(err, ERR_INVALID, "TLS client CA: %s",
-                                 rc < 0 ? gnutls_strerror(rc) : "no certificate in it");
-    }
-    gnutls_certificate_free_credentials(credentials);
-    return ok;
-}
-
-static struct MHD_Daemon *start_daemon(HttpServer *server, int fd)
+static struct MHD_Daemon *start_daemon(HttpServer *server, int fd, const WebRules *first,
+                                       Arena *arena)
 {
     const HttpServerOptions *options = &server->options;
     struct MHD_OptionItem items[20];
@@ -1027,13 +1081,10 @@ static struct MHD_Daemon *start_daemon(HttpServer *server, int fd)
     ADD(MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL);
     unsigned flags =
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
-    if (server->cert_pem) {
+    if (first) { // each connection gets the rules of its time
         flags |= MHD_USE_TLS;
-        ADD(MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert_pem);
-        ADD(MHD_OPTION_HTTPS_MEM_KEY, 0, server->key_pem);
-        ADD(MHD_OPTION_HTTPS_PRIORITIES, 0, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2");
-        if (server->client_ca_pem)
-            ADD(MHD_OPTION_HTTPS_MEM_TRUST, 0, server->client_ca_pem);
+        ADD(MHD_OPTION_HTTPS_MEM_CERT, 0, str_to_c(arena, web_rules_pem(first)->cert));
+        ADD(MHD_OPTION_HTTPS_MEM_KEY, 0, str_to_c(arena, web_rules_pem(first)->key));
     }
     ADD(MHD_OPTION_END, 0, NULL);
 #undef ADD
@@ -1073,9 +1124,6 @@ static void server_free(HttpServer *server)
         exchange_free(exchange);
     }
     free(server->workers);
-    free(server->cert_pem);
-    free(server->key_pem);
-    free(server->client_ca_pem);
     condition_deinit(&server->work);
     condition_deinit(&server->idle);
     lock_deinit(&server->lock);
@@ -1098,19 +1146,25 @@ bool http_server_start(const HttpServerOptions *options, HttpServer **ret_server
     int fd = -1;
     server->options = *options;
     server->worker_count = MAX(options->workers, 1);
-    server->cert_pem = pem_copy(options->tls_cert_pem);
-    server->key_pem = pem_copy(options->tls_key_pem);
-    server->client_ca_pem = pem_copy(options->tls_client_ca_pem);
     lock_init(&server->lock, "http.server", LOCK_RANK_SERVER);
     condition_init(&server->work);
     condition_init(&server->idle);
 
-    bool wants_tls = server->cert_pem || server->key_pem || server->client_ca_pem;
-    bool ok = (!wants_tls || check_certificates(server, err)) &&
-              open_listener(options->listen_address, &fd, err) && start_workers(server, err);
+    bool ok = open_listener(options->listen_address, &fd, err) && start_workers(server, err);
     int port = ok ? bound_port(fd) : 0;
     if (ok) {
-        server->daemon = start_daemon(server, fd); // takes fd, also when it fails
+        // The gate could be opened, so that there are rules unless the file broke just now.
+        WebRules *first =
+            options->gate && web_gate_has_tls(options->gate) ? web_gate_rules(options->gate) : NULL;
+        Arena arena = {0};
+        bool has_rules = first || !options->gate || !web_gate_has_tls(options->gate);
+        // Takes fd, also when it fails.
+        if (has_rules)
+            server->daemon = start_daemon(server, fd, first, &arena);
+        else
+            close(fd);
+        web_rules_unref(first);
+        arena_deinit(&arena);
         fd = -1;
         if (!server->daemon)
             ok = error_set(err, ERR_IO, "listen tcp " STR_FMT ": the HTTP server does not start",
@@ -1125,8 +1179,6 @@ bool http_server_start(const HttpServerOptions *options, HttpServer **ret_server
         return false;
     }
     server->options.listen_address = STR_NONE; // views of the caller's
-    server->options.tls_cert_pem = server->options.tls_key_pem = server->options.tls_client_ca_pem =
-        STR_NONE;
     if (ret_port)
         *ret_port = port;
     *ret_server = server;

@@ -78,9 +78,8 @@ typedef struct HttpServerOptions {
     int64_t read_timeout_ms; // 5 min; for a whole request, and for an idle connection
     size_t body_bytes_max;   // largest request body; 413 above
     size_t header_bytes_max; // 64 KiB
-    Str tls_cert_pem;        // contents; both empty: plain HTTP
-    Str tls_key_pem;
-    Str tls_client_ca_pem; // not empty: a client certificate is required and checked
+    struct WebGate *
+        gate; // TLS, passwords, headers, rate limit; outlives the server. NULL: plain HTTP for everybody
     void (*handle)(void *arg, HttpRequest *request);
     void *arg;
 } HttpServerOptions;
