@@ -48,6 +48,8 @@ typedef struct ApiContext {
     Registry *registry;
     Clock *clock;
     PromqlFeatures features;
+    Budget *memory;            // of all calls together, the engine's, too; NULL: no limit
+    uint64_t memory_bytes_max; // of one call; 0: no limit
 
     // Asked of the owner; all with `owner`. Strings they give live in the arena. NULL where nothing stands behind.
     void *owner;

@@ -296,7 +296,7 @@ void api_federate(ApiCall *call)
     if (opened && gather(&f, querier, &selectors, start_ms, end_ms, &err))
         write_page(&f);
     else
-        api_text(call, err.code == ERR_UNAVAILABLE ? 503 : 500,
+        api_text(call, err.code == ERR_UNAVAILABLE || err.code == ERR_LIMIT ? 503 : 500,
                  arena_printf(call->arena, "%s\n", err.text));
     if (opened)
         querier->close(querier);

@@ -18,10 +18,14 @@ enum {
 };
 
 enum {
-    ROUTE_READY = 1, // 503 until the store is open
-    ROUTE_API = 2,   // JSON envelope, CORS headers
-    ROUTE_PLAIN = 4, // not counted in the metrics under its own name
+    ROUTE_READY = 1,  // 503 until the store is open
+    ROUTE_API = 2,    // JSON envelope, CORS headers
+    ROUTE_PLAIN = 4,  // not counted in the metrics under its own name
+    ROUTE_MEMORY = 8, // takes API_ANSWER_BYTES before it begins
 };
+
+// Buffers of one answer on its way: JSON, what the connection holds back, compression.
+#define API_ANSWER_BYTES (1u << 20)
 
 // A pattern is literal but for ":name" (one path segment, kept in ApiCall.segment) and a '*' at its end.
 struct ApiRoute {
@@ -38,7 +42,8 @@ extern const size_t api_route_count;
 struct ApiCall {
     ApiContext *api;
     HttpRequest *request;
-    Arena *arena;
+    Arena *arena; // of this call; counted in `budget`
+    Budget budget;
     const ApiRoute *route;
     Str path;    // below the route prefix
     Str segment; // what matched ":name"

@@ -208,6 +208,8 @@ bool api_select(Querier *querier, const ApiSelectors *selectors, const SelectHin
                              err))
             return false;
         all = series_union(arena, all, one);
+        if (!arena_ok(arena, err))
+            return false;
     }
     *ret_list = all;
     return true;

@@ -20,6 +20,7 @@ static bool common_params(ApiCall *call, QueryRequest *query)
     query->query = http_param(request, S("query"));
     query->is_canceled = client_is_gone;
     query->arg = call->request;
+    query->budget = &call->budget;
     query->stats_all = str_is(http_param(request, S("stats")), "all");
 
     Str timeout = http_param(request, S("timeout"));

@@ -107,6 +107,8 @@ static bool find_strings(ApiCall *call, Lookup *lookup, const Str *name, StrList
         if (!ok)
             return false;
         all = api_str_union(call->arena, all, one);
+        if (!arena_ok(call->arena, err))
+            return false;
     }
     *ret_list = all;
     return true;

@@ -14,18 +14,19 @@
 #define READY ROUTE_READY
 #define API ROUTE_API
 #define PLAIN ROUTE_PLAIN
+#define MEMORY ROUTE_MEMORY
 
 const ApiRoute api_routes[] = {
     {OPTIONS, "/api/v1/*", api_options, API},
 
-    {GET | POST, "/api/v1/query", api_query, API | READY},
-    {GET | POST, "/api/v1/query_range", api_query_range, API | READY},
-    {GET | POST, "/api/v1/query_exemplars", api_query_exemplars, API | READY},
+    {GET | POST, "/api/v1/query", api_query, API | READY | MEMORY},
+    {GET | POST, "/api/v1/query_range", api_query_range, API | READY | MEMORY},
+    {GET | POST, "/api/v1/query_exemplars", api_query_exemplars, API | READY | MEMORY},
     {GET | POST, "/api/v1/format_query", api_format_query, API | READY},
     {GET | POST, "/api/v1/parse_query", api_parse_query, API | READY},
-    {GET | POST, "/api/v1/labels", api_labels, API | READY},
-    {GET, "/api/v1/label/:name/values", api_label_values, API | READY},
-    {GET | POST, "/api/v1/series", api_series, API | READY},
+    {GET | POST, "/api/v1/labels", api_labels, API | READY | MEMORY},
+    {GET, "/api/v1/label/:name/values", api_label_values, API | READY | MEMORY},
+    {GET | POST, "/api/v1/series", api_series, API | READY | MEMORY},
 
     {GET, "/api/v1/targets", api_targets, API | READY},
     {GET, "/api/v1/targets/metadata", api_targets_metadata, API | READY},
@@ -54,7 +55,7 @@ const ApiRoute api_routes[] = {
     {POST | PUT, "/api/v1/admin/tsdb/snapshot", api_admin_snapshot, API | READY},
     {POST, "/api/v1/write", api_remote_write, API | READY},
 
-    {GET, "/federate", api_federate, READY},
+    {GET, "/federate", api_federate, READY | MEMORY},
     {GET, "/metrics", api_metrics, 0},
     {GET, "/version", api_version, 0},
     {GET | HEAD, "/-/healthy", api_healthy, 0},
@@ -277,35 +278,88 @@ static bool strip_prefix(const ApiContext *api, Str path, Str *ret_path)
     return true;
 }
 
-void api_handle(void *context, HttpRequest *request)
+static bool take_answer_bytes(ApiCall *call)
 {
-    ApiContext *api = context;
-    ApiCall call = {.api = api, .request = request, .arena = request->arena};
+    Error err;
+    if (!(call->route->flags & ROUTE_MEMORY) || budget_take(&call->budget, API_ANSWER_BYTES, &err))
+        return true;
+    if (call->route->flags & ROUTE_API)
+        api_error_from(call, &err);
+    else
+        api_text(call, 503, arena_printf(call->arena, "%s\n", err.text));
+    return false;
+}
+
+static void answer(ApiCall *call)
+{
+    ApiPhase phase = call->route->flags & ROUTE_READY ? phase_of(call->api) : API_READY;
+    if (call->route->flags & ROUTE_API)
+        add_cors(call);
+    if (phase != API_READY)
+        answer_not_ready(call, phase);
+    else if (take_answer_bytes(call))
+        call->route->handle(call);
+}
+
+static void handle_call(ApiCall *call)
+{
+    ApiContext *api = call->api;
+    HttpRequest *request = call->request;
     int64_t start_ns = clock_mono_ns(api->clock);
     unsigned allowed = 0;
-    if (!strip_prefix(api, request->path, &call.path)) {
+    if (!strip_prefix(api, request->path, &call->path)) {
         if (str_is(request->path, "/")) { // outside the prefix there is a sign post only
             http_reply_header(request, S("Location"),
-                              arena_printf(call.arena, STR_FMT "/", STR_ARG(api->route_prefix)));
-            api_empty(&call, 302);
+                              arena_printf(call->arena, STR_FMT "/", STR_ARG(api->route_prefix)));
+            api_empty(call, 302);
         } else {
-            answer_no_route(&call, 0);
+            answer_no_route(call, 0);
         }
         return;
     }
-    call.route = find_route(&call, &allowed);
-    if (!call.route) {
-        answer_no_route(&call, allowed);
+    call->route = find_route(call, &allowed);
+    if (!call->route) {
+        answer_no_route(call, allowed);
         return;
     }
-    if (call.route->flags & ROUTE_API)
-        add_cors(&call);
-    ApiPhase phase = call.route->flags & ROUTE_READY ? phase_of(api) : API_READY;
-    if (phase == API_READY)
-        call.route->handle(&call);
-    else
-        answer_not_ready(&call, phase);
-    count_call(&call, clock_mono_ns(api->clock) - start_ns);
+    answer(call);
+    count_call(call, clock_mono_ns(api->clock) - start_ns);
+}
+
+void api_handle(void *context, HttpRequest *request)
+{
+    ApiContext *api = context;
+    Arena arena;
+    ApiCall call = {
+        .api = api,
+        .request = request,
+        .arena = &arena,
+        .budget = {.parent = api->memory,
+                   .name = "--query.max-memory",
+                   .holder = "one query",
+                   .bytes_max = api->memory_bytes_max},
+    };
+    arena = (Arena){.budget = &call.budget};
+    handle_call(&call);
+    arena_deinit(&arena);
+    // Answer buffers and whatever a handler counted by hand.
+    budget_give(&call.budget, budget_taken(&call.budget));
+}
+
+// What queries hold of what they may.
+static void collect_memory(void *arg, Collection *collection)
+{
+    const Budget *memory = ((ApiContext *)arg)->memory;
+    collection_family(collection, "narthex_query_memory_held_bytes", FAMILY_GAUGE,
+                      "Memory that queries and other reading requests hold.");
+    collection_add(collection, NULL, 0, (double)budget_taken(memory));
+    collection_family(collection, "narthex_query_memory_limit_bytes", FAMILY_GAUGE,
+                      "Memory that all of them may hold: --query.max-memory-total.");
+    collection_add(collection, NULL, 0, (double)memory->bytes_max);
+    collection_family(collection, "narthex_query_memory_refused_total", FAMILY_COUNTER,
+                      "Queries and other reading requests refused for lack of memory.");
+    collection_add(collection, NULL, 0,
+                   (double)__atomic_load_n(&memory->refused, __ATOMIC_RELAXED));
 }
 
 // ---- life ----
@@ -321,6 +375,8 @@ bool api_init(ApiContext *api, Error *err)
     api->state->cors_any = cors_any;
     if (api->registry)
         metrics_init(api);
+    if (api->registry && api->memory)
+        registry_collector(api->registry, collect_memory, api);
     if (api->enable_remote_write)
         api->state->remote_write = remote_write_new(&(RemoteWriteOptions){
             .registry = api->registry,

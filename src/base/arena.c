@@ -32,7 +32,9 @@ void arena_deinit(Arena *arena)
         free(block);
         block = older;
     }
-    *arena = (Arena){0};
+    if (arena->budget)
+        budget_give(arena->budget, arena->held_bytes);
+    *arena = (Arena){.budget = arena->budget};
 }
 
 static void enter_block(Arena *arena, ArenaBlock *block)
@@ -54,23 +56,19 @@ void arena_reset(Arena *arena)
             free(b);
         b = older;
     }
-    *arena = (Arena){0};
+    size_t kept_bytes = largest ? largest->bytes : 0;
+    Budget *budget = arena->budget;
+    if (budget)
+        budget_give(budget, arena->held_bytes - kept_bytes);
+    *arena = (Arena){.budget = budget, .held_bytes = kept_bytes};
     if (largest) {
         largest->older = NULL;
-        arena->held_bytes = largest->bytes;
         enter_block(arena, largest);
     }
 }
 
-void *arena_alloc_slow(Arena *arena, size_t bytes, size_t align)
+static void add_block(Arena *arena, size_t block_bytes)
 {
-    size_t want = bytes + align;
-    if (want < bytes)
-        out_of_memory(bytes);
-    size_t block_bytes = arena->block ? arena->block->bytes * 2 : ARENA_BLOCK_BYTES_MIN;
-    block_bytes = MIN(block_bytes, ARENA_BLOCK_BYTES_MAX);
-    block_bytes = MAX(block_bytes, want);
-
     if (arena->block)
         arena->used_bytes += (size_t)(arena->next - block_data(arena->block));
     ArenaBlock *block = x_malloc(sizeof *block + block_bytes);
@@ -78,6 +76,49 @@ void *arena_alloc_slow(Arena *arena, size_t bytes, size_t align)
     block->older = arena->block;
     arena->held_bytes += block_bytes;
     enter_block(arena, block);
+}
+
+// What the next block has when nobody is short of memory.
+static size_t next_block_bytes(const Arena *arena)
+{
+    size_t bytes = arena->block ? arena->block->bytes * 2 : ARENA_BLOCK_BYTES_MIN;
+    return MIN(bytes, ARENA_BLOCK_BYTES_MAX);
+}
+
+bool arena_reserve(Arena *arena, size_t bytes, Error *err)
+{
+    size_t left = arena->next ? (size_t)(arena->end - arena->next) : 0;
+    if (left >= bytes)
+        return true;
+    size_t want = MAX(bytes, next_block_bytes(arena));
+    if (arena->budget && !budget_try(arena->budget, want)) {
+        want = bytes;
+        if (!budget_take(arena->budget, want, err))
+            return false;
+    }
+    add_block(arena, want);
+    return true;
+}
+
+// Short of memory, a block as large as it must be is better than none.
+static size_t take_block(Budget *budget, size_t want, size_t liked)
+{
+    if (budget_try(budget, liked))
+        return liked;
+    size_t least = MAX(want, ARENA_BLOCK_BYTES_MIN);
+    budget_force(budget, least);
+    return least;
+}
+
+void *arena_alloc_slow(Arena *arena, size_t bytes, size_t align)
+{
+    size_t want = bytes + align;
+    if (want < bytes)
+        out_of_memory(bytes);
+    size_t block_bytes = MAX(next_block_bytes(arena), want);
+    if (arena->budget)
+        block_bytes = take_block(arena->budget, want, block_bytes);
+    add_block(arena, block_bytes);
 
     uintptr_t at = ((uintptr_t)arena->next + (align - 1)) & ~(uintptr_t)(align - 1);
     arena->next = (char *)(at + bytes);

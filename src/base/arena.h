@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 
+#include "base/budget.h"
 #include "base/str.h"
 
 typedef struct ArenaBlock ArenaBlock;
@@ -16,7 +17,10 @@ typedef struct Arena {
     ArenaBlock *block; // newest first
     size_t used_bytes; // handed out by earlier blocks
     size_t held_bytes; // taken from the heap
+    Budget *budget;    // what is held is counted there; NULL: nowhere. Set while the arena is empty
 } Arena;
+
+#define ARENA_ALIGN 16 // of what is not asked for otherwise
 
 // A zeroed Arena is ready for use, too.
 void arena_init(Arena *arena);
@@ -25,7 +29,15 @@ void arena_deinit(Arena *arena);
 // Forgets everything, keeps the largest block for the next round.
 void arena_reset(Arena *arena);
 
-// Uninitialised memory, aligned to 16 bytes / to `align` (a power of two).
+// Makes the next allocations of together `bytes` (alignment included) come without growing. False (and err): the budget does not allow
+// that, and nothing was taken. Of what is allocated without asking, small blocks are forced past the limit: arena_ok() tells.
+bool arena_reserve(Arena *arena, size_t bytes, Error *err) MUST_CHECK;
+static inline bool arena_ok(const Arena *arena, Error *err)
+{
+    return !arena->budget || budget_ok(arena->budget, err);
+}
+
+// Uninitialised memory, aligned to ARENA_ALIGN / to `align` (a power of two).
 void *arena_alloc_slow(Arena *arena, size_t bytes, size_t align);
 
 static inline void *arena_alloc_aligned(Arena *arena, size_t bytes, size_t align)
@@ -40,7 +52,7 @@ static inline void *arena_alloc_aligned(Arena *arena, size_t bytes, size_t align
 
 static inline void *arena_alloc(Arena *arena, size_t bytes)
 {
-    return arena_alloc_aligned(arena, bytes, 16);
+    return arena_alloc_aligned(arena, bytes, ARENA_ALIGN);
 }
 
 static inline void *arena_zalloc(Arena *arena, size_t bytes)

@@ -119,8 +119,12 @@ static const FlagSpec specs[] = {
      .help = "Most queries at the same time."},
     {.name = "query.max-samples", .kind = FLAG_I64, .offset = OFFSET(query_max_samples), .default_text = "50000000", .min = 1, .max = INT64_MAX,
      .help = "Most samples that one query may hold in memory."},
-    {.name = "query.max-bytes", .kind = FLAG_SIZE, .offset = OFFSET(query_max_bytes), .default_text = "0",
-     .help = "Most bytes of memory that one query may hold, with unit; 0 means 32 bytes for each of --query.max-samples, and 64MB."},
+    {.name = "query.max-memory", .kind = FLAG_SIZE, .offset = OFFSET(query_max_memory), .default_text = "0",
+     .help = "Most memory that one query, lookup, federation or remote read may hold, with unit; one that needs more is refused. "
+             "0 means half of --query.max-memory-total."},
+    {.name = "query.max-memory-total", .kind = FLAG_SIZE, .offset = OFFSET(query_max_memory_total), .default_text = "0",
+     .help = "Most memory that all of them may hold together, rules included. "
+             "0 means half of the memory of the machine, or of the control group if that is less."},
     {.name = "scrape.discovery-reload-interval", .kind = FLAG_DURATION, .offset = OFFSET(discovery_reload_interval_ms), .default_text = "5s",
      .hidden = true, .help = "How often changed targets are taken up."},
     {.name = "scrape.adjust-timestamps", .kind = FLAG_BOOL, .offset = OFFSET(scrape_adjust_timestamps), .default_text = "true", .hidden = true,

@@ -66,7 +66,8 @@ typedef struct ServerFlags {
     int64_t query_timeout_ms;
     int64_t query_max_concurrency;
     int64_t query_max_samples;
-    uint64_t query_max_bytes;
+    uint64_t query_max_memory;       // 0: half of the total
+    uint64_t query_max_memory_total; // 0: half of what the process may use
 
     int64_t discovery_reload_interval_ms;
     bool scrape_adjust_timestamps;

@@ -40,6 +40,7 @@ typedef struct Run {
     Str route_prefix, external_url;
     Registry *registry;
     NodeExporter *node; // stack only
+    Budget memory;      // of all queries
     ThreadPool *query_pool;
     Tsdb *tsdb;
     Engine *engine;
@@ -407,9 +408,24 @@ static void api_quit(void *owner)
 
 // Birth ------------------------------------------------------------------------------------------------------------------------------
 
+static void limit_memory(Run *run)
+{
+    const ServerFlags *flags = &run->flags;
+    run->memory = (Budget){
+        .name = "--query.max-memory-total",
+        .holder = "all queries together",
+        .bytes_max = flags->query_max_memory_total ? flags->query_max_memory_total
+                                                   : memory_limit_bytes() / 2,
+    };
+    run->api.memory = &run->memory;
+    run->api.memory_bytes_max =
+        flags->query_max_memory ? flags->query_max_memory : run->memory.bytes_max / 2;
+}
+
 static void fill_api(Run *run, const FlagTable *table)
 {
     const ServerFlags *flags = &run->flags;
+    limit_memory(run);
     list_flags(run, table);
     list_features(run);
     ApiContext *api = &run->api;
@@ -531,7 +547,8 @@ static void make_engine(Run *run, const ServerConfig *config)
     options.timeout_ms = flags->query_timeout_ms;
     options.concurrency_max = (int)flags->query_max_concurrency;
     options.samples_max = (uint64_t)flags->query_max_samples;
-    options.memory_bytes_max = flags->query_max_bytes;
+    options.memory = &run->memory;
+    options.memory_bytes_max = run->api.memory_bytes_max;
     options.default_step_ms = config->file.global.evaluation_interval_ms;
     run->engine = engine_new(&options);
 }

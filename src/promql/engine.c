@@ -279,13 +279,25 @@ static int compare_series(const void *a, const void *b)
     return labels_compare(((const QuerySeries *)a)->labels, ((const QuerySeries *)b)->labels);
 }
 
-static SampleColumns columns_new(Arena *arena, size_t count, bool histograms)
+static bool columns_new(Arena *arena, size_t count, bool histograms, SampleColumns *ret_columns,
+                        Error *err)
 {
-    SampleColumns columns = {ARENA_ARRAY(arena, int64_t, count), ARENA_ARRAY(arena, double, count),
-                             NULL, 0};
+    size_t sample_bytes = sizeof(int64_t) + sizeof(double) + (histograms ? sizeof(void *) : 0);
+    if (!arena_reserve(arena, count * sample_bytes + 3 * ARENA_ALIGN, err))
+        return false;
+    *ret_columns = (SampleColumns){ARENA_ARRAY(arena, int64_t, count),
+                                   ARENA_ARRAY(arena, double, count), NULL, 0};
     if (histograms)
-        columns.histograms = arena_zalloc(arena, count * sizeof(const Histogram *));
-    return columns;
+        ret_columns->histograms = arena_zalloc(arena, count * sizeof(const Histogram *));
+    return true;
+}
+
+static bool series_new(Arena *arena, size_t count, QueryResult *result, Error *err)
+{
+    if (!arena_reserve(arena, count * sizeof(QuerySeries) + ARENA_ALIGN, err))
+        return false;
+    result->series = ARENA_ARRAY(arena, QuerySeries, count);
+    return true;
 }
 
 static void columns_add(Arena *arena, SampleColumns *columns, int64_t t_ms, double value,
@@ -298,9 +310,11 @@ static void columns_add(Arena *arena, SampleColumns *columns, int64_t t_ms, doub
     columns->count++;
 }
 
-static void take_vector(const Value *value, const Steps *steps, Arena *arena, QueryResult *result)
+static bool take_vector(const Value *value, const Steps *steps, Arena *arena, QueryResult *result,
+                        Error *err)
 {
-    result->series = ARENA_ARRAY(arena, QuerySeries, value->count);
+    if (!series_new(arena, value->count, result, err))
+        return false;
     for (size_t s = 0; s < value->count; s++) {
         const VectorSeries *series = &value->series[s];
         size_t points = 0;
@@ -310,29 +324,34 @@ static void take_vector(const Value *value, const Steps *steps, Arena *arena, Qu
             continue;
         QuerySeries *out = &result->series[result->count++];
         out->labels = labels_copy(arena, series->labels);
-        out->samples = columns_new(arena, points, series->histogram != NULL);
+        if (!columns_new(arena, points, series->histogram != NULL, &out->samples, err))
+            return false;
         for (size_t i = 0; i < steps->count; i++)
             if (series->kind[i] != POINT_NONE)
                 columns_add(arena, &out->samples, step_time(steps, i), series->value[i],
                             series->kind[i] == POINT_HISTOGRAM ? series->histogram[i] : NULL);
     }
+    return arena_ok(arena, err);
 }
 
-static void take_matrix(const Value *value, Arena *arena, QueryResult *result)
+static bool take_matrix(const Value *value, Arena *arena, QueryResult *result, Error *err)
 {
-    result->series = ARENA_ARRAY(arena, QuerySeries, value->count);
+    if (!series_new(arena, value->count, result, err))
+        return false;
     for (size_t s = 0; s < value->count; s++) {
         const RangeSeries *range = &value->ranges[s];
         if (range->first[0] == range->last[0])
             continue;
         QuerySeries *out = &result->series[result->count++];
         out->labels = labels_copy(arena, range->labels);
-        out->samples =
-            columns_new(arena, range->last[0] - range->first[0], range->samples.histograms != NULL);
+        if (!columns_new(arena, range->last[0] - range->first[0], range->samples.histograms != NULL,
+                         &out->samples, err))
+            return false;
         for (uint32_t i = range->first[0]; i < range->last[0]; i++)
             columns_add(arena, &out->samples, range->samples.t_ms[i], range->samples.value[i],
                         range->samples.histograms ? range->samples.histograms[i] : NULL);
     }
+    return arena_ok(arena, err);
 }
 
 static bool remove_delayed_names(EvalContext *context, const Steps *steps, Value *value, Error *err)
@@ -357,7 +376,8 @@ static bool take_result(EvalContext *context, const Steps *steps, Value *value, 
         result->kind = QUERY_MATRIX;
         result->series = ARENA_NEW(arena, QuerySeries);
         result->count = 1;
-        result->series->samples = columns_new(arena, steps->count, false);
+        if (!columns_new(arena, steps->count, false, &result->series->samples, err))
+            return false;
         for (size_t i = 0; i < steps->count; i++)
             columns_add(arena, &result->series->samples, step_time(steps, i), value->scalar[i],
                         NULL);
@@ -374,11 +394,13 @@ static bool take_result(EvalContext *context, const Steps *steps, Value *value, 
         return true;
     case TYPE_MATRIX:
         result->kind = QUERY_MATRIX;
-        take_matrix(value, arena, result);
+        if (!take_matrix(value, arena, result, err))
+            return false;
         break;
     default:
         result->kind = request->is_range ? QUERY_MATRIX : QUERY_VECTOR;
-        take_vector(value, steps, arena, result);
+        if (!take_vector(value, steps, arena, result, err))
+            return false;
         break;
     }
     if (result->kind == QUERY_MATRIX && result->count)
@@ -499,10 +521,12 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
         .lookback_ms = request->lookback_ms ? request->lookback_ms : engine->options.lookback_ms,
         .default_step_ms = __atomic_load_n(&engine->default_step_ms, __ATOMIC_RELAXED),
         .deadline_ns = deadline_ns,
-        .bytes_max = engine->options.memory_bytes_max
-                         ? engine->options.memory_bytes_max
-                         : engine->options.samples_max * 32 + (64 << 20),
+        .own_budget = {.parent = engine->options.memory,
+                       .name = "--query.max-memory",
+                       .holder = "one query",
+                       .bytes_max = engine->options.memory_bytes_max},
     };
+    context.budget = request->budget ? request->budget : &context.own_budget;
     context.step_count =
         request->is_range ? (size_t)((request->end_ms - request->start_ms) / request->step_ms) + 1
                           : 1;

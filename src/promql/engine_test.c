@@ -172,6 +172,7 @@ static bool ask(FakeSource *fake, ThreadPool *pool, QueryRequest request, Arena 
     engine_options_default(&options);
     options.pool = pool;
     options.samples_max = samples_max;
+    options.memory_bytes_max = 64 << 20;
     options.features.experimental_functions = true;
     options.features.extended_range_selectors = true;
     options.features.fill_modifiers = true;
@@ -550,7 +551,7 @@ TEST(engine, columns_that_would_not_fit_are_not_made)
     CHECK(!ask(&fake, NULL, request, &arena, &result, &err));
 
     CHECK_EQ(err.code, ERR_LIMIT);
-    CHECK_HAS(err.text, "bytes of memory");
+    CHECK_HAS(err.text, "--query.max-memory");
     arena_deinit(&arena);
     arena_deinit(&fake.arena);
 }

@@ -55,18 +55,12 @@ void eval_remove_empty(Value *vector, size_t steps)
 Arena *eval_arena_new(EvalContext *context)
 {
     EvalArena *node = X_NEW(EvalArena);
+    node->arena.budget = context->budget;
     lock_take(&context->lock);
     node->next = context->arenas;
     context->arenas = node;
     lock_give(&context->lock);
     return &node->arena;
-}
-
-static bool fail_memory(const EvalContext *context, Error *err)
-{
-    return error_set(err, ERR_LIMIT,
-                     "query holds more than %llu bytes of memory in query execution",
-                     (unsigned long long)context->bytes_max);
 }
 
 bool eval_go_on(EvalContext *context, Error *err)
@@ -76,25 +70,24 @@ bool eval_go_on(EvalContext *context, Error *err)
         return error_set(err, ERR_CANCELED, "query was canceled in query execution");
     if (clock_mono_ns(context->options->clock) > context->deadline_ns)
         return error_set(err, ERR_TIMEOUT, "query timed out in query execution");
-    uint64_t held = __atomic_load_n(&context->held_bytes, __ATOMIC_RELAXED);
-    return held <= context->bytes_max || fail_memory(context, err);
+    return budget_ok(context->budget, err);
 }
 
-bool eval_check(EvalContext *context, Arena *arena, Error *err)
+bool eval_check(EvalContext *context, const Arena *arena, Error *err)
 {
-    EvalArena *node = CONTAINER_OF(arena, EvalArena, arena);
-    uint64_t grown = arena->held_bytes - node->counted_bytes; // modulo 2^64 if it shrank
-    node->counted_bytes = arena->held_bytes;
-    __atomic_add_fetch(&context->held_bytes, grown, __ATOMIC_RELAXED);
+    ASSERT(arena->budget == context->budget);
     return eval_go_on(context, err);
 }
 
-bool eval_columns_fit(const EvalContext *context, size_t columns, size_t steps, Error *err)
+bool eval_columns_fit(EvalContext *context, size_t columns, size_t steps, Error *err)
 {
-    uint64_t held = __atomic_load_n(&context->held_bytes, __ATOMIC_RELAXED);
-    uint64_t left = held < context->bytes_max ? context->bytes_max - held : 0;
-    uint64_t column_bytes = (uint64_t)steps * (sizeof(double) + 1);
-    return columns <= left / column_bytes || fail_memory(context, err);
+    uint64_t bytes;
+    if (__builtin_mul_overflow((uint64_t)steps * (sizeof(double) + 1), columns, &bytes))
+        bytes = UINT64_MAX;
+    if (!budget_take(context->budget, bytes, err))
+        return false;
+    budget_give(context->budget, bytes); // the slices take it, block by block
+    return true;
 }
 
 bool eval_hold_samples(EvalContext *context, uint64_t count, Error *err)

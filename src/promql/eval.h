@@ -15,7 +15,6 @@
 typedef struct EvalArena EvalArena;
 struct EvalArena {
     Arena arena;
-    uint64_t counted_bytes; // of held_bytes, in the context's
     EvalArena *next;
 };
 
@@ -33,8 +32,8 @@ struct EvalContext {
     int64_t deadline_ns; // monotonic
     int depth;
 
-    uint64_t held_bytes; // of the arenas when they were last counted, atomic
-    uint64_t bytes_max;
+    Budget *budget; // of the request, or the next
+    Budget own_budget;
     uint64_t samples;      // held now, atomic
     uint64_t samples_peak; // atomic
     uint64_t samples_total;
@@ -81,11 +80,10 @@ bool eval_special(EvalContext *context, const Expr *expr, const Steps *steps, Ar
 Arena *eval_arena_new(EvalContext *context);
 // False (and err) when the query ran out of time, was canceled or holds too much. Thread: any.
 bool eval_go_on(EvalContext *context, Error *err) MUST_CHECK;
-// Counts what an arena of eval_arena_new() has grown by, then as eval_go_on. Thread: the arena's.
-bool eval_check(EvalContext *context, Arena *arena, Error *err) MUST_CHECK;
+// As eval_go_on, where an arena of eval_arena_new() may have grown.
+bool eval_check(EvalContext *context, const Arena *arena, Error *err) MUST_CHECK;
 // False (and err) if so many columns of so many steps would not fit into the query's memory.
-bool eval_columns_fit(const EvalContext *context, size_t columns, size_t steps,
-                      Error *err) MUST_CHECK;
+bool eval_columns_fit(EvalContext *context, size_t columns, size_t steps, Error *err) MUST_CHECK;
 // Counts samples that are held in memory from now on / no longer. False (and err) over the limit. Thread: any.
 bool eval_hold_samples(EvalContext *context, uint64_t count, Error *err) MUST_CHECK;
 void eval_drop_samples(EvalContext *context, uint64_t count);

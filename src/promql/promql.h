@@ -4,6 +4,7 @@
 // Thread: an Engine may be used from any number of threads at once.
 #pragma once
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/thread.h"
 #include "client/registry.h"
@@ -33,7 +34,8 @@ typedef struct EngineOptions {
     int64_t timeout_ms;        // 2 min
     int concurrency_max;       // 20: more queries wait
     uint64_t samples_max;      // 50 000 000 samples in memory of one query
-    uint64_t memory_bytes_max; // of one query; 0: 32 bytes for each of samples_max, and 64 MiB
+    uint64_t memory_bytes_max; // of one query; 0: no limit
+    Budget *memory;            // of all queries together; NULL: no limit
     int64_t default_step_ms; // of subqueries without a step: the global evaluation interval, 1 min
 } EngineOptions;
 
@@ -76,6 +78,7 @@ typedef struct QueryRequest {
     int64_t lookback_ms; // 0: the engine's
     int64_t timeout_ms;  // 0: the engine's; never more than that
     bool stats_all;
+    Budget *budget; // what the evaluation holds is counted there; NULL: in one of its own
     // Asked now and then: true ends the query with ERR_CANCELED. May be NULL.
     bool (*is_canceled)(void *arg);
     void *arg;

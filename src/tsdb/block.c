@@ -324,6 +324,10 @@ static bool locate_chunks(const Block *block, const IndexSeries *series, const I
         histograms |= chunk_has_histograms(l->encoding);
         count++;
     }
+    size_t sample_bytes = sizeof(int64_t) + sizeof(double) + (histograms ? sizeof(void *) : 0);
+    if (columns->columns.count + samples > columns->cap &&
+        !arena_reserve(columns->arena, samples * sample_bytes, err))
+        return false;
     chunk_columns_reserve(columns, samples, histograms);
     *ret_count = count;
     return true;
@@ -342,14 +346,14 @@ bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max
     Located *located = ARENA_ARRAY(columns->arena, Located, series.chunk_count);
     if (!locate_chunks(block, &series, &deleted, columns, located, &count, err))
         return false;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && arena_ok(columns->arena, err); i++)
         if (!chunk_decode(located[i].encoding, located[i].bytes, min_t_ms, max_t_ms, columns, err))
             return error_context(err, "block " STR_FMT ": chunk at %u:%u", STR_ARG(block->dir),
                                  (unsigned)(located[i].at.ref >> 32) + 1,
                                  (unsigned)located[i].at.ref);
     if (deleted.count)
         drop_deleted(&columns->columns, from, &deleted);
-    return true;
+    return arena_ok(columns->arena, err);
 }
 
 // Cursors

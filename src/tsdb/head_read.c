@@ -154,7 +154,8 @@ bool head_read_in_order(Head *head, const SeriesView *view, int64_t min_t_ms, in
         FullChunk full = view->full[i];
         if (full.max_t_ms < min_t_ms || full.min_t_ms > max_t)
             continue;
-        if (!read_chunk(head, full.ref, min_t_ms, max_t, columns, err))
+        if (!read_chunk(head, full.ref, min_t_ms, max_t, columns, err) ||
+            !arena_ok(columns->arena, err))
             return false;
     }
     return !view->open.len ||
@@ -182,7 +183,8 @@ bool head_read_late(Head *head, const SeriesView *view, int64_t min_t_ms, int64_
         OutOfOrderChunk chunk = view->late_chunks[i];
         if (chunk.max_t_ms < min_t_ms || chunk.min_t_ms > max_t_ms)
             continue;
-        if (!read_chunk(head, chunk.ref, min_t_ms, max_t_ms, columns, err))
+        if (!read_chunk(head, chunk.ref, min_t_ms, max_t_ms, columns, err) ||
+            !arena_ok(columns->arena, err))
             return false;
     }
     for (size_t i = 0; i < view->late_count; i++)
@@ -341,20 +343,22 @@ static bool select_series(Querier *base, const Matcher *matchers, size_t count,
 {
     HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
     Head *head = q->head;
-    Arena scratch = {0};
+    Arena scratch = {.budget = arena->budget};
     uint64_t refs[SELECT_BATCH];
     SeriesSlot slots[SELECT_BATCH];
     SeriesList list = {0};
     bool more = true;
 
     (void)hints;
-    (void)err;
     rwlock_take_read(&head->index_lock);
     RefRuns runs = head_index_match(&head->index, matchers, count, &scratch);
     rwlock_give(&head->index_lock);
     RefWalk walk = {&runs, 0, 0};
-    list.series = ARENA_ARRAY(arena, SeriesEntry, runs.refs);
-    while (more) {
+    bool ok = arena_ok(&scratch, err) &&
+              arena_reserve(arena, runs.refs * sizeof(SeriesEntry) + ARENA_ALIGN, err);
+    if (ok)
+        list.series = ARENA_ARRAY(arena, SeriesEntry, runs.refs);
+    while (more && ok) {
         rwlock_take_read(&head->index_lock);
         size_t found = visible_batch(q, &walk, refs, slots, &more);
         for (size_t i = 0; i < found; i++) {
@@ -363,8 +367,11 @@ static bool select_series(Querier *base, const Matcher *matchers, size_t count,
                 (SeriesEntry){head_index_labels(&head->index, labels, arena), refs[i]};
         }
         rwlock_give(&head->index_lock);
+        ok = arena_ok(arena, err);
     }
     arena_deinit(&scratch);
+    if (!ok)
+        return false;
     if (list.count)
         qsort(list.series, list.count, sizeof *list.series, compare_entries);
     *ret_list = list;
@@ -427,9 +434,8 @@ static bool label_names(Querier *base, const Matcher *matchers, size_t count, si
     HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
     Head *head = q->head;
     HeadIndex *index = &head->index;
-    Arena scratch = {0};
+    Arena scratch = {.budget = arena->budget};
 
-    (void)err;
     if (!meets_head(q)) {
         *ret_names = (StrList){0};
         return true;
@@ -447,6 +453,8 @@ static bool label_names(Querier *base, const Matcher *matchers, size_t count, si
     }
     rwlock_give(&head->index_lock);
     arena_deinit(&scratch);
+    if (!arena_ok(arena, err))
+        return false;
     finish_list(&list, limit);
     *ret_names = list;
     return true;
@@ -458,17 +466,18 @@ static bool label_values(Querier *base, Str name, const Matcher *matchers, size_
     HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
     Head *head = q->head;
     HeadIndex *index = &head->index;
-    Arena scratch = {0};
+    Arena scratch = {.budget = arena->budget};
     StrList list = {0};
 
-    (void)err;
     if (!meets_head(q)) {
         *ret_values = list;
         return true;
     }
     rwlock_take_read(&head->index_lock);
     uint32_t number = head_index_name(index, name);
-    if (number) {
+    bool ok = !number ||
+              arena_reserve(arena, index->names[number].count * sizeof(Str) + ARENA_ALIGN, err);
+    if (number && ok) {
         const LabelName *owner = &index->names[number];
         uint8_t *marks = count ? mark_pairs(q, matchers, count, &scratch) : NULL;
         list.items = ARENA_ARRAY(arena, Str, owner->count);
@@ -479,6 +488,8 @@ static bool label_values(Querier *base, Str name, const Matcher *matchers, size_
     }
     rwlock_give(&head->index_lock);
     arena_deinit(&scratch);
+    if (!ok)
+        return false;
     finish_list(&list, limit);
     *ret_values = list;
     return true;

@@ -152,6 +152,8 @@ static bool merge_walk(Walk *walk, size_t limit, Arena *own, Arena *arena, Serie
             return false;
     for (find_smallest(walk); walk->smallest_count && (limit == 0 || list.count < limit);
          find_smallest(walk)) {
+        if (!arena_ok(arena, err))
+            return false;
         add_entry(&list, make_entry(walk, own), arena);
         for (size_t i = 0; i < walk->smallest_count; i++)
             if (!walker_next(&walk->walkers[walk->smallest[i]], err))
@@ -204,6 +206,7 @@ static bool merge_select(Querier *querier, const Matcher *matchers, size_t count
 {
     MergeQuerier *q = of(querier);
     Arena *own = &new_selected(q)->arena;
+    own->budget = arena->budget;
     Walk walk = {.walkers = NULL};
 
     bool ok = open_walkers(q, matchers, count, hints, own, &walk, err) &&
@@ -300,14 +303,17 @@ static void union_normalize(Union *all)
 }
 
 // Strings of the answer outlive the Querier: the blocks may be unmapped.
-static StrList union_finish(Union *all, size_t limit, Arena *arena)
+static bool union_finish(Union *all, size_t limit, Arena *arena, StrList *ret_list, Error *err)
 {
     union_normalize(all);
     if (limit && all->count > limit)
         all->count = limit;
-    for (size_t i = 0; i < all->count; i++)
+    for (size_t i = 0; i < all->count && arena_ok(arena, err); i++)
         all->items[i] = arena_str(arena, all->items[i]);
-    return (StrList){all->items, all->count};
+    if (!arena_ok(arena, err))
+        return false;
+    *ret_list = (StrList){all->items, all->count};
+    return true;
 }
 
 // Symbols seen, to tell each once.
@@ -328,7 +334,7 @@ static bool symbol_is_new(SymbolSet *set, uint32_t symbol)
 static bool collect_matching(Block *block, const Str *name, const Matcher *matchers, size_t count,
                              Union *all, Arena *arena, Error *err)
 {
-    CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
+    CLEANUP(arena_deinit) Arena scratch = {.budget = arena->budget};
     CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
     const IndexReader *index = block_index(block);
     IndexPostings postings;
@@ -338,7 +344,8 @@ static bool collect_matching(Block *block, const Str *name, const Matcher *match
     size_t set_bytes = (size_t)index_reader_symbol_count(index) / 8 + 1;
     SymbolSet seen = {(uint8_t *)arena_zalloc(&scratch, set_bytes)};
     for (size_t i = 0; i < postings.count; i++) {
-        if (!index_reader_series(index, postings.refs[i], INT64_MAX, INT64_MIN, &series, err))
+        if (!arena_ok(arena, err) ||
+            !index_reader_series(index, postings.refs[i], INT64_MAX, INT64_MIN, &series, err))
             return false;
         for (size_t k = 0; k < series.symbol_count; k += 2) {
             uint32_t symbol = series.symbols[name ? k + 1 : k];
@@ -378,8 +385,7 @@ static bool merge_names(Querier *querier, const Matcher *matchers, size_t count,
             return false;
         union_add(&all, list.items, list.count, arena);
     }
-    *ret_names = union_finish(&all, limit, arena);
-    return true;
+    return union_finish(&all, limit, arena, ret_names, err);
 }
 
 static bool merge_values(Querier *querier, Str name, const Matcher *matchers, size_t count,
@@ -401,8 +407,7 @@ static bool merge_values(Querier *querier, Str name, const Matcher *matchers, si
             return false;
         union_add(&all, list.items, list.count, arena);
     }
-    *ret_values = union_finish(&all, limit, arena);
-    return true;
+    return union_finish(&all, limit, arena, ret_values, err);
 }
 
 static void merge_close(Querier *querier)
