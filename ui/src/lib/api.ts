@@ -57,6 +57,12 @@ export interface TsdbStatus {
   seriesCountByLabelValuePair: NameValue[];
 }
 
+export interface Metadata {
+  type: string;
+  help: string;
+  unit: string;
+}
+
 export type AlertState = 'firing' | 'pending' | 'inactive' | 'unknown';
 export type RuleHealth = 'ok' | 'err' | 'unknown';
 export interface Alert {

@@ -19,6 +19,10 @@ const PATHS = {
   reload: 'M19.5 12a7.5 7.5 0 1 1-2.3-5.4M19.5 3.5v4h-4',
   alert: 'M12 4L2.8 19.5h18.4zM12 10v4.5M12 17v.01',
   info: 'M12 3a9 9 0 1 1 0 18a9 9 0 0 1 0-18M12 11v5.5M12 7.8v.01',
+  list: 'M4 6h.01M8 6h12M4 12h.01M8 12h12M4 18h.01M8 18h12',
+  format: 'M4 6h16M8 10.5h12M8 15h12M4 19.5h16',
+  tree: 'M5 4v14h6M5 10h6M13 8h6v4h-6zM13 16h6v4h-6z',
+  bell: 'M6 16v-5a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20.5h4',
   table: 'M4 5h16v14H4zM4 10h16M4 14.5h16M10 5v14',
   chart: 'M4 4v16h16M7.5 15l4-5l3.5 3l4.5-6.5',
 } as const;

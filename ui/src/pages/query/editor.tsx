@@ -8,18 +8,23 @@ import { EditorState, Prec, type Extension } from '@codemirror/state';
 import { drawSelection, EditorView, keymap, placeholder } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import { type CompleteStrategy, newCompleteStrategy, PromQLExtension } from '@prometheus-io/codemirror-promql';
-import { useEffect, useRef } from 'react';
+import { type Ref, useEffect, useImperativeHandle, useRef } from 'react';
 import { basePath } from '../../lib/base-path';
 import { queryHistory, type Settings } from '../../lib/settings';
 
+export interface EditorHandle {
+  insert: (text: string) => void; // in place of the selection
+}
+
 interface EditorProps {
+  handle: Ref<EditorHandle>;
   value: string;
   onChange: (value: string) => void;
   onExecute: () => void;
   settings: Settings; // those for the editor are read once: give a new key when they change
 }
 
-export default function Editor({ value, onChange, onExecute, settings }: EditorProps) {
+export default function Editor({ handle, value, onChange, onExecute, settings }: EditorProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
 
@@ -59,6 +64,19 @@ export default function Editor({ value, onChange, onExecute, settings }: EditorP
     if (!editor || editor.state.doc.toString() === value) return;
     editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
   }, [value]);
+
+  useImperativeHandle(
+    handle,
+    () => ({
+      insert: (text) => {
+        const editor = view.current;
+        if (!editor) return;
+        editor.dispatch(editor.state.replaceSelection(text));
+        editor.focus();
+      },
+    }),
+    [],
+  );
 
   return <div ref={host} className="editor-host" />;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Button, NativeSelect, SegmentedControl, Switch } from '@mantine/core';
 import { useMemo, useRef, useState } from 'react';
-import { type Answer, apiPost, type QueryData } from '../../lib/api';
+import { type Answer, apiPost, type MatrixItem, type QueryData } from '../../lib/api';
 import { formatDuration, parseDuration } from '../../lib/duration';
 import { seriesText } from '../../lib/labels';
 import { formatCount, plural } from '../../lib/number';
@@ -10,13 +10,27 @@ import { Busy, Notice } from '../../shell/notice';
 import { align, type Aligned } from './align';
 import { Chart, type ChartHandle } from './chart';
 import { seriesColor } from './colors';
+import { exemplarMarks, type ExemplarMark, type ExemplarSeries } from './exemplars';
+import { heat, type Heat } from './heatmap';
+import { HeatmapChart } from './heatmap-chart';
 import { DurationInput, RangeControl, TimeControl } from './controls';
 import { Annotations, QueryError, Took } from './outcome';
 import type { ChangePanel } from './panel';
-import { type PanelState, type Resolution, stepMs, tooManyPoints } from './panel-state';
+import { type Display, type PanelState, type Resolution, stepMs, tooManyPoints } from './panel-state';
 
 const SERIES_FIRST = 200;
 const SERIES_MAX = 2000;
+
+// An answer with the time it is for.
+interface Ranged {
+  result: MatrixItem[];
+  startS: number;
+  endS: number;
+  stepS: number;
+  exemplars: readonly ExemplarMark[];
+}
+
+const NO_MARKS: readonly ExemplarMark[] = [];
 
 interface GraphTabProps {
   state: PanelState;
@@ -28,18 +42,22 @@ export default function GraphTab({ state, run, onChange }: GraphTabProps) {
   const { expr, endMs, rangeMs } = state;
   const step = stepMs(state);
   const tooMany = tooManyPoints(state);
-  const load = async (signal: AbortSignal): Promise<Answer<Aligned>> => {
+  const load = async (signal: AbortSignal): Promise<Answer<Ranged>> => {
     const endS = (endMs ?? Date.now()) / 1000;
     const startS = endS - rangeMs / 1000;
     const params = { query: expr, start: startS, end: endS, step: step / 1000, limit: SERIES_MAX };
-    const answer = await apiPost<QueryData>('query_range', params, signal);
+    const wantedExemplars = state.exemplars
+      ? apiPost<ExemplarSeries[]>('query_exemplars', { query: expr, start: startS, end: endS }, signal)
+      : Promise.resolve(null);
+    const [answer, exemplars] = await Promise.all([apiPost<QueryData>('query_range', params, signal), wantedExemplars]);
     const result = answer.data.resultType === 'matrix' ? answer.data.result : [];
-    return { ...answer, data: align(result, startS, endS, step / 1000) };
+    return { ...answer, data: { result, startS, endS, stepS: step / 1000, exemplars: exemplars ? exemplarMarks(exemplars.data) : NO_MARKS } };
   };
   const wanted = expr.trim() !== '' && !tooMany;
-  const { answer, error, loading } = useLoad(JSON.stringify([expr, endMs, rangeMs, step, run]), wanted ? load : null);
-  const aligned = answer?.data;
-  const parts = aligned ? [plural(aligned.items.length, 'series', 'series'), `step ${formatDuration(step)}`] : [];
+  const { answer, error, loading } = useLoad(JSON.stringify([expr, endMs, rangeMs, step, state.exemplars, run]), wanted ? load : null);
+  const ranged = answer?.data;
+  const parts = ranged ? [plural(ranged.result.length, 'series', 'series'), `step ${formatDuration(step)}`] : [];
+  const zoom = (fromMs: number, toMs: number) => onChange({ endMs: toMs, rangeMs: toMs - fromMs }, 'push');
 
   return (
     <>
@@ -49,15 +67,20 @@ export default function GraphTab({ state, run, onChange }: GraphTabProps) {
         <ResolutionControl resolution={state.resolution} currentMs={step} onChange={(resolution) => onChange({ resolution }, 'replace')} />
         <SegmentedControl
           size="xs" aria-label="Display" value={state.display}
-          onChange={(value) => onChange({ display: value === 'stacked' ? 'stacked' : 'lines' }, 'replace')}
+          onChange={(value) => onChange({ display: value as Display }, 'replace')}
           data={[
             { value: 'lines', label: 'Lines' },
             { value: 'stacked', label: 'Stacked' },
+            { value: 'heatmap', label: 'Heatmap' },
           ]}
         />
         <Switch
-          size="xs" label="From zero" checked={state.yMin === 0 || state.display === 'stacked'} disabled={state.display === 'stacked'}
+          size="xs" label="From zero" checked={state.yMin === 0 || state.display === 'stacked'} disabled={state.display !== 'lines'}
           onChange={(event) => onChange({ yMin: event.currentTarget.checked ? 0 : null }, 'replace')}
+        />
+        <Switch
+          size="xs" label="Exemplars" checked={state.exemplars} disabled={state.display === 'heatmap'}
+          onChange={(event) => onChange({ exemplars: event.currentTarget.checked }, 'replace')}
         />
         <Took answer={error === null ? answer : null} loading={loading} parts={parts} />
       </div>
@@ -65,11 +88,9 @@ export default function GraphTab({ state, run, onChange }: GraphTabProps) {
       {tooMany && <Notice kind="error">The range has more than 11,000 steps of {formatDuration(step)}; take a longer step or a shorter range.</Notice>}
       {error !== null && <QueryError error={error} expr={expr} />}
       {error === null && answer && <Annotations answer={answer} />}
-      {error === null && wanted && aligned && (
-        <Drawing
-          aligned={aligned} stacked={state.display === 'stacked'} yMin={state.yMin}
-          onZoom={(fromMs, toMs) => onChange({ endMs: toMs, rangeMs: toMs - fromMs }, 'push')}
-        />
+      {error === null && wanted && ranged && state.display === 'heatmap' && <HeatDrawing ranged={ranged} onZoom={zoom} />}
+      {error === null && wanted && ranged && state.display !== 'heatmap' && (
+        <Drawing ranged={ranged} stacked={state.display === 'stacked'} yMin={state.yMin} onZoom={zoom} />
       )}
       {!answer && error === null && loading && <Busy text="Querying" />}
     </>
@@ -107,14 +128,26 @@ function ResolutionControl({ resolution, currentMs, onChange }: { resolution: Re
   );
 }
 
+function HeatDrawing({ ranged, onZoom }: { ranged: Ranged; onZoom: (fromMs: number, toMs: number) => void }) {
+  const drawn: Heat = useMemo(() => heat(ranged.result, ranged.startS, ranged.endS, ranged.stepS), [ranged]);
+  if (drawn.cells.length === 0)
+    return (
+      <div className="empty">
+        No buckets in this range. A heatmap shows native histograms, or classic ones by their le label: try sum by (le) (rate(NAME_bucket[5m])).
+      </div>
+    );
+  return <HeatmapChart heat={drawn} stepS={ranged.stepS} onZoom={onZoom} />;
+}
+
 interface DrawingProps {
-  aligned: Aligned;
+  ranged: Ranged;
   stacked: boolean;
   yMin: number | null;
   onZoom: (fromMs: number, toMs: number) => void;
 }
 
-function Drawing({ aligned, stacked, yMin, onZoom }: DrawingProps) {
+function Drawing({ ranged, stacked, yMin, onZoom }: DrawingProps) {
+  const aligned: Aligned = useMemo(() => align(ranged.result, ranged.startS, ranged.endS, ranged.stepS), [ranged]);
   const [all, setAll] = useState(false);
   // What is hidden belongs to the result it was hidden in.
   const [hidden, setHidden] = useState<{ of: Aligned; set: ReadonlySet<number> }>({ of: aligned, set: NONE });
@@ -142,8 +175,8 @@ function Drawing({ aligned, stacked, yMin, onZoom }: DrawingProps) {
     <>
       {aligned.histogramOnly > 0 && (
         <Notice kind="info">
-          {plural(aligned.histogramOnly, 'series', 'series')} of native histograms cannot be drawn as lines. Try histogram_quantile() or
-          histogram_avg(), or look at the table.
+          {plural(aligned.histogramOnly, 'series', 'series')} of native histograms cannot be drawn as lines. Try the heatmap,
+          histogram_quantile() or histogram_avg().
         </Notice>
       )}
       {count < total && (
@@ -161,7 +194,7 @@ function Drawing({ aligned, stacked, yMin, onZoom }: DrawingProps) {
       {total === 0 && aligned.histogramOnly === 0 && <div className="empty">No series matches in this range.</div>}
       {total > 0 && (
         <>
-          <Chart handle={chart} aligned={aligned} names={names} shown={shown} stacked={stacked} yMin={yMin} onZoom={onZoom} />
+          <Chart handle={chart} aligned={aligned} names={names} shown={shown} stacked={stacked} yMin={yMin} exemplars={ranged.exemplars} onZoom={onZoom} />
           <Legend names={names} shown={shown} onHover={(index) => chart.current?.focus(index)} onClick={click} />
         </>
       )}

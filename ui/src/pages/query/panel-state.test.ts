@@ -15,7 +15,7 @@ describe('links made for Prometheus', () => {
     expect(decodePanels(link)).toEqual([
       {
         expr: 'rate(x[5m])', tab: 'graph', endMs: T, rangeMs: 21_600_000,
-        resolution: { type: 'fixed', stepMs: 60_000 }, display: 'stacked', yMin: 0,
+        resolution: { type: 'fixed', stepMs: 60_000 }, display: 'stacked', yMin: 0, showTree: false, exemplars: false,
       },
       { ...newPanel(), expr: 'up' },
     ]);
@@ -45,14 +45,16 @@ test('any state survives the address', () => {
   for (let i = 0; i < 500; i++) {
     const panels: PanelState[] = Array.from({ length: 1 + random(4) }, () => ({
       expr: pick(['', 'up', 'a{b="c&d=e+f%20#"}', 'sum(\n x # comment\n)', '"ä"']),
-      tab: pick(['table', 'graph'] as const),
+      tab: pick(['table', 'graph', 'explain'] as const),
+      showTree: pick([false, true]),
+      exemplars: pick([false, true]),
       endMs: pick([null, T + random(1e9) * 1000, T + random(1000)]),
       rangeMs: 1 + random(1e9),
       resolution: pick([
         { type: 'auto', density: pick(['low', 'medium', 'high'] as const) },
         { type: pick(['fixed', 'custom'] as const), stepMs: 1 + random(1e8) },
       ] as const),
-      display: pick(['lines', 'stacked'] as const),
+      display: pick(['lines', 'stacked', 'heatmap'] as const),
       yMin: pick([null, 0, -1.5]),
     }));
     expect(decodePanels(encodePanels(panels))).toEqual(panels);

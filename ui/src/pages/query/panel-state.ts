@@ -7,16 +7,20 @@ import { formatTime, parseTime } from '../../lib/time';
 export type Resolution =
   | { type: 'auto'; density: Density }
   | { type: 'fixed' | 'custom'; stepMs: number };
+export type Display = 'lines' | 'stacked' | 'heatmap';
+export type Tab = 'table' | 'graph' | 'explain';
 export type Density = 'low' | 'medium' | 'high';
 
 export interface PanelState {
   expr: string;
-  tab: 'table' | 'graph';
+  tab: Tab;
+  showTree: boolean;
   endMs: number | null; // also the moment of the table; null: now
   rangeMs: number;
   resolution: Resolution;
-  display: 'lines' | 'stacked';
+  display: Display;
   yMin: number | null;
+  exemplars: boolean;
 }
 
 export const PANELS_MAX = 50;
@@ -27,11 +31,13 @@ const DENSITY_POINTS: Record<Density, number> = { low: 100, medium: 250, high: 7
 export const newPanel = (): PanelState => ({
   expr: '',
   tab: 'table',
+  showTree: false,
   endMs: null,
   rangeMs: 3_600_000,
   resolution: { type: 'auto', density: 'medium' },
   display: 'lines',
   yMin: null,
+  exemplars: false,
 });
 
 // The step to ask for, in whole milliseconds, at least one second when automatic.
@@ -69,7 +75,13 @@ function decodeParam(panel: PanelState, name: string, value: string): void {
       break;
     case 'tab':
       // 0 and 1 are what the old UI wrote.
-      panel.tab = value === 'graph' || value === '0' ? 'graph' : 'table';
+      panel.tab = value === 'explain' ? value : value === 'graph' || value === '0' ? 'graph' : 'table';
+      break;
+    case 'show_tree':
+      panel.showTree = value === '1';
+      break;
+    case 'show_exemplars':
+      panel.exemplars = value === '1';
       break;
     case 'end_input':
     case 'moment_input':
@@ -96,7 +108,7 @@ function decodeParam(panel: PanelState, name: string, value: string): void {
       break;
     }
     case 'display_mode':
-      panel.display = value === 'stacked' ? 'stacked' : 'lines';
+      panel.display = value === 'stacked' || value === 'heatmap' ? value : 'lines';
       break;
     case 'stacked':
       if (value === '1') panel.display = 'stacked';
@@ -126,7 +138,7 @@ export function encodePanels(panels: readonly PanelState[]): string {
   panels.forEach((panel, index) => {
     const put = (name: string, value: string) => params.append(`g${index}.${name}`, value);
     put('expr', panel.expr);
-    put('show_tree', '0');
+    put('show_tree', panel.showTree ? '1' : '0');
     put('tab', panel.tab);
     if (panel.endMs !== null) {
       put('end_input', formatTime(panel.endMs, false));
@@ -138,7 +150,7 @@ export function encodePanels(panels: readonly PanelState[]): string {
     else put('res_step', formatDuration(panel.resolution.stepMs));
     put('display_mode', panel.display);
     if (panel.yMin !== null) put('y_axis_min', String(panel.yMin));
-    put('show_exemplars', '0');
+    put('show_exemplars', panel.exemplars ? '1' : '0');
   });
   return '?' + params.toString();
 }

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+import { answerWith, api, base, check, execute, picture, test, typeQuery, waitForLines } from './kit.mjs';
+
+test('a typed query gives a row for each series', async (page) => {
+  const want = (await api('query?query=up')).result.length;
+  check(want > 0, 'the server has no series "up" yet');
+  await page.goto(`${base}/query`);
+
+  await typeQuery(page, 'up');
+  await execute(page);
+
+  await page.locator('.result-row').first().waitFor();
+  check((await page.locator('.result-row').count()) === want, `not ${want} rows`);
+  const text = await page.locator('.result-row').first().innerText();
+  check(/up\{.*job=".*\}\s*[01]/s.test(text), `unexpected row: ${text}`);
+  check(page.url().includes('g0.expr=up'), `the address lacks the query: ${page.url()}`);
+  await picture(page, 'query-table');
+});
+
+test('the graph tab draws lines and a legend', async (page) => {
+  await page.goto(`${base}/query?g0.expr=up&g0.tab=table`);
+
+  await page.getByRole('tab', { name: 'Graph' }).click();
+
+  await page.locator('.legend-row').first().waitFor();
+  check((await page.locator('.legend-row').first().innerText()).includes('up{'), 'the legend does not name the series');
+  await waitForLines(page);
+  check(page.url().includes('g0.tab=graph'), 'the address lacks the tab');
+});
+
+test('a click on a legend row leaves that series alone in the graph', async (page) => {
+  const expr = encodeURIComponent('up or vector(3)');
+  await page.goto(`${base}/query?g0.expr=${expr}&g0.tab=graph&g0.range_input=5m`);
+  await page.locator('.legend-row').nth(1).waitFor();
+
+  await page.locator('.legend-row').first().click();
+
+  await page.locator('.legend-off').first().waitFor();
+  const rows = await page.locator('.legend-row').count();
+  check((await page.locator('.legend-off').count()) === rows - 1, 'not all others are off');
+});
+
+test('a link in the form of Prometheus opens its panels', async (page) => {
+  const link =
+    'g0.expr=up&g0.tab=graph&g0.range_input=5m&g0.res_type=auto&g0.res_density=high&g0.display_mode=stacked' +
+    '&g1.expr=vector(42)&g1.tab=table';
+  await page.goto(`${base}/query?${link}`);
+
+  await page.locator('.result-row', { hasText: '42' }).waitFor();
+  check((await page.locator('.panel').count()) === 2, 'not two panels');
+  check((await page.getByLabel('Range', { exact: true }).inputValue()) === '5m', 'the range is not 5m');
+  check((await page.getByLabel('Resolution').inputValue()) === 'high', 'the resolution is not high');
+  check(await page.getByRole('radio', { name: 'Stacked' }).isChecked(), 'not stacked');
+  await waitForLines(page);
+  await picture(page, 'query-graph-stacked');
+});
+
+test('a busy graph is drawn', async (page) => {
+  const expr = encodeURIComponent('{__name__=~".+_(seconds|bytes)_?.*", job!=""}');
+  await page.goto(`${base}/query?g0.expr=${expr}&g0.tab=graph&g0.range_input=10m`);
+
+  await waitForLines(page);
+  const box = await page.locator('.uplot .u-over').boundingBox();
+  await page.mouse.move(box.x + box.width * 0.97, box.y + box.height * 0.6);
+  await picture(page, 'query-graph');
+});
+
+test('a broken query shows what is wrong and where', async (page) => {
+  await page.goto(`${base}/query`);
+
+  await typeQuery(page, 'sum(up) by (job) !! 2');
+  await execute(page);
+
+  const notice = page.getByRole('alert');
+  await notice.waitFor();
+  const text = await notice.innerText();
+  check(/line 1, column \d+/.test(text), `no position: ${text}`);
+  check(text.includes('parse error'), `no reason: ${text}`);
+  const caret = (await page.locator('.error-caret').textContent()).indexOf('^');
+  check(caret >= 16, `the mark is at ${caret}`);
+  await picture(page, 'query-error');
+});
+
+test('the editor completes metric names from the server, and Enter executes', async (page) => {
+  await page.goto(`${base}/query`);
+  await page.locator('.cm-content').click();
+
+  // The first list may come before the server's names do; each key asks again.
+  await page.keyboard.type('scrape_dura', { delay: 120 });
+
+  await page.locator('.cm-tooltip-autocomplete li', { hasText: 'scrape_duration_seconds' }).first().waitFor();
+  await picture(page, 'query-completion');
+  await page.keyboard.press('Enter');
+  await page.locator('.cm-tooltip-autocomplete').waitFor({ state: 'detached' });
+  await page.keyboard.press('Enter');
+  await page.locator('.result-row', { hasText: 'scrape_duration_seconds' }).first().waitFor();
+});
+
+test('a large result is shown in part, and whole on demand', async (page) => {
+  const result = Array.from({ length: 3000 }, (_, i) => ({ metric: { __name__: 'big', i: String(i) }, value: [1, '1'] }));
+  await answerWith(page, 'query', { resultType: 'vector', result });
+  await page.goto(`${base}/query?g0.expr=big`);
+
+  await page.locator('.result-row').first().waitFor();
+  check((await page.locator('.result-row').count()) === 500, 'not 500 rows at first');
+  await page.getByRole('button', { name: 'Show all' }).first().click();
+  await page.locator('.result-row').nth(2999).waitFor();
+});
+
+test('a graph of many series draws some and says so', async (page) => {
+  // An hour up to the second 36000 of 1970, a sample for each step of 14 s.
+  const result = Array.from({ length: 1500 }, (_, i) => ({
+    metric: { __name__: 'big', i: String(i) },
+    values: Array.from({ length: 258 }, (_, k) => [32_400 + k * 14, String(i + (k % 7))]),
+  }));
+  await answerWith(page, 'query_range', { resultType: 'matrix', result });
+  await page.goto(`${base}/query?g0.expr=big&g0.tab=graph&g0.range_input=1h&g0.end_input=1970-01-01+10:00:00`);
+
+  await page.getByText('The first 200 of 1,500 series are drawn.').waitFor();
+  check((await page.locator('.legend-row').count()) === 200, 'not 200 legend rows');
+  await page.getByRole('button', { name: 'Draw all' }).click();
+  await page.locator('.legend-row').nth(1499).waitFor();
+  await waitForLines(page);
+  await picture(page, 'query-graph-many');
+});
+
+test('samples without neighbours are drawn as dots', async (page) => {
+  const values = [0, 50, 100, 150, 200].map((k) => [32_400 + k * 14, String(k)]);
+  await answerWith(page, 'query_range', { resultType: 'matrix', result: [{ metric: { __name__: 'rare' }, values }] });
+  await page.goto(`${base}/query?g0.expr=rare&g0.tab=graph&g0.range_input=1h&g0.end_input=1970-01-01+10:00:00`);
+
+  await waitForLines(page);
+  await picture(page, 'query-graph-dots');
+});
+
+test('native histograms, warnings and notices are shown', async (page) => {
+  const histogram = { count: '12', sum: '34.5', buckets: [[0, '1', '2', '5'], [3, '-0.001', '0.001', '7']] };
+  const data = { resultType: 'vector', result: [{ metric: { __name__: 'h' }, histogram: [1, histogram] }] };
+  await answerWith(page, 'query', data, { warnings: ['PromQL warning: odd'], infos: ['PromQL info: well'] });
+  await page.goto(`${base}/query?g0.expr=h`);
+
+  await page.getByText('count 12, sum 34.5, 2 buckets').click();
+  await page.getByText('(1, 2]').waitFor();
+  await page.getByText('[-0.001, 0.001]').waitFor();
+  await page.getByText('PromQL warning: odd').waitFor();
+  await page.getByText('PromQL info: well').waitFor();
+});
