@@ -253,6 +253,11 @@ bool head_delete(Head *head, const Matcher *matchers, size_t count, int64_t min_
     int64_t min_t;
     int64_t max_t;
 
+    head_lead(head);
+    bool settled = head_out_of_order_settle(head, err);
+    head_follow(head);
+    if (!settled)
+        return error_context(err, "delete in the head");
     // As in Prometheus: what comes later is not deleted with what is here now.
     if (!head_time_range_all(head, &min_t, &max_t) || min_t_ms > max_t || max_t_ms < min_t)
         return true;

@@ -269,6 +269,46 @@ static void truncate_crowd(void *arg)
     }
 }
 
+// They would come back at the next start, and with them what was deleted of them in the block.
+TEST(head_fault, nothing_is_deleted_while_the_log_cannot_forget_late_samples_that_have_a_block)
+{
+    static const unsigned kinds[] = {FS_CALL_UNLINK, FS_CALL_SYNC_DIR};
+
+    for (size_t k = 0; k < COUNT_OF(kinds); k++) {
+        char dir[100];
+        Arena arena = {0};
+        Error err = {0};
+        FsFault fault = {0};
+        Fs fs = {.fault = &fault, .skip_sync = true};
+        int64_t min_t, max_t;
+        bool any = false;
+        Matcher all;
+        test_dir_make(dir, sizeof dir);
+        HeadOptions options = fault_options(dir, &fs);
+        Head *head = test_head_open(&options);
+        for (int i = 10; i >= 0; i--)
+            test_put(head, 1, i * STEP_MS, i);
+        CHECK_OK(matcher_init(&all, MATCH_EQUAL, S("__name__"), S("m"), &arena, &err), err);
+        CHECK_OK(head_out_of_order_begin(head, &any, &min_t, &max_t, &err), err);
+        CHECK(any);
+        fault = (FsFault){.fail_at = 1, .error_number = EIO, .dead = true, .kinds = kinds[k]};
+
+        CHECK(!head_out_of_order_finish(head, true, &err));
+        CHECK(!head_delete(head, &all, 1, INT64_MIN, INT64_MAX, &err));
+        CHECK(strstr(err.text, "out-of-order samples from the log") != NULL);
+        fault = (FsFault){0};
+        CHECK_OK(head_delete(head, &all, 1, 20 * STEP_MS, INT64_MAX, &err), err);
+        head_close(head);
+        head = test_head_open(&options);
+
+        CHECK_EQ(test_read(head, 1, &arena).count, 1);
+        head_close(head);
+        matcher_deinit(&all);
+        arena_deinit(&arena);
+        test_dir_remove(dir);
+    }
+}
+
 TEST(head_fault, readers_see_whole_commits_while_many_write)
 {
     char dir[200];
@@ -303,4 +343,6 @@ TEST(head_fault, readers_see_whole_commits_while_many_write)
 TEST_MAIN(head_fault, TEST_ROW(head_fault, a_crash_at_any_call_loses_nothing_acknowledged),
           TEST_ROW(head_fault, one_failed_call_is_told_and_the_next_commit_goes_on),
           TEST_ROW(head_fault, a_damaged_segment_costs_only_what_was_damaged),
+          TEST_ROW(head_fault,
+                   nothing_is_deleted_while_the_log_cannot_forget_late_samples_that_have_a_block),
           TEST_ROW(head_fault, readers_see_whole_commits_while_many_write))

@@ -255,7 +255,8 @@ struct Head {
     size_t late_cap;
     Buf scratch;
     bool ooo_frozen;
-    uint32_t ooo_wbl_segment;
+    uint32_t ooo_wbl_segment; // segments below have had their block,
+    bool ooo_unsettled;       // but the disk still has some of them
     int64_t chunk_error_logged_ms;
     int64_t chunk_retry_ns; // not before; 0: at once
 
@@ -343,6 +344,9 @@ bool head_out_of_order_apply(Head *head, uint32_t epoch, Error *err);
 bool head_out_of_order_flush(Head *head, uint64_t ref, Series *series, SeriesExtra *extra,
                              WalRecordWriter *markers);
 bool head_out_of_order_open_log(Head *head, Error *err);
+// Makes sure that the log names no sample any more that has had its block and left memory: it would come back at the next start, without
+// what was deleted of it since. The caller leads.
+bool head_out_of_order_settle(Head *head, Error *err);
 Histogram *head_histogram_copy(const Histogram *h); // on the heap, free() it
 
 // head_read.c

@@ -357,10 +357,11 @@ bool head_out_of_order_begin(Head *head, bool *ret_any, int64_t *ret_min_t_ms,
 
     head_lead(head);
     ASSERT(!head->ooo_frozen);
-    if (GET(head->ooo_min_t) == INT64_MAX) {
+    bool settled = head_out_of_order_settle(head, err);
+    if (!settled || GET(head->ooo_min_t) == INT64_MAX) {
         head_follow(head);
         *ret_any = false;
-        return true;
+        return settled;
     }
     f.markers = wal_record_begin(&raw, WAL_MMAP_MARKERS);
     each_extra(head, freeze, &f);
@@ -447,6 +448,18 @@ static void drop_frozen(void *arg, uint64_t ref, Series *series, SeriesExtra *ex
     }
 }
 
+bool head_out_of_order_settle(Head *head, Error *err)
+{
+    if (!head->ooo_unsettled)
+        return true;
+    // The folder is synced also if an attempt before this one has removed all of them.
+    if (!wal_truncate(head->wbl, head->ooo_wbl_segment, err) ||
+        !fs_sync_dir(head->fs, head->wbl_dir, err))
+        return error_context(err, "remove out-of-order samples from the log that have a block");
+    head->ooo_unsettled = false;
+    return true;
+}
+
 bool head_out_of_order_finish(Head *head, bool done, Error *err)
 {
     Drop d = {.head = head, .min_t = INT64_MAX, .max_t = INT64_MIN};
@@ -467,7 +480,8 @@ bool head_out_of_order_finish(Head *head, bool done, Error *err)
         SET(head->ooo_max_t, d.max_t);
         COUNT(head, chunks_removed, d.dropped);
         COUNT(head, chunks, -d.dropped);
-        ok = wal_truncate(head->wbl, head->ooo_wbl_segment, err);
+        head->ooo_unsettled = true;
+        ok = head_out_of_order_settle(head, err);
     }
     head->ooo_frozen = false;
     head_follow(head);

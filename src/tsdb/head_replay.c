@@ -77,6 +77,28 @@ static void attach_late_chunk(Replay *r, uint64_t ref, Series *series, const Loa
     COUNT(r->head, chunks, 1);
 }
 
+// A chunk older than some of the list: a series that was dropped and came back has chunks under two refs, and after a start under the
+// first of them again. 0: it overlaps one that is there.
+static PoolHandle add_between(Pool *pool, PoolHandle list, FullChunk chunk)
+{
+    size_t count = head_full_count(pool, list), at = 0;
+    FullChunk *all = X_ARRAY(FullChunk, count + 1);
+    PoolHandle grown = 0;
+
+    if (count)
+        head_full_decode(pool, list, all);
+    while (at < count && all[at].max_t_ms < chunk.min_t_ms)
+        at++;
+    if (count < UINT16_MAX / FULL_CHUNK_BYTES_MAX - 1 &&
+        (at == count || all[at].min_t_ms > chunk.max_t_ms)) {
+        memmove(all + at + 1, all + at, (count - at) * sizeof *all);
+        all[at] = chunk;
+        grown = head_full_replace(pool, list, all, count + 1);
+    }
+    free(all);
+    return grown;
+}
+
 // Gives the series the chunks that were written under `log_ref`. The open chunk is empty: its samples come later from the log.
 static void attach_chunks(Replay *r, uint64_t log_ref, uint64_t ref, Series *series)
 {
@@ -103,14 +125,16 @@ static void attach_chunks(Replay *r, uint64_t log_ref, uint64_t ref, Series *ser
             continue;
         }
         // Older than what blocks hold, or overlapping: the samples are elsewhere, too.
-        if (chunk->full.max_t_ms < head->options.min_valid_t_ms || series->chunk ||
-            (has && chunk->full.min_t_ms <= series->xor_state.t_ms))
+        if (chunk->full.max_t_ms < head->options.min_valid_t_ms || series->chunk)
             continue;
-        PoolHandle list = head_full_add(&head->pool, series->full, chunk->full);
+        bool behind = !has || chunk->full.min_t_ms > series->xor_state.t_ms;
+        PoolHandle list = behind ? head_full_add(&head->pool, series->full, chunk->full)
+                                 : add_between(&head->pool, series->full, chunk->full);
         if (!list)
             continue;
         series->full = list;
-        series->xor_state.t_ms = chunk->full.max_t_ms;
+        if (behind)
+            series->xor_state.t_ms = chunk->full.max_t_ms;
         series_set_flags(
             series, SERIES_HAS_SAMPLES | (chunk->has_histograms ? SERIES_FULL_HISTOGRAM : 0), 0);
         head_append_note_time(head, chunk->full.min_t_ms);

@@ -457,6 +457,43 @@ TEST(head, a_ref_of_a_dropped_series_is_gone)
 
 static const char *const zones[] = {"a", "b", "", "ab"};
 
+// Dropped while it was empty, it came back under another ref; the start after that goes on with the first ref.
+TEST(head, a_series_that_came_back_keeps_its_chunks_through_restarts)
+{
+    char dir[100];
+    Arena arena = {0};
+
+    test_dir_make(dir, sizeof dir);
+    HeadOptions options = test_head_options(dir);
+    options.samples_per_chunk = 4;
+    Head *head = test_head_open(&options);
+    Appender *app = test_begin(head);
+    SeriesRef first = test_series(app, 1);
+    test_append(app, test_series(app, 0), 1000, 0);
+    test_commit(app);
+    for (int start = 0; start < 4; start++) {
+        head_close(head);
+        head = test_head_open(&options);
+        for (int i = 0; i < 20; i++)
+            CHECK_EQ(test_put(head, 1, start * 100000 + i * 1000, i), APPEND_OK);
+        app = test_begin(head);
+        CHECK((test_series(app, 1) == first) == (start > 0));
+        app->rollback(app);
+    }
+    head_close(head);
+    head = test_head_open(&options);
+
+    SampleColumns c = test_read(head, 1, &arena);
+
+    CHECK_EQ(c.count, 80);
+    for (size_t i = 0; i < c.count; i++)
+        CHECK_EQ(c.t_ms[i], (int64_t)(i / 20 * 100000 + i % 20 * 1000));
+    head_check(head);
+    head_close(head);
+    arena_deinit(&arena);
+    test_dir_remove(dir);
+}
+
 TEST(head, select_agrees_with_the_matchers)
 {
     static const struct {
@@ -628,5 +665,6 @@ TEST_MAIN(head, TEST_ROW(head, gives_back_what_was_committed),
           TEST_ROW(head, metadata_and_exemplars_survive),
           TEST_ROW(head, truncation_drops_what_is_old_and_the_rest_survives),
           TEST_ROW(head, a_ref_of_a_dropped_series_is_gone),
+          TEST_ROW(head, a_series_that_came_back_keeps_its_chunks_through_restarts),
           TEST_ROW(head, select_agrees_with_the_matchers),
           TEST_ROW(head, takes_over_what_prometheus_wrote))

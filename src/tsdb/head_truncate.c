@@ -212,7 +212,7 @@ bool head_truncate(Head *head, int64_t min_t_ms, Error *err)
 
     head_lead(head);
     SET(head->generation, (uint8_t)(GET(head->generation) + 1));
-    bool ok = head_chunks_flush(head->chunks, err);
+    bool ok = head_chunks_flush(head->chunks, err) && head_out_of_order_settle(head, err);
     head_chunks_cut(head->chunks);
     collect_all(&c);
     ok = ok && head_chunks_truncate(head->chunks, c.lowest_file, err);

@@ -156,6 +156,7 @@ static bool take_dir(Tsdb *tsdb, Error *err)
     if (!fs_make_dirs(tsdb->options.fs, tsdb->options.dir, err))
         return false;
     tsdb->counters.clean_start = -1;
+    tsdb->unsettled = true; // the process before this one may have died in between
     if (tsdb->options.no_lockfile)
         return true;
     if (!dir_lock_take(tsdb->options.dir, &tsdb->dir_lock, err))
@@ -170,7 +171,7 @@ static bool take_dir(Tsdb *tsdb, Error *err)
 static bool load_blocks(Tsdb *tsdb, Error *err)
 {
     lock_take(&tsdb->work_lock);
-    bool ok = tsdb_remove_leftovers(tsdb, err) && tsdb_reload(tsdb, err);
+    bool ok = tsdb_remove_leftovers(tsdb, true, err) && tsdb_reload(tsdb, err);
     lock_give(&tsdb->work_lock);
     return ok;
 }

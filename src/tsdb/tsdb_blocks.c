@@ -123,36 +123,47 @@ static bool is_parent(const TsdbBlocks *blocks, const Ulid *ulid)
     return false;
 }
 
-// Renames first: a folder half removed must not be taken for a block at the next start.
-static bool remove_block_dir(Tsdb *tsdb, Str dir, Error *err)
+// Renames: a folder half removed must not be taken for a block at the next start.
+static bool doom(Tsdb *tsdb, Str dir, Error *err) REQUIRES(tsdb->work_lock)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     Str doomed = arena_printf(&arena, STR_FMT ".tmp-for-deletion", STR_ARG(dir));
 
-    return fs_rename(tsdb->options.fs, dir, doomed, err) &&
-           fs_remove_tree(tsdb->options.fs, doomed, err);
+    tsdb->unsettled = true;
+    return fs_rename(tsdb->options.fs, dir, doomed, err);
+}
+
+// What was renamed must not have its old name again after a power cut, and its bytes go.
+static bool bury(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
+{
+    if (!fs_sync_dir(tsdb->options.fs, tsdb->blocks_dir, err) ||
+        !tsdb_remove_leftovers(tsdb, false, err))
+        return false;
+    tsdb->unsettled = false;
+    return true;
 }
 
 // Blocks whose samples are all in a newer one are not shown and their folders go.
-static void drop_parents(Tsdb *tsdb, TsdbBlocks *blocks)
+static void drop_parents(Tsdb *tsdb, TsdbBlocks *blocks) REQUIRES(tsdb->work_lock)
 {
-    size_t kept = 0;
+    size_t kept = 0, left = 0;
+    Error err = {0};
 
     bool *gone = X_ARRAY(bool, blocks->count + 1);
     for (size_t i = 0; i < blocks->count; i++)
         gone[i] = is_parent(blocks, &block_meta(blocks->items[i])->ulid);
     for (size_t i = 0; i < blocks->count; i++) {
-        Error err = {0};
         if (!gone[i]) {
             blocks->items[kept++] = blocks->items[i];
             continue;
         }
-        if (!remove_block_dir(tsdb, block_dir(blocks->items[i]), &err))
-            log_warn("block that was compacted cannot be removed, retrying", KV("err", &err));
+        left += !doom(tsdb, block_dir(blocks->items[i]), &err);
         block_unref(blocks->items[i]);
     }
     blocks->count = kept;
     free(gone);
+    if (tsdb->unsettled && (left || !bury(tsdb, &err)))
+        log_warn("blocks that were compacted cannot be removed, retrying", KV("err", &err));
 }
 
 static void open_listed(Tsdb *tsdb, const FsList *list, TsdbBlocks *found)
@@ -186,6 +197,16 @@ static void open_listed(Tsdb *tsdb, const FsList *list, TsdbBlocks *found)
     tsdb_blocks_give(&open);
 }
 
+bool tsdb_settle(Tsdb *tsdb, Error *err)
+{
+    if (!tsdb->unsettled)
+        return true;
+    if (!tsdb_reload(tsdb, err))
+        return false;
+    return !tsdb->unsettled ||
+           error_set(err, ERR_IO, "the disk does not let blocks go that were compacted");
+}
+
 bool tsdb_reload(Tsdb *tsdb, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
@@ -217,13 +238,10 @@ bool tsdb_has_block(Tsdb *tsdb, const Ulid *ulid)
 
 bool tsdb_drop_block(Tsdb *tsdb, Block *block, Error *err)
 {
+    if (!tsdb_settle(tsdb, err) || !doom(tsdb, block_dir(block), err))
+        return false;
     TsdbBlocks rest = tsdb_blocks_take(tsdb);
     size_t kept = 0;
-
-    if (!remove_block_dir(tsdb, block_dir(block), err)) {
-        tsdb_blocks_give(&rest);
-        return false;
-    }
     for (size_t i = 0; i < rest.count; i++) {
         if (rest.items[i] == block)
             block_unref(block);
@@ -232,10 +250,10 @@ bool tsdb_drop_block(Tsdb *tsdb, Block *block, Error *err)
     }
     rest.count = kept;
     swap_list(tsdb, &rest);
-    return true;
+    return bury(tsdb, err);
 }
 
-bool tsdb_remove_leftovers(Tsdb *tsdb, Error *err)
+bool tsdb_remove_leftovers(Tsdb *tsdb, bool half_made, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     FsList list;
@@ -245,11 +263,12 @@ bool tsdb_remove_leftovers(Tsdb *tsdb, Error *err)
     for (size_t i = 0; i < list.count; i++) {
         Str name = list.entries[i].name;
         Ulid ulid;
-        bool is_ours = str_ends_with(name, S(".tmp-for-creation")) ||
+        bool is_ours = (half_made && str_ends_with(name, S(".tmp-for-creation"))) ||
                        str_ends_with(name, S(".tmp-for-deletion"));
         if (!is_ours || !list.entries[i].is_dir || !ulid_parse(str_sub(name, 0, ULID_CHARS), &ulid))
             continue;
-        log_info("removing what was left half made", KV("name", name));
+        if (half_made)
+            log_info("removing what was left half made", KV("name", name));
         if (!fs_remove_tree(tsdb->options.fs, fs_join(&arena, tsdb->blocks_dir, name), err))
             return false;
     }

@@ -202,6 +202,10 @@ static bool compact_once(Tsdb *tsdb, bool *ret_more, Error *err) REQUIRES(tsdb->
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     int64_t ranges[COMPACT_RANGES_MAX];
+    if (!tsdb_settle(tsdb, err)) {
+        *ret_more = false;
+        return false;
+    }
     size_t range_count =
         compact_ranges(tsdb->options.min_block_ms, tsdb->options.max_block_ms, ranges);
     TsdbBlocks all = tsdb_blocks_take(tsdb);

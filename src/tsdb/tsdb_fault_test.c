@@ -189,6 +189,63 @@ TEST(tsdb_fault, a_full_disk_is_told_and_left_behind_without_a_restart)
         fill_disk(bytes, bytes % 2 ? TSDB_SYNC_NONE : TSDB_SYNC_COMMIT);
 }
 
+// Only the merged block tells that those it was made of are to be gone: it must not go while one of them may come back.
+TEST(tsdb_fault, nothing_is_merged_away_while_the_disk_keeps_what_it_was_made_of)
+{
+    Rig rig;
+
+    rig_be_quiet();
+    rig_init(&rig, 3, false);
+    snprintf(rig.point, sizeof rig.point, "folders that stay");
+    RIG_REQUIRE(&rig, rig_open(&rig), "open");
+    append_many(&rig, 60, false);
+    RIG_REQUIRE(&rig, rig_compact(&rig), "compact");
+    rig_delete(&rig, 1, RIG_START_MS, RIG_START_MS + RIG_HOUR_MS);
+    rig.fault = (FsFault){.fail_at = 1, .error_number = EIO, .dead = true, .kinds = FS_CALL_UNLINK};
+
+    CHECK(rig_clean(&rig)); // done, but the old folder is still there
+    CHECK(rig.tsdb->unsettled);
+    rig_delete(&rig, 1, RIG_START_MS, RIG_START_MS + 2 * RIG_HOUR_MS);
+    CHECK(!rig_clean(&rig));
+    CHECK(!rig_compact(&rig));
+    CHECK(strstr(rig.last_error, "does not let blocks go") != NULL);
+    rig_check_now(&rig);
+
+    rig.fault = (FsFault){0};
+    CHECK(rig_clean(&rig) && rig_compact(&rig));
+    CHECK(!rig.tsdb->unsettled);
+    rig_recover(&rig);
+    rig_deinit(&rig);
+}
+
+TEST(tsdb_fault, nothing_is_deleted_beside_a_block_that_cannot_be_opened_now)
+{
+    Rig rig;
+    Error err = {0};
+
+    rig_be_quiet();
+    rig_init(&rig, 4, false);
+    snprintf(rig.point, sizeof rig.point, "a block that does not open");
+    RIG_REQUIRE(&rig, rig_open(&rig), "open");
+    append_many(&rig, 40, false);
+    RIG_REQUIRE(&rig, rig_compact(&rig), "compact");
+    for (uint64_t at = 1; !rig.tsdb->counters.blocks_unreadable; at++) {
+        RIG_REQUIRE(&rig, at < 100, "each block opens");
+        rig_close(&rig);
+        rig.fault = (FsFault){.error_number = ENOMEM, .kinds = FS_CALL_MAP, .fail_at = at};
+        while (!tsdb_open(&rig.options, &rig.tsdb, &err))
+            continue;
+    }
+    rig.fault = (FsFault){.error_number = ENOMEM, .kinds = FS_CALL_MAP, .fail_at = 1, .dead = true};
+
+    CHECK(!rig_delete(&rig, 1, RIG_START_MS, RIG_START_MS + RIG_HOUR_MS));
+
+    rig.fault = (FsFault){0};
+    CHECK(rig_delete(&rig, 1, RIG_START_MS, RIG_START_MS + RIG_HOUR_MS));
+    rig_check_now(&rig);
+    rig_deinit(&rig);
+}
+
 static void cut_everywhere(TsdbSync sync, uint64_t usual)
 {
     Rig rig;
@@ -221,4 +278,6 @@ TEST(tsdb_fault, a_power_cut_behind_any_call_loses_nothing_synced)
 TEST_MAIN(tsdb_fault, TEST_ROW(tsdb_fault, a_crash_at_any_call_loses_nothing_acknowledged),
           TEST_ROW(tsdb_fault, one_call_that_fails_costs_nothing_that_was_acknowledged),
           TEST_ROW(tsdb_fault, a_full_disk_is_told_and_left_behind_without_a_restart),
+          TEST_ROW(tsdb_fault, nothing_is_merged_away_while_the_disk_keeps_what_it_was_made_of),
+          TEST_ROW(tsdb_fault, nothing_is_deleted_beside_a_block_that_cannot_be_opened_now),
           TEST_ROW(tsdb_fault, a_power_cut_behind_any_call_loses_nothing_synced))

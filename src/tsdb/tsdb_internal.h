@@ -45,6 +45,8 @@ struct Tsdb {
     size_t block_count;
     Str *corrupt; // GUARDED_BY(work_lock): names of blocks that were told of already
     size_t corrupt_count;
+    // GUARDED_BY(work_lock): a folder of a block that must go may still be there, or come back after a power cut.
+    bool unsettled;
     Ulid *unfit; // GUARDED_BY(work_lock): blocks that cannot be compacted
     size_t unfit_count;
     int64_t retention_ms;     // GUARDED_BY(list_lock)
@@ -76,12 +78,14 @@ int64_t tsdb_in_order_end(const TsdbBlocks *blocks);
 
 // Looks at the folder: opens what is new, forgets what is gone, removes what newer blocks were made of.
 bool tsdb_reload(Tsdb *tsdb, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);
+// Makes sure that no folder is left of blocks that were merged into others: only those name them as gone, so none may go before.
+bool tsdb_settle(Tsdb *tsdb, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);
 // The block is open.
 bool tsdb_has_block(Tsdb *tsdb, const Ulid *ulid);
 // Forgets the block and removes its folder.
 bool tsdb_drop_block(Tsdb *tsdb, Block *block, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);
-// Removes what a crash left half made.
-bool tsdb_remove_leftovers(Tsdb *tsdb, Error *err) MUST_CHECK;
+// Removes folders that were to be deleted; and those half made, which only at the start are nobody's.
+bool tsdb_remove_leftovers(Tsdb *tsdb, bool half_made, Error *err) MUST_CHECK;
 
 // All that the maintenance thread does.
 bool tsdb_compact_locked(Tsdb *tsdb, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);

@@ -95,6 +95,7 @@ static inline void rig_init(Rig *rig, uint64_t seed, bool journal)
 
     *rig = (Rig){.seed = seed};
     random_seed(&rig->random, seed);
+    random_system_pretend(&seed); // names of blocks decide in which order the disk is asked
     snprintf(rig->root, sizeof rig->root, "%s/narthex-rig-XXXXXX", tmp ? tmp : "/tmp");
     ASSERT(mkdtemp(rig->root) != NULL);
     rig->dir = arena_printf(&rig->arena, "%s/db", rig->root);
@@ -150,6 +151,7 @@ static inline void rig_deinit(Rig *rig)
     Error err = {0};
 
     rig_close(rig);
+    random_system_pretend(NULL);
     bool ok = fs_remove_tree(&fs_system, str_from_c(rig->root), &err);
     (void)ok; // a scratch folder that stays harms nobody
     fs_journal_free(rig->fs.journal);

@@ -97,10 +97,26 @@ static void keep_first(bool ok, const Error *why, bool *all_ok, Error *first)
     *all_ok = *all_ok && ok;
 }
 
+// A block that the disk refuses to open now would come back whole later.
+static bool all_readable(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
+{
+    if (!__atomic_load_n(&tsdb->counters.blocks_unreadable, __ATOMIC_RELAXED))
+        return true;
+    if (!tsdb_reload(tsdb, err))
+        return false;
+    uint64_t count = __atomic_load_n(&tsdb->counters.blocks_unreadable, __ATOMIC_RELAXED);
+    return !count || error_set(err, ERR_UNAVAILABLE, "the disk refuses to open %llu blocks",
+                               (unsigned long long)count);
+}
+
 bool tsdb_delete(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_t_ms,
                  int64_t max_t_ms, Error *err)
 {
     lock_take(&tsdb->work_lock);
+    if (!all_readable(tsdb, err)) {
+        lock_give(&tsdb->work_lock);
+        return error_context(err, "delete");
+    }
     TsdbBlocks all = tsdb_blocks_take(tsdb);
     bool ok = true;
     for (size_t i = 0; i < all.count; i++) {
@@ -121,7 +137,8 @@ static bool clean_block(Tsdb *tsdb, Block *block, Error *err) REQUIRES(tsdb->wor
 {
     bool made;
 
-    if (!compact_blocks(tsdb->options.fs, tsdb->blocks_dir, &block, 1,
+    if (!tsdb_settle(tsdb, err) ||
+        !compact_blocks(tsdb->options.fs, tsdb->blocks_dir, &block, 1,
                         ulid_new(clock_now_ms(tsdb->options.clock)),
                         (size_t)tsdb->options.samples_per_chunk, &tsdb->stop, &made, err))
         return false;
