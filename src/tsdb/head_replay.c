@@ -25,6 +25,7 @@ typedef struct Replay {
     LabelKey *key;
     Arena arena; // of one record
     uint64_t series, samples, unknown, malformed, out_of_order_kept, refused;
+    uint64_t holes; // segments with damage that is no torn end
     uint64_t records;
 } Replay;
 
@@ -477,6 +478,7 @@ static bool replay_segment(Replay *r, Str dir, uint32_t number, bool last, Entry
     if (reader.damage_start != SIZE_MAX) {
         COUNT(head, wal_corruptions, 1);
         bool only_tail = reader.damages == 1 && reader.tail_torn;
+        r->holes += !only_tail || !last;
         if (!only_tail || !last)
             log_error("log segment is damaged, stepping over it", KV("segment", path),
                       KV("at", (uint64_t)reader.damage_start), KV("lost_bytes", reader.lost_bytes),
@@ -550,10 +552,10 @@ static bool replay_logs(Replay *r, Error *err)
         ok = false;
     }
     ok = ok && replay_dir(r, head->wal_dir, from, replay_entry, err);
-    uint64_t damages = head->counters.wal_corruptions;
+    uint64_t holes = r->holes;
     ok = ok && replay_dir(r, head->wbl_dir, 0, replay_late, err);
-    // A log that is gone or damaged may have lost the names of chunks that nothing else holds.
-    if (ok && damages == head->counters.wal_corruptions && fs_exists(head->fs, head->wbl_dir))
+    // A log that is gone or damaged may have lost the names of chunks that nothing else holds. Of a torn end the samples stand before it.
+    if (ok && holes == r->holes && fs_exists(head->fs, head->wbl_dir))
         drop_unmarked(r);
     arena_deinit(&scratch);
     return ok;
