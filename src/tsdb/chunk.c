@@ -68,6 +68,18 @@ void chunk_columns_add_starts(ChunkColumns *columns, const int64_t *start_ms, si
         memset(c->start_ms + c->count, 0, count * sizeof *c->start_ms);
 }
 
+static size_t first_not_below(const int64_t *t_ms, size_t low, size_t high, int64_t min_t_ms)
+{
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (t_ms[middle] < min_t_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 // Keeps of the `count` samples behind columns.count those in the time range.
 static void clip(ChunkColumns *columns, size_t count, int64_t min_t_ms, int64_t max_t_ms)
 {
@@ -76,8 +88,7 @@ static void clip(ChunkColumns *columns, size_t count, int64_t min_t_ms, int64_t 
 
     while (to > from && c->t_ms[to - 1] > max_t_ms)
         to--;
-    while (from < to && c->t_ms[from] < min_t_ms)
-        from++;
+    from = first_not_below(c->t_ms, from, to, min_t_ms);
     if (from > c->count) {
         memmove(c->t_ms + c->count, c->t_ms + from, (to - from) * sizeof *c->t_ms);
         memmove(c->value + c->count, c->value + from, (to - from) * sizeof *c->value);
@@ -109,7 +120,9 @@ bool chunk_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t m
     int64_t *t_ms = columns->columns.t_ms + columns->columns.count;
     double *value = columns->columns.value + columns->columns.count;
     if (encoding == CHUNK_XOR) {
-        got = chunk_xor_decode(chunk, t_ms, value, count);
+        got = chunk_xor_decode_until(chunk, max_t_ms, t_ms, value, count);
+        if (got > 0 && t_ms[got - 1] > max_t_ms) // what follows is later still
+            count = got;
         if (columns->columns.start_ms)
             chunk_columns_add_starts(columns, NULL, count);
     } else {

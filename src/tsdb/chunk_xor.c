@@ -106,6 +106,7 @@ typedef struct Decoder {
     uint64_t value;
     unsigned leading;
     unsigned trailing;
+    int64_t until_ms; // what is later need not be decoded
 } Decoder;
 
 #define DECODE_BYTES_MAX 20 // one sample touches no more, the width of the last load included
@@ -144,7 +145,7 @@ static unsigned decode_long_dod(const uint8_t *bytes, size_t bit, uint64_t *dod)
     return 68;
 }
 
-// Decodes delta of deltas until `max` samples are there or the position is behind stop_bit. A sample reads at most DECODE_BYTES_MAX
+// Decodes delta of deltas until `max` samples are there, one is too late, or the position is behind stop_bit. A sample reads at most DECODE_BYTES_MAX
 // bytes from where it starts. Branches beat arithmetic here: what is foretold right costs nothing, and the position of the next sample
 // hangs on all bits before it. False on a window that cannot be.
 static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double *value, size_t max,
@@ -152,10 +153,11 @@ static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double
 {
     size_t bit = d->bit, i = *done;
     uint64_t t = d->t, delta = d->delta, v = d->value;
+    int64_t until_ms = d->until_ms;
     unsigned leading = d->leading, wide = 64 - d->leading - d->trailing, trailing = d->trailing;
     bool ok = true;
 
-    while (i < max && bit <= stop_bit) {
+    while (i < max && bit <= stop_bit && (int64_t)t <= until_ms) {
         uint64_t w = bitstream_window(d->bytes, bit);
         if (w >> 62 == 0) {
             size_t run = decode_same(w, &t, delta, v, t_ms + i, value + i,
@@ -209,7 +211,7 @@ static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double
         value[i] = chunk_xor_from_bits(v);
         i++;
     }
-    *d = (Decoder){d->bytes, bit, t, delta, v, leading, trailing};
+    *d = (Decoder){d->bytes, bit, t, delta, v, leading, trailing, until_ms};
     *done = i;
     return ok;
 }
@@ -273,30 +275,37 @@ static size_t decode_first(Str chunk, Decoder *d, int64_t *t_ms, double *value, 
     return 2;
 }
 
-static size_t decode(Str chunk, Decoder *d, int64_t *t_ms, double *value, size_t max)
+static size_t decode(Str chunk, int64_t until_ms, Decoder *d, int64_t *t_ms, double *value,
+                     size_t max)
 {
     size_t count = chunk_xor_count(chunk), done;
 
     max = MIN(max, count);
     if (max == 0)
         return 0;
-    *d = (Decoder){.bytes = (const uint8_t *)chunk.ptr, .leading = CHUNK_XOR_NO_WINDOW};
+    *d = (Decoder){
+        .bytes = (const uint8_t *)chunk.ptr, .leading = CHUNK_XOR_NO_WINDOW, .until_ms = until_ms};
     done = decode_first(chunk, d, t_ms, value, max);
     if (done < MIN(max, 2) || done == max)
         return done;
     if (chunk.len > 2 * DECODE_BYTES_MAX &&
         !decode_run(d, (chunk.len - DECODE_BYTES_MAX) * 8, t_ms, value, max, &done))
         return done;
-    if (done < max)
+    if (done < max && (int64_t)d->t <= until_ms)
         decode_tail(d, chunk, t_ms, value, max, &done);
     return done;
 }
 
 size_t chunk_xor_decode(Str chunk, int64_t *t_ms, double *value, size_t max)
 {
+    return chunk_xor_decode_until(chunk, INT64_MAX, t_ms, value, max);
+}
+
+size_t chunk_xor_decode_until(Str chunk, int64_t until_ms, int64_t *t_ms, double *value, size_t max)
+{
     Decoder d;
 
-    return decode(chunk, &d, t_ms, value, max);
+    return decode(chunk, until_ms, &d, t_ms, value, max);
 }
 
 bool chunk_xor_resume(Str chunk, ChunkXor *ret_chunk)
@@ -308,7 +317,7 @@ bool chunk_xor_resume(Str chunk, ChunkXor *ret_chunk)
         return false;
     double *value = (double *)x_malloc(count * sizeof *value);
     int64_t *t_ms = (int64_t *)x_malloc(count * sizeof *t_ms);
-    done = decode(chunk, &d, t_ms, value, count);
+    done = decode(chunk, INT64_MAX, &d, t_ms, value, count);
     free(value);
     free(t_ms);
     if (done < count || d.bit > UINT32_MAX)

@@ -149,6 +149,9 @@ static inline size_t chunk_xor_count(Str chunk)
 // Decodes up to `max` samples straight into two columns. Returns how many there are now; fewer than MIN(max, chunk_xor_count(chunk))
 // means that the bytes are torn or corrupt behind them.
 size_t chunk_xor_decode(Str chunk, int64_t *t_ms, double *value, size_t max);
+// The same, but may stop behind the first sample that is later than until_ms.
+size_t chunk_xor_decode_until(Str chunk, int64_t until_ms, int64_t *t_ms, double *value,
+                              size_t max);
 
 // The state from which appending to a finished chunk goes on. False if the bytes are no whole chunk.
 bool chunk_xor_resume(Str chunk, ChunkXor *ret_chunk);

@@ -347,7 +347,7 @@ static bool collect_in_order(Streaming *s, ChunkList *list, const SeriesView *vi
         FullChunk full = view->full[i];
         if (full.max_t_ms < s->min_t || full.min_t_ms >= s->max_t)
             continue;
-        if (!head_chunks_read(s->head->chunks, full.ref, &chunk, err))
+        if (!head_chunks_read(s->head->chunks, NULL, full.ref, &chunk, err))
             return false;
         pin(s, list, chunk);
         if (!take_chunk(
@@ -372,7 +372,7 @@ static bool collect_late(Streaming *s, ChunkList *list, uint64_t ref, SeriesView
     lock_give(&head->stripes[series_stripe(ref)]);
     view->late_chunk_count = MIN(view->late_chunk_count, (size_t)frozen);
     view->late_count = 0;
-    if (!head_read_late(head, view, s->min_t, s->max_t - 1, &columns, err))
+    if (!head_read_late(head, NULL, view, s->min_t, s->max_t - 1, &columns, err))
         return false;
     chunk_columns_merge(&columns);
     head_read_drop_deleted(view, &columns.columns);
@@ -386,7 +386,7 @@ static bool write_series(Streaming *s, const BlockSeries *series, Error *err)
     SeriesView view;
 
     arena_reset(&s->scratch);
-    if (!head_read_view(s->head, series->ref, UINT64_MAX, &s->scratch, &view))
+    if (!head_read_view(s->head, series->ref, UINT64_MAX, INT64_MIN, INT64_MAX, &s->scratch, &view))
         return true;
     size_t labels = head_index_label_count(&s->head->index, series->labels);
     uint32_t *refs = ARENA_ARRAY(&s->scratch, uint32_t, labels * 2);

@@ -64,9 +64,19 @@ typedef struct HeadChunkView {
     void *owned;
 } HeadChunkView;
 
-// Fails ERR_CORRUPT if the ref does not point at a whole chunk.
-bool head_chunks_read(HeadChunks *chunks, HeadChunkRef ref, HeadChunkView *ret_view,
-                      Error *err) MUST_CHECK;
+// The files of one moment, kept mapped: chunks in them are read without a lock.
+typedef struct HeadChunkPins {
+    HeadChunksFile **files; // rising numbers
+    size_t count;
+} HeadChunkPins;
+
+void head_chunks_pin(HeadChunks *chunks, HeadChunkPins *ret_pins);
+void head_chunks_unpin(HeadChunkPins *pins);
+
+// Fails ERR_CORRUPT if the ref does not point at a whole chunk; the checksum is looked at when it is read for the first time. `pins` may
+// be NULL; if it is not, it outlives the view.
+bool head_chunks_read(HeadChunks *chunks, const HeadChunkPins *pins, HeadChunkRef ref,
+                      HeadChunkView *ret_view, Error *err) MUST_CHECK;
 void head_chunks_release(HeadChunkView *view);
 
 static inline uint32_t head_chunks_file_of(HeadChunkRef ref)

@@ -52,7 +52,7 @@ static void check_number(HeadChunks *chunks, HeadChunkRef ref, uint64_t number)
     HeadChunkView view;
     Error err = {0};
 
-    CHECK_OK(head_chunks_read(chunks, ref, &view, &err), err);
+    CHECK_OK(head_chunks_read(chunks, NULL, ref, &view, &err), err);
     CHECK_EQ(view.chunk.series_ref, number);
     CHECK_EQ(view.chunk.min_t_ms, number * 1000);
     CHECK_EQ(view.chunk.max_t_ms, number * 1000 + 19);
@@ -114,11 +114,11 @@ TEST(head_chunks, a_view_outlives_the_file_it_looks_into)
     head_chunks_cut(chunks);
     HeadChunkRef second = write_number(chunks, 8);
 
-    CHECK_OK(head_chunks_read(chunks, first, &view, &err), err);
+    CHECK_OK(head_chunks_read(chunks, NULL, first, &view, &err), err);
     CHECK_OK(head_chunks_truncate(chunks, head_chunks_file_of(second), &err), err);
     CHECK_STR(view.chunk.bytes, make_chunk(7, bytes));
     head_chunks_release(&view);
-    CHECK(!head_chunks_read(chunks, first, &view, &err));
+    CHECK(!head_chunks_read(chunks, NULL, first, &view, &err));
     CHECK_EQ(err.code, ERR_CORRUPT);
     check_number(chunks, second, 8);
     head_chunks_close(chunks);
@@ -133,10 +133,10 @@ TEST(head_chunks, refuses_refs_that_point_nowhere)
     HeadChunkView view;
     Error err = {0};
 
-    CHECK(!head_chunks_read(chunks, ref + 1, &view, &err));
-    CHECK(!head_chunks_read(chunks, ref - 8, &view, &err));
-    CHECK(!head_chunks_read(chunks, ref + 100000, &view, &err));
-    CHECK(!head_chunks_read(chunks, 0, &view, &err));
+    CHECK(!head_chunks_read(chunks, NULL, ref + 1, &view, &err));
+    CHECK(!head_chunks_read(chunks, NULL, ref - 8, &view, &err));
+    CHECK(!head_chunks_read(chunks, NULL, ref + 100000, &view, &err));
+    CHECK(!head_chunks_read(chunks, NULL, 0, &view, &err));
     CHECK_EQ(err.code, ERR_CORRUPT);
     head_chunks_close(chunks);
 }

@@ -84,6 +84,23 @@ void head_full_decode(const Pool *pool, PoolHandle list, FullChunk *out)
     }
 }
 
+size_t head_full_overlapping(const Pool *pool, PoolHandle list, int64_t min_t_ms, int64_t max_t_ms,
+                             FullChunk *out, int64_t *ret_last_ms)
+{
+    Header header = header_of(pool, list);
+    const uint8_t *at = list ? pool_at(pool, list) + HEADER_BYTES : NULL;
+    FullChunk chunk = {0};
+    size_t kept = 0;
+
+    for (size_t i = 0; i < header.count; i++) {
+        at = next(at, &chunk);
+        if (chunk.max_t_ms >= min_t_ms && chunk.min_t_ms <= max_t_ms)
+            out[kept++] = chunk;
+    }
+    *ret_last_ms = header.count ? chunk.max_t_ms : INT64_MIN;
+    return kept;
+}
+
 int64_t head_full_first_time(const Pool *pool, PoolHandle list)
 {
     FullChunk chunk = {0};

@@ -24,5 +24,8 @@ size_t head_full_count(const Pool *pool, PoolHandle list);
 int64_t head_full_first_time(const Pool *pool, PoolHandle list);
 // Copies all into `out`, which has room for head_full_count.
 void head_full_decode(const Pool *pool, PoolHandle list, FullChunk *out);
+// Copies those that overlap [min_t_ms, max_t_ms]; returns how many. *ret_last_ms is the newest time of the list, INT64_MIN if it is empty.
+size_t head_full_overlapping(const Pool *pool, PoolHandle list, int64_t min_t_ms, int64_t max_t_ms,
+                             FullChunk *out, int64_t *ret_last_ms);
 // Writes a new list and frees the old one.
 PoolHandle head_full_replace(Pool *pool, PoolHandle list, const FullChunk *chunks, size_t count);

@@ -179,6 +179,7 @@ struct HeadQuerier {
     int64_t min_t_ms;
     int64_t max_t_ms;
     int64_t floor_t_ms; // in-order samples below are in blocks
+    HeadChunkPins pins;
     HeadQuerier *next;
     HeadQuerier *previous;
 };
@@ -368,12 +369,15 @@ typedef struct SeriesView {
     Interval *deleted;
     size_t deleted_count;
 } SeriesView;
-// False if the series is gone. epoch UINT64_MAX: everything.
-bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, Arena *arena, SeriesView *ret_view);
-bool head_read_in_order(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms,
-                        ChunkColumns *columns, Error *err) MUST_CHECK;
-bool head_read_late(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms,
-                    ChunkColumns *columns, Error *err) MUST_CHECK;
+// In-order chunks that have nothing in [min_t_ms, max_t_ms] may be left out. False if the series is gone. epoch UINT64_MAX: everything.
+bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, int64_t min_t_ms, int64_t max_t_ms,
+                    Arena *arena, SeriesView *ret_view);
+// `pins` may be NULL.
+bool head_read_in_order(Head *head, const HeadChunkPins *pins, const SeriesView *view,
+                        int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns,
+                        Error *err) MUST_CHECK;
+bool head_read_late(Head *head, const HeadChunkPins *pins, const SeriesView *view, int64_t min_t_ms,
+                    int64_t max_t_ms, ChunkColumns *columns, Error *err) MUST_CHECK;
 void head_read_drop_deleted(const SeriesView *view, SampleColumns *columns);
 // Epochs of the open Queriers; 0 and UINT64_MAX if there are none.
 void head_read_epochs(Head *head, uint64_t *ret_oldest, uint64_t *ret_newest);

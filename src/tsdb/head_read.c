@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "tsdb/head_internal.h"
+#include "tsdb/series_order.h"
 
 #define SELECT_BATCH 256 // series looked at under one hold of the index lock
 
@@ -79,8 +80,35 @@ static Str copy_open(Head *head, const Series *series, Arena *arena)
     return (Str){(const char *)copy, len};
 }
 
+// The in-order chunks that may have something in the range.
+static void copy_chunks(Head *head, const Series *series, const SeriesExtra *extra,
+                        int64_t min_t_ms, int64_t max_t_ms, Arena *arena, SeriesView *view)
+{
+    unsigned flags = series_flags(series);
+    int64_t last_ms = INT64_MIN; // of the full chunks: the open one begins later
+
+    view->full = ARENA_ARRAY(arena, FullChunk, head_full_count(&head->pool, series->full));
+    view->full_count =
+        head_full_overlapping(&head->pool, series->full, min_t_ms, max_t_ms, view->full, &last_ms);
+    if (last_ms >= max_t_ms)
+        return;
+    if (flags & SERIES_HAS_HISTOGRAM) {
+        Str bytes = chunk_histogram_str(extra->histogram);
+        view->open_encoding = chunk_histogram_encoding(extra->histogram);
+        view->open = copy_bytes(arena, bytes.ptr, bytes.len);
+    } else if (series->chunk) {
+        view->open_encoding = CHUNK_XOR;
+        view->open = copy_open(head, series, arena);
+    }
+    if (flags & SERIES_HAS_STARTS) {
+        view->start_count = extra->start_count;
+        view->starts = ARENA_ARRAY(arena, StartRun, extra->start_count);
+        memcpy(view->starts, extra->starts, extra->start_count * sizeof *extra->starts);
+    }
+}
+
 static void copy_series(Head *head, uint64_t ref, SeriesSlot slot, Series *series, uint64_t epoch,
-                        Arena *arena, SeriesView *view)
+                        int64_t min_t_ms, int64_t max_t_ms, Arena *arena, SeriesView *view)
 {
     unsigned flags = series_flags(series);
     SeriesExtra *extra = head_extra(head, ref, series, false);
@@ -89,29 +117,14 @@ static void copy_series(Head *head, uint64_t ref, SeriesSlot slot, Series *serie
     if (flags & SERIES_HAS_SAMPLES)
         view->visible_t = epoch == UINT64_MAX ? series->xor_state.t_ms
                                               : head_undo_time(&head->undo, slot, series, epoch);
-    if (view->visible_t != INT64_MIN) {
-        view->full_count = head_full_count(&head->pool, series->full);
-        view->full = ARENA_ARRAY(arena, FullChunk, view->full_count);
-        head_full_decode(&head->pool, series->full, view->full);
-        if (flags & SERIES_HAS_HISTOGRAM) {
-            Str bytes = chunk_histogram_str(extra->histogram);
-            view->open_encoding = chunk_histogram_encoding(extra->histogram);
-            view->open = copy_bytes(arena, bytes.ptr, bytes.len);
-        } else if (series->chunk) {
-            view->open_encoding = CHUNK_XOR;
-            view->open = copy_open(head, series, arena);
-        }
-        if (flags & SERIES_HAS_STARTS) {
-            view->start_count = extra->start_count;
-            view->starts = ARENA_ARRAY(arena, StartRun, extra->start_count);
-            memcpy(view->starts, extra->starts, extra->start_count * sizeof *extra->starts);
-        }
-    }
+    if (view->visible_t != INT64_MIN && view->visible_t >= min_t_ms)
+        copy_chunks(head, series, extra, min_t_ms, max_t_ms, arena, view);
     if (extra)
         copy_late(extra, epoch, arena, view);
 }
 
-bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, Arena *arena, SeriesView *ret_view)
+bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, int64_t min_t_ms, int64_t max_t_ms,
+                    Arena *arena, SeriesView *ret_view)
 {
     SeriesSlot slot = series_slot(&head->index.series, ref);
 
@@ -122,7 +135,7 @@ bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, Arena *arena, Seri
     lock_take(stripe);
     bool ok = series_ref(series) == ref;
     if (ok)
-        copy_series(head, ref, slot, series, epoch, arena, ret_view);
+        copy_series(head, ref, slot, series, epoch, min_t_ms, max_t_ms, arena, ret_view);
     lock_give(stripe);
     if (ok && ret_view->start_count)
         head_starts_weave(ret_view->starts, ret_view->start_count, arena, &ret_view->open_encoding,
@@ -130,12 +143,12 @@ bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, Arena *arena, Seri
     return ok;
 }
 
-static bool read_chunk(Head *head, HeadChunkRef ref, int64_t min_t_ms, int64_t max_t_ms,
-                       ChunkColumns *columns, Error *err)
+static bool read_chunk(Head *head, const HeadChunkPins *pins, HeadChunkRef ref, int64_t min_t_ms,
+                       int64_t max_t_ms, ChunkColumns *columns, Error *err)
 {
     HeadChunkView chunk;
 
-    if (!head_chunks_read(head->chunks, ref, &chunk, err))
+    if (!head_chunks_read(head->chunks, pins, ref, &chunk, err))
         return false;
     bool ok =
         chunk_decode(chunk.chunk.encoding, chunk.chunk.bytes, min_t_ms, max_t_ms, columns, err);
@@ -143,8 +156,8 @@ static bool read_chunk(Head *head, HeadChunkRef ref, int64_t min_t_ms, int64_t m
     return ok;
 }
 
-bool head_read_in_order(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms,
-                        ChunkColumns *columns, Error *err)
+bool head_read_in_order(Head *head, const HeadChunkPins *pins, const SeriesView *view,
+                        int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
 {
     int64_t max_t = MIN(max_t_ms, view->visible_t);
 
@@ -154,7 +167,7 @@ bool head_read_in_order(Head *head, const SeriesView *view, int64_t min_t_ms, in
         FullChunk full = view->full[i];
         if (full.max_t_ms < min_t_ms || full.min_t_ms > max_t)
             continue;
-        if (!read_chunk(head, full.ref, min_t_ms, max_t, columns, err) ||
+        if (!read_chunk(head, pins, full.ref, min_t_ms, max_t, columns, err) ||
             !arena_ok(columns->arena, err))
             return false;
     }
@@ -176,14 +189,14 @@ static void add_late(const OutOfOrderSample *s, ChunkColumns *columns)
     c->count++;
 }
 
-bool head_read_late(Head *head, const SeriesView *view, int64_t min_t_ms, int64_t max_t_ms,
-                    ChunkColumns *columns, Error *err)
+bool head_read_late(Head *head, const HeadChunkPins *pins, const SeriesView *view, int64_t min_t_ms,
+                    int64_t max_t_ms, ChunkColumns *columns, Error *err)
 {
     for (size_t i = 0; i < view->late_chunk_count; i++) {
         OutOfOrderChunk chunk = view->late_chunks[i];
         if (chunk.max_t_ms < min_t_ms || chunk.min_t_ms > max_t_ms)
             continue;
-        if (!read_chunk(head, chunk.ref, min_t_ms, max_t_ms, columns, err) ||
+        if (!read_chunk(head, pins, chunk.ref, min_t_ms, max_t_ms, columns, err) ||
             !arena_ok(columns->arena, err))
             return false;
     }
@@ -221,10 +234,11 @@ static bool read_series(Querier *base, uint64_t handle, int64_t min_t_ms, int64_
     SeriesView view;
 
     *ret_columns = (SampleColumns){0};
-    if (min_t > max_t || !head_read_view(q->head, handle, q->epoch, arena, &view))
+    if (min_t > max_t || !head_read_view(q->head, handle, q->epoch, min_t, max_t, arena, &view))
         return true;
-    if (!head_read_in_order(q->head, &view, MAX(min_t, q->floor_t_ms), max_t, &columns, err) ||
-        !head_read_late(q->head, &view, min_t, max_t, &columns, err))
+    if (!head_read_in_order(q->head, &q->pins, &view, MAX(min_t, q->floor_t_ms), max_t, &columns,
+                            err) ||
+        !head_read_late(q->head, &q->pins, &view, min_t, max_t, &columns, err))
         return false;
     if (view.late_count || view.late_chunk_count)
         chunk_columns_merge(&columns);
@@ -338,12 +352,96 @@ static size_t visible_batch(HeadQuerier *q, RefWalk *walk, uint64_t *refs, Serie
     return count;
 }
 
+// Labels of the series that were found, each text of the index looked at once for all of them, so that they can be sorted quickly.
+typedef struct WordList {
+    SeriesOrder order;
+    uint32_t word_cap;
+    uint32_t *word_of_pair; // plus one; 0: not met yet
+    uint32_t pair_cap;
+    size_t used; // of order.numbers
+    size_t number_cap;
+    Arena *scratch;
+} WordList;
+
+#define WORDS_SERIES_MIN 64 // fewer are sorted by their texts,
+#define WORDS_PAIRS_MAX 256 // and so are those that are few against all pairs there are
+
+// The index may have grown since the last batch.
+static void words_know_pairs(WordList *list, const HeadIndex *index)
+{
+    if (list->pair_cap >= index->pair_count)
+        return;
+    uint32_t cap = index->pair_count + index->pair_count / 8;
+    uint32_t *grown = arena_zalloc(list->scratch, cap * sizeof(uint32_t));
+    if (list->pair_cap)
+        memcpy(grown, list->word_of_pair, list->pair_cap * sizeof(uint32_t));
+    list->word_of_pair = grown;
+    list->pair_cap = cap;
+}
+
+static void words_make_room(WordList *list, size_t numbers)
+{
+    if (list->number_cap - list->used >= numbers)
+        return;
+    size_t cap = MAX(2 * list->number_cap, list->used + numbers + 4096);
+    list->order.numbers = arena_grow(list->scratch, list->order.numbers,
+                                     list->number_cap * sizeof(uint32_t), cap * sizeof(uint32_t));
+    list->number_cap = cap;
+}
+
+static uint32_t word_add(WordList *list, const HeadIndex *index, uint32_t pair)
+{
+    SeriesOrder *order = &list->order;
+
+    if (order->word_count == list->word_cap) {
+        uint32_t cap = list->word_cap ? 2 * list->word_cap : 256;
+        order->words =
+            arena_grow(list->scratch, order->words, list->word_cap * sizeof *order->words,
+                       cap * sizeof *order->words);
+        list->word_cap = cap;
+    }
+    order->words[order->word_count++].label =
+        (Label){head_index_text(index, index->names[index->pairs[pair].name].text),
+                head_index_text(index, index->pairs[pair].value)};
+    return list->word_of_pair[pair] = (uint32_t)order->word_count;
+}
+
+static Labels words_labels(WordList *list, const HeadIndex *index, PoolHandle labels, Arena *arena)
+{
+    LabelWalk walk = head_index_walk(index, labels);
+    size_t count = walk.left;
+    Label *pairs = ARENA_ARRAY(arena, Label, count);
+
+    words_make_room(list, count);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t pair = head_index_walk_next(&walk);
+        uint32_t word = list->word_of_pair[pair];
+        if (!word)
+            word = word_add(list, index, pair);
+        pairs[i] = list->order.words[word - 1].label;
+        list->order.numbers[list->used++] = word - 1;
+    }
+    return (Labels){pairs, count};
+}
+
+static void sort_list(WordList *words, SeriesList *list)
+{
+    words->order.entries = list->series;
+    words->order.count = list->count;
+    if (words->pair_cap)
+        series_order_sort(&words->order, words->scratch);
+    else if (list->count)
+        qsort(list->series, list->count, sizeof *list->series, compare_entries);
+}
+
 static bool select_series(Querier *base, const Matcher *matchers, size_t count,
                           const SelectHints *hints, Arena *arena, SeriesList *ret_list, Error *err)
 {
     HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
     Head *head = q->head;
-    Arena scratch = {.budget = arena->budget};
+    HeadIndex *index = &head->index;
+    CLEANUP(arena_deinit) Arena scratch = {.budget = arena->budget};
+    WordList words = {.scratch = &scratch};
     uint64_t refs[SELECT_BATCH];
     SeriesSlot slots[SELECT_BATCH];
     SeriesList list = {0};
@@ -351,31 +449,34 @@ static bool select_series(Querier *base, const Matcher *matchers, size_t count,
 
     (void)hints;
     rwlock_take_read(&head->index_lock);
-    RefRuns runs = head_index_match(&head->index, matchers, count, &scratch);
+    RefRuns runs = head_index_match(index, matchers, count, &scratch);
+    bool by_words =
+        runs.refs >= WORDS_SERIES_MIN && index->pair_count / WORDS_PAIRS_MAX <= runs.refs;
     rwlock_give(&head->index_lock);
     RefWalk walk = {&runs, 0, 0};
-    bool ok = arena_ok(&scratch, err) &&
-              arena_reserve(arena, runs.refs * sizeof(SeriesEntry) + ARENA_ALIGN, err);
-    if (ok)
-        list.series = ARENA_ARRAY(arena, SeriesEntry, runs.refs);
-    while (more && ok) {
+    if (!arena_ok(&scratch, err) ||
+        !arena_reserve(arena, runs.refs * sizeof(SeriesEntry) + ARENA_ALIGN, err))
+        return false;
+    list.series = ARENA_ARRAY(arena, SeriesEntry, runs.refs);
+    while (more) {
         rwlock_take_read(&head->index_lock);
         size_t found = visible_batch(q, &walk, refs, slots, &more);
+        if (by_words)
+            words_know_pairs(&words, index);
         for (size_t i = 0; i < found; i++) {
-            PoolHandle labels = series_at(&head->index.series, slots[i])->labels;
+            PoolHandle labels = series_at(&index->series, slots[i])->labels;
             list.series[list.count++] =
-                (SeriesEntry){head_index_labels(&head->index, labels, arena), refs[i]};
+                (SeriesEntry){by_words ? words_labels(&words, index, labels, arena)
+                                       : head_index_labels(index, labels, arena),
+                              refs[i]};
         }
         rwlock_give(&head->index_lock);
-        ok = arena_ok(arena, err);
+        if (!arena_ok(arena, err))
+            return false;
     }
-    arena_deinit(&scratch);
-    if (!ok)
-        return false;
-    if (list.count)
-        qsort(list.series, list.count, sizeof *list.series, compare_entries);
+    sort_list(&words, &list);
     *ret_list = list;
-    return true;
+    return arena_ok(&scratch, err);
 }
 
 // --- names and values ---
@@ -512,6 +613,7 @@ static void close_querier(Querier *base)
     head->open_queriers--;
     condition_broadcast(&head->reader_closed);
     lock_give(&head->readers_lock);
+    head_chunks_unpin(&q->pins);
     free(q);
 }
 
@@ -539,6 +641,7 @@ bool head_read_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier 
     head->open_queriers++;
     lock_give(&head->readers_lock);
     lock_give(&head->apply_lock);
+    head_chunks_pin(head->chunks, &q->pins);
     *ret_querier = &q->querier;
     return true;
 }

@@ -324,7 +324,7 @@ static void replay_marker(Replay *r, const WalEntry *e)
     for (uint32_t i = 0; extra && i < extra->chunk_count; i++)
         known |= extra->chunks[i].ref == e->chunk_ref;
     if (!known || !extra->buffer_count ||
-        !head_chunks_read(head->chunks, e->chunk_ref, &view, &err))
+        !head_chunks_read(head->chunks, NULL, e->chunk_ref, &view, &err))
         return;
     ChunkColumns columns = {.arena = &r->arena};
     if (chunk_decode(view.chunk.encoding, view.chunk.bytes, INT64_MIN, INT64_MAX, &columns, &err)) {

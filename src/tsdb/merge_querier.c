@@ -27,7 +27,7 @@ struct MergeQuerier {
     Selected *selected; // GUARDED_BY(lock)
 };
 
-// A handle points to one of these: where the samples of a series are.
+// Where samples of a series are. A handle points to one or more, or, odd, is the head's own handle of a series that is in the head only.
 typedef struct Piece {
     Block *block; // NULL: the head
     uint64_t handle;
@@ -37,6 +37,11 @@ typedef struct Pieces {
     size_t count;
     Piece items[];
 } Pieces;
+
+static uint64_t handle_of_head(uint64_t handle)
+{
+    return handle << 1 | 1;
+}
 
 static MergeQuerier *of(Querier *querier)
 {
@@ -127,6 +132,8 @@ static void add_entry(EntryList *list, SeriesEntry entry, Arena *arena)
 static SeriesEntry make_entry(const Walk *walk, Arena *own)
 {
     const Walker *first = &walk->walkers[walk->smallest[0]];
+    if (walk->smallest_count == 1 && !first->cursor)
+        return (SeriesEntry){first->labels, handle_of_head(first->piece.handle)};
     Pieces *pieces =
         (Pieces *)arena_alloc(own, sizeof(Pieces) + walk->smallest_count * sizeof(Piece));
     Labels labels = first->labels;
@@ -190,6 +197,19 @@ static bool open_walkers(MergeQuerier *q, const Matcher *matchers, size_t count,
                            err);
 }
 
+// There is nothing to merge with: the head's list as it is.
+static SeriesList take_head_list(const SeriesList *list, size_t limit, Arena *arena)
+{
+    SeriesList all = {ARENA_ARRAY(arena, SeriesEntry, list->count), list->count};
+
+    if (limit)
+        all.count = MIN(all.count, limit);
+    for (size_t i = 0; i < all.count; i++)
+        all.series[i] =
+            (SeriesEntry){list->series[i].labels, handle_of_head(list->series[i].handle)};
+    return all;
+}
+
 static void close_walk(Walk *walk)
 {
     for (size_t i = 0; i < walk->count; i++)
@@ -207,10 +227,14 @@ static bool merge_select(Querier *querier, const Matcher *matchers, size_t count
     MergeQuerier *q = of(querier);
     Arena *own = &new_selected(q)->arena;
     own->budget = arena->budget;
+    size_t limit = hints ? hints->limit : 0;
     Walk walk = {.walkers = NULL};
 
-    bool ok = open_walkers(q, matchers, count, hints, own, &walk, err) &&
-              merge_walk(&walk, hints ? hints->limit : 0, own, arena, ret_list, err);
+    bool ok = open_walkers(q, matchers, count, hints, own, &walk, err);
+    if (ok && walk.count == 1 && !walk.walkers[0].cursor)
+        *ret_list = take_head_list(&walk.walkers[0].list, limit, arena);
+    else
+        ok = ok && merge_walk(&walk, limit, own, arena, ret_list, err);
     close_walk(&walk);
     return ok;
 }
@@ -243,9 +267,8 @@ static bool merge_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int6
 
     min_t_ms = MAX(min_t_ms, q->min_t_ms);
     max_t_ms = MIN(max_t_ms, q->max_t_ms);
-    if (pieces->count == 1 && !pieces->items[0].block)
-        return q->head->read(q->head, pieces->items[0].handle, min_t_ms, max_t_ms, arena,
-                             ret_columns, err);
+    if (handle & 1)
+        return q->head->read(q->head, handle >> 1, min_t_ms, max_t_ms, arena, ret_columns, err);
     for (size_t i = 0; i < pieces->count; i++) {
         const Piece *piece = &pieces->items[i];
         SampleColumns head;
