@@ -8,6 +8,8 @@
 #include "base/lock.h"
 
 #define SUMMARY_LOCK_RANK 899
+#define LABELS_MAX 4
+#define KEY_SEPARATOR '\xff' // between label values: never a byte of UTF-8
 
 struct SummaryMetric {
     Summary *summary;
@@ -47,12 +49,26 @@ static size_t sorted_recent(const SummaryMetric *metric, double *out)
     return count;
 }
 
+// Names and values of a child, side by side; returns how many labels there are.
+static size_t label_pairs(const SummaryMetric *metric, Str *pairs)
+{
+    Str names = str_from_c(metric->summary->label);
+    Str values = str_from_c(metric->label_value);
+    size_t count = 0;
+    for (Str name; count < LABELS_MAX && str_split_next(&names, ',', &name); count++) {
+        pairs[2 * count] = name;
+        pairs[2 * count + 1] = STR_NONE;
+        (void)str_split_next(&values, KEY_SEPARATOR, &pairs[2 * count + 1]); // fewer: empty
+    }
+    return count;
+}
+
 static void collect_one(const Summary *summary, const SummaryMetric *metric, Collection *collection)
 {
     double recent[SUMMARY_KEPT];
     size_t count = sorted_recent(metric, recent);
-    size_t labels = summary->label ? 1 : 0;
-    Str pairs[4] = {str_from_c(summary->label), str_from_c(metric->label_value)};
+    Str pairs[2 * LABELS_MAX + 2];
+    size_t labels = label_pairs(metric, pairs);
     Str *quantile = pairs + 2 * labels; // the last, as in the original
     quantile[0] = S("quantile");
     for (size_t i = 0; summary->quantiles[i]; i++) {
@@ -106,6 +122,17 @@ void summary_free(Summary *summary)
     }
     lock_deinit(&summary->lock);
     free(summary);
+}
+
+Str summary_key(Arena *arena, const Str *label_values, size_t count)
+{
+    CLEANUP(buf_deinit) Buf key = {0};
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            buf_add_char(&key, KEY_SEPARATOR);
+        buf_add_str(&key, label_values[i]);
+    }
+    return arena_str(arena, buf_str(&key));
 }
 
 SummaryMetric *summary_of(Summary *summary, Str label_value)

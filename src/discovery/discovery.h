@@ -2,7 +2,8 @@
 // discovery.h: turns a configuration into a changing list of targets.
 //
 // A job has a DiscoveryConfigs: some lists of blocks, one list per kind (static, file, ...). Each block runs a provider; each provider
-// publishes target groups. Whenever a job's groups change, the consumer gets all of them as one immutable snapshot.
+// publishes target groups. Equal blocks of several jobs share one provider. Whenever a job's groups change, the consumer gets all of them
+// as one immutable snapshot; what was published again without a change is not told.
 //
 //     discovery_apply ---> provider (file) --+
 //                     ---> provider (static) +--> settle 100 ms .. 5 s --> changed(job, GroupSnapshot)
@@ -24,6 +25,8 @@ typedef struct TargetGroup {
     Labels labels;   // of all its targets
     Labels *targets; // each has __address__
     size_t target_count;
+    Hash128
+        hash; // of labels and targets: equal for what did not change. Set by the room when it is delivered
 } TargetGroup;
 
 // Everything one job has at some moment. Nobody changes it; the last user frees it.
@@ -31,7 +34,9 @@ typedef struct GroupSnapshot GroupSnapshot;
 struct GroupSnapshot {
     TargetGroup *groups;
     size_t count;
-    Arena arena;      // of everything in it
+    Arena arena;           // of everything in it, but for what belongs to
+    GroupSnapshot **parts; // snapshots whose labels and targets it shows: one reference each
+    size_t part_count;
     _Atomic int refs; // starts at 1
 };
 

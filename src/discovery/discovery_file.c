@@ -8,7 +8,6 @@
 
 #include "base/fs.h"
 #include "base/log.h"
-#include "codec/json_reader.h"
 #include "discovery/discovery_kind.h"
 
 #define FILE_BYTES_MAX (64u << 20)
@@ -97,60 +96,9 @@ typedef struct FileProvider {
     bool settling; // a change was seen and waits to be read
 } FileProvider;
 
-// JSON as the YAML tree that one decoder reads: strings count as quoted.
-static YamlNode *node_of_json(Arena *arena, const JsonValue *value)
-{
-    YamlNode *node = ARENA_NEW(arena, YamlNode);
-    node->line = 1;
-    node->column = 1;
-    switch (value->kind) {
-    case JSON_NULL:
-        node->kind = YAML_NULL;
-        return node;
-    case JSON_BOOL:
-        node->kind = YAML_SCALAR;
-        node->scalar = value->boolean ? S("true") : S("false");
-        return node;
-    case JSON_NUMBER:
-        node->kind = YAML_SCALAR;
-        node->scalar = arena_printf(arena, "%.17g", value->number);
-        return node;
-    case JSON_STRING:
-        node->kind = YAML_SCALAR;
-        node->scalar = value->str;
-        node->quoted = true;
-        return node;
-    default:
-        break;
-    }
-    node->kind = value->kind == JSON_ARRAY ? YAML_SEQUENCE : YAML_MAPPING;
-    node->count = value->count;
-    node->items = ARENA_ARRAY(arena, YamlNode *, value->count);
-    node->keys = ARENA_ARRAY(arena, YamlNode *, value->count);
-    for (size_t i = 0; i < value->count; i++) {
-        node->items[i] = node_of_json(arena, &value->items[i]);
-        if (value->kind == JSON_OBJECT) {
-            JsonValue key = {.kind = JSON_STRING, .str = value->keys[i]};
-            node->keys[i] = node_of_json(arena, &key);
-        }
-    }
-    return node;
-}
-
 static bool is_json(Str path)
 {
     return str_ends_with(path, S(".json")) || str_ends_with(path, S(".JSON"));
-}
-
-static bool parse_tree(Str path, Str text, Arena *arena, YamlNode **ret_root, Error *err)
-{
-    if (!is_json(path))
-        return yaml_parse(text, path, arena, ret_root, err);
-    JsonValue *value;
-    if (!json_read(text, arena, &value, err))
-        return error_context(err, STR_FMT, STR_ARG(path));
-    *ret_root = node_of_json(arena, value);
-    return true;
 }
 
 static bool read_groups(FileResult *result, Error *err)
@@ -158,24 +106,13 @@ static bool read_groups(FileResult *result, Error *err)
     Str text;
     YamlNode *root;
     Arena *arena = &result->arena;
-    if (!fs_read_file(&fs_system, result->path, arena, FILE_BYTES_MAX, &text, err) ||
-        !parse_tree(result->path, text, arena, &root, err))
+    if (!fs_read_file(&fs_system, result->path, arena, FILE_BYTES_MAX, &text, err))
         return false;
-    ConfigReader reader = {.arena = arena, .file_name = result->path};
-    if (root->kind == YAML_NULL)
-        return true;
-    if (root->kind != YAML_SEQUENCE)
-        return config_error(&reader, root, err, "expected a list of target groups");
-    result->groups = ARENA_ARRAY(arena, StaticGroup, root->count);
-    for (size_t i = 0; i < root->count; i++) {
-        if (root->items[i]->kind == YAML_NULL)
-            return config_error(&reader, root->items[i], err,
-                                "nil target group item found (index %zu)", i);
-        if (!config_decode(&reader, &static_group_table, root->items[i], &result->groups[i], err))
-            return false;
-    }
-    result->count = root->count;
-    return true;
+    if (is_json(result->path))
+        return static_groups_of_json(text, result->path, arena, &result->groups, &result->count,
+                                     err);
+    return yaml_parse(text, result->path, arena, &root, err) &&
+           static_groups_of_tree(root, result->path, arena, &result->groups, &result->count, err);
 }
 
 static void result_free(FileResult *result)
@@ -201,9 +138,7 @@ static void read_file(FileProvider *provider, Str path)
     FileResult **at = find_result(provider, path);
     Error err = {0};
     if (!read_groups(fresh, &err)) {
-        const DiscoveryCounters *counters = discovery_host_counters(provider->host);
-        if (counters->file_read_errors)
-            counter_inc(counters->file_read_errors);
+        discovery_host_count(provider->host, 0);
         log_error("reading a file of targets failed, keeping what it had", KV("file", path),
                   KV("err", &err));
         result_free(fresh);
@@ -404,6 +339,7 @@ const DiscoveryKind discovery_file = {
     .name = "file",
     .config_key = "file_sd_configs",
     .table = &discovery_file_table,
+    .counters = {{"prometheus_sd_file_read_errors_total", "The number of File-SD read errors."}},
     .start = start_file,
     .stop = stop_file,
     .at_rest = file_at_rest,

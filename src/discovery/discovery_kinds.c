@@ -2,13 +2,27 @@
 // The table of kinds, and the keys under which they stand in the configuration.
 #include "discovery/discovery_kind.h"
 
-const DiscoveryKind *const discovery_kinds[] = {
-    &discovery_static,
-    &discovery_file,
-};
+// One row per kind: discovery_NAME and its table discovery_NAME_table come from discovery_NAME.c.
+#define KINDS(ROW)                                                                                 \
+    ROW(static, "static_configs")                                                                  \
+    ROW(consul, "consul_sd_configs")                                                               \
+    ROW(dns, "dns_sd_configs")                                                                     \
+    ROW(file, "file_sd_configs")                                                                   \
+    ROW(http, "http_sd_configs")
+
+#define DECLARE(name, key)                                                                         \
+    extern const DiscoveryKind discovery_##name;                                                   \
+    extern const ConfigTable discovery_##name##_table;
+KINDS(DECLARE)
+
+#define POINTER(name, key) &discovery_##name,
+const DiscoveryKind *const discovery_kinds[] = {KINDS(POINTER)};
 const size_t discovery_kind_count = COUNT_OF(discovery_kinds);
 _Static_assert(COUNT_OF(discovery_kinds) <= DISCOVERY_KINDS_MAX,
                "DiscoveryConfigs has a list per kind");
+
+#define INDEX(name, key) KIND_##name,
+enum { KINDS(INDEX) };
 
 // A kind that the original knows and this version does not: its key is remembered, so that the loader can say so.
 static bool note_ignored(ConfigReader *reader, const YamlNode *node, void *member, Error *err)
@@ -25,35 +39,27 @@ static bool note_ignored(ConfigReader *reader, const YamlNode *node, void *membe
     return true;
 }
 
-#define KIND(config_key, index, kind_table)                                                        \
-    {                                                                                              \
-        .key = config_key, .kind = CONFIG_STRUCT_LIST,                                             \
-        .offset = offsetof(DiscoveryConfigs, lists) + (index) * sizeof(ConfigList),                \
-        .table = &(kind_table)                                                                     \
-    }
+#define FIELD(name, config_key)                                                                    \
+    {.key = config_key,                                                                            \
+     .kind = CONFIG_STRUCT_LIST,                                                                   \
+     .offset = offsetof(DiscoveryConfigs, lists) + KIND_##name * sizeof(ConfigList),               \
+     .table = &discovery_##name##_table},
 #define IGNORED(config_key)                                                                        \
     {                                                                                              \
         .key = config_key, .kind = CONFIG_CUSTOM, .offset = offsetof(DiscoveryConfigs, ignored),   \
         .decode = note_ignored                                                                     \
     }
 
-extern const ConfigTable discovery_file_table;
-
 static const ConfigField discovery_fields[] = {
-    KIND("static_configs", 0, static_group_table),
-    KIND("file_sd_configs", 1, discovery_file_table),
-    IGNORED("aws_sd_configs"),
+    KINDS(FIELD) IGNORED("aws_sd_configs"),
     IGNORED("azure_sd_configs"),
-    IGNORED("consul_sd_configs"),
     IGNORED("digitalocean_sd_configs"),
-    IGNORED("dns_sd_configs"),
     IGNORED("docker_sd_configs"),
     IGNORED("dockerswarm_sd_configs"),
     IGNORED("ec2_sd_configs"),
     IGNORED("eureka_sd_configs"),
     IGNORED("gce_sd_configs"),
     IGNORED("hetzner_sd_configs"),
-    IGNORED("http_sd_configs"),
     IGNORED("ionos_sd_configs"),
     IGNORED("kubernetes_sd_configs"),
     IGNORED("kuma_sd_configs"),

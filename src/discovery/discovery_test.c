@@ -240,13 +240,13 @@ TEST(discovery, kinds_of_the_original_that_are_missing_are_noted)
     DiscoveryConfigs configs;
     Error err = {0};
 
-    CHECK_OK(load(&arena, S("/"), S("consul_sd_configs:\n- server: x\nec2_sd_configs: []\n"),
+    CHECK_OK(load(&arena, S("/"), S("kubernetes_sd_configs:\n- role: x\noci_sd_configs: []\n"),
                   &configs, &err),
              err);
 
     CHECK_EQ(configs.ignored.count, 1);
     CHECK_STR(configs.ignored.items[0],
-              S("c.yml:2: this version has no consul_sd_configs: ignoring"));
+              S("c.yml:2: this version has no kubernetes_sd_configs: ignoring"));
 }
 
 TEST(discovery, tells_what_it_knows_without_running)

@@ -58,6 +58,7 @@ struct HttpCall {
 
     // What the caller asked for.
     Buf method, url, request_body, headers; // headers: each ends in NUL
+    Buf unix_socket;
     int64_t begin_ns;
     int64_t timeout_ms;
     size_t body_bytes_max;
@@ -608,6 +609,8 @@ static bool run_curl(HttpCall *call, int64_t spent_ms)
         return false;
 
     set_method(call);
+    curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH,
+                     call->unix_socket.len ? call->unix_socket.ptr : NULL);
     curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS,
                      call->timeout_ms > 0 ? (long)(call->timeout_ms - spent_ms) : 0L);
     call->curl_error[0] = '\0';
@@ -632,7 +635,7 @@ static bool call_run(HttpCall *call)
     buf_reset(&call->reply_headers);
     call->body_begun = call->is_encoded = call->is_unknown_encoding = call->too_large = false;
     HttpPlainUrl url;
-    if (client->plain && http_plain_can(buf_str(&call->url), &url))
+    if (client->plain && !call->unix_socket.len && http_plain_can(buf_str(&call->url), &url))
         return run_plain(call, &url);
     return run_curl(call, spent_ms);
 }
@@ -652,6 +655,7 @@ HttpCall *http_call(HttpClient *client, const HttpCallOptions *options)
     copy_c(&call->method, options->method.len ? options->method : S("GET"));
     copy_c(&call->url, options->url);
     copy_c(&call->request_body, options->body);
+    copy_c(&call->unix_socket, options->unix_socket);
     buf_reset(&call->headers);
     for (size_t i = 0; i < options->header_count; i++)
         add_line(&call->headers, options->headers[i]);

@@ -81,6 +81,7 @@ typedef struct HttpCallOptions {
     const Str *headers; // "Name: value" each
     size_t header_count;
     Str body;
+    Str unix_socket; // path of a socket to ask instead of the URL's host; empty: none
     int64_t timeout_ms;
     size_t body_bytes_max; // of the answer after decompression; 0: 1 GiB. Above: ERR_LIMIT
     bool accept_gzip;      // asks for it and undoes it

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// discovery_rig.h: for tests: runs one job's discovery against a server in the same process that answers from a table.
+#pragma once
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/test.h"
+#include "codec/yaml.h"
+#include "discovery/discovery.h"
+#include "net/http_server.h"
+
+#define RIG_WAIT_MS 10000
+
+// One answer. "%H" stands for the server's host:port in all texts.
+typedef struct RigRoute {
+    const char *request; // "GET /path?query", as on the wire
+    const char *header;  // "Name: value" the request must have; NULL: any
+    const char *has;     // what the request's body must contain; NULL: anything
+    const char *reply;
+    const char *reply_header; // "Name: value"; NULL: none
+    const char *type;         // NULL: application/json
+    int status;               // 0: 200
+} RigRoute;
+
+typedef struct Rig {
+    const RigRoute *routes;
+    size_t route_count;
+    HttpServer *server;
+    Str host;
+    Arena arena;
+    Registry *registry;
+    Discovery *discovery;
+    Lock lock;
+    Condition changed;
+    Buf text;   // the newest delivery: a line per target, labels sorted, the address in front
+    Buf missed; // requests without a route
+    int calls;
+} Rig;
+
+static inline Str rig_expand(const Rig *rig, Arena *arena, const char *text)
+{
+    CLEANUP(buf_deinit) Buf out = {0};
+    Str rest = str_from_c(text);
+    for (size_t at; (at = str_find(rest, S("%H"))) != STR_NOT_FOUND;
+         rest = str_skip(rest, at + 2)) {
+        buf_add_str(&out, str_sub(rest, 0, at));
+        buf_add_str(&out, rig->host);
+    }
+    buf_add_str(&out, rest);
+    return arena_str(arena, buf_str(&out));
+}
+
+static inline bool rig_matches(const Rig *rig, const RigRoute *route, HttpRequest *request)
+{
+    Str line = arena_printf(request->arena, STR_FMT " " STR_FMT, STR_ARG(request->method),
+                            STR_ARG(request->target));
+    if (!str_equal(line, rig_expand(rig, request->arena, route->request)))
+        return false;
+    if (route->header) {
+        Str header = rig_expand(rig, request->arena, route->header);
+        size_t colon = str_find_char(header, ':');
+        if (!str_equal(http_header(request, str_sub(header, 0, colon)),
+                       str_trim(str_skip(header, colon + 1))))
+            return false;
+    }
+    return !route->has || str_find(request->body, str_from_c(route->has)) != STR_NOT_FOUND;
+}
+
+static inline void rig_handle(void *arg, HttpRequest *request)
+{
+    Rig *rig = arg;
+    lock_take(&rig->lock);
+    const RigRoute *routes = rig->routes;
+    size_t count = rig->route_count;
+    lock_give(&rig->lock);
+    for (size_t i = 0; i < count; i++) {
+        const RigRoute *route = &routes[i];
+        if (!rig_matches(rig, route, request))
+            continue;
+        if (route->reply_header) {
+            Str header = rig_expand(rig, request->arena, route->reply_header);
+            size_t colon = str_find_char(header, ':');
+            http_reply_header(request, str_sub(header, 0, colon),
+                              str_trim(str_skip(header, colon + 1)));
+        }
+        http_reply(request, route->status ? route->status : 200,
+                   str_from_c(route->type ? route->type : "application/json"),
+                   rig_expand(rig, request->arena, route->reply ? route->reply : ""));
+        return;
+    }
+    lock_take(&rig->lock);
+    buf_printf(&rig->missed, STR_FMT " " STR_FMT "\n", STR_ARG(request->method),
+               STR_ARG(request->target));
+    for (size_t i = 0; i < request->header_count; i++)
+        buf_printf(&rig->missed, "  " STR_FMT ": " STR_FMT "\n", STR_ARG(request->headers[i].name),
+                   STR_ARG(request->headers[i].value));
+    buf_printf(&rig->missed, "  " STR_FMT "\n", STR_ARG(request->body));
+    lock_give(&rig->lock);
+    http_reply(request, 404, S("text/plain"), S("no such route"));
+}
+
+static inline void rig_describe(Buf *out, const GroupSnapshot *groups, Arena *arena)
+{
+    for (size_t i = 0; i < groups->count; i++)
+        for (size_t k = 0; k < groups->groups[i].target_count; k++) {
+            LabelsBuilder builder;
+            labels_builder_init(&builder, arena, groups->groups[i].targets[k]);
+            Labels group = groups->groups[i].labels;
+            for (size_t l = 0; l < group.count; l++)
+                if (labels_builder_get(&builder, group.pairs[l].name).len == 0)
+                    labels_builder_set(&builder, group.pairs[l].name, group.pairs[l].value);
+            buf_add_str(out, labels_builder_get(&builder, S("__address__")));
+            labels_builder_set(&builder, S("__address__"), STR_NONE);
+            labels_print(out, labels_builder_finish(&builder));
+            buf_add_char(out, '\n');
+        }
+}
+
+static inline void rig_take(void *arg, Str job, GroupSnapshot *groups)
+{
+    Rig *rig = arg;
+    CLEANUP(arena_deinit) Arena arena = {0};
+    (void)job;
+    lock_take(&rig->lock);
+    buf_reset(&rig->text);
+    rig_describe(&rig->text, groups, &arena);
+    rig->calls++;
+    condition_signal(&rig->changed);
+    lock_give(&rig->lock);
+    group_snapshot_unref(groups);
+}
+
+static inline bool rig_load(Rig *rig, const char *text, DiscoveryConfigs *configs, Error *err)
+{
+    ConfigReader reader = {.arena = &rig->arena, .file_name = S("c.yml"), .folder = S("/")};
+    YamlNode *root;
+    return yaml_parse(rig_expand(rig, &rig->arena, text), S("c.yml"), &rig->arena, &root, err) &&
+           config_decode(&reader, &discovery_configs_table, root, configs, err);
+}
+
+static inline void rig_init(Rig *rig, const RigRoute *routes, size_t count)
+{
+    HttpServerOptions options;
+    int port = 0;
+    Error err = {0};
+    *rig = (Rig){.routes = routes, .route_count = count, .registry = registry_new()};
+    lock_init(&rig->lock, "rig", 1);
+    condition_init(&rig->changed);
+    log_setup(LOG_ERROR, LOG_LOGFMT);
+    http_server_options_default(&options);
+    options.listen_address = S("127.0.0.1:0");
+    options.workers = 2;
+    options.handle = rig_handle;
+    options.arg = rig;
+    CHECK_OK(http_server_start(&options, &rig->server, &port, &err), err);
+    rig->host = arena_printf(&rig->arena, "127.0.0.1:%d", port);
+    DiscoveryOptions discovery = {
+        .name = S("scrape"), .registry = rig->registry, .changed = rig_take, .arg = rig};
+    CHECK_OK(discovery_new(&discovery, &rig->discovery, &err), err);
+}
+
+// Other answers from now on.
+static inline void rig_route(Rig *rig, const RigRoute *routes, size_t count)
+{
+    lock_take(&rig->lock);
+    rig->routes = routes;
+    rig->route_count = count;
+    lock_give(&rig->lock);
+}
+
+static inline void rig_apply(Rig *rig, const char *text)
+{
+    DiscoveryConfigs configs;
+    Error err = {0};
+    CHECK_OK(rig_load(rig, text, &configs, &err), err);
+    discovery_apply(rig->discovery, &(DiscoveryJob){S("j"), &configs}, 1);
+}
+
+static inline void rig_deinit(Rig *rig)
+{
+    discovery_free(rig->discovery);
+    http_server_stop(rig->server);
+    registry_free(rig->registry);
+    lock_deinit(&rig->lock);
+    condition_deinit(&rig->changed);
+    buf_deinit(&rig->text);
+    buf_deinit(&rig->missed);
+    arena_deinit(&rig->arena);
+}
+
+// Until the newest delivery is `want`; else shows what differs and what was asked for in vain.
+static inline bool rig_wait(Rig *rig, const char *want)
+{
+    Str expanded = rig_expand(rig, &rig->arena, want);
+    lock_take(&rig->lock);
+    bool in_time = true;
+    while (in_time && !str_equal(buf_str(&rig->text), expanded))
+        in_time = condition_wait_ms(&rig->changed, &rig->lock, RIG_WAIT_MS);
+    bool same = str_equal(buf_str(&rig->text), expanded);
+    if (!same)
+        print_error("delivered:\n" STR_FMT "wanted:\n" STR_FMT "\nnot answered:\n" STR_FMT,
+                    STR_ARG(buf_str(&rig->text)), STR_ARG(expanded),
+                    STR_ARG(buf_str(&rig->missed)));
+    lock_give(&rig->lock);
+    return same;
+}
+
+// Until our own metrics have this line.
+static inline bool rig_wait_metric(Rig *rig, const char *line)
+{
+    for (int tries = 0; tries < 500; tries++) {
+        CLEANUP(buf_deinit) Buf page = {0};
+        registry_write(rig->registry, REGISTRY_TEXT, &page);
+        if (str_find(buf_str(&page), str_from_c(line)) != STR_NOT_FOUND)
+            return true;
+        lock_take(&rig->lock);
+        (void)condition_wait_ms(&rig->changed, &rig->lock, 20);
+        lock_give(&rig->lock);
+    }
+    return false;
+}
+
+// A kind's block against its API: what it asks for is in the routes, what it finds is `want`.
+typedef struct RigCase {
+    const char *name;
+    const char *config;
+    const RigRoute *routes;
+    size_t route_count;
+    const char *want;
+} RigCase;
+
+static inline void rig_check(const RigCase *c)
+{
+    Rig rig;
+    rig_init(&rig, c->routes, c->route_count);
+    rig_apply(&rig, c->config);
+    bool same = rig_wait(&rig, c->want);
+    rig_deinit(&rig);
+    CHECK(same);
+}
+
+// Blocks that are refused, with a piece of what is said.
+typedef struct RigBad {
+    const char *name;
+    const char *config;
+    const char *want;
+} RigBad;
+
+static inline void rig_check_bad(const RigBad *c)
+{
+    Rig rig = {.host = S("h")};
+    DiscoveryConfigs configs;
+    Error err = {0};
+    bool ok = rig_load(&rig, c->config, &configs, &err);
+    arena_deinit(&rig.arena);
+    CHECK(!ok);
+    CHECK_HAS(err.text, c->want);
+}
