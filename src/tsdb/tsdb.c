@@ -204,6 +204,7 @@ static void tsdb_free(Tsdb *tsdb)
 
     head_close(tsdb->head);
     tsdb_blocks_give(&blocks);
+    wal_tail_free(tsdb->tail);
     dir_lock_give(&tsdb->dir_lock);
     free(tsdb->corrupt);
     free(tsdb->unfit);
@@ -237,6 +238,7 @@ bool tsdb_open(const TsdbOptions *options, Tsdb **ret_tsdb, Error *err)
         tsdb_free(tsdb);
         return error_context(err, "storage");
     }
+    tsdb->tail = wal_tail_new(options->fs, tsdb->options.dir);
     tsdb_metrics_register(tsdb);
     *ret_tsdb = tsdb;
     return true;
@@ -262,6 +264,11 @@ Sink *tsdb_sink(Tsdb *tsdb)
 Source *tsdb_source(Tsdb *tsdb)
 {
     return &tsdb->source;
+}
+
+Feed *tsdb_feed(Tsdb *tsdb)
+{
+    return wal_tail_feed(tsdb->tail);
 }
 
 void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes,

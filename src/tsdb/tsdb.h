@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "client/registry.h"
 #include "codec/json_writer.h"
+#include "metric/feed.h"
 #include "metric/sink.h"
 #include "metric/source.h"
 #include "tsdb/tsdb_offline.h"
@@ -58,6 +59,8 @@ void tsdb_close(Tsdb *tsdb);
 
 Sink *tsdb_sink(Tsdb *tsdb);
 Source *tsdb_source(Tsdb *tsdb);
+// Its readers must be closed before tsdb_close.
+Feed *tsdb_feed(Tsdb *tsdb);
 
 // Applies what a reload may change: retention and the out-of-order window.
 void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes,

@@ -10,6 +10,7 @@
 #include "tsdb/head.h"
 #include "tsdb/retention.h"
 #include "tsdb/tsdb.h"
+#include "tsdb/wal_tail.h"
 
 // Ranks; those of the head lie between 300 and 379.
 enum {
@@ -35,6 +36,7 @@ struct Tsdb {
     DirLock dir_lock;
     Head *head;
     Source source;
+    WalTail *tail;
     Family *compaction_seconds; // NULL: no registry
 
     // One at a time: compaction, retention, deletion, snapshot.
