@@ -90,7 +90,7 @@ static const FlagSpec specs[] = {
     {.name = "storage.tsdb.wal-sync-interval", .kind = FLAG_DURATION, .offset = OFFSET(wal_sync_interval_ms), .default_text = "5s", .min = 10,
      .max = INT64_MAX, .help = "Time between two syncs of the log."},
     {.name = "storage.remote.flush-deadline", .kind = FLAG_DURATION, .offset = OFFSET(remote_flush_deadline_ms), .default_text = "1m",
-     .help = "Without effect in this version. How long to wait for remote write at shutdown."},
+     .help = "How long to wait for remote write requests under way at shutdown."},
     {.name = "storage.remote.read-sample-limit", .kind = FLAG_I64, .offset = OFFSET(remote_read_sample_limit), .default_text = "50000000",
      NOT_BELOW_ZERO, .help = "Without effect in this version. Most samples of one remote read answer; 0 means no limit."},
     {.name = "storage.remote.read-concurrent-limit", .kind = FLAG_I64, .offset = OFFSET(remote_read_concurrent_limit), .default_text = "10",

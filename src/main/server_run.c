@@ -44,7 +44,8 @@ typedef struct Run {
     ThreadPool *query_pool;
     Tsdb *tsdb;
     Engine *engine;
-    ScrapeManager *scrapes;
+    ScrapeManager *scrapes; // at the end taken away under `lock`
+    RemoteOut *remote_out;
     ServerRules rules;
     RuleSet *first_rules; // until they are applied
     ApiContext api;
@@ -281,6 +282,53 @@ static void apply_scrapes(Run *run, ServerConfig *config)
     arena_deinit(&arena);
 }
 
+// What the targets tell of their metrics, for remote write 1.0. On a queue's thread.
+static void remote_metadata(void *arg, Arena *arena, RemoteMetricMetadata **ret_items,
+                            size_t *ret_count)
+{
+    Run *run = arg;
+    TargetMetadata *list = NULL;
+    size_t count = 0;
+    lock_take(&run->lock);
+    if (run->scrapes)
+        scrape_manager_metadata(run->scrapes, STR_NONE, arena, &list, &count);
+    lock_give(&run->lock);
+    *ret_items = ARENA_ARRAY(arena, RemoteMetricMetadata, count);
+    for (size_t i = 0; i < count; i++)
+        (*ret_items)[i] = (RemoteMetricMetadata){list[i].metric, list[i].metadata};
+    *ret_count = count;
+}
+
+// An endpoint that cannot start is told in the log; the server goes on.
+static void apply_remote_out(Run *run, ServerConfig *config)
+{
+    Error ignored;
+    (void)!remote_out_apply(run->remote_out,
+                            &(RemoteOutConfig){
+                                .writes = config->file.remote_write,
+                                .external = config->file.global.external,
+                                .owner = config,
+                                .ref = config_ref,
+                                .unref = config_unref,
+                            },
+                            &ignored);
+}
+
+static void start_remote_out(Run *run, ServerConfig *config)
+{
+    RemoteOutOptions options = {
+        .registry = run->registry,
+        .clock = &clock_system,
+        .fs = &fs_system,
+        .dir = fs_join(&run->arena, run->flags.storage_path, S("remote_write")),
+        .flush_deadline_ms = run->flags.remote_flush_deadline_ms,
+        .metadata = remote_metadata,
+        .metadata_arg = run,
+    };
+    run->remote_out = remote_out_new(&options, tsdb_feed(run->tsdb));
+    apply_remote_out(run, config);
+}
+
 static void tell_warnings(const ServerConfig *config)
 {
     for (size_t i = 0; i < config->warning_count; i++)
@@ -320,6 +368,7 @@ static bool reload(Run *run, Error *err)
         tsdb_reconfigure(run->tsdb, retention_ms, retention_bytes,
                          fresh->file.storage.tsdb.out_of_order_time_window_ms);
         engine_set_default_step(run->engine, fresh->file.global.evaluation_interval_ms);
+        apply_remote_out(run, fresh);
         apply_scrapes(run, fresh);
         server_rules_apply(&run->rules, fresh, rules);
         lock_take(&run->lock);
@@ -608,6 +657,7 @@ static bool start_machines(Run *run, ServerConfig *config, Error *err)
     server_rules_init(&run->rules, &run->flags, run->tsdb, run->engine, run->registry);
     run->api.rules = run->rules.manager;
     run->api.notifier = run->rules.notifier;
+    start_remote_out(run, config);
     if (!start_scraping(run, config, err))
         return error_context(err, "starting to scrape failed");
     run->api.scrapes = run->scrapes;
@@ -662,9 +712,14 @@ static void shut_down(Run *run)
         http_server_stop(run->listeners[i]);
     web_gate_close(run->gate);
     // Nobody asks for /metrics any more: what collects from the parts may go with them.
-    scrape_manager_free(run->scrapes);
+    lock_take(&run->lock);
+    ScrapeManager *scrapes = run->scrapes;
+    run->scrapes = NULL;
+    lock_give(&run->lock);
+    scrape_manager_free(scrapes);
     server_rules_deinit(&run->rules, run->flags.alertmanager_drain_queue);
     rule_set_free(run->first_rules);
+    remote_out_free(run->remote_out);
     engine_free(run->engine);
     thread_pool_free(run->query_pool);
     if (run->tsdb)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Histogram message of remote write, the same in both versions. Facts: prometheus.md section 7.1.
 #include "base/number.h"
+#include "remote/remote_request.h"
 #include "remote/remote_write_internal.h"
 
 // Lists of one kind, gathered field by field.
@@ -164,4 +165,71 @@ bool remote_histogram_decode(Str message, Arena *arena, SinkSample *ret_sample)
     h->custom_count = parts.custom.count;
     *ret_sample = (SinkSample){.histogram = h, .t_ms = parts.t_ms, .start_ms = parts.start_ms};
     return true;
+}
+
+// Encoding -----------------------------------------------------------------------------------------------------------------------------
+
+static void add_spans(Buf *buf, uint32_t field, const HistogramSpan *spans, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        size_t begin = proto_begin(buf, field);
+        proto_add_zigzag(buf, 1, spans[i].offset);
+        proto_add_varint(buf, 2, spans[i].length);
+        proto_end(buf, begin);
+    }
+}
+
+static void add_packed_deltas(Buf *buf, uint32_t field, const double *counts, uint32_t count)
+{
+    if (count == 0)
+        return;
+    size_t begin = proto_begin(buf, field);
+    int64_t previous = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        buf_add_varint(buf, (int64_t)counts[i] - previous);
+        previous = (int64_t)counts[i];
+    }
+    proto_end(buf, begin);
+}
+
+static void add_packed_doubles(Buf *buf, uint32_t field, const double *values, uint32_t count)
+{
+    if (count == 0)
+        return;
+    size_t begin = proto_begin(buf, field);
+    for (uint32_t i = 0; i < count; i++)
+        buf_add_u64le(buf, double_bits(values[i]));
+    proto_end(buf, begin);
+}
+
+void remote_histogram_encode(Buf *buf, uint32_t field, const Histogram *h, int64_t t_ms,
+                             int64_t start_ms)
+{
+    size_t begin = proto_begin(buf, field);
+    if (h->is_integer)
+        proto_add_varint(buf, 1, (uint64_t)h->count);
+    else
+        proto_add_double(buf, 2, h->count);
+    proto_add_double(buf, 3, h->sum);
+    proto_add_zigzag(buf, 4, h->schema);
+    proto_add_double(buf, 5, h->zero_threshold);
+    if (h->is_integer)
+        proto_add_varint(buf, 6, (uint64_t)h->zero_count);
+    else
+        proto_add_double(buf, 7, h->zero_count);
+    add_spans(buf, 8, h->negative_spans, h->negative_span_count);
+    add_spans(buf, 11, h->positive_spans, h->positive_span_count);
+    if (h->is_integer) {
+        add_packed_deltas(buf, 9, h->negative_buckets, h->negative_count);
+        add_packed_deltas(buf, 12, h->positive_buckets, h->positive_count);
+    } else {
+        add_packed_doubles(buf, 10, h->negative_buckets, h->negative_count);
+        add_packed_doubles(buf, 13, h->positive_buckets, h->positive_count);
+    }
+    proto_add_varint(buf, 14, (uint64_t)h->hint);
+    proto_add_varint(buf, 15, (uint64_t)t_ms);
+    add_packed_doubles(buf, 16, h->custom_bounds, h->custom_count);
+    if (start_ms)
+        proto_add_varint(buf, 17, (uint64_t)start_ms);
+    proto_end(buf, begin);
 }

@@ -3,6 +3,7 @@
 // 1.10, 1.13.
 #pragma once
 
+#include "remote/remote.h"
 #include "rules/rules.h"
 #include "scrape/scrape.h"
 
@@ -42,7 +43,10 @@ typedef struct ServerStorage {
 typedef struct ServerFile {
     ScrapeGlobal global;
     AlertingConfig alerting;
-    ServerOpaque runtime, tracing, remote_write, remote_read, otlp;
+    ServerOpaque runtime, tracing;
+    ConfigList remote_write; // RemoteWriteConfig
+    ConfigList remote_read;  // RemoteReadConfig
+    OtlpConfig otlp;
     ConfigStrList rule_files;
     ConfigStrList scrape_config_files;
     ConfigList scrape_configs; // ScrapeConfig

@@ -235,9 +235,21 @@ static const ConfigField server_fields[] = {
      .table = &storage_table,
      .help = "The storage."},
     OPAQUE(tracing, "Traces of the server itself."),
-    OPAQUE(remote_write, "Where samples are sent."),
-    OPAQUE(remote_read, "Where samples are read from."),
-    OPAQUE(otlp, "OTLP receiver."),
+    {.key = "remote_write",
+     .kind = CONFIG_STRUCT_LIST,
+     .offset = offsetof(ServerFile, remote_write),
+     .table = &remote_write_config_table,
+     .help = "Where samples are sent."},
+    {.key = "remote_read",
+     .kind = CONFIG_STRUCT_LIST,
+     .offset = offsetof(ServerFile, remote_read),
+     .table = &remote_read_config_table,
+     .help = "Where samples are read from."},
+    {.key = "otlp",
+     .kind = CONFIG_STRUCT,
+     .offset = offsetof(ServerFile, otlp),
+     .table = &otlp_config_table,
+     .help = "OTLP receiver."},
 };
 static const ConfigTable server_table =
     CONFIG_TABLE(ServerFile, "prometheus.yml", server_fields, NULL);
@@ -271,20 +283,9 @@ static void warn(ServerConfig *config, const YamlNode *node, const char *what)
 
 static void warn_about_opaque(ServerConfig *config)
 {
-    const struct {
-        const ServerOpaque *opaque;
-        const char *what;
-    } blocks[] = {
-        {&config->file.tracing, "this version sends no traces: ignoring \"tracing\""},
-        {&config->file.remote_write,
-         "this version does not forward samples: ignoring \"remote_write\""},
-        {&config->file.remote_read,
-         "this version does not read from other stores: ignoring \"remote_read\""},
-        {&config->file.otlp, "this version has no OTLP receiver: ignoring \"otlp\""},
-    };
-    for (size_t i = 0; i < COUNT_OF(blocks); i++)
-        if (blocks[i].opaque->node)
-            warn(config, blocks[i].opaque->node, blocks[i].what);
+    if (config->file.tracing.node)
+        warn(config, config->file.tracing.node,
+             "this version sends no traces: ignoring \"tracing\"");
 }
 
 // At most one "*", in the last path element: ^[^*]*(\*[^/]*)?$ of the original.
@@ -414,12 +415,22 @@ static bool fill(ServerConfig *config, Str text, Error *err)
         !check_globs(config, root, "rule_files", &config->file.rule_files, "rule file", err) ||
         !check_globs(config, root, "scrape_config_files", &config->file.scrape_config_files,
                      "scrape config file", err) ||
-        !add_jobs(config, &config->reader, root, &config->file.scrape_configs, err))
+        !add_jobs(config, &config->reader, root, &config->file.scrape_configs, err) ||
+        !remote_write_configs_check(&config->reader, yaml_get(root, S("remote_write")),
+                                    &config->file.remote_write, err) ||
+        !remote_read_configs_check(&config->reader, yaml_get(root, S("remote_read")),
+                                   &config->file.remote_read, err))
         return false;
     join_patterns(config);
     if (!add_scrape_files(config, err))
         return false;
     warn_about_opaque(config);
+    if (config->file.remote_read.count)
+        warn(config, yaml_get(root, S("remote_read")),
+             "this version does not read from other stores: ignoring \"remote_read\"");
+    if (yaml_get(root, S("otlp")))
+        warn(config, yaml_get(root, S("otlp")),
+             "this version has no OTLP receiver: ignoring \"otlp\"");
     if (str_is(config->file.storage.tsdb.chunk_encoding.floats, "xor2"))
         warn(config, root,
              "this version writes xor chunks: ignoring storage.tsdb.chunk_encoding.floats");

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/remote_config.h"
+
+#include <stdio.h>
+
+#include "metric/md5.h"
+#include "net/url.h"
+
+#define FIELD(name, of_kind, help_text, ...)                                                       \
+    {                                                                                              \
+        .key = #name, .kind = of_kind, .offset = offsetof(OWNER, name), .help = help_text,         \
+        ##__VA_ARGS__                                                                              \
+    }
+#define MS(name, help_text, ...)                                                                   \
+    {                                                                                              \
+        .key = #name, .kind = CONFIG_DURATION, .offset = offsetof(OWNER, name##_ms),               \
+        .help = help_text, ##__VA_ARGS__                                                           \
+    }
+
+// Checks that both clients share -----------------------------------------------------------------------------------------------------
+
+// Headers that the protocol or the client owns.
+static bool is_reserved(Str name)
+{
+    static const char *const reserved[] = {
+        "authorization",
+        "host",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "user-agent",
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "www-authenticate",
+        "accept-encoding",
+        "x-prometheus-remote-write-version",
+        "x-prometheus-remote-read-version",
+        "x-amz-date",
+        "x-amz-security-token",
+        "x-amz-content-sha256",
+    };
+    for (size_t i = 0; i < COUNT_OF(reserved); i++)
+        if (str_equal_nocase(name, str_from_c(reserved[i])))
+            return true;
+    return false;
+}
+
+static bool check_headers(ConfigReader *reader, const YamlNode *node, const ConfigStrMap *headers,
+                          Error *err)
+{
+    for (size_t i = 0; i < headers->count; i++) {
+        if (str_equal_nocase(headers->keys[i], S("authorization")))
+            return config_error(reader, node, err,
+                                "authorization header must be changed via the basic_auth, "
+                                "authorization, oauth2, sigv4, azuread or google_iam parameter");
+        if (is_reserved(headers->keys[i]))
+            return config_error(reader, node, err,
+                                STR_FMT " is a reserved header. It must not be changed",
+                                STR_ARG(str_sub(headers->keys[i], 0, 100)));
+        if (str_find_char(headers->values[i], '\n') != STR_NOT_FOUND ||
+            str_find_char(headers->values[i], '\r') != STR_NOT_FOUND)
+            return config_error(reader, node, err, "header " STR_FMT " has a line break",
+                                STR_ARG(str_sub(headers->keys[i], 0, 100)));
+    }
+    return true;
+}
+
+static bool check_url(ConfigReader *reader, const YamlNode *node, Str url, const char *what,
+                      Error *err)
+{
+    if (url.len == 0)
+        return config_error(reader, node, err, "url for %s is empty", what);
+    if (!str_starts_with(url, S("http://")) && !str_starts_with(url, S("https://")))
+        return config_error(reader, node, err,
+                            "url for %s: \"" STR_FMT "\" is no http or https URL", what,
+                            STR_ARG(str_sub(url, 0, 200)));
+    return true;
+}
+
+// Of remote endpoints the original has HTTP/2 off unless it is asked for.
+static void default_http2_off(const YamlNode *node, HttpClientConfig *http)
+{
+    if (!yaml_get(node, S("enable_http2")))
+        http->enable_http2 = false;
+}
+
+// remote_write -----------------------------------------------------------------------------------------------------------------------
+
+#define OWNER RemoteQueueConfig
+static const ConfigField queue_fields[] = {
+    FIELD(capacity, CONFIG_I64, "samples that a shard holds", .default_text = "10000", .min = 1,
+          .max = 100000000),
+    FIELD(max_shards, CONFIG_I64, "most requests at the same time", .default_text = "50", .min = 1,
+          .max = 1000),
+    FIELD(min_shards, CONFIG_I64, "fewest shards", .default_text = "1", .min = 1, .max = 1000),
+    FIELD(max_samples_per_send, CONFIG_I64, "samples in one request", .default_text = "2000",
+          .min = 1, .max = 1000000),
+    MS(batch_send_deadline, "longest wait of a sample for its request to be full",
+       .default_text = "5s", .min = 1, .max = INT64_MAX),
+    MS(min_backoff, "first wait before a request is tried again", .default_text = "30ms", .min = 1,
+       .max = INT64_MAX),
+    MS(max_backoff, "longest wait before a request is tried again", .default_text = "5s", .min = 1,
+       .max = INT64_MAX),
+    FIELD(retry_on_http_429, CONFIG_BOOL, "try again when the receiver says 429"),
+    MS(sample_age_limit, "samples older than this are not sent; 0s: all are"),
+};
+#undef OWNER
+
+static bool finish_queue(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
+{
+    const RemoteQueueConfig *queue = object;
+    if (queue->min_shards > queue->max_shards)
+        return config_error(reader, node, err,
+                            "min_shards (%lld) must not be above max_shards (%lld)",
+                            (long long)queue->min_shards, (long long)queue->max_shards);
+    if (queue->min_backoff_ms > queue->max_backoff_ms)
+        return config_error(reader, node, err, "min_backoff must not be above max_backoff");
+    return true;
+}
+
+static const ConfigTable queue_table =
+    CONFIG_TABLE(RemoteQueueConfig, "queue_config", queue_fields, finish_queue);
+
+#define OWNER RemoteMetadataConfig
+static const ConfigField metadata_fields[] = {
+    FIELD(send, CONFIG_BOOL, "send metadata (protocol 1.0)", .default_text = "true",
+          .always_print = true),
+    MS(send_interval, "how often metadata is sent", .default_text = "1m", .min = 1,
+       .max = INT64_MAX),
+    FIELD(max_samples_per_send, CONFIG_I64, "metrics in one request", .default_text = "2000",
+          .min = 1, .max = 1000000),
+};
+#undef OWNER
+static const ConfigTable metadata_table =
+    CONFIG_TABLE(RemoteMetadataConfig, "metadata_config", metadata_fields, NULL);
+
+// Ways to prove who we are that would be left out in silence otherwise.
+static bool refuse_auth(ConfigReader *reader, const YamlNode *node, void *member, Error *err)
+{
+    (void)member;
+    return node->kind == YAML_NULL ||
+           config_error(reader, node, err,
+                        STR_FMT " is not part of this version: nothing is sent without the "
+                                "authentication asked for",
+                        STR_ARG(reader->key));
+}
+
+static void print_nothing(Buf *buf, int indent, const char *key, const void *member)
+{
+    (void)buf;
+    (void)indent;
+    (void)key;
+    (void)member;
+}
+
+#define REFUSED(name)                                                                              \
+    {                                                                                              \
+        .key = #name, .kind = CONFIG_CUSTOM, .offset = 0, .decode = refuse_auth,                   \
+        .print = print_nothing, .help = "refused in this version"                                  \
+    }
+
+#define OWNER RemoteWriteConfig
+static const ConfigField write_fields[] = {
+    FIELD(url, CONFIG_STR, "where samples are sent", .required = true),
+    MS(remote_timeout, "longest that a request may take", .default_text = "30s", .min = 1,
+       .max = INT64_MAX),
+    FIELD(headers, CONFIG_STR_MAP, "headers sent with each request"),
+    {.key = "write_relabel_configs",
+     .kind = CONFIG_STRUCT_LIST,
+     .offset = offsetof(RemoteWriteConfig, write_relabel),
+     .table = &relabel_rule_table,
+     .help = "rules over the labels of series before they are sent"},
+    FIELD(name, CONFIG_STR, "name in metrics and logs; unique"),
+    FIELD(send_exemplars, CONFIG_BOOL, "send exemplars too"),
+    FIELD(send_native_histograms, CONFIG_BOOL, "send native histograms too (2.0: always)"),
+    FIELD(round_robin_dns, CONFIG_BOOL, "use all addresses of the host in turn"),
+    {.key = "",
+     .kind = CONFIG_INLINE,
+     .offset = offsetof(RemoteWriteConfig, http),
+     .table = &http_client_config_table},
+    {.key = "queue_config",
+     .kind = CONFIG_STRUCT,
+     .offset = offsetof(RemoteWriteConfig, queue),
+     .table = &queue_table,
+     .help = "the queue"},
+    {.key = "metadata_config",
+     .kind = CONFIG_STRUCT,
+     .offset = offsetof(RemoteWriteConfig, metadata),
+     .table = &metadata_table,
+     .help = "metadata"},
+    FIELD(protobuf_message, CONFIG_STR, "message of the protocol: 1.0 or 2.0",
+          .default_text = "prometheus.WriteRequest"),
+    REFUSED(sigv4),
+    REFUSED(azuread),
+    REFUSED(google_iam),
+};
+#undef OWNER
+
+static bool finish_write(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
+{
+    RemoteWriteConfig *config = object;
+    default_http2_off(node, &config->http);
+    if (!str_is(config->protobuf_message, "prometheus.WriteRequest") &&
+        !str_equal(config->protobuf_message, REMOTE_WRITE_MESSAGE_V2))
+        return config_error(reader, node, err,
+                            "unknown type for remote write protobuf message " STR_FMT
+                            ", supported: prometheus.WriteRequest, io.prometheus.write.v2.Request",
+                            STR_ARG(str_sub(config->protobuf_message, 0, 100)));
+    return check_url(reader, node, config->url, "remote_write", err) &&
+           check_headers(reader, node, &config->headers, err);
+}
+
+const ConfigTable remote_write_config_table =
+    CONFIG_TABLE(RemoteWriteConfig, "remote_write", write_fields, finish_write);
+
+// remote_read ------------------------------------------------------------------------------------------------------------------------
+
+#define OWNER RemoteReadConfig
+static const ConfigField read_fields[] = {
+    FIELD(url, CONFIG_STR, "where samples are read from", .required = true),
+    MS(remote_timeout, "longest that a request may take", .default_text = "1m", .min = 1,
+       .max = INT64_MAX),
+    FIELD(chunked_read_limit, CONFIG_U64, "largest frame of a streamed answer",
+          .default_text = "50000000", .min = 1, .max = INT64_MAX),
+    FIELD(headers, CONFIG_STR_MAP, "headers sent with each request"),
+    FIELD(read_recent, CONFIG_BOOL, "ask also for times that the own store holds"),
+    FIELD(required_matchers, CONFIG_STR_MAP, "asked only if the selector has all of these"),
+    FIELD(name, CONFIG_STR, "name in metrics and logs; unique"),
+    {.key = "",
+     .kind = CONFIG_INLINE,
+     .offset = offsetof(RemoteReadConfig, http),
+     .table = &http_client_config_table},
+    FIELD(filter_external_labels, CONFIG_BOOL,
+          "ask with the own external labels, and take them away", .default_text = "true"),
+};
+#undef OWNER
+
+static bool finish_read(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
+{
+    RemoteReadConfig *config = object;
+    return check_url(reader, node, config->url, "remote_read", err) &&
+           check_headers(reader, node, &config->headers, err);
+}
+
+const ConfigTable remote_read_config_table =
+    CONFIG_TABLE(RemoteReadConfig, "remote_read", read_fields, finish_read);
+
+// otlp -------------------------------------------------------------------------------------------------------------------------------
+
+static const char *const strategies[] = {
+    "UnderscoreEscapingWithSuffixes", "NoUTF8EscapingWithSuffixes",
+    "UnderscoreEscapingWithoutSuffixes", "NoTranslation", NULL};
+
+#define OWNER OtlpConfig
+static const ConfigField otlp_fields[] = {
+    FIELD(promote_all_resource_attributes, CONFIG_BOOL, "resource attributes become labels"),
+    FIELD(promote_resource_attributes, CONFIG_STR_LIST, "these become labels"),
+    FIELD(ignore_resource_attributes, CONFIG_STR_LIST, "with promote_all: all but these"),
+    FIELD(translation_strategy, CONFIG_ENUM, "how names are translated",
+          .default_text = "UnderscoreEscapingWithSuffixes", .words = strategies),
+    FIELD(keep_identifying_resource_attributes, CONFIG_BOOL, "service.* stay on target_info"),
+    FIELD(convert_histograms_to_nhcb, CONFIG_BOOL, "explicit buckets become custom buckets"),
+    FIELD(promote_scope_metadata, CONFIG_BOOL, "the scope's name, version and attributes too"),
+    FIELD(label_name_underscore_sanitization, CONFIG_BOOL, "a leading _ gets a prefix",
+          .default_text = "true"),
+    FIELD(label_name_preserve_multiple_underscores, CONFIG_BOOL, "runs of _ stay",
+          .default_text = "true"),
+};
+#undef OWNER
+
+static bool check_attributes(ConfigReader *reader, const YamlNode *node, const char *key,
+                             ConfigStrList *list, Error *err)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        list->items[i] = str_trim(list->items[i]);
+        if (list->items[i].len == 0)
+            return config_error(reader, node, err, "empty %s attribute", key);
+        for (size_t k = 0; k < i; k++)
+            if (str_equal(list->items[i], list->items[k]))
+                return config_error(reader, node, err, "duplicated %s attribute \"" STR_FMT "\"",
+                                    key, STR_ARG(str_sub(list->items[i], 0, 100)));
+    }
+    return true;
+}
+
+static bool finish_otlp(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
+{
+    OtlpConfig *config = object;
+    if (config->promote_all_resource_attributes && config->promote_resource_attributes.count)
+        return config_error(reader, node, err,
+                            "'promote_all_resource_attributes' and 'promote_resource_attributes' "
+                            "cannot be configured simultaneously");
+    if (!config->promote_all_resource_attributes && config->ignore_resource_attributes.count)
+        return config_error(reader, node, err,
+                            "'ignore_resource_attributes' cannot be configured unless "
+                            "'promote_all_resource_attributes' is true");
+    return check_attributes(reader, node, "promoted OTel resource",
+                            &config->promote_resource_attributes, err) &&
+           check_attributes(reader, node, "ignored OTel resource",
+                            &config->ignore_resource_attributes, err);
+}
+
+const ConfigTable otlp_config_table = CONFIG_TABLE(OtlpConfig, "otlp", otlp_fields, finish_otlp);
+
+// Lists ------------------------------------------------------------------------------------------------------------------------------
+
+static Str name_or_hash(Str name, const ConfigTable *table, const void *config, Arena *arena)
+{
+    if (name.len)
+        return arena_str(arena, name);
+    uint8_t digest[16];
+    md5(config_fingerprint(arena, table, config), digest);
+    return arena_printf(arena, "%02x%02x%02x", digest[0], digest[1], digest[2]);
+}
+
+Str remote_write_config_name(const RemoteWriteConfig *config, Arena *arena)
+{
+    return name_or_hash(config->name, &remote_write_config_table, config, arena);
+}
+
+Str remote_read_config_name(const RemoteReadConfig *config, Arena *arena)
+{
+    return name_or_hash(config->name, &remote_read_config_table, config, arena);
+}
+
+// What a list of either kind has in common.
+typedef struct ListCheck {
+    const ConfigTable *table;
+    const char *what;
+    size_t name_offset;
+} ListCheck;
+
+static bool check_list(const ListCheck *check, ConfigReader *reader, const YamlNode *list,
+                       const ConfigList *configs, Error *err)
+{
+    const char *items = configs->items;
+    Str *prints = ARENA_ARRAY(reader->arena, Str, configs->count + 1);
+    for (size_t i = 0; i < configs->count; i++) {
+        const char *item = items + i * check->table->bytes;
+        Str name = *(const Str *)(const void *)(item + check->name_offset);
+        prints[i] = config_fingerprint(reader->arena, check->table, item);
+        for (size_t k = 0; k < i; k++) {
+            const char *other = items + k * check->table->bytes;
+            if (name.len &&
+                str_equal(name, *(const Str *)(const void *)(other + check->name_offset)))
+                return config_error(reader, list->items[i], err,
+                                    "found multiple %s configs with job name \"" STR_FMT "\"",
+                                    check->what, STR_ARG(str_sub(name, 0, 100)));
+            if (str_equal(prints[i], prints[k]))
+                return config_error(reader, list->items[i], err,
+                                    "duplicate %s configs are not allowed", check->what);
+        }
+    }
+    return true;
+}
+
+bool remote_write_configs_check(ConfigReader *reader, const YamlNode *list,
+                                const ConfigList *configs, Error *err)
+{
+    return check_list(
+        &(ListCheck){&remote_write_config_table, "remote write", offsetof(RemoteWriteConfig, name)},
+        reader, list, configs, err);
+}
+
+bool remote_read_configs_check(ConfigReader *reader, const YamlNode *list,
+                               const ConfigList *configs, Error *err)
+{
+    return check_list(
+        &(ListCheck){&remote_read_config_table, "remote read", offsetof(RemoteReadConfig, name)},
+        reader, list, configs, err);
+}

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/remote_request.h"
+
+#include <stdlib.h>
+
+#include "codec/compress.h"
+#include "codec/protobuf.h"
+
+enum {
+    MESSAGE_BYTES_MAX = 1 << 30, // decompressed; our own
+    SAMPLE_BYTES_MAX = 40,
+    SLOTS_MIN = 1024,
+};
+
+// Series -----------------------------------------------------------------------------------------------------------------------------
+
+static size_t varint_bytes(uint64_t v)
+{
+    size_t bytes = 1;
+    for (; v >= 0x80; v >>= 7)
+        bytes++;
+    return bytes;
+}
+
+static char *put_varint(char *at, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        *at++ = (char)(v | 0x80);
+    *at++ = (char)v;
+    return at;
+}
+
+static char *put_bytes(char *at, uint32_t field, Str bytes)
+{
+    at = put_varint(at, field << 3 | PROTO_BYTES);
+    at = put_varint(at, bytes.len);
+    if (bytes.len)
+        memcpy(at, bytes.ptr, bytes.len);
+    return at + bytes.len;
+}
+
+static size_t label_bytes(const Label *label)
+{
+    return 1 + varint_bytes(label->name.len) + label->name.len + 1 +
+           varint_bytes(label->value.len) + label->value.len;
+}
+
+static RemoteSeries *new_v1(uint64_t ref, Labels labels)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < labels.count; i++) {
+        size_t inner = label_bytes(&labels.pairs[i]);
+        bytes += 1 + varint_bytes(inner) + inner;
+    }
+    RemoteSeries *series = x_malloc(sizeof *series + bytes);
+    char *at = (char *)(series + 1);
+    *series = (RemoteSeries){.ref = ref, .text = {at, bytes}};
+    for (size_t i = 0; i < labels.count; i++) {
+        *at++ = 1 << 3 | PROTO_BYTES;
+        at = put_varint(at, label_bytes(&labels.pairs[i]));
+        at = put_bytes(at, 1, labels.pairs[i].name);
+        at = put_bytes(at, 2, labels.pairs[i].value);
+    }
+    return series;
+}
+
+static char *put_symbol(RemoteSeries *series, char *at, Str text)
+{
+    series->symbols[series->symbol_count++] = (RemoteSymbol){
+        (uint32_t)(at - series->text.ptr), (uint32_t)text.len, (uint32_t)str_hash(text)};
+    if (text.len)
+        memcpy(at, text.ptr, text.len);
+    return at + text.len;
+}
+
+static RemoteSeries *new_v2(uint64_t ref, Labels labels)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < labels.count; i++)
+        bytes += labels.pairs[i].name.len + labels.pairs[i].value.len;
+    size_t symbols = 2 * labels.count;
+    RemoteSeries *series = x_malloc(sizeof *series + symbols * sizeof(RemoteSymbol) + bytes);
+    *series = (RemoteSeries){.ref = ref, .symbols = (RemoteSymbol *)(series + 1)};
+    char *at = (char *)(series->symbols + symbols);
+    series->text = (Str){at, bytes};
+    for (size_t i = 0; i < labels.count; i++) {
+        at = put_symbol(series, at, labels.pairs[i].name);
+        at = put_symbol(series, at, labels.pairs[i].value);
+    }
+    return series;
+}
+
+RemoteSeries *remote_series_new(uint64_t ref, Labels labels, bool v2)
+{
+    return v2 ? new_v2(ref, labels) : new_v1(ref, labels);
+}
+
+RemoteSeries *remote_series_new_dropped(uint64_t ref)
+{
+    RemoteSeries *series = X_NEW(RemoteSeries);
+    series->ref = ref;
+    series->is_dropped = true;
+    return series;
+}
+
+// Symbols of 2.0 -------------------------------------------------------------------------------------------------------------------
+
+static void grow_slots(RemoteRequest *request)
+{
+    uint32_t count = MAX(request->slot_count * 2, (uint32_t)SLOTS_MIN);
+    RemoteSymbolSlot *slots = X_ARRAY(RemoteSymbolSlot, count);
+    for (uint32_t i = 0; i < request->slot_count; i++) {
+        const RemoteSymbolSlot *old = &request->slots[i];
+        if (old->epoch != request->epoch)
+            continue;
+        uint32_t at = old->hash & (count - 1);
+        while (slots[at].epoch == request->epoch)
+            at = (at + 1) & (count - 1);
+        slots[at] = *old;
+    }
+    free(request->slots);
+    request->slots = slots;
+    request->slot_count = count;
+}
+
+static uint32_t add_symbol(RemoteRequest *request, RemoteSymbolSlot *slot, Str text, uint32_t hash)
+{
+    proto_add_bytes(&request->symbols, 4, text);
+    *slot = (RemoteSymbolSlot){request->epoch, hash, request->symbol_count,
+                               (uint32_t)(request->symbols.len - text.len), (uint32_t)text.len};
+    return request->symbol_count++;
+}
+
+static uint32_t symbol_of(RemoteRequest *request, Str text, uint32_t hash)
+{
+    if ((request->symbol_count + 1) * 2 > request->slot_count)
+        grow_slots(request);
+    uint32_t mask = request->slot_count - 1;
+    for (uint32_t at = hash & mask;; at = (at + 1) & mask) {
+        RemoteSymbolSlot *slot = &request->slots[at];
+        if (slot->epoch != request->epoch)
+            return add_symbol(request, slot, text, hash);
+        if (slot->hash == hash && slot->len == text.len &&
+            memcmp(request->symbols.ptr + slot->offset, text.ptr, text.len) == 0)
+            return slot->index;
+    }
+}
+
+// The empty text is number 0 by the protocol.
+static void first_symbol(RemoteRequest *request)
+{
+    if (request->symbol_count == 0)
+        (void)symbol_of(request, S(""), (uint32_t)str_hash(S("")));
+}
+
+static uint32_t symbol_of_text(RemoteRequest *request, Str text)
+{
+    return symbol_of(request, text.len ? text : S(""), (uint32_t)str_hash(text.len ? text : S("")));
+}
+
+// Requests ---------------------------------------------------------------------------------------------------------------------------
+
+void remote_request_init(RemoteRequest *request, bool v2)
+{
+    *request = (RemoteRequest){.v2 = v2, .epoch = 1, .newest_t_ms = INT64_MIN};
+}
+
+void remote_request_deinit(RemoteRequest *request)
+{
+    buf_deinit(&request->message);
+    buf_deinit(&request->symbols);
+    buf_deinit(&request->refs);
+    free(request->slots);
+    *request = (RemoteRequest){0};
+}
+
+void remote_request_reset(RemoteRequest *request)
+{
+    buf_reset(&request->message);
+    buf_reset(&request->symbols);
+    request->samples = request->histograms = request->exemplars = request->metadata = 0;
+    request->newest_t_ms = INT64_MIN;
+    request->symbol_count = 0;
+    if (++request->epoch == 0) { // came round: old marks must not look like new ones
+        memset(request->slots, 0, request->slot_count * sizeof *request->slots);
+        request->epoch = 1;
+    }
+}
+
+// The labels of the series as they stand in its TimeSeries: fields with their heads. Valid until the next call.
+static Str head_of(RemoteRequest *request, const RemoteSeries *series)
+{
+    if (!request->v2)
+        return series->text;
+    first_symbol(request);
+    buf_reset(&request->refs);
+    char *at = buf_reserve(&request->refs, 16 + 5 * (size_t)series->symbol_count);
+    char *begin = at + 12; // room for the field's head
+    char *end = begin;
+    for (uint32_t i = 0; i < series->symbol_count; i++) {
+        const RemoteSymbol *symbol = &series->symbols[i];
+        end = put_varint(end,
+                         symbol_of(request, (Str){series->text.ptr + symbol->offset, symbol->len},
+                                   symbol->hash));
+    }
+    size_t len = (size_t)(end - begin);
+    begin -= 1 + varint_bytes(len);
+    char *head = begin;
+    *head++ = 1 << 3 | PROTO_BYTES;
+    put_varint(head, len);
+    return (Str){begin, (size_t)(end - begin)};
+}
+
+static void add_metadata_v2(RemoteRequest *request, const RemoteMetadata *metadata)
+{
+    static const uint8_t types[] = {
+        [METRIC_UNKNOWN] = 0,   [METRIC_COUNTER] = 1,         [METRIC_GAUGE] = 2,
+        [METRIC_HISTOGRAM] = 3, [METRIC_GAUGE_HISTOGRAM] = 4, [METRIC_SUMMARY] = 5,
+        [METRIC_INFO] = 6,      [METRIC_STATESET] = 7};
+    size_t begin = proto_begin(&request->message, 5);
+    proto_add_varint(&request->message, 1, types[metadata->type]);
+    proto_add_varint(&request->message, 3, symbol_of_text(request, metadata->help));
+    proto_add_varint(&request->message, 4, symbol_of_text(request, metadata->unit));
+    proto_end(&request->message, begin);
+}
+
+// 2.0: what stands behind the point.
+static Str tail_of(RemoteRequest *request, const RemoteSeries *series, char out[40])
+{
+    if (!request->v2 || !series->metadata || !series->metadata->is_known)
+        return STR_NONE;
+    size_t before = request->message.len;
+    add_metadata_v2(request, series->metadata);
+    Str bytes = str_skip(buf_str(&request->message), before);
+    memcpy(out, bytes.ptr, MIN(bytes.len, 40u));
+    request->message.len = before;
+    return (Str){out, bytes.len};
+}
+
+static void note_time(RemoteRequest *request, int64_t t_ms)
+{
+    request->newest_t_ms = MAX(request->newest_t_ms, t_ms);
+}
+
+void remote_request_sample(RemoteRequest *request, const RemoteSeries *series, int64_t t_ms,
+                           double value, int64_t start_ms)
+{
+    char point[SAMPLE_BYTES_MAX];
+    char tail_bytes[40];
+    char *end = point;
+    *end++ = 1 << 3 | PROTO_FIXED64;
+    memcpy(end, &value, 8);
+    end += 8;
+    *end++ = 2 << 3 | PROTO_VARINT;
+    end = put_varint(end, (uint64_t)t_ms);
+    if (request->v2 && start_ms) {
+        *end++ = 3 << 3 | PROTO_VARINT;
+        end = put_varint(end, (uint64_t)start_ms);
+    }
+    Str bytes = {point, (size_t)(end - point)};
+    Str head = head_of(request, series);
+    Str tail = tail_of(request, series, tail_bytes);
+    size_t len = head.len + 2 + bytes.len + tail.len; // a sample is shorter than 128 bytes
+    char *at = buf_reserve(&request->message, len + 12);
+    char *begin = at;
+    at = put_varint(at, (request->v2 ? 5 : 1) << 3 | PROTO_BYTES);
+    at = put_varint(at, len);
+    memcpy(at, head.ptr, head.len);
+    at = put_bytes(at + head.len, 2, bytes);
+    if (tail.len)
+        memcpy(at, tail.ptr, tail.len);
+    request->message.len += (size_t)(at + tail.len - begin);
+    request->samples++;
+    note_time(request, t_ms);
+}
+
+void remote_request_histogram(RemoteRequest *request, const RemoteSeries *series, int64_t t_ms,
+                              const Histogram *histogram, int64_t start_ms)
+{
+    Str head = head_of(request, series);
+    Buf *message = &request->message;
+    size_t begin = proto_begin(message, request->v2 ? 5 : 1);
+    buf_add_str(message, head);
+    remote_histogram_encode(message, request->v2 ? 3 : 4, histogram, t_ms,
+                            request->v2 ? start_ms : 0);
+    if (request->v2 && series->metadata && series->metadata->is_known)
+        add_metadata_v2(request, series->metadata);
+    proto_end(message, begin);
+    request->histograms++;
+    note_time(request, t_ms);
+}
+
+static void add_exemplar_v2(RemoteRequest *request, const Exemplar *exemplar)
+{
+    Buf refs = {0};
+    for (size_t i = 0; i < exemplar->labels.count; i++) {
+        buf_add_uvarint(&refs, symbol_of_text(request, exemplar->labels.pairs[i].name));
+        buf_add_uvarint(&refs, symbol_of_text(request, exemplar->labels.pairs[i].value));
+    }
+    size_t begin = proto_begin(&request->message, 4);
+    proto_add_bytes(&request->message, 1, buf_str(&refs));
+    proto_add_double(&request->message, 2, exemplar->value);
+    proto_add_varint(&request->message, 3, (uint64_t)exemplar->t_ms);
+    proto_end(&request->message, begin);
+    buf_deinit(&refs);
+}
+
+static void add_exemplar_v1(Buf *message, const Exemplar *exemplar)
+{
+    size_t begin = proto_begin(message, 3);
+    for (size_t i = 0; i < exemplar->labels.count; i++) {
+        size_t label = proto_begin(message, 1);
+        proto_add_bytes(message, 1, exemplar->labels.pairs[i].name);
+        proto_add_bytes(message, 2, exemplar->labels.pairs[i].value);
+        proto_end(message, label);
+    }
+    proto_add_double(message, 2, exemplar->value);
+    proto_add_varint(message, 3, (uint64_t)exemplar->t_ms);
+    proto_end(message, begin);
+}
+
+void remote_request_exemplar(RemoteRequest *request, const RemoteSeries *series,
+                             const Exemplar *exemplar)
+{
+    Str head = head_of(request, series);
+    size_t begin = proto_begin(&request->message, request->v2 ? 5 : 1);
+    buf_add_str(&request->message, head);
+    if (request->v2)
+        add_exemplar_v2(request, exemplar);
+    else
+        add_exemplar_v1(&request->message, exemplar);
+    proto_end(&request->message, begin);
+    request->exemplars++;
+    note_time(request, exemplar->t_ms);
+}
+
+void remote_request_metadata(RemoteRequest *request, Str metric, Metadata metadata)
+{
+    size_t begin = proto_begin(&request->message, 3);
+    proto_add_varint(&request->message, 1, (uint64_t)metadata.type);
+    proto_add_bytes(&request->message, 2, metric);
+    proto_add_bytes(&request->message, 4, metadata.help);
+    proto_add_bytes(&request->message, 5, metadata.unit);
+    proto_end(&request->message, begin);
+    request->metadata++;
+}
+
+void remote_request_finish(RemoteRequest *request, Buf *out, size_t *ret_bytes)
+{
+    if (request->v2) {
+        first_symbol(request);
+        buf_add_str(&request->symbols, buf_str(&request->message));
+    }
+    const Buf *whole = request->v2 ? &request->symbols : &request->message;
+    snappy_encode(buf_str(whole), out);
+    if (ret_bytes)
+        *ret_bytes = whole->len;
+}
+
+// Old entries ------------------------------------------------------------------------------------------------------------------------
+
+// The time of a point: in field 2 of samples, 3 of exemplars, 15 of histograms.
+static int64_t time_of(Str point, uint32_t field)
+{
+    ProtoReader r = proto_reader(point);
+    int64_t t_ms = 0;
+    while (proto_next(&r))
+        if (r.field == field && r.wire == PROTO_VARINT)
+            t_ms = (int64_t)r.number;
+    return t_ms;
+}
+
+// Each TimeSeries of ours holds one point.
+static bool keeps_series(Str series, bool v2, int64_t t_ms, RemoteRequestCounts *counts)
+{
+    ProtoReader r = proto_reader(series);
+    uint32_t exemplar = v2 ? 4 : 3;
+    uint32_t histogram = v2 ? 3 : 4;
+    while (proto_next(&r)) {
+        if (r.field == 2) {
+            bool keeps = time_of(r.bytes, 2) >= t_ms;
+            counts->samples += keeps;
+            return keeps;
+        }
+        if (r.field == exemplar) {
+            bool keeps = time_of(r.bytes, 3) >= t_ms;
+            counts->exemplars += keeps;
+            return keeps;
+        }
+        if (r.field == histogram) {
+            bool keeps = time_of(r.bytes, 15) >= t_ms;
+            counts->histograms += keeps;
+            return keeps;
+        }
+    }
+    return true;
+}
+
+bool remote_request_drop_old(Buf *body, bool v2, int64_t t_ms, RemoteRequestCounts *ret_left,
+                             Error *err)
+{
+    Buf plain = {0};
+    Buf kept = {0};
+    RemoteRequestCounts counts = {0};
+    if (!snappy_decode(buf_str(body), MESSAGE_BYTES_MAX, &plain, err)) {
+        buf_deinit(&plain);
+        return false;
+    }
+    ProtoReader r = proto_reader(buf_str(&plain));
+    while (proto_next(&r))
+        if (r.field != (v2 ? 5u : 1u) || keeps_series(r.bytes, v2, t_ms, &counts))
+            proto_add_bytes(&kept, r.field, r.bytes);
+    buf_reset(body);
+    snappy_encode(buf_str(&kept), body);
+    buf_deinit(&plain);
+    buf_deinit(&kept);
+    *ret_left = counts;
+    return true;
+}
