@@ -184,6 +184,7 @@ static bool decode_scalar(ConfigReader *reader, const ConfigField *field, const 
         return yaml_double(node, member) || wrong_kind(reader, field, node, err);
     case CONFIG_STR:
     case CONFIG_SECRET:
+    case CONFIG_URL:
         *(Str *)member = node->scalar;
         return true;
     case CONFIG_PATH:
@@ -206,6 +207,7 @@ static size_t scalar_bytes(ConfigKind kind)
     case CONFIG_STR:
     case CONFIG_SECRET:
     case CONFIG_PATH:
+    case CONFIG_URL:
         return sizeof(Str);
     case CONFIG_STR_LIST:
         return sizeof(ConfigStrList);
@@ -484,6 +486,46 @@ void config_defaults(Arena *arena, const ConfigTable *table, void *object)
 // Set while a fingerprint is taken.
 static _Thread_local bool reveal_secrets;
 
+void config_print_secret(Buf *buf, Str secret)
+{
+    if (reveal_secrets)
+        yaml_write_scalar(buf, secret);
+    else
+        buf_add_c(buf, "<secret>");
+}
+
+void config_add_redacted_url(Buf *buf, Str url, const char *mask)
+{
+    size_t scheme = 0;
+    while (scheme + 3 <= url.len && memcmp(url.ptr + scheme, "://", 3) != 0)
+        scheme++;
+    Str authority = str_skip(url, scheme + 3 <= url.len ? scheme + 3 : url.len);
+    size_t end = 0;
+    while (end < authority.len && !strchr("/?#", authority.ptr[end]))
+        end++;
+    authority = str_sub(authority, 0, end);
+    size_t at = str_rfind_char(authority, '@');
+    Str login = str_sub(authority, 0, at);
+    size_t colon = str_find_char(login, ':');
+    if (at == STR_NOT_FOUND || colon == STR_NOT_FOUND) {
+        buf_add_str(buf, url);
+        return;
+    }
+    const char *password = login.ptr + colon + 1;
+    const char *behind = login.ptr + login.len;
+    buf_add(buf, url.ptr, (size_t)(password - url.ptr));
+    buf_add_c(buf, mask);
+    buf_add(buf, behind, (size_t)(url.ptr + url.len - behind));
+}
+
+static void print_url(Buf *buf, Str url)
+{
+    CLEANUP(buf_deinit) Buf shown = {0};
+    if (!reveal_secrets)
+        config_add_redacted_url(&shown, url, "xxxxx");
+    yaml_write_scalar(buf, reveal_secrets ? url : buf_str(&shown));
+}
+
 static void print_key(Buf *buf, int indent, const char *key)
 {
     buf_printf(buf, "%*s", indent, "");
@@ -516,12 +558,13 @@ static void print_bytes_of(Buf *buf, const ConfigField *field, const void *membe
         yaml_write_scalar(buf, str_from_c(field->words[*(const int *)member]));
         break;
     case CONFIG_SECRET:
-        if (reveal_secrets)
-            yaml_write_scalar(buf, *(const Str *)member);
-        else if (((const Str *)member)->len)
-            buf_add_c(buf, "<secret>");
+        if (((const Str *)member)->len)
+            config_print_secret(buf, *(const Str *)member);
         else
             buf_add_c(buf, "\"\"");
+        break;
+    case CONFIG_URL:
+        print_url(buf, *(const Str *)member);
         break;
     default:
         yaml_write_scalar(buf, *(const Str *)member);
@@ -555,6 +598,7 @@ static bool is_empty(const ConfigField *field, const void *object)
     case CONFIG_STR:
     case CONFIG_SECRET:
     case CONFIG_PATH:
+    case CONFIG_URL:
         return ((const Str *)member)->len == 0;
     case CONFIG_ENUM:
         return *field->words[*(const int *)member] == 0;
@@ -772,6 +816,7 @@ static const char *kind_label(ConfigKind kind)
         [CONFIG_SIZE] = "size",
         [CONFIG_ENUM] = "one of",
         [CONFIG_PATH] = "file name",
+        [CONFIG_URL] = "URL",
         [CONFIG_STR_LIST] = "list of strings",
         [CONFIG_STR_MAP] = "mapping of strings",
         [CONFIG_STR_LIST_MAP] = "mapping of lists",

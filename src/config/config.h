@@ -19,6 +19,7 @@ typedef enum ConfigKind {
     CONFIG_SIZE,         // uint64_t bytes, "10MB": powers of two, unit mandatory, 0 allowed
     CONFIG_ENUM,         // int, one of `words`
     CONFIG_PATH,         // Str, joined to the folder of the file
+    CONFIG_URL,          // Str, its password printed as xxxxx
     CONFIG_STR_LIST,     // ConfigStrList
     CONFIG_STR_MAP,      // ConfigStrMap
     CONFIG_STR_LIST_MAP, // ConfigStrListMap: url parameters
@@ -117,6 +118,10 @@ void config_print(Buf *buf, int indent, const ConfigTable *table, const void *ob
 void config_print_item(Buf *buf, int indent, const ConfigTable *table, const void *object);
 // Text that is equal for equal objects, secrets included: tells a reload what has changed. Not for showing.
 Str config_fingerprint(Arena *arena, const ConfigTable *table, const void *object);
+// For custom printers: <secret>, or what config_fingerprint wants to see.
+void config_print_secret(Buf *buf, Str secret);
+// The URL with `mask` for the password in it, if there is one.
+void config_add_redacted_url(Buf *buf, Str url, const char *mask);
 // The reference page of one table in Markdown.
 void config_describe(Buf *buf, const ConfigTable *table);
 

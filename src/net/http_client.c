@@ -136,14 +136,25 @@ static void add_line(Buf *lines, Str line)
     buf_add_char(lines, '\0');
 }
 
-// All lines of this request, each ending in NUL, into new_key.
-void http_call_gather_lines(HttpCall *call, Str host_line)
+// What goes only to the host that was asked for.
+static bool add_secret_lines(HttpCall *call, Buf *lines)
+{
+    const HttpClient *client = call->client;
+    buf_add_str(lines, http_credentials_lines(client->credentials));
+    if (client->oauth2)
+        buf_add_str(lines, http_oauth2_line(client->oauth2));
+    return !client->sigv4 ||
+           http_sigv4_sign(client->sigv4, buf_str(&call->method), buf_str(&call->url),
+                           buf_str(&call->request_body), lines, &call->err);
+}
+
+bool http_call_gather_lines(HttpCall *call, Str host_line)
 {
     Buf *lines = &call->new_key;
     buf_reset(lines);
     buf_add_str(lines, buf_str(&call->headers));
-    if (!call->left_home)
-        buf_add_str(lines, http_credentials_lines(call->client->credentials));
+    if (!call->left_home && !add_secret_lines(call, lines))
+        return false;
     if (call->accept_gzip)
         add_line(lines, S("Accept-Encoding: gzip"));
     if (host_line.len)
@@ -153,6 +164,7 @@ void http_call_gather_lines(HttpCall *call, Str host_line)
         if (!http_call_has_line(buf_str(&call->headers), S("Content-Type")))
             add_line(lines, S("Content-Type:")); // not libcurl's guess
     }
+    return true;
 }
 
 bool http_call_lines_are_whole(Str lines, Error *err)
@@ -194,7 +206,8 @@ static void add_head_line(Buf *head, Str line)
 // From the request line to the empty line.
 static bool build_head(HttpCall *call, const HttpPlainUrl *url, Buf *head)
 {
-    http_call_gather_lines(call, STR_NONE);
+    if (!http_call_gather_lines(call, STR_NONE))
+        return false;
     Str lines = buf_str(&call->new_key);
     if (!http_call_lines_are_whole(lines, &call->err))
         return false;
@@ -241,6 +254,85 @@ static bool run_plain(HttpCall *call, const HttpPlainUrl *url)
     return ok;
 }
 
+// ---- waiting for a token or for keys ----
+
+static bool call_run(HttpCall *call);
+
+static void on_ticket(void *arg, const Error *err)
+{
+    HttpClient *client = arg;
+    http_client_enter(client);
+    for (bool found = true; found && !client->freed;) {
+        found = false;
+        for (HttpCall *call = client->active; call && !found; call = call->next) {
+            if (!call->waits)
+                continue;
+            found = true; // and look anew: others may be gone when the caller returns
+            call->waits = false;
+            call->has_waited = true;
+            if (err)
+                call->err = *err;
+            if (err || !call_run(call))
+                http_call_finish(call, 0);
+            break;
+        }
+    }
+    http_client_leave(client);
+}
+
+// Wakes when the first call that waits has no time left.
+static void set_wait_timer(HttpClient *client)
+{
+    int64_t first_ns = INT64_MAX;
+    for (HttpCall *call = client->active; call; call = call->next)
+        if (call->waits && call->timeout_ms > 0)
+            first_ns = MIN(first_ns, call->begin_ns + call->timeout_ms * 1000000);
+    if (first_ns < INT64_MAX)
+        loop_timer_set(client->wait_timer, first_ns);
+}
+
+static void on_wait_timer(void *arg)
+{
+    HttpClient *client = arg;
+    int64_t now_ns = clock_mono_ns(&clock_system);
+    http_client_enter(client);
+    for (bool found = true; found && !client->freed;) {
+        found = false;
+        for (HttpCall *call = client->active; call && !found; call = call->next) {
+            if (!call->waits || call->timeout_ms <= 0 ||
+                now_ns < call->begin_ns + call->timeout_ms * 1000000)
+                continue;
+            found = true;
+            call->waits = false;
+            error_set(&call->err, ERR_TIMEOUT, "context deadline exceeded");
+            http_call_finish(call, 0);
+            break;
+        }
+    }
+    if (!client->freed)
+        set_wait_timer(client);
+    http_client_leave(client);
+}
+
+static bool must_wait(HttpCall *call)
+{
+    HttpClient *client = call->client;
+    if (call->has_waited)
+        return false;
+    bool needs_token = client->oauth2 && !call->left_home &&
+                       !http_oauth2_has_token(client->oauth2, loop_now_ns(client->loop));
+    bool needs_keys = client->sigv4 && !call->left_home && !http_sigv4_has_keys(client->sigv4);
+    if (!needs_token && !needs_keys)
+        return false;
+    call->waits = true;
+    if (needs_token)
+        http_oauth2_fetch(client->oauth2, on_ticket, client);
+    else
+        http_sigv4_fetch(client->sigv4, on_ticket, client);
+    set_wait_timer(client);
+    return true;
+}
+
 // Asks call->url. False: call->err says why not.
 static bool call_run(HttpCall *call)
 {
@@ -250,6 +342,8 @@ static bool call_run(HttpCall *call)
         return error_set(&call->err, ERR_TIMEOUT, "context deadline exceeded");
     if (!http_credentials_refresh(client->credentials, loop_now_ns(client->loop), &call->err))
         return false;
+    if (must_wait(call))
+        return true;
     buf_reset(call->body);
     buf_reset(&call->wire);
     buf_reset(&call->reply_headers);
@@ -290,6 +384,8 @@ HttpCall *http_call(HttpClient *client, const HttpCallOptions *options)
     call->redirects = 0;
     call->left_home = false;
     call->failed_early = false;
+    call->waits = false;
+    call->has_waited = false;
     call->err.code = ERR_NONE;
     if (!call_run(call)) {
         call->failed_early = true;
@@ -321,12 +417,15 @@ static void name_request(HttpCall *call)
     for (size_t i = 0; i < len; i++)
         method[i] = (char)(i ? tolower((unsigned char)call->method.ptr[i]) : call->method.ptr[i]);
     method[len] = '\0';
-    error_context(&call->err, "%s \"%s\"", method, call->url.ptr);
+    CLEANUP(buf_deinit) Buf url = {0};
+    config_add_redacted_url(&url, buf_str(&call->url), "***");
+    error_context(&call->err, "%s \"" STR_FMT "\"", method, STR_ARG(buf_str(&url)));
 }
 
 void http_call_finish(HttpCall *call, int status)
 {
     HttpClient *client = call->client;
+    call->waits = false;
     http_curl_stop(call);
     if (call->plain)
         http_plain_cancel(call->plain);
@@ -433,10 +532,18 @@ bool http_client_new(Loop *loop, const HttpClientConfig *config, HttpClient **re
         free(client);
         return false;
     }
-    client->credentials = http_credentials_new(&client->config);
-    if (!client->config.proxy_from_environment && client->config.proxy_url.len == 0)
-        client->plain = http_plain_new(loop, CONNECTION_IDLE_S * 1000000000LL);
     client->fail_timer = loop_timer_new(loop, on_fail_timer, client);
+    client->wait_timer = loop_timer_new(loop, on_wait_timer, client);
+    if ((client->config.oauth2 &&
+         !http_oauth2_new(loop, client->config.oauth2, &client->oauth2, err)) ||
+        (client->config.sigv4 &&
+         !http_sigv4_new(loop, client->config.sigv4, &client->sigv4, err))) {
+        client_destroy(client);
+        return false;
+    }
+    client->credentials = http_credentials_new(&client->config);
+    if (!client->config.proxy.proxy_from_environment && client->config.proxy.proxy_url.len == 0)
+        client->plain = http_plain_new(loop, CONNECTION_IDLE_S * 1000000000LL);
     *ret_client = client;
     return true;
 }
@@ -450,6 +557,9 @@ static void client_destroy(HttpClient *client)
     }
     http_plain_free(client->plain);
     http_curl_deinit(client);
+    http_oauth2_free(client->oauth2);
+    http_sigv4_free(client->sigv4);
+    loop_timer_free(client->wait_timer);
     loop_timer_free(client->fail_timer);
     http_credentials_free(client->credentials);
     arena_deinit(&client->arena);

@@ -29,21 +29,50 @@ typedef struct HttpHeaderConfig {
     ConfigStrList values, secrets, files; // each item becomes a header line of its own
 } HttpHeaderConfig;
 
+typedef struct HttpProxyConfig {
+    Str proxy_url, no_proxy;
+    bool proxy_from_environment;
+    ConfigStrListMap proxy_connect_header;
+} HttpProxyConfig;
+
+typedef struct HttpOauth2Config {
+    Str client_id, client_secret, client_secret_file;
+    // Of the grant urn:ietf:params:oauth:grant-type:jwt-bearer, for which the key signs.
+    Str client_certificate_key_id, client_certificate_key, client_certificate_key_file;
+    Str grant_type, signature_algorithm, iss, audience;
+    ConfigStrMap claims; // the values are JSON
+    ConfigStrList scopes;
+    Str token_url;
+    ConfigStrMap endpoint_params;
+    HttpTlsConfig tls_config; // towards the token's server, as what follows
+    HttpProxyConfig proxy;
+} HttpOauth2Config;
+
+// Signature Version 4. Beside http_config and not in it: remote_write and alertmanagers have a key of their own for it.
+typedef struct HttpSigv4Config {
+    Str region, access_key, secret_key, profile, role_arn, external_id, service_name;
+    bool use_fips_sts_endpoint;
+} HttpSigv4Config;
+
 typedef struct HttpClientConfig {
     HttpBasicAuth *basic_auth;           // NULL: absent
     HttpAuthorization *authorization;    // NULL: absent
+    HttpOauth2Config *oauth2;            // NULL: absent
+    HttpSigv4Config *sigv4;              // NULL: absent; not in the table
     Str bearer_token, bearer_token_file; // legacy; folded into authorization by the table's finish
     bool follow_redirects;
     bool enable_http2;
     HttpTlsConfig tls_config;
-    Str proxy_url, no_proxy;
-    bool proxy_from_environment;
-    ConfigStrListMap proxy_connect_header;
+    HttpProxyConfig proxy;
     ConfigList http_headers; // HttpHeaderConfig
 } HttpClientConfig;
 
 extern const ConfigTable http_client_config_table;
 extern const ConfigTable http_tls_config_table;
+extern const ConfigTable
+    http_proxy_config_table; // proxy_url and what goes with it; to be put inline
+extern const ConfigTable http_oauth2_config_table;
+extern const ConfigTable http_sigv4_config_table;
 
 // What the table's defaults are: redirects are followed, HTTP/2 is offered.
 void http_client_config_default(HttpClientConfig *ret_config);

@@ -3,14 +3,7 @@
 #include <stddef.h>
 
 #include "net/http_client.h"
-
-static bool one_at_most(const ConfigReader *reader, const YamlNode *node, const char *text, Str a,
-                        Str b, Error *err)
-{
-    if (a.len == 0 || b.len == 0)
-        return true;
-    return config_error(reader, node, err, "at most one of %s must be configured", text);
-}
+#include "net/http_client_config_internal.h"
 
 // ---- tls_config ----
 
@@ -43,9 +36,10 @@ static bool tls_finish(ConfigReader *reader, const YamlNode *node, void *object,
     const HttpTlsConfig *tls = object;
     bool has_cert = tls->cert.len || tls->cert_file.len;
     bool has_key = tls->key.len || tls->key_file.len;
-    if (!one_at_most(reader, node, "ca and ca_file", tls->ca, tls->ca_file, err) ||
-        !one_at_most(reader, node, "cert and cert_file", tls->cert, tls->cert_file, err) ||
-        !one_at_most(reader, node, "key and key_file", tls->key, tls->key_file, err))
+    if (!http_config_one_at_most(reader, node, "ca and ca_file", tls->ca, tls->ca_file, err) ||
+        !http_config_one_at_most(reader, node, "cert and cert_file", tls->cert, tls->cert_file,
+                                 err) ||
+        !http_config_one_at_most(reader, node, "key and key_file", tls->key, tls->key_file, err))
         return false;
     if (has_cert && !has_key)
         return config_error(reader, node, err,
@@ -79,10 +73,10 @@ static const ConfigField basic_auth_fields[] = {
 static bool basic_auth_finish(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
 {
     const HttpBasicAuth *auth = object;
-    return one_at_most(reader, node, "basic_auth username & username_file", auth->username,
-                       auth->username_file, err) &&
-           one_at_most(reader, node, "basic_auth password & password_file", auth->password,
-                       auth->password_file, err);
+    return http_config_one_at_most(reader, node, "basic_auth username & username_file",
+                                   auth->username, auth->username_file, err) &&
+           http_config_one_at_most(reader, node, "basic_auth password & password_file",
+                                   auth->password, auth->password_file, err);
 }
 
 static const ConfigTable basic_auth_table =
@@ -108,8 +102,8 @@ static bool authorization_finish(ConfigReader *reader, const YamlNode *node, voi
         return config_error(
             reader, node, err,
             "authorization type cannot be set to \"basic\", use \"basic_auth\" instead");
-    return one_at_most(reader, node, "authorization credentials & credentials_file",
-                       auth->credentials, auth->credentials_file, err);
+    return http_config_one_at_most(reader, node, "authorization credentials & credentials_file",
+                                   auth->credentials, auth->credentials_file, err);
 }
 
 static const ConfigTable authorization_table =
@@ -156,18 +150,6 @@ static bool is_reserved_header(Str name)
     return false;
 }
 
-static bool is_header_name(Str name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  (c && strchr("!#$%&'*+-.^_`|~", c));
-        if (!ok)
-            return false;
-    }
-    return name.len > 0;
-}
-
 static Str path_in_folder(const ConfigReader *reader, Str path)
 {
     if (path.len == 0 || path.ptr[0] == '/' || reader->folder.len == 0)
@@ -183,7 +165,7 @@ static bool headers_decode(ConfigReader *reader, const YamlNode *node, void *mem
     HttpHeaderConfig *headers = ARENA_ARRAY(reader->arena, HttpHeaderConfig, MAX(node->count, 1u));
     for (size_t i = 0; i < node->count; i++) {
         Str name = node->keys[i]->scalar;
-        if (!is_header_name(name))
+        if (!http_config_is_header_name(name))
             return config_error(reader, node->keys[i], err, "\"" STR_FMT "\" is not a header name",
                                 STR_ARG(name));
         if (is_reserved_header(name))
@@ -199,92 +181,21 @@ static bool headers_decode(ConfigReader *reader, const YamlNode *node, void *mem
     return true;
 }
 
-static void add_indent(Buf *buf, int indent)
-{
-    for (int i = 0; i < indent; i++)
-        buf_add_char(buf, ' ');
-}
-
-static void print_list(Buf *buf, int indent, const char *key, ConfigStrList list, bool is_secret)
-{
-    if (list.count == 0)
-        return;
-    if (key) {
-        add_indent(buf, indent);
-        buf_printf(buf, "%s:\n", key);
-    }
-    for (size_t i = 0; i < list.count; i++) {
-        add_indent(buf, indent);
-        buf_add_c(buf, "- ");
-        if (is_secret)
-            buf_add_c(buf, "<secret>");
-        else
-            yaml_write_scalar(buf, list.items[i]);
-        buf_add_char(buf, '\n');
-    }
-}
-
 static void headers_print(Buf *buf, int indent, const char *key, const void *member)
 {
     const ConfigList *list = member;
     const HttpHeaderConfig *headers = list->items;
     if (list->count == 0)
         return;
-    add_indent(buf, indent);
+    http_config_indent(buf, indent);
     buf_printf(buf, "%s:\n", key);
     for (size_t i = 0; i < list->count; i++) {
-        add_indent(buf, indent + 2);
+        http_config_indent(buf, indent + 2);
         yaml_write_scalar(buf, headers[i].name);
         buf_add_c(buf, ":\n");
-        print_list(buf, indent + 4, "values", headers[i].values, false);
-        print_list(buf, indent + 4, "secrets", headers[i].secrets, true);
-        print_list(buf, indent + 4, "files", headers[i].files, false);
-    }
-}
-
-// ---- proxy_connect_header: a map from the name to a list of secrets ----
-
-static bool connect_headers_decode(ConfigReader *reader, const YamlNode *node, void *member,
-                                   Error *err)
-{
-    ConfigStrListMap *map = member;
-    if (node->kind != YAML_MAPPING)
-        return config_error(reader, node, err,
-                            "proxy_connect_header must be a map of header names");
-    map->keys = ARENA_ARRAY(reader->arena, Str, MAX(node->count, 1u));
-    map->values = ARENA_ARRAY(reader->arena, ConfigStrList, MAX(node->count, 1u));
-    for (size_t i = 0; i < node->count; i++) {
-        const YamlNode *list = node->items[i];
-        if (list->kind != YAML_SEQUENCE)
-            return config_error(reader, list, err, "the values of a header must be a list");
-        if (!is_header_name(node->keys[i]->scalar))
-            return config_error(reader, node->keys[i], err, "\"" STR_FMT "\" is not a header name",
-                                STR_ARG(node->keys[i]->scalar));
-        map->keys[i] = node->keys[i]->scalar;
-        map->values[i].items = ARENA_ARRAY(reader->arena, Str, MAX(list->count, 1u));
-        map->values[i].count = list->count;
-        for (size_t v = 0; v < list->count; v++) {
-            if (list->items[v]->kind != YAML_SCALAR)
-                return config_error(reader, list->items[v], err, "a header value must be a string");
-            map->values[i].items[v] = list->items[v]->scalar;
-        }
-    }
-    map->count = node->count;
-    return true;
-}
-
-static void connect_headers_print(Buf *buf, int indent, const char *key, const void *member)
-{
-    const ConfigStrListMap *map = member;
-    if (map->count == 0)
-        return;
-    add_indent(buf, indent);
-    buf_printf(buf, "%s:\n", key);
-    for (size_t i = 0; i < map->count; i++) {
-        add_indent(buf, indent + 2);
-        yaml_write_scalar(buf, map->keys[i]);
-        buf_add_c(buf, ":\n");
-        print_list(buf, indent + 2, NULL, map->values[i], true);
+        http_config_print_list(buf, indent + 4, "values", headers[i].values, false);
+        http_config_print_list(buf, indent + 4, "secrets", headers[i].secrets, true);
+        http_config_print_list(buf, indent + 4, "files", headers[i].files, false);
     }
 }
 
@@ -294,6 +205,8 @@ static void connect_headers_print(Buf *buf, int indent, const char *key, const v
 static const ConfigField client_fields[] = {
     FIELD(basic_auth, CONFIG_STRUCT_PTR, "HTTP basic authentication", .table = &basic_auth_table),
     FIELD(authorization, CONFIG_STRUCT_PTR, "Authorization header", .table = &authorization_table),
+    FIELD(oauth2, CONFIG_STRUCT_PTR, "tokens from an OAuth 2.0 server",
+          .table = &http_oauth2_config_table),
     FIELD(bearer_token, CONFIG_SECRET, "old form of authorization: credentials"),
     FIELD(bearer_token_file, CONFIG_PATH, "old form of authorization: credentials_file"),
     FIELD(tls_config, CONFIG_STRUCT, "TLS towards the server", .table = &http_tls_config_table),
@@ -301,13 +214,9 @@ static const ConfigField client_fields[] = {
           .always_print = true),
     FIELD(enable_http2, CONFIG_BOOL, "offer HTTP/2 over TLS", .default_text = "true",
           .always_print = true),
-    FIELD(proxy_url, CONFIG_STR, "http, https or socks5 proxy"),
-    FIELD(no_proxy, CONFIG_STR,
-          "comma-separated hosts, addresses and networks reached without the proxy"),
-    FIELD(proxy_from_environment, CONFIG_BOOL,
-          "take the proxy from HTTP_PROXY, HTTPS_PROXY and NO_PROXY"),
-    FIELD(proxy_connect_header, CONFIG_CUSTOM, "headers sent to the proxy with CONNECT",
-          .decode = connect_headers_decode, .print = connect_headers_print),
+    {.kind = CONFIG_INLINE,
+     .offset = offsetof(HttpClientConfig, proxy),
+     .table = &http_proxy_config_table},
     FIELD(http_headers, CONFIG_CUSTOM, "headers sent with each request", .decode = headers_decode,
           .print = headers_print),
 };
@@ -317,10 +226,10 @@ static bool check_auth(ConfigReader *reader, const YamlNode *node, const HttpCli
                        Error *err)
 {
     bool bearer = config->bearer_token.len || config->bearer_token_file.len;
-    if (!one_at_most(reader, node, "bearer_token & bearer_token_file", config->bearer_token,
-                     config->bearer_token_file, err))
+    if (!http_config_one_at_most(reader, node, "bearer_token & bearer_token_file",
+                                 config->bearer_token, config->bearer_token_file, err))
         return false;
-    if (config->basic_auth && bearer)
+    if ((config->basic_auth || config->oauth2) && bearer)
         return config_error(
             reader, node, err,
             "at most one of basic_auth, oauth2, bearer_token & bearer_token_file must "
@@ -329,39 +238,16 @@ static bool check_auth(ConfigReader *reader, const YamlNode *node, const HttpCli
         return config_error(
             reader, node, err,
             "authorization is not compatible with bearer_token & bearer_token_file");
-    if (config->authorization && config->basic_auth)
+    if (!!config->authorization + !!config->basic_auth + !!config->oauth2 > 1)
         return config_error(reader, node, err,
                             "at most one of basic_auth, oauth2 & authorization must be configured");
-    return true;
-}
-
-static bool check_proxy(ConfigReader *reader, const YamlNode *node, const HttpClientConfig *config,
-                        Error *err)
-{
-    if (config->proxy_from_environment && config->proxy_url.len)
-        return config_error(
-            reader, node, err,
-            "if proxy_from_environment is configured, proxy_url must not be configured");
-    if (config->proxy_from_environment && config->no_proxy.len)
-        return config_error(
-            reader, node, err,
-            "if proxy_from_environment is configured, no_proxy must not be configured");
-    if (config->no_proxy.len && !config->proxy_url.len)
-        return config_error(reader, node, err,
-                            "if no_proxy is configured, proxy_url must also be configured");
-    if (config->proxy_connect_header.count && !config->proxy_url.len &&
-        !config->proxy_from_environment)
-        return config_error(
-            reader, node, err,
-            "if proxy_connect_header is configured, proxy_url or proxy_from_environment "
-            "must also be configured");
     return true;
 }
 
 static bool client_finish(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
 {
     HttpClientConfig *config = object;
-    if (!check_auth(reader, node, config, err) || !check_proxy(reader, node, config, err))
+    if (!check_auth(reader, node, config, err))
         return false;
 
     if (config->bearer_token.len || config->bearer_token_file.len) {

@@ -292,8 +292,7 @@ bool http_curl_run(HttpCall *call, int64_t spent_ms)
     }
     if (http_call_has_line(buf_str(&call->headers), S("Host")))
         host_line = STR_NONE;
-    http_call_gather_lines(call, host_line);
-    ok = ok && build_list(call);
+    ok = ok && http_call_gather_lines(call, host_line) && build_list(call);
     arena_deinit(&arena);
     if (!ok)
         return false;
@@ -411,7 +410,7 @@ static void global_init(void)
 
 static void setup_proxy(HttpClient *client)
 {
-    const HttpClientConfig *config = &client->config;
+    const HttpProxyConfig *config = &client->config.proxy;
     if (config->proxy_from_environment)
         return;
     client->proxy =
@@ -424,7 +423,7 @@ static void setup_proxy(HttpClient *client)
 
 static void setup_proxy_headers(HttpClient *client)
 {
-    const ConfigStrListMap *map = &client->config.proxy_connect_header;
+    const ConfigStrListMap *map = &client->config.proxy.proxy_connect_header;
     for (size_t i = 0; i < map->count; i++)
         for (size_t v = 0; v < map->values[i].count; v++) {
             Str line = arena_printf(&client->arena, STR_FMT ": " STR_FMT, STR_ARG(map->keys[i]),

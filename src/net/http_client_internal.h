@@ -12,7 +12,9 @@
 
 #include "net/http_client.h"
 #include "net/http_credentials.h"
+#include "net/http_oauth2.h"
 #include "net/http_plain.h"
+#include "net/http_sigv4.h"
 
 enum {
     REDIRECTS_MAX = 10,
@@ -28,7 +30,10 @@ struct HttpClient {
     Loop *loop;
     HttpClientConfig config;
     HttpCredentials *credentials;
-    HttpPlain *plain; // NULL: there is a proxy, or may be one
+    HttpOauth2 *oauth2;    // NULL: none wanted
+    HttpSigv4 *sigv4;      // NULL: none wanted
+    LoopTimer *wait_timer; // for calls that wait for one of these
+    HttpPlain *plain;      // NULL: there is a proxy, or may be one
     CURLM *multi;
     CURLSH *share;
     LoopTimer *timer;      // libcurl's
@@ -78,6 +83,8 @@ struct HttpCall {
     int plain_status;
     bool is_running; // in the multi handle
     bool failed_early;
+    bool waits;      // for a token or keys
+    bool has_waited; // what came then is good enough, however short its life
     Error err;
 };
 
@@ -85,8 +92,8 @@ struct HttpCall {
 
 // The value of the first header of that name, or the empty Str.
 Str http_call_find_header(Str headers, Str name);
-// All lines of this request, each ending in NUL, into new_key.
-void http_call_gather_lines(HttpCall *call, Str host_line);
+// All lines of this request, each ending in NUL, into new_key. False: call->err says why not.
+bool http_call_gather_lines(HttpCall *call, Str host_line) MUST_CHECK;
 bool http_call_has_line(Str lines, Str name);
 bool http_call_lines_are_whole(Str lines, Error *err) MUST_CHECK;
 // The head of the answer is there. `announced` is the length of the body as it comes, or below zero.

@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
 #include "codec/compress.h"
+#include "net/http_secret.h"
 
 enum {
     SECRET_BYTES_MAX = 1 << 20,
@@ -18,21 +17,9 @@ enum {
 };
 static const int64_t LOOK_EVERY_NS = 1000000000;
 
-// A value that stands in the configuration or in a file.
-typedef struct Value {
-    Str text;   // inline, or the file's content
-    char *path; // NULL: inline
-    size_t bytes_max;
-    const char *what;
-    Buf content;
-    struct timespec modified;
-    off_t size;
-    ino_t inode;
-} Value;
-
 // The memory file of one piece of TLS material; the one before lives on for connections being made.
 typedef struct Pem {
-    Value value;
+    HttpSecret value;
     int fd, fd_before;
     char path[PATH_BYTES];
 } Pem;
@@ -40,8 +27,8 @@ typedef struct Pem {
 struct HttpCredentials {
     const HttpClientConfig *config;
     Arena arena;
-    Value username, password, authorization;
-    Value *header_files; // those of all http_headers, in order
+    HttpSecret username, password, authorization;
+    HttpSecret *header_files; // those of all http_headers, in order
     size_t header_file_count;
     Pem pems[HTTP_PEM_COUNT];
     bool has_loaded;
@@ -50,51 +37,6 @@ struct HttpCredentials {
     Buf lines;
 };
 
-static void value_init(HttpCredentials *c, Value *value, const char *what, Str inline_text,
-                       Str path, size_t bytes_max)
-{
-    *value = (Value){.text = inline_text, .what = what, .bytes_max = bytes_max};
-    if (path.len)
-        value->path = str_to_c(&c->arena, path);
-}
-
-static bool value_load(Value *value, bool *ret_changed, Error *err)
-{
-    if (!value->path)
-        return true;
-    struct stat st;
-    if (stat(value->path, &st) != 0)
-        return error_set_errno(err, errno, "unable to read %s %s", value->what, value->path);
-    if (value->content.ptr && st.st_mtim.tv_sec == value->modified.tv_sec &&
-        st.st_mtim.tv_nsec == value->modified.tv_nsec && st.st_size == value->size &&
-        st.st_ino == value->inode)
-        return true;
-
-    Arena arena = {0};
-    Str bytes;
-    if (!fs_read_file(&fs_system, str_from_c(value->path), &arena, value->bytes_max, &bytes, err)) {
-        arena_deinit(&arena);
-        return error_context(err, "unable to read %s", value->what);
-    }
-    buf_reset(&value->content);
-    buf_add_str(&value->content, bytes);
-    buf_add_char(&value->content, '\0'); // also makes an empty file's content non-NULL
-    value->text = str_make(value->content.ptr, bytes.len);
-    value->modified = st.st_mtim;
-    value->size = st.st_size;
-    value->inode = st.st_ino;
-    arena_deinit(&arena);
-    *ret_changed = true;
-    return true;
-}
-
-static void value_deinit(Value *value)
-{
-    if (value->content.ptr)
-        explicit_bzero(value->content.ptr, value->content.cap);
-    buf_deinit(&value->content);
-}
-
 HttpCredentials *http_credentials_new(const HttpClientConfig *config)
 {
     HttpCredentials *c = X_NEW(HttpCredentials);
@@ -102,33 +44,34 @@ HttpCredentials *http_credentials_new(const HttpClientConfig *config)
     arena_init(&c->arena);
     const HttpBasicAuth *basic = config->basic_auth;
     if (basic) {
-        value_init(c, &c->username, "basic auth username file", basic->username,
-                   basic->username_file, SECRET_BYTES_MAX);
-        value_init(c, &c->password, "basic auth password file", basic->password,
-                   basic->password_file, SECRET_BYTES_MAX);
+        http_secret_init(&c->username, "basic auth username file", basic->username,
+                         basic->username_file, SECRET_BYTES_MAX);
+        http_secret_init(&c->password, "basic auth password file", basic->password,
+                         basic->password_file, SECRET_BYTES_MAX);
     }
     const HttpAuthorization *auth = config->authorization;
     if (auth)
-        value_init(c, &c->authorization, "authorization credentials file", auth->credentials,
-                   auth->credentials_file, SECRET_BYTES_MAX);
+        http_secret_init(&c->authorization, "authorization credentials file", auth->credentials,
+                         auth->credentials_file, SECRET_BYTES_MAX);
 
     const HttpTlsConfig *tls = &config->tls_config;
-    value_init(c, &c->pems[HTTP_PEM_CA].value, "CA file", tls->ca, tls->ca_file, PEM_BYTES_MAX);
-    value_init(c, &c->pems[HTTP_PEM_CERT].value, "certificate file", tls->cert, tls->cert_file,
-               PEM_BYTES_MAX);
-    value_init(c, &c->pems[HTTP_PEM_KEY].value, "key file", tls->key, tls->key_file, PEM_BYTES_MAX);
+    http_secret_init(&c->pems[HTTP_PEM_CA].value, "CA file", tls->ca, tls->ca_file, PEM_BYTES_MAX);
+    http_secret_init(&c->pems[HTTP_PEM_CERT].value, "certificate file", tls->cert, tls->cert_file,
+                     PEM_BYTES_MAX);
+    http_secret_init(&c->pems[HTTP_PEM_KEY].value, "key file", tls->key, tls->key_file,
+                     PEM_BYTES_MAX);
     for (int i = 0; i < HTTP_PEM_COUNT; i++)
         c->pems[i].fd = c->pems[i].fd_before = -1;
 
     const HttpHeaderConfig *headers = config->http_headers.items;
     for (size_t h = 0; h < config->http_headers.count; h++)
         c->header_file_count += headers[h].files.count;
-    c->header_files = ARENA_ARRAY(&c->arena, Value, MAX(c->header_file_count, 1u));
+    c->header_files = ARENA_ARRAY(&c->arena, HttpSecret, MAX(c->header_file_count, 1u));
     size_t n = 0;
     for (size_t h = 0; h < config->http_headers.count; h++)
         for (size_t f = 0; f < headers[h].files.count; f++)
-            value_init(c, &c->header_files[n++], "http header file", STR_NONE,
-                       headers[h].files.items[f], SECRET_BYTES_MAX);
+            http_secret_init(&c->header_files[n++], "http header file", STR_NONE,
+                             headers[h].files.items[f], SECRET_BYTES_MAX);
     return c;
 }
 
@@ -136,13 +79,13 @@ void http_credentials_free(HttpCredentials *c)
 {
     if (!c)
         return;
-    value_deinit(&c->username);
-    value_deinit(&c->password);
-    value_deinit(&c->authorization);
+    http_secret_deinit(&c->username);
+    http_secret_deinit(&c->password);
+    http_secret_deinit(&c->authorization);
     for (size_t i = 0; i < c->header_file_count; i++)
-        value_deinit(&c->header_files[i]);
+        http_secret_deinit(&c->header_files[i]);
     for (int i = 0; i < HTTP_PEM_COUNT; i++) {
-        value_deinit(&c->pems[i].value);
+        http_secret_deinit(&c->pems[i].value);
         if (c->pems[i].fd >= 0)
             close(c->pems[i].fd);
         if (c->pems[i].fd_before >= 0)
@@ -164,9 +107,9 @@ static void add_line(Buf *lines, Str name, Str value)
 static void add_basic_line(const HttpCredentials *c, Buf *lines)
 {
     Buf plain = {0};
-    buf_add_str(&plain, c->username.path ? str_trim(c->username.text) : c->username.text);
+    buf_add_str(&plain, http_secret_text(&c->username));
     buf_add_char(&plain, ':');
-    buf_add_str(&plain, c->password.path ? str_trim(c->password.text) : c->password.text);
+    buf_add_str(&plain, http_secret_text(&c->password));
     buf_add_c(lines, "Authorization: Basic ");
     base64_encode(buf_str(&plain), lines);
     buf_add_char(lines, '\0');
@@ -181,7 +124,7 @@ static void build_lines(HttpCredentials *c)
     buf_reset(lines);
     if (config->basic_auth)
         add_basic_line(c, lines);
-    Str token = c->authorization.path ? str_trim(c->authorization.text) : c->authorization.text;
+    Str token = http_secret_text(&c->authorization);
     if (config->authorization && token.len) {
         buf_add_c(lines, "Authorization: ");
         buf_add_str(lines,
@@ -198,7 +141,7 @@ static void build_lines(HttpCredentials *c)
         for (size_t i = 0; i < headers[h].secrets.count; i++)
             add_line(lines, headers[h].name, headers[h].secrets.items[i]);
         for (size_t i = 0; i < headers[h].files.count; i++)
-            add_line(lines, headers[h].name, str_trim(c->header_files[file++].text));
+            add_line(lines, headers[h].name, http_secret_text(&c->header_files[file++]));
     }
 }
 
@@ -235,7 +178,7 @@ static bool load_pems(HttpCredentials *c, bool *ret_changed, Error *err)
     for (int i = 0; i < HTTP_PEM_COUNT; i++) {
         Pem *pem = &c->pems[i];
         bool changed = false;
-        if (!value_load(&pem->value, &changed, err))
+        if (!http_secret_load(&pem->value, &changed, err))
             return false;
         if (pem->value.text.len == 0 || (pem->fd >= 0 && !changed))
             continue;
@@ -251,11 +194,12 @@ bool http_credentials_refresh(HttpCredentials *c, int64_t now_ns, Error *err)
     if (c->has_loaded && now_ns - c->looked_ns < LOOK_EVERY_NS)
         return true;
     bool changed = !c->has_loaded;
-    if (!value_load(&c->username, &changed, err) || !value_load(&c->password, &changed, err) ||
-        !value_load(&c->authorization, &changed, err))
+    if (!http_secret_load(&c->username, &changed, err) ||
+        !http_secret_load(&c->password, &changed, err) ||
+        !http_secret_load(&c->authorization, &changed, err))
         return false;
     for (size_t i = 0; i < c->header_file_count; i++)
-        if (!value_load(&c->header_files[i], &changed, err))
+        if (!http_secret_load(&c->header_files[i], &changed, err))
             return false;
     if (!load_pems(c, &changed, err))
         return false;
