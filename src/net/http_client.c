@@ -34,10 +34,9 @@ static HttpCall *call_new(HttpClient *client)
 static void call_free(HttpCall *call)
 {
     http_curl_call_free(call);
-    Buf *bufs[] = {&call->method,  &call->url,      &call->request_body,
-                   &call->headers, &call->list_key, &call->new_key,
-                   &call->wire,    &call->own_body, &call->reply_headers,
-                   &call->unix_socket};
+    Buf *bufs[] = {&call->method,        &call->url,        &call->request_body, &call->headers,
+                   &call->list_key,      &call->new_key,    &call->wire,         &call->own_body,
+                   &call->reply_headers, &call->unix_socket};
     for (size_t i = 0; i < COUNT_OF(bufs); i++)
         buf_deinit(bufs[i]);
     free(call);
