@@ -300,7 +300,7 @@ TEST(http_oauth2, an_assertion_is_signed_and_says_who_and_for_whom)
     CHECK_OK(http_oauth2_assertion(config.oauth2, str_make(pem, pem_bytes), 1000, &assertion, &err),
              err);
 
-    Str rest = buf_str(&assertion), header, claims, signature;
+    Str rest = buf_str(&assertion), header = STR_NONE, claims = STR_NONE, signature = STR_NONE;
     CHECK(str_split_next(&rest, '.', &header) && str_split_next(&rest, '.', &claims) &&
           str_split_next(&rest, '.', &signature));
     CHECK_STR(decode_part(&f.folder.arena, header),
