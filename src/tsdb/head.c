@@ -70,7 +70,8 @@ bool head_open(const HeadOptions *options, Head **ret_head, Error *err)
     if (options->max_exemplars)
         head->exemplars = head_exemplars_new(options->max_exemplars);
 
-    bool ok = fs_make_dirs(head->fs, options->dir, err) && head_replay(head, err) &&
+    bool empty = false;
+    bool ok = fs_make_dirs(head->fs, options->dir, err) && head_replay(head, &empty, err) &&
               wal_open(head->fs, head->wal_dir, options->wal_segment_bytes, &head->wal, err);
     if (ok && fs_exists(head->fs, head->wbl_dir))
         ok = head_out_of_order_open_log(head, err);
@@ -78,7 +79,7 @@ bool head_open(const HeadOptions *options, Head **ret_head, Error *err)
         head_close(head);
         return error_context(err, "open the head");
     }
-    head_truncate_empty(head);
+    head_truncate_empty(head, empty);
     *ret_head = head;
     return true;
 }

@@ -41,6 +41,8 @@ typedef struct HeadOptions {
     uint64_t max_exemplars;
     bool start_timestamps;           // of floats are kept,
     bool histogram_start_timestamps; // and of histograms
+    int replay_threads;              // that take samples; 0: as the machine has cores
+    TsdbProgress *progress;          // of the replay; NULL: nobody looks
 } HeadOptions;
 
 // Replays the log. What it had to repair or to skip is logged, never silent.

@@ -71,22 +71,24 @@ static bool write_full_as_is(Head *head, uint64_t ref, Series *series, int64_t m
     FullChunk full = {0, min_t, max_t};
     Error err = {0};
 
-    if (head->chunk_retry_ns && clock_mono_ns(head->options.clock) < head->chunk_retry_ns)
+    int64_t retry_ns = GET(head->chunk_retry_ns);
+    if (retry_ns && clock_mono_ns(head->options.clock) < retry_ns)
         return false;
     if (head_full_count(&head->pool, series->full) >= UINT16_MAX ||
         !head_chunks_write(head->chunks, ref, min_t, max_t, encoding, false, bytes, &full.ref,
                            &err)) {
         COUNT(head, chunk_writes_failed, 1);
-        head->chunk_retry_ns = clock_mono_ns(head->options.clock) + CHUNK_RETRY_NS;
+        SET(head->chunk_retry_ns, clock_mono_ns(head->options.clock) + CHUNK_RETRY_NS);
         int64_t now = clock_now_ms(head->options.clock);
-        if (now - head->chunk_error_logged_ms >= 60000) {
-            head->chunk_error_logged_ms = now;
+        if (now - GET(head->chunk_error_logged_ms) >= 60000) {
+            SET(head->chunk_error_logged_ms, now);
             log_warn("cannot write a full chunk, keeping it in memory and retrying",
                      KV("err", err.text));
         }
         return false;
     }
-    head->chunk_retry_ns = 0;
+    if (retry_ns)
+        SET(head->chunk_retry_ns, INT64_C(0));
     PoolHandle list = head_full_add(&head->pool, series->full, full);
     if (!list)
         return false;

@@ -7,41 +7,12 @@
 // One commit for each target of 1000 series, as a scrape does it.
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/random.h"
+#include "tsdb/head_bench.h"
 #include "tsdb/head_internal.h"
-
-#define PER_TARGET 1000
-#define STEP_MS 15000
-
-static double seconds(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6 +
-           (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
-}
-
-static uint64_t resident_bytes(void)
-{
-    unsigned long size = 0;
-    unsigned long resident = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f && fscanf(f, "%lu %lu", &size, &resident) != 2)
-        resident = 0;
-    if (f)
-        fclose(f);
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static void die(const char *what, const Error *err)
-{
-    fprintf(stderr, "%s: %s\n", what, err->text);
-    exit(1);
-}
 
 typedef struct Bench {
     Head *head;
@@ -52,42 +23,18 @@ typedef struct Bench {
     int64_t t_ms;
 } Bench;
 
-static Labels labels_of(size_t i, Label pairs[12], char text[12][80])
-{
-    static const char *const names[12] = {"__name__",  "cluster",  "container", "cpu",
-                                          "endpoint",  "instance", "job",       "mode",
-                                          "namespace", "node",     "pod",       "service"};
-    size_t target = i / PER_TARGET;
-    size_t metric = i % PER_TARGET;
-    snprintf(text[0], 80, "node_some_metric_%zu_seconds_total", metric / 8 % 25 + target % 5 * 25);
-    snprintf(text[1], 80, "production-europe-west-1");
-    snprintf(text[2], 80, "container-%zu", i / 25); // the new pairs, with three for each target
-    snprintf(text[3], 80, "%zu", metric % 4);
-    snprintf(text[4], 80, "http-metrics");
-    snprintf(text[5], 80, "10.%zu.%zu.%zu:9100", target / 65536, target / 256 % 256, target % 256);
-    snprintf(text[6], 80, "node-exporter");
-    snprintf(text[7], 80, metric / 4 % 2 ? "user" : "system");
-    snprintf(text[8], 80, "monitoring");
-    snprintf(text[9], 80, "node-%zu.example.internal", target);
-    snprintf(text[10], 80, "node-exporter-%zu-abcde", target);
-    snprintf(text[11], 80, "prometheus-node-exporter");
-    for (size_t k = 0; k < 12; k++)
-        pairs[k] = (Label){str_from_c(names[k]), str_from_c(text[k])};
-    return (Labels){pairs, 12};
-}
-
 // What making the labels costs the benchmark itself: taken off the figure for creation.
 static double label_seconds(const Bench *b)
 {
-    double start = seconds();
+    double start = bench_seconds();
     size_t bytes = 0;
 
     for (size_t i = 0; i < b->series; i++) {
         Label pairs[12];
         char text[12][80];
-        bytes += labels_of(i, pairs, text).pairs[0].value.len;
+        bytes += bench_labels(i, pairs, text).pairs[0].value.len;
     }
-    return bytes ? seconds() - start : 0;
+    return bytes ? bench_seconds() - start : 0;
 }
 
 static void create(Bench *b)
@@ -102,15 +49,15 @@ static void create(Bench *b)
         for (; n < PER_TARGET && i < b->series; n++, i++) {
             Label pairs[12];
             char text[12][80];
-            b->refs[i] = app->series(app, labels_of(i, pairs, text), NULL, &err);
+            b->refs[i] = app->series(app, bench_labels(i, pairs, text), NULL, &err);
             if (!b->refs[i])
-                die("series", &err);
+                bench_die("series", &err);
             b->values[i] = (double)random_below(&b->random, 100000);
             samples[n] = (SinkSample){.ref = b->refs[i], .t_ms = b->t_ms, .value = b->values[i]};
         }
         app->append(app, samples, n);
         if (!app->commit(app, &err))
-            die("commit", &err);
+            bench_die("commit", &err);
     }
 }
 
@@ -131,9 +78,9 @@ static void scrape(Bench *b)
             samples[n] = (SinkSample){.ref = b->refs[i], .t_ms = t_ms, .value = b->values[i]};
         }
         if (app->append(app, samples, n) != n)
-            die("append", &(Error){.text = "not all samples were taken"});
+            bench_die("append", &(Error){.text = "not all samples were taken"});
         if (!app->commit(app, &err))
-            die("commit", &err);
+            bench_die("commit", &err);
     }
 }
 
@@ -194,17 +141,17 @@ int main(int argc, char **argv)
     memset(b.refs, 1, b.series * sizeof *b.refs);
     memset(b.values, 1, b.series * sizeof *b.values);
     if (!head_open(&options, &b.head, &err))
-        die("open", &err);
-    uint64_t before = resident_bytes();
+        bench_die("open", &err);
+    uint64_t before = bench_resident_bytes();
 
     double own = label_seconds(&b);
-    double start = seconds();
+    double start = bench_seconds();
     create(&b);
-    double created = seconds();
-    uint64_t one = resident_bytes() - before;
+    double created = bench_seconds();
+    uint64_t one = bench_resident_bytes() - before;
     for (int i = 0; i < rounds; i++)
         scrape(&b);
-    double done = seconds();
+    double done = bench_seconds();
 
     HeadCounters counters;
     head_counters(b.head, &counters);
@@ -216,18 +163,19 @@ int main(int argc, char **argv)
     printf("log                     %7.2f bytes per sample\n",
            (double)counters.wal_bytes / (double)b.series / (rounds + 1));
     printf("resident after 1 sample %7.1f bytes per series\n", (double)one / (double)b.series);
-    table(&b, resident_bytes() - before);
+    table(&b, bench_resident_bytes() - before);
 
-    start = seconds();
+    start = bench_seconds();
     head_close(b.head);
-    double closed = seconds();
+    double closed = bench_seconds();
     if (!head_open(&options, &b.head, &err))
-        die("replay", &err);
+        bench_die("replay", &err);
     printf("replay                  %7.1f ns per sample (close %.0f ms)\n",
-           (seconds() - closed) / (double)b.series / (rounds + 1) * 1e9, (closed - start) * 1e3);
+           (bench_seconds() - closed) / (double)b.series / (rounds + 1) * 1e9,
+           (closed - start) * 1e3);
     head_close(b.head);
     if (!fs_remove_tree(&fs_system, options.dir, &err))
-        die("clean up", &err);
+        bench_die("clean up", &err);
     free(b.refs);
     free(b.values);
     return 0;

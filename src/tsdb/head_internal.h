@@ -397,7 +397,8 @@ int64_t head_undo_time(const UndoRing *ring, SeriesSlot slot, const Series *seri
 void head_undo_cut(UndoRing *ring, uint64_t oldest);
 
 // head_replay.c
-bool head_replay(Head *head, Error *err);
+// *ret_empty: there may be series without samples.
+bool head_replay(Head *head, bool *ret_empty, Error *err);
 
 // head_metadata.c
 // True if that is news.
@@ -405,8 +406,8 @@ bool head_metadata_put(Head *head, Str name, Metadata metadata);
 void head_metadata_deinit(Head *head);
 
 // head_truncate.c
-// Drops the series that replay has left without samples.
-void head_truncate_empty(Head *head);
+// Drops the series that replay has left without samples; `any`: there may be some.
+void head_truncate_empty(Head *head, bool any);
 
 // head_checkpoint.c
 bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err);

@@ -182,14 +182,15 @@ static void free_limbo(Head *head)
     rwlock_give(&head->index_lock);
 }
 
-void head_truncate_empty(Head *head)
+void head_truncate_empty(Head *head, bool any)
 {
     Collect c = {
         .head = head, .min_t = INT64_MIN, .lowest_file = UINT32_MAX, .oldest_t = INT64_MAX};
 
     head_lead(head);
     SET(head->generation, (uint8_t)(GET(head->generation) + 2)); // nobody has asked for any yet
-    collect_all(&c);
+    if (any)
+        collect_all(&c);
     if (c.count)
         remove_series(&c);
     head_follow(head);

@@ -29,6 +29,24 @@ static void *map_bytes(size_t bytes)
     return at;
 }
 
+static _Thread_local Pool *own_part; // of the pool that threads share
+
+static Pool *part_of(Pool *pool)
+{
+    if (LIKELY(!pool->share))
+        return pool;
+    ASSERT(own_part && own_part->whole == pool);
+    return own_part;
+}
+
+static void add_live(const Pool *pool, PoolPage *page, uint32_t change)
+{
+    if (LIKELY(!pool->whole))
+        page->live += change;
+    else
+        __atomic_fetch_add(&page->live, change, __ATOMIC_RELAXED);
+}
+
 void pool_init(Pool *pool)
 {
     memset(pool, 0, sizeof *pool);
@@ -55,6 +73,13 @@ void pool_deinit(Pool *pool)
 
 static uint32_t take_page(Pool *pool, uint32_t size, uint8_t class_index)
 {
+    if (UNLIKELY(pool->whole != NULL)) {
+        Pool *whole = pool->whole;
+        lock_take(whole->share);
+        uint32_t taken = take_page(whole, size, class_index);
+        lock_give(whole->share);
+        return taken;
+    }
     uint32_t index = pool->free_page;
 
     if (index) {
@@ -75,6 +100,12 @@ static uint32_t take_page(Pool *pool, uint32_t size, uint8_t class_index)
 
 static void give_page(Pool *pool, uint32_t index)
 {
+    if (UNLIKELY(pool->whole != NULL)) {
+        lock_take(pool->whole->share);
+        give_page(pool->whole, index);
+        lock_give(pool->whole->share);
+        return;
+    }
     PoolPage *page = &pool->pages[index];
 
     munmap(page->bytes, page_bytes(page));
@@ -86,6 +117,7 @@ static void give_page(Pool *pool, uint32_t index)
 
 PoolHandle pool_alloc(Pool *pool, uint32_t bytes)
 {
+    pool = part_of(pool);
     if (UNLIKELY(bytes > POOL_SMALL_BYTES_MAX)) {
         uint32_t index = take_page(pool, bytes, CLASS_LARGE);
         pool->pages[index].live = 1;
@@ -99,7 +131,7 @@ PoolHandle pool_alloc(Pool *pool, uint32_t bytes)
     pool->live_bytes += size;
     if (handle) {
         memcpy(&pool->free[class_index], pool_at(pool, handle), sizeof handle);
-        pool->pages[handle >> 15].live++;
+        add_live(pool, &pool->pages[handle >> 15], 1);
         return handle;
     }
     uint32_t used = pool->current_used[class_index];
@@ -109,7 +141,7 @@ PoolHandle pool_alloc(Pool *pool, uint32_t bytes)
         used = 0;
     }
     pool->current_used[class_index] = used + size;
-    pool->pages[index].live++;
+    add_live(pool, &pool->pages[index], 1);
     return index << 15 | used / 8;
 }
 
@@ -117,10 +149,11 @@ void pool_free(Pool *pool, PoolHandle handle)
 {
     if (!handle)
         return;
+    pool = part_of(pool);
     PoolPage *page = &pool->pages[handle >> 15];
 
-    ASSERT(page->live > 0);
-    page->live--;
+    ASSERT(__atomic_load_n(&page->live, __ATOMIC_RELAXED) > 0);
+    add_live(pool, page, (uint32_t)-1);
     pool->live_bytes -= page->size;
     if (page->class_index == CLASS_LARGE) {
         give_page(pool, handle >> 15);
@@ -170,4 +203,70 @@ uint64_t pool_trim(Pool *pool)
         if (pool->pages[i].bytes && !pool->pages[i].live)
             give_page(pool, i);
     return before - pool->held_bytes;
+}
+
+// --- several threads ---
+
+void pool_share(Pool *pool, Lock *lock)
+{
+    pool->share = lock;
+}
+
+void pool_part_begin(Pool *pool, Pool *part)
+{
+    *part = (Pool){.pages = pool->pages, .whole = pool};
+    own_part = part;
+}
+
+// The rest of the page that a part was cutting up.
+static void give_rest(Pool *pool, const Pool *part, unsigned class_index)
+{
+    uint32_t index = part->current[class_index];
+    uint32_t used = part->current_used[class_index];
+
+    if (!index)
+        return;
+    if (!pool->current[class_index] || used < pool->current_used[class_index]) {
+        uint32_t other = pool->current[class_index];
+        pool->current[class_index] = index;
+        index = other;
+        uint32_t other_used = pool->current_used[class_index];
+        pool->current_used[class_index] = used;
+        used = other_used;
+    }
+    for (; index && used + class_bytes[class_index] <= POOL_PAGE_BYTES;
+         used += class_bytes[class_index]) {
+        PoolHandle handle = index << 15 | used / 8;
+        memcpy(pool_at(pool, handle), &pool->free[class_index], sizeof handle);
+        pool->free[class_index] = handle;
+    }
+}
+
+static void give_chain(Pool *pool, const Pool *part, unsigned class_index)
+{
+    for (PoolHandle handle = part->free[class_index]; handle;) {
+        PoolHandle next;
+        memcpy(&next, pool_at(pool, handle), sizeof next);
+        memcpy(pool_at(pool, handle), &pool->free[class_index], sizeof handle);
+        pool->free[class_index] = handle;
+        handle = next;
+    }
+}
+
+void pool_part_end(Pool *pool, Pool *part)
+{
+    ASSERT(own_part == part);
+    lock_take(pool->share);
+    for (unsigned i = 0; i < POOL_CLASSES; i++) {
+        give_rest(pool, part, i);
+        give_chain(pool, part, i);
+    }
+    pool->live_bytes += part->live_bytes;
+    lock_give(pool->share);
+    own_part = NULL;
+}
+
+void pool_unshare(Pool *pool)
+{
+    pool->share = NULL;
 }

@@ -5,10 +5,11 @@
 //     page     256 KiB of pieces of one class, or one large piece of its own size
 //
 // Memory is taken from the kernel page by page and touched as it is handed out. pool_trim gives pages without pieces back.
-// Thread: one may allocate and free at a time; anyone may use pieces meanwhile. Pages do not move.
+// Thread: one may allocate and free at a time; anyone may use pieces meanwhile. Pages do not move. Between pool_share and pool_unshare
+// several may allocate and free at a time, each from a part of its own.
 #pragma once
 
-#include "base/macros.h"
+#include "base/lock.h"
 
 #define POOL_PAGE_BYTES (256u * 1024)
 #define POOL_PAGES_MAX (1u << 17)
@@ -33,6 +34,8 @@ typedef struct Pool {
     PoolHandle free[POOL_CLASSES];       // chain through the first four bytes
     uint64_t held_bytes;                 // taken from the kernel
     uint64_t live_bytes;                 // handed out
+    Lock *share;                         // pages, while threads share the pool; NULL: one at a time
+    struct Pool *whole;                  // of a part
 } Pool;
 
 void pool_init(Pool *pool);
@@ -58,3 +61,14 @@ PoolHandle pool_grow(Pool *pool, PoolHandle old, uint32_t keep, uint32_t bytes);
 
 // Gives pages without pieces back to the kernel. Returns the bytes.
 uint64_t pool_trim(Pool *pool);
+
+#define POOL_SHARE_RANK 380
+
+// From here on only threads with a part allocate and free. The lock is the caller's.
+void pool_share(Pool *pool, Lock *lock);
+// `part` is where the calling thread's pieces come from and go to; it has no other part.
+void pool_part_begin(Pool *pool, Pool *part);
+// What the part has left goes back.
+void pool_part_end(Pool *pool, Pool *part);
+// All parts have ended.
+void pool_unshare(Pool *pool);

@@ -29,6 +29,12 @@ typedef enum TsdbCompression {
     TSDB_COMPRESSION_ZSTD
 } TsdbCompression;
 
+// How far the replay of the log is; atomics.
+typedef struct TsdbProgress {
+    uint64_t done_bytes;
+    uint64_t total_bytes; // 0: not known yet
+} TsdbProgress;
+
 typedef struct TsdbOptions {
     Str dir;
     Fs *fs;

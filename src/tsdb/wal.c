@@ -6,6 +6,7 @@
 
 #include "base/crc32c.h"
 #include "base/number.h"
+#include "base/reader.h"
 #include "codec/compress.h"
 
 #define FLUSH_BYTES (1024 * 1024)
@@ -447,19 +448,36 @@ static FragmentResult next_fragment(WalReader *r, Fragment *ret, const char **re
     }
 }
 
-static bool decompress(WalReader *r, int flags, Str bytes, Str *ret_record)
+static bool decompress(int flags, Str bytes, Buf *out)
 {
     Error err = {0};
 
-    if (!flags) {
-        *ret_record = bytes;
-        return true;
+    if (!flags)
+        buf_add_str(out, bytes);
+    return !flags                ? !out->failed
+           : flags == WAL_SNAPPY ? snappy_decode(bytes, WAL_RECORD_BYTES_MAX, out, &err)
+                                 : zstd_decode(bytes, WAL_RECORD_BYTES_MAX, out, &err);
+}
+
+// The first byte of a record, if that can be told without decompressing it; else -1. In snappy it follows the length and the tag of
+// the literal that every block begins with.
+static int peek_type(int flags, Str bytes)
+{
+    Reader in = reader_from(bytes);
+
+    if (flags == WAL_SNAPPY) {
+        (void)reader_uvarint(&in);
+        uint8_t tag = reader_u8(&in);
+        unsigned len = tag >> 2;
+        if (tag & 3)
+            return -1;
+        for (unsigned i = 60; i <= len; i++)
+            (void)reader_u8(&in);
+    } else if (flags) {
+        return -1;
     }
-    buf_reset(&r->plain);
-    bool ok = flags == WAL_SNAPPY ? snappy_decode(bytes, WAL_RECORD_BYTES_MAX, &r->plain, &err)
-                                  : zstd_decode(bytes, WAL_RECORD_BYTES_MAX, &r->plain, &err);
-    *ret_record = buf_str(&r->plain);
-    return ok;
+    uint8_t type = reader_u8(&in);
+    return in.failed ? -1 : type;
 }
 
 // Adds a fragment to the record under way; true when it is whole.
@@ -473,7 +491,8 @@ static bool join(WalReader *r, const Fragment *f, Str *ret_whole)
     return f->type == FRAGMENT_LAST;
 }
 
-bool wal_reader_next(WalReader *r, Str *ret_record)
+// The next good record as it lies on disk. False at the end.
+static bool next_packed(WalReader *r, size_t *ret_start, int *ret_flags, Str *ret_packed)
 {
     size_t start = r->at; // of the record under way
     bool inside = false;
@@ -514,13 +533,61 @@ bool wal_reader_next(WalReader *r, Str *ret_record)
         if (!join(r, &f, &whole))
             continue;
         inside = false;
-        if (r->joined.failed || !decompress(r, flags, whole, ret_record)) {
-            damage(r, start, r->at,
-                   r->joined.failed ? "record is too long" : "record does not decompress");
+        if (r->joined.failed) {
+            damage(r, start, r->at, "record is too long");
             continue;
         }
-        r->good_end = r->at;
-        r->tail_torn = false;
+        *ret_start = start;
+        *ret_flags = flags;
+        *ret_packed = whole;
         return true;
     }
+}
+
+static bool is_unwanted(const WalReader *r, size_t start, int flags, Str packed)
+{
+    return start < r->known_end && peek_type(flags, packed) == r->known_type;
+}
+
+static void note_good(WalReader *r)
+{
+    r->good_end = r->at;
+    r->tail_torn = false;
+}
+
+bool wal_reader_next_into(WalReader *r, Buf *out)
+{
+    size_t start;
+    int flags;
+    Str packed;
+
+    while (next_packed(r, &start, &flags, &packed)) {
+        if (is_unwanted(r, start, flags, packed)) {
+            note_good(r);
+        } else if (decompress(flags, packed, out)) {
+            note_good(r);
+            return true;
+        } else {
+            damage(r, start, r->at, "record does not decompress");
+        }
+    }
+    return false;
+}
+
+bool wal_reader_next(WalReader *r, Str *ret_record)
+{
+    size_t start;
+    int flags;
+    Str packed;
+
+    while (next_packed(r, &start, &flags, &packed)) {
+        buf_reset(&r->plain);
+        if (!flags || decompress(flags, packed, &r->plain)) {
+            note_good(r);
+            *ret_record = flags ? buf_str(&r->plain) : packed;
+            return true;
+        }
+        damage(r, start, r->at, "record does not decompress");
+    }
+    return false;
 }

@@ -92,9 +92,13 @@ typedef struct WalReader {
     char reason[160]; // of the first damage
     Buf joined;       // fragments
     Buf plain;        // decompressed
+    size_t known_end; // records of known_type that begin before it are not wanted; 0: all are
+    uint8_t known_type;
 } WalReader;
 
 void wal_reader_init(WalReader *reader, Str bytes);
 void wal_reader_deinit(WalReader *reader);
 // The next good record, good until the next call. False at the end.
 bool wal_reader_next(WalReader *reader, Str *ret_record);
+// The same, appended to `out`, whose own limit counts, too.
+bool wal_reader_next_into(WalReader *reader, Buf *out);

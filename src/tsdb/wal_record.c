@@ -466,3 +466,61 @@ bool wal_record_next(WalRecordReader *r, WalEntry *ret_entry)
     r->count++;
     return !r->failed;
 }
+
+// Reads a zig-zag varint that is known to end within the bytes, or to be longer than ten.
+static inline const uint8_t *quick_varint(const uint8_t *at, int64_t *ret_value)
+{
+    uint64_t value = *at & 0x7f;
+
+    for (unsigned shift = 7; *at++ & 0x80 && shift < 70; shift += 7)
+        value |= (uint64_t)(*at & 0x7f) << shift;
+    *ret_value = (int64_t)(value >> 1 ^ -(value & 1));
+    return at;
+}
+
+// Entries that cannot reach the end of the record.
+static size_t quick_samples(WalRecordReader *r, WalSample *samples, size_t max)
+{
+    enum { SAMPLE_BYTES_MAX = 10 + 10 + 8 };
+    const uint8_t *at = r->in.at;
+    size_t count = 0;
+
+    for (; count < max && r->in.end - at >= SAMPLE_BYTES_MAX; count++) {
+        int64_t ref_delta;
+        int64_t t_delta;
+        uint64_t be;
+        const uint8_t *next = quick_varint(quick_varint(at, &ref_delta), &t_delta);
+        if (UNLIKELY(next - at > 10)) // one of ten bytes may be malformed: looked at with care
+            break;
+        memcpy(&be, next, 8);
+        samples[count] = (WalSample){r->first_ref + (uint64_t)ref_delta,
+                                     (int64_t)((uint64_t)r->first_t + (uint64_t)t_delta),
+                                     double_from_bits(__builtin_bswap64(be))};
+        at = next + 8;
+    }
+    r->in.at = at;
+    r->count += count;
+    return count;
+}
+
+size_t wal_record_next_samples(WalRecordReader *r, WalSample *samples, int64_t *start_ms,
+                               size_t max)
+{
+    WalEntry entry;
+    size_t count = 0;
+
+    while (count < max) {
+        if (r->type == WAL_SAMPLES && r->count > 0 && !r->failed) {
+            size_t quick = quick_samples(r, samples + count, max - count);
+            memset(start_ms + count, 0, quick * sizeof *start_ms);
+            count += quick;
+            if (count == max)
+                break;
+        }
+        if (!wal_record_next(r, &entry))
+            break;
+        samples[count] = (WalSample){entry.ref, entry.t_ms, entry.value};
+        start_ms[count++] = entry.start_ms;
+    }
+    return count;
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the log says besides samples, and which chunks on disk belong to which series.
+//
+// One thread is here. Samples that were sent to the shards may be on their way into their series meanwhile: whatever touches a series
+// that is not new holds its stripe, and drains the shards where order matters.
+#include <stdlib.h>
+
+#include "tsdb/head_replay_internal.h"
+#include "tsdb/head_replay_shards.h"
+
+#define BATCH 256
+
+// A ref that anything on disk names is not given to another series, also if the log has lost whose it was.
+static void keep_ref(Head *head, uint64_t ref)
+{
+    if (ref <= SERIES_REF_MAX)
+        head->index.next_ref = MAX(head->index.next_ref, ref + 1);
+}
+
+// --- chunks ---
+
+bool replay_load_chunk(void *arg, const HeadChunk *chunk, Error *err)
+{
+    Replay *r = arg;
+    uint64_t *newest = ref_map_get(&r->chunk_of, chunk->series_ref);
+
+    (void)err;
+    if (!chunk->series_ref || chunk->min_t_ms > chunk->max_t_ms) {
+        r->malformed++;
+        return true;
+    }
+    if (r->chunk_count == r->chunk_cap) {
+        r->chunk_cap = r->chunk_cap ? r->chunk_cap * 2 : 1024;
+        r->chunks = x_realloc(r->chunks, r->chunk_cap * sizeof *r->chunks);
+    }
+    r->chunks[r->chunk_count++] =
+        (LoadedChunk){.full = {chunk->ref, chunk->min_t_ms, chunk->max_t_ms},
+                      .series_ref = chunk->series_ref,
+                      .before = newest ? (uint32_t)*newest : 0,
+                      .out_of_order = chunk->out_of_order,
+                      .has_histograms = chunk_has_histograms(chunk->encoding)};
+    ref_map_put(&r->chunk_of, chunk->series_ref, r->chunk_count);
+    keep_ref(r->head, chunk->series_ref);
+    return true;
+}
+
+static void attach_late_chunk(Replay *r, uint64_t ref, Series *series, const LoadedChunk *chunk)
+{
+    SeriesExtra *extra = head_extra(r->head, ref, series, true);
+
+    if (extra->chunk_count == extra->chunk_cap) {
+        extra->chunk_cap = extra->chunk_cap ? extra->chunk_cap * 2 : 4;
+        extra->chunks = x_realloc(extra->chunks, extra->chunk_cap * sizeof *extra->chunks);
+    }
+    extra->chunks[extra->chunk_count++] =
+        (OutOfOrderChunk){chunk->full.ref, chunk->full.min_t_ms, chunk->full.max_t_ms};
+    SET(r->head->ooo_min_t, MIN(r->head->ooo_min_t, chunk->full.min_t_ms));
+    SET(r->head->ooo_max_t, MAX(r->head->ooo_max_t, chunk->full.max_t_ms));
+    COUNT(r->head, chunks, 1);
+}
+
+// A chunk older than some of the list: a series that was dropped and came back has chunks under two refs, and after a start under the
+// first of them again. 0: it overlaps one that is there.
+static PoolHandle add_between(Pool *pool, PoolHandle list, FullChunk chunk)
+{
+    size_t count = head_full_count(pool, list), at = 0;
+    FullChunk *all = X_ARRAY(FullChunk, count + 1);
+    PoolHandle grown = 0;
+
+    if (count)
+        head_full_decode(pool, list, all);
+    while (at < count && all[at].max_t_ms < chunk.min_t_ms)
+        at++;
+    if (count < UINT16_MAX / FULL_CHUNK_BYTES_MAX - 1 &&
+        (at == count || all[at].min_t_ms > chunk.max_t_ms)) {
+        memmove(all + at + 1, all + at, (count - at) * sizeof *all);
+        all[at] = chunk;
+        grown = head_full_replace(pool, list, all, count + 1);
+    }
+    free(all);
+    return grown;
+}
+
+// Gives the series the chunks that were written under `log_ref`. The open chunk is empty: its samples come later from the log.
+static void attach_chunks(Replay *r, uint64_t log_ref, uint64_t ref, Series *series)
+{
+    Head *head = r->head;
+    uint64_t *newest = ref_map_get(&r->chunk_of, log_ref);
+    size_t count = 0;
+
+    for (uint32_t at = newest ? (uint32_t)*newest : 0; at; at = r->chunks[at - 1].before)
+        count++;
+    if (!count)
+        return;
+    uint32_t *places = X_ARRAY(uint32_t, count);
+    size_t fill = count;
+    for (uint32_t at = (uint32_t)*newest; at; at = r->chunks[at - 1].before)
+        places[--fill] = at - 1;
+    for (size_t i = 0; i < count; i++) {
+        LoadedChunk *chunk = &r->chunks[places[i]];
+        bool has = series_flags(series) & SERIES_HAS_SAMPLES;
+        if (chunk->used)
+            continue;
+        chunk->used = true;
+        if (chunk->out_of_order) {
+            attach_late_chunk(r, ref, series, chunk);
+            continue;
+        }
+        // Older than what blocks hold, or overlapping: the samples are elsewhere, too.
+        if (chunk->full.max_t_ms < head->options.min_valid_t_ms || series->chunk)
+            continue;
+        bool behind = !has || chunk->full.min_t_ms > series->xor_state.t_ms;
+        PoolHandle list = behind ? head_full_add(&head->pool, series->full, chunk->full)
+                                 : add_between(&head->pool, series->full, chunk->full);
+        if (!list)
+            continue;
+        series->full = list;
+        r->filled += !has;
+        if (behind)
+            series->xor_state.t_ms = chunk->full.max_t_ms;
+        series_set_flags(
+            series, SERIES_HAS_SAMPLES | (chunk->has_histograms ? SERIES_FULL_HISTOGRAM : 0), 0);
+        head_append_note_time(head, chunk->full.min_t_ms);
+        head_append_note_time(head, chunk->full.max_t_ms);
+        COUNT(head, chunks, 1);
+    }
+    free(places);
+}
+
+// --- records ---
+
+static bool labels_sorted(Labels labels)
+{
+    for (size_t i = 0; i < labels.count; i++) {
+        if (!labels.pairs[i].value.len || labels.pairs[i].name.len > HEAD_LABEL_BYTES_MAX ||
+            labels.pairs[i].value.len > HEAD_LABEL_BYTES_MAX)
+            return false;
+        if (i && str_compare(labels.pairs[i - 1].name, labels.pairs[i].name) >= 0)
+            return false;
+    }
+    return labels.count > 0 && labels.count <= HEAD_LABELS_MAX;
+}
+
+static void replay_series(Replay *r, const WalEntry *e)
+{
+    Head *head = r->head;
+
+    if (!e->ref || e->ref > SERIES_REF_MAX || !labels_sorted(e->labels)) {
+        r->malformed++;
+        return;
+    }
+    SeriesSlot slot = head_index_find(&head->index, e->labels, r->key);
+    bool fresh = !slot;
+    uint64_t ref = e->ref;
+    if (slot) {
+        ref = series_ref(series_at(&head->index.series, slot));
+        if (ref != e->ref)
+            ref_map_put(&head->twins, e->ref, ref);
+    } else if (series_slot(&head->index.series, e->ref)) {
+        r->malformed++; // two label sets under one ref
+        return;
+    } else {
+        slot = head_append_create(head, e->labels, r->key, e->ref, false);
+    }
+    r->series++;
+    head->index.next_ref = MAX(head->index.next_ref, e->ref + 1);
+    if (ref_map_get(&r->chunk_of, e->ref)) {
+        if (!fresh)
+            replay_shards_drain(r->shards);
+        lock_take(&head->stripes[series_stripe(ref)]);
+        attach_chunks(r, e->ref, ref, series_at(&head->index.series, slot));
+        lock_give(&head->stripes[series_stripe(ref)]);
+    }
+}
+
+SeriesSlot replay_find_series(Replay *r, uint64_t *ref)
+{
+    SeriesSlot slot = series_slot(&r->head->index.series, *ref);
+
+    if (LIKELY(slot != 0))
+        return slot;
+    uint64_t *twin = ref_map_get(&r->head->twins, *ref);
+    if (twin) {
+        *ref = *twin;
+        return series_slot(&r->head->index.series, *ref);
+    }
+    r->unknown++;
+    keep_ref(r->head, *ref);
+    return 0;
+}
+
+static void replay_sample(Replay *r, uint64_t ref, int64_t t_ms, double value,
+                          const Histogram *histogram, int64_t start_ms)
+{
+    SeriesSlot slot = replay_find_series(r, &ref);
+
+    if (slot && t_ms >= r->head->options.min_valid_t_ms)
+        replay_shards_add(r->shards, ref, slot, t_ms, value, histogram, start_ms);
+}
+
+static void replay_floats(Replay *r, WalRecordReader *reader)
+{
+    WalSample samples[BATCH];
+    int64_t start_ms[BATCH];
+
+    for (size_t n; (n = wal_record_next_samples(reader, samples, start_ms, BATCH));)
+        for (size_t i = 0; i < n; i++)
+            replay_sample(r, samples[i].ref, samples[i].t_ms, samples[i].value, NULL, start_ms[i]);
+}
+
+static void replay_tombstone(Replay *r, const WalEntry *e)
+{
+    uint64_t ref = e->ref;
+    SeriesSlot slot = replay_find_series(r, &ref);
+
+    if (!slot || e->interval.min_t_ms > e->interval.max_t_ms)
+        return;
+    Series *series = series_at(&r->head->index.series, slot);
+    lock_take(&r->head->stripes[series_stripe(ref)]);
+    intervals_add(&head_extra(r->head, ref, series, true)->deleted, e->interval);
+    lock_give(&r->head->stripes[series_stripe(ref)]);
+}
+
+static void replay_exemplar(Replay *r, const WalEntry *e)
+{
+    Head *head = r->head;
+    uint64_t ref = e->ref;
+    SeriesSlot slot = head->exemplars ? replay_find_series(r, &ref) : 0;
+
+    if (!slot)
+        return;
+    Labels labels =
+        head_index_labels(&head->index, series_at(&head->index.series, slot)->labels, &r->arena);
+    (void)head_exemplars_add(head->exemplars, ref, labels, &e->exemplar, head->window_ms);
+}
+
+static void replay_metadata(Replay *r, const WalEntry *e)
+{
+    Head *head = r->head;
+    uint64_t ref = e->ref;
+    SeriesSlot slot = replay_find_series(r, &ref);
+
+    if (!slot)
+        return;
+    Labels labels =
+        head_index_labels(&head->index, series_at(&head->index.series, slot)->labels, &r->arena);
+    Str name = labels_get(labels, LABEL_METRIC_NAME);
+    if (name.len)
+        (void)head_metadata_put(head, name, e->metadata);
+}
+
+static void replay_entry(Replay *r, WalRecordType type, const WalEntry *e)
+{
+    switch (type) {
+    case WAL_SERIES:
+        replay_series(r, e);
+        break;
+    case WAL_TOMBSTONES:
+        replay_tombstone(r, e);
+        break;
+    case WAL_EXEMPLARS:
+        replay_exemplar(r, e);
+        break;
+    case WAL_METADATA:
+        replay_metadata(r, e);
+        break;
+    case WAL_MMAP_MARKERS:
+        break;
+    default:
+        replay_sample(r, e->ref, e->t_ms, e->value, e->histogram, e->start_ms);
+    }
+}
+
+void replay_define(Replay *r, Str record)
+{
+    WalEntry entry;
+
+    arena_reset(&r->arena);
+    WalRecordReader reader = wal_record_read(record, &r->arena);
+    if (reader.type == WAL_SAMPLES || reader.type == WAL_SAMPLES_V2)
+        replay_floats(r, &reader);
+    else
+        while (wal_record_next(&reader, &entry))
+            replay_entry(r, reader.type, &entry);
+    r->malformed += reader.failed;
+    r->records++;
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// head_replay_internal.h: what the head_replay*.c files share. For nobody else.
+//
+//     head_replay.c          the order of things, the report
+//     head_replay_files.c    folders and segments: reads, mends what is damaged
+//     head_replay_pipe.c     records from the thread that reads to the one that understands
+//     head_replay_define.c   series, chunks on disk, everything but samples; samples are sent on
+//     head_replay_shards.c   samples into series, on several threads
+//     head_replay_late.c     the log of out-of-order samples
+#pragma once
+
+#include "tsdb/head_internal.h"
+
+typedef struct LoadedChunk {
+    FullChunk full;
+    uint64_t series_ref;
+    uint32_t before; // 1 + place of the one before of the same ref
+    bool out_of_order;
+    bool has_histograms;
+    bool used;
+} LoadedChunk;
+
+typedef struct ReplayPipe ReplayPipe;
+typedef struct ReplayShards ReplayShards;
+
+typedef struct Replay {
+    Head *head;
+    LoadedChunk *chunks;
+    size_t chunk_count;
+    size_t chunk_cap;
+    RefMap chunk_of; // ref to 1 + place of its newest chunk
+    RefMap marked;   // out-of-order chunks that their log names
+    LabelKey *key;
+    Arena arena; // of one record
+    uint64_t series, samples, unknown, malformed, out_of_order_kept, refused;
+    uint64_t holes;  // segments with damage that is no torn end
+    uint64_t filled; // series that have in-order samples
+    uint64_t records;
+    ReplayPipe *pipe;     // NULL: records are of the log of out-of-order samples
+    ReplayShards *shards; // the pipe's other end has them
+    bool start_ok;        // of the shards
+    Error start_err;
+    TsdbProgress *progress;
+    int64_t told_ns; // when the log last told it
+} Replay;
+
+// head_replay_define.c
+bool replay_load_chunk(void *arg, const HeadChunk *chunk, Error *err);
+// Understands a record of the log; all but samples takes effect at once.
+void replay_define(Replay *r, Str record);
+// The series that a ref of the log means; 0 if none.
+SeriesSlot replay_find_series(Replay *r, uint64_t *ref);
+
+// head_replay_late.c
+void replay_late_record(Replay *r, Str record);
+// Drops the out-of-order chunks that their log does not name.
+void replay_late_drop_unmarked(Replay *r);
+
+// head_replay_files.c
+// The folder's records, from segment `from` on.
+bool replay_dir(Replay *r, Str dir, uint32_t from, Error *err) MUST_CHECK;

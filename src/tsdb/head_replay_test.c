@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+// The head that comes out of a log must not depend on how many threads read it, nor on where the log is damaged.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "tsdb/head_replay_ring.h"
+#include "tsdb/head_test_util.h"
+
+#define SERIES 700 // three stripes
+#define STEP_MS 300000
+#define ROUNDS 60
+#define PATH_MAX_BYTES 300
+
+static HeadOptions replay_options(const char *dir)
+{
+    HeadOptions options = test_head_options(dir);
+    options.out_of_order_window_ms = HOUR_MS;
+    options.samples_per_chunk = 8;
+    options.wal_segment_bytes = 65536;
+    options.start_timestamps = true;
+    return options;
+}
+
+// Every tenth series has histograms, every seventh start timestamps, every ninth late samples; every eleventh stops and comes back.
+static void put_round(Head *head, int round)
+{
+    static const HistogramSpan span = {0, 2};
+    Appender *app = test_begin(head);
+    int64_t t_ms = (int64_t)round * STEP_MS;
+
+    for (int i = 0; i < SERIES; i++) {
+        double buckets[2] = {round, i};
+        Histogram h = {.is_integer = true,
+                       .count = round + i,
+                       .sum = i,
+                       .positive_spans = &span,
+                       .positive_span_count = 1,
+                       .positive_buckets = buckets,
+                       .positive_count = 2};
+        if (i % 11 == 0 && round > 5 && round < 50)
+            continue;
+        SinkSample s = {
+            .ref = test_series(app, i), .t_ms = t_ms + i % 3, .value = i * 7 + round / 3};
+        if (i % 10 == 0)
+            s.histogram = &h;
+        if (i % 7 == 0)
+            s.start_ms = t_ms - 1000;
+        CHECK_EQ(app->append(app, &s, 1), 1);
+        if (i % 9 == 0 && round > 2)
+            (void)test_append(app, s.ref, t_ms - STEP_MS - 5, -i);
+    }
+    test_commit(app);
+}
+
+static void delete_some(Head *head, Arena *arena)
+{
+    Matcher m;
+    Error err = {0};
+
+    CHECK_OK(matcher_init(&m, MATCH_REGEX, S("i"), S("1.*"), arena, &err), err);
+    CHECK_OK(head_delete(head, &m, 1, 35 * STEP_MS, 38 * STEP_MS, &err), err);
+    matcher_deinit(&m);
+}
+
+static void build(const char *dir)
+{
+    Arena arena = {0};
+    Error err = {0};
+    HeadOptions options = replay_options(dir);
+    Head *head = test_head_open(&options);
+
+    for (int round = 0; round < ROUNDS; round++) {
+        put_round(head, round);
+        if (round == 38)
+            delete_some(head, &arena);
+        if (round == 30) {
+            CHECK_OK(head_truncate(head, 2 * HOUR_MS, &err), err);
+            CHECK_OK(head_truncate(head, 2 * HOUR_MS, &err), err);
+            CHECK_OK(head_truncate(head, 2 * HOUR_MS, &err),
+                     err); // now those that stopped are old enough to go
+        }
+    }
+    head_close(head);
+    arena_deinit(&arena);
+}
+
+static void copy_tree(const char *from, const char *to)
+{
+    Arena arena = {0};
+    FsList list;
+    Error err = {0};
+
+    CHECK_OK(fs_make_dirs(&fs_system, str_from_c(to), &err), err);
+    CHECK_OK(fs_list(&fs_system, str_from_c(from), &arena, &list, &err), err);
+    for (size_t i = 0; i < list.count; i++) {
+        char a[PATH_MAX_BYTES];
+        char b[PATH_MAX_BYTES];
+        Str bytes;
+        snprintf(a, sizeof a, "%s/" STR_FMT, from, STR_ARG(list.entries[i].name));
+        snprintf(b, sizeof b, "%s/" STR_FMT, to, STR_ARG(list.entries[i].name));
+        if (list.entries[i].is_dir) {
+            copy_tree(a, b);
+            continue;
+        }
+        CHECK_OK(fs_read_file(&fs_system, str_from_c(a), &arena, 1 << 30, &bytes, &err), err);
+        CHECK_OK(fs_write_atomic(&fs_system, str_from_c(b), bytes, &err), err);
+    }
+    arena_deinit(&arena);
+}
+
+static uint64_t mix(uint64_t digest, uint64_t word)
+{
+    return (digest ^ word) * 0x9e3779b97f4a7c15u + (digest >> 29);
+}
+
+static uint64_t digest_columns(uint64_t digest, const SampleColumns *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const Histogram *h = c->histograms ? c->histograms[i] : NULL;
+        digest = mix(digest, (uint64_t)c->t_ms[i]);
+        digest = mix(digest, h ? chunk_xor_to_bits(h->count) : chunk_xor_to_bits(c->value[i]));
+    }
+    return digest;
+}
+
+static uint64_t digest_of(Head *head, uint64_t *ret_samples)
+{
+    Arena arena = {0};
+    uint64_t digest = 1;
+
+    *ret_samples = 0;
+    for (int i = 0; i < SERIES; i++) {
+        arena_reset(&arena);
+        SampleColumns c = test_read(head, i, &arena);
+        digest = digest_columns(mix(digest, (uint64_t)i), &c);
+        *ret_samples += c.count;
+    }
+    arena_deinit(&arena);
+    int64_t min_t = 0;
+    int64_t max_t = 0;
+    CHECK(head_time_range_all(head, &min_t, &max_t));
+    digest = mix(digest, (uint64_t)min_t);
+    digest = mix(digest, (uint64_t)max_t);
+    digest = mix(digest, head->index.next_ref);
+    digest = mix(digest, head->index.series.count);
+    digest = mix(digest, head->twins.count);
+    return mix(digest, head->counters.chunks);
+}
+
+static uint64_t digest_with(const char *dir, int threads, uint64_t *ret_samples)
+{
+    char copy[PATH_MAX_BYTES];
+
+    snprintf(copy, sizeof copy, "%s-copy", dir);
+    copy_tree(dir, copy);
+    HeadOptions options = replay_options(copy);
+    options.replay_threads = threads;
+    Head *head = test_head_open(&options);
+    head_check(head);
+    uint64_t digest = digest_of(head, ret_samples);
+    put_round(head, ROUNDS); // and it goes on
+    head_check(head);
+    head_close(head);
+    test_dir_remove(copy);
+    return digest;
+}
+
+TEST(head_replay, many_threads_leave_what_one_leaves)
+{
+    char dir[PATH_MAX_BYTES - 10];
+    uint64_t samples;
+    uint64_t again;
+
+    test_dir_make(dir, sizeof dir);
+    build(dir);
+    uint64_t one = digest_with(dir, 1, &samples);
+    CHECK(samples > SERIES * (ROUNDS - 24) / 2);
+    for (int threads = 2; threads <= 8; threads += 3) {
+        uint64_t many = digest_with(dir, threads, &again);
+        CHECK_EQ(again, samples);
+        CHECK_EQ(many, one);
+    }
+    test_dir_remove(dir);
+}
+
+// Turns bits over in the middle of the newest segment but `back`.
+static void damage(const char *dir, size_t back)
+{
+    Arena arena = {0};
+    WalSegments segments;
+    Error err = {0};
+    char wal[PATH_MAX_BYTES];
+
+    snprintf(wal, sizeof wal, "%s/wal", dir);
+    CHECK_OK(wal_list(&fs_system, str_from_c(wal), &arena, &segments, &err), err);
+    CHECK(segments.count > back + 2);
+    while (segments.items[segments.count - 1 - back].bytes < 3 * WAL_PAGE_BYTES / 2)
+        back++;
+    const WalSegment *s = &segments.items[segments.count - 1 - back];
+    File file = FILE_NONE;
+    CHECK_OK(fs_open(&fs_system, wal_segment_path(&arena, str_from_c(wal), s->number),
+                     FS_READ_WRITE, &file, &err),
+             err);
+    CHECK_OK(file_write_at(&file, s->bytes / 2, S("\x55\xaa\x55\xaa\x55\xaa\x55\xaa"), &err), err);
+    file_close(&file);
+    arena_deinit(&arena);
+}
+
+TEST(head_replay, damage_is_stepped_over_whatever_the_threads)
+{
+    char dir[PATH_MAX_BYTES - 10];
+    uint64_t whole;
+    uint64_t samples;
+    uint64_t again;
+
+    test_dir_make(dir, sizeof dir);
+    build(dir);
+    (void)digest_with(dir, 1, &whole);
+    damage(dir, 1);
+    uint64_t one = digest_with(dir, 1, &samples);
+    CHECK(samples < whole);
+    CHECK(samples > whole * 3 / 4);
+    CHECK_EQ(digest_with(dir, 5, &again), one);
+    CHECK_EQ(again, samples);
+    test_dir_remove(dir);
+}
+
+// --- the ring ---
+
+typedef struct RingTest {
+    ReplayRing ring;
+    uint64_t places[3];
+    uint64_t sum;
+} RingTest;
+
+static void empty_ring(void *arg)
+{
+    RingTest *t = arg;
+    unsigned place;
+
+    for (uint64_t next = 1; replay_ring_empty(&t->ring, &place); next++) {
+        CHECK_EQ(t->places[place], next);
+        t->sum += t->places[place];
+        t->places[place] = 0;
+        replay_ring_emptied(&t->ring);
+    }
+}
+
+TEST(head_replay, ring_hands_everything_over_once_and_in_order)
+{
+    RingTest t = {0};
+    Thread thread = {0};
+    Error err = {0};
+
+    replay_ring_init(&t.ring, "test", COUNT_OF(t.places));
+    CHECK_OK(thread_start(&thread, "ring", empty_ring, &t, &err), err);
+    for (uint64_t i = 1; i <= 10000; i++) {
+        unsigned place = replay_ring_fill(&t.ring);
+        CHECK_EQ(t.places[place], 0);
+        t.places[place] = i;
+        replay_ring_filled(&t.ring);
+        if (i == 5000) {
+            replay_ring_drain(&t.ring);
+            CHECK_EQ(t.sum, 5000 * 5001 / 2);
+        }
+    }
+    replay_ring_end(&t.ring);
+    thread_join(&thread);
+    CHECK_EQ(t.sum, 10000ull * 10001 / 2);
+    replay_ring_deinit(&t.ring);
+}
+
+// --- the pool that threads share ---
+
+typedef struct PoolTest {
+    Pool *pool;
+    uint64_t seed;
+    PoolHandle kept[500];
+} PoolTest;
+
+static void use_pool(void *arg)
+{
+    static const uint32_t sizes[] = {8, 64, 24, 4096, 9000};
+    PoolTest *t = arg;
+    Pool part;
+    Random random;
+
+    random_seed(&random, t->seed);
+    pool_part_begin(t->pool, &part);
+    for (int i = 0; i < 20000; i++) {
+        size_t at = random_below(&random, COUNT_OF(t->kept));
+        uint32_t bytes = sizes[random_below(&random, COUNT_OF(sizes))];
+        if (t->kept[at])
+            CHECK_EQ(*(uint64_t *)(void *)pool_at(t->pool, t->kept[at]),
+                     t->seed << 32 | t->kept[at]);
+        pool_free(t->pool, t->kept[at]);
+        t->kept[at] = pool_alloc(t->pool, bytes);
+        *(uint64_t *)(void *)pool_at(t->pool, t->kept[at]) = t->seed << 32 | t->kept[at];
+    }
+    pool_part_end(t->pool, &part);
+}
+
+TEST(head_replay, threads_share_a_pool_without_sharing_pieces)
+{
+    Pool pool;
+    Lock lock;
+    PoolTest tests[4] = {0};
+    Thread threads[4] = {0};
+    Error err = {0};
+
+    pool_init(&pool);
+    PoolHandle before = pool_alloc(&pool, 64);
+    lock_init(&lock, "pool", POOL_SHARE_RANK);
+    pool_share(&pool, &lock);
+    for (size_t i = 0; i < COUNT_OF(tests); i++) {
+        tests[i].pool = &pool;
+        tests[i].seed = i + 1;
+        CHECK_OK(thread_start(&threads[i], "pool", use_pool, &tests[i], &err), err);
+    }
+    for (size_t i = 0; i < COUNT_OF(tests); i++)
+        thread_join(&threads[i]);
+    pool_unshare(&pool);
+    lock_deinit(&lock);
+    for (size_t i = 0; i < COUNT_OF(tests); i++)
+        for (size_t k = 0; k < COUNT_OF(tests[i].kept); k++) {
+            if (tests[i].kept[k])
+                CHECK_EQ(*(uint64_t *)(void *)pool_at(&pool, tests[i].kept[k]),
+                         tests[i].seed << 32 | tests[i].kept[k]);
+            pool_free(&pool, tests[i].kept[k]);
+        }
+    pool_free(&pool, before);
+    CHECK_EQ(pool.live_bytes, 0);
+    pool_trim(&pool);
+    CHECK_EQ(pool.held_bytes, 0);
+    pool_deinit(&pool);
+}
+
+TEST_MAIN(head_replay, TEST_ROW(head_replay, many_threads_leave_what_one_leaves),
+          TEST_ROW(head_replay, damage_is_stepped_over_whatever_the_threads),
+          TEST_ROW(head_replay, ring_hands_everything_over_once_and_in_order),
+          TEST_ROW(head_replay, threads_share_a_pool_without_sharing_pieces))
