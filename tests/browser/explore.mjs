@@ -90,3 +90,20 @@ test('exemplars are marked in the graph, and their labels are text', async (page
   check((await page.title()) !== '1' && (await page.locator('.page img').count()) === 0, 'markup of a label was run');
   await picture(page, 'query-exemplars');
 });
+
+test('what a query cost is shown on its time', async (page) => {
+  await page.goto(link('up'));
+  await page.locator('.took-text').hover();
+
+  await page.getByRole('tooltip').getByText('samples read').waitFor();
+});
+
+test('a browser whose clock is wrong is told', async (page) => {
+  await page.addInitScript(() => {
+    const now = Date.now;
+    Date.now = () => now() + 3_600_000;
+  });
+  await page.goto(`${base}/query`);
+
+  await page.getByText(/clock of this browser is .* ahead of the server/).waitFor();
+});

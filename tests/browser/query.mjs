@@ -57,7 +57,7 @@ test('a link in the form of Prometheus opens its panels', async (page) => {
 
 test('a busy graph is drawn', async (page) => {
   const expr = encodeURIComponent('{__name__=~".+_(seconds|bytes)_?.*", job!=""}');
-  await page.goto(`${base}/query?g0.expr=${expr}&g0.tab=graph&g0.range_input=10m`);
+  await page.goto(`${base}/query?g0.expr=${expr}&g0.tab=graph&g0.range_input=1m`);
 
   await waitForLines(page);
   const box = await page.locator('.uplot .u-over').boundingBox();

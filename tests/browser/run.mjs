@@ -11,7 +11,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { check, chromium, tests as every } from './kit.mjs';
+import { check, chromium, picture, tests as every } from './kit.mjs';
 import './query.mjs';
 import './explore.mjs';
 import './status.mjs';
@@ -27,7 +27,7 @@ const FLAGS = [
 // What is meant to fail is answered with 400, 422 or 503, which the browser reports on its console too.
 const isExpected = (text) => /the server responded with a status of (400|422|503)/.test(text);
 
-async function runTest(context, { body }) {
+async function runTest(context, { name, body }) {
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   const complaints = [];
@@ -43,6 +43,9 @@ async function runTest(context, { body }) {
   try {
     await body(page);
     check(complaints.length === 0, `the console has errors: ${complaints.join('; ')}`);
+  } catch (error) {
+    await picture(page, 'failed ' + name);
+    throw error;
   } finally {
     await page.close();
   }

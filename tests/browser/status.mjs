@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { api, base, check, picture, test, upTargets, waitForLines } from './kit.mjs';
+import { answerWith, api, base, check, picture, test, upTargets, waitForLines } from './kit.mjs';
 
 test('the targets page shows each target and its health', async (page) => {
   const { activeTargets } = await api('targets?state=active');
@@ -80,7 +80,7 @@ test('the header leads from page to page without loading anew', async (page) => 
 });
 
 test('the dark scheme is kept', async (page) => {
-  await page.goto(`${base}/query?g0.expr=up&g0.tab=graph&g0.range_input=10m`);
+  await page.goto(`${base}/query?g0.expr=up&g0.tab=graph&g0.range_input=1m`);
   await page.getByLabel('Dark').click();
   await page.reload();
 
@@ -103,4 +103,88 @@ test('a server that is not ready is told apart from a broken one', async (page) 
   await page.unroute('**/api/v1/status/flags');
   await page.getByRole('button', { name: 'Try again' }).click();
   await page.locator('.grid tbody tr').first().waitFor();
+});
+
+test('while the log is replayed the progress stands in place of the page', async (page) => {
+  await page.route('**/-/ready', (route) => route.fulfill({ status: 503, body: 'Service Unavailable' }));
+  await answerWith(page, 'status/walreplay', { min: 2, max: 11, current: 6 });
+  await page.goto(`${base}/flags`);
+
+  await page.getByText('Segment 6 of 11').waitFor();
+  check((await page.getByRole('progressbar').getAttribute('value')) === '0.5', 'the bar is not half full');
+  await picture(page, 'starting');
+  await page.unroute('**/-/ready');
+  await page.getByRole('heading', { name: 'Command-line flags' }).waitFor();
+});
+
+test('what the server wants known hangs on a bell', async (page) => {
+  const event = { text: 'Configuration reload has failed.', date: '2026-01-01T00:00:00Z', active: true };
+  await page.route('**/api/v1/notifications/live', (route) =>
+    route.fulfill({ contentType: 'text/event-stream', body: `data: ${JSON.stringify(event)}\n\n` }),
+  );
+  await page.goto(`${base}/flags`);
+
+  await page.getByRole('button', { name: 'Notifications: 1' }).click();
+  await page.getByText('Configuration reload has failed.').waitFor();
+  await picture(page, 'notifications');
+});
+
+test('a scrape pool shows the configuration in effect', async (page) => {
+  await page.goto(`${base}/targets`);
+  await page.getByRole('button', { name: 'Configuration' }).first().click();
+
+  await page.getByRole('dialog').getByText('scrape_timeout').waitFor();
+});
+
+test('relabelling is shown rule by rule', async (page) => {
+  const steps = [
+    { rule: 'action: replace\ntarget_label: zone\nreplacement: west\n', output: { __address__: 'a:1', zone: 'west' }, keep: true },
+    { rule: 'action: labeldrop\nregex: zone\n', output: { __address__: 'a:1' }, keep: true },
+    { rule: 'action: drop\nsource_labels: [__address__]\n', output: {}, keep: false },
+  ];
+  await answerWith(page, 'targets/relabel_steps?*', { steps });
+  await page.goto(`${base}/service-discovery`);
+  await page.getByRole('button', { name: 'Relabelling' }).first().click();
+
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('This rule drops the target.').waitFor();
+  check((await dialog.locator('.relabel-step').nth(0).getByText('sets').count()) === 1, 'rule 1 sets nothing');
+  check((await dialog.locator('.relabel-step').nth(1).getByText('removes').count()) === 1, 'rule 2 removes nothing');
+  await picture(page, 'relabelling');
+});
+
+test('blocks are listed, the newest first', async (page) => {
+  const block = (ulid, minTime) => ({ ulid, minTime, maxTime: minTime + 7_200_000, stats: { numSamples: 5, numSeries: 2, numChunks: 3 }, compaction: { level: 1 } });
+  await answerWith(page, 'status/tsdb/blocks', { blocks: [block('01OLD', 0), block('01NEW', 7_200_000)] });
+  await page.goto(`${base}/tsdb-status`);
+
+  await page.getByRole('cell', { name: '01NEW' }).waitFor();
+  check((await page.locator('td.mono', { hasText: /^01/ }).allInnerTexts()).join() === '01NEW,01OLD', 'not in order');
+});
+
+test('series are deleted only after a second yes, and the server is told what the form says', async (page) => {
+  const sent = [];
+  await answerWith(page, 'features', { api: { admin: true } });
+  await page.route('**/api/v1/admin/tsdb/delete_series', (route) => {
+    sent.push(route.request().postData());
+    return route.fulfill({ status: 204 });
+  });
+  await page.goto(`${base}/tsdb-status`);
+
+  await page.getByLabel('Selector').fill('up{job="old"}');
+  await page.getByLabel('To', { exact: true }).fill('2026-01-01 00:00:00');
+  await page.getByRole('button', { name: 'Delete…' }).click();
+  check(sent.length === 0, 'deleted without a second yes');
+  await page.getByRole('button', { name: /^Yes, delete/ }).click();
+
+  await page.getByText('Deleted.').waitFor();
+  check(sent[0] === `match%5B%5D=${encodeURIComponent('up{job="old"}').replaceAll('%20', '+')}&end=1767225600`, `sent ${sent[0]}`);
+  await picture(page, 'tsdb-admin');
+});
+
+test('without the admin API nothing can be deleted', async (page) => {
+  await page.goto(`${base}/tsdb-status`);
+
+  await page.getByText('start the server with --web.enable-admin-api').waitFor();
+  check(await page.getByRole('button', { name: 'Clean', exact: true }).isDisabled(), 'cleaning is offered');
 });

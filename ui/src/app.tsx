@@ -4,6 +4,7 @@ import { HOME, isAgent } from './lib/mode';
 import { navigate, usePath } from './lib/router';
 import { ErrorBoundary, Busy } from './shell/notice';
 import { Header } from './shell/header';
+import { ReadyGate } from './shell/ready-gate';
 import { Link } from './shell/link';
 import { Page } from './shell/parts';
 
@@ -34,7 +35,9 @@ export function App() {
     <>
       <Header />
       <ErrorBoundary resetKey={path}>
-        <Suspense fallback={<Busy />}>{Current ? <Current /> : <NoSuchPage path={path} />}</Suspense>
+        <ReadyGate>
+          <Suspense fallback={<Busy />}>{Current ? <Current /> : <NoSuchPage path={path} />}</Suspense>
+        </ReadyGate>
       </ErrorBoundary>
     </>
   );

@@ -20,7 +20,12 @@ export interface MatrixItem {
   values?: Point[];
   histograms?: [number, Histogram][];
 }
-export type QueryData =
+export interface QueryStats {
+  timings: Record<string, number>; // seconds
+  samples: { totalQueryableSamples: number; peakSamples: number; samplesRead?: number };
+}
+export type QueryData = { stats?: QueryStats } & QueryResult;
+type QueryResult =
   | { resultType: 'vector'; result: VectorItem[] }
   | { resultType: 'matrix'; result: MatrixItem[] }
   | { resultType: 'scalar'; result: Point }
@@ -44,6 +49,13 @@ export interface TargetsData {
   activeTargets: Target[];
   droppedTargets: { discoveredLabels: Labels; scrapePool?: string }[];
   droppedTargetCounts?: Record<string, number>;
+}
+export interface BlockMeta {
+  ulid: string;
+  minTime: number;
+  maxTime: number;
+  stats: { numSamples?: number; numSeries?: number; numChunks?: number; numTombstones?: number };
+  compaction: { level: number };
 }
 export interface NameValue {
   name: string;
@@ -155,6 +167,18 @@ export async function apiGet<T>(path: string, params: Params, signal: AbortSigna
 // For expressions, which can be longer than a URL may be.
 export async function apiPost<T>(path: string, params: Params, signal: AbortSignal): Promise<Answer<T>> {
   return call<T>(`${basePath}/api/v1/${path}`, { method: 'POST', body: new URLSearchParams(encode(params)), signal });
+}
+
+// Deeds of the admin API answer with nothing when they succeed.
+export async function apiAdmin(path: string, params: Params): Promise<void> {
+  const response = await fetch(`${basePath}/api/v1/${path}`, {
+    method: 'POST', body: new URLSearchParams(encode(params)), credentials: 'same-origin',
+  });
+  if (response.ok) return;
+  const text = await response.text();
+  const envelope = parseEnvelope<never>(text);
+  if (!envelope) throw foreignAnswer(response, text);
+  throw new ApiError(envelope.errorType ?? 'error', envelope.error ?? response.statusText, response.status);
 }
 
 async function call<T>(url: string, init: RequestInit): Promise<Answer<T>> {

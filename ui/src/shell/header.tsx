@@ -5,6 +5,7 @@ import { href, navigate, usePath } from '../lib/router';
 import { type Settings, setSetting, useSettings } from '../lib/settings';
 import { Icon, Logo } from './icon';
 import { Link } from './link';
+import { Notifications } from './notifications';
 
 // An agent has neither queries nor rules.
 const MAIN = [
@@ -64,6 +65,7 @@ export function Header() {
         </Menu>
       </nav>
       <div className="header-tools">
+        <Notifications />
         <ThemeSwitch />
         <SettingsMenu />
       </div>

@@ -93,15 +93,26 @@ export function KeyValueTable({ rows }: { rows: readonly (readonly [string, Reac
 }
 
 // A head that folds what is below it.
-export function Fold({ head, open, onToggle, children }: { head: ReactNode; open: boolean; onToggle: () => void; children: ReactNode }) {
+interface FoldProps {
+  head: ReactNode;
+  open: boolean;
+  onToggle: () => void;
+  tools?: ReactNode; // beside the head
+  children: ReactNode;
+}
+
+export function Fold({ head, open, onToggle, tools, children }: FoldProps) {
   return (
     <section className="fold">
-      <button type="button" className="fold-head" aria-expanded={open} onClick={onToggle}>
-        <span className={open ? 'turn turned' : 'turn'}>
-          <Icon name="right" size={14} />
-        </span>
-        {head}
-      </button>
+      <div className="fold-line">
+        <button type="button" className="fold-head" aria-expanded={open} onClick={onToggle}>
+          <span className={open ? 'turn turned' : 'turn'}>
+            <Icon name="right" size={14} />
+          </span>
+          {head}
+        </button>
+        {tools}
+      </div>
       {open && <div className="fold-body">{children}</div>}
     </section>
   );

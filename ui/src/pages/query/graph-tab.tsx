@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Button, NativeSelect, SegmentedControl, Switch } from '@mantine/core';
 import { useMemo, useRef, useState } from 'react';
-import { type Answer, apiPost, type MatrixItem, type QueryData } from '../../lib/api';
+import { type Answer, apiPost, type MatrixItem, type QueryData, type QueryStats } from '../../lib/api';
 import { formatDuration, parseDuration } from '../../lib/duration';
 import { seriesText } from '../../lib/labels';
 import { formatCount, plural } from '../../lib/number';
@@ -27,6 +27,7 @@ interface Ranged {
   startS: number;
   endS: number;
   stepS: number;
+  stats: QueryStats | undefined;
   exemplars: readonly ExemplarMark[];
 }
 
@@ -45,13 +46,13 @@ export default function GraphTab({ state, run, onChange }: GraphTabProps) {
   const load = async (signal: AbortSignal): Promise<Answer<Ranged>> => {
     const endS = (endMs ?? Date.now()) / 1000;
     const startS = endS - rangeMs / 1000;
-    const params = { query: expr, start: startS, end: endS, step: step / 1000, limit: SERIES_MAX };
+    const params = { query: expr, start: startS, end: endS, step: step / 1000, limit: SERIES_MAX, stats: 'true' };
     const wantedExemplars = state.exemplars
       ? apiPost<ExemplarSeries[]>('query_exemplars', { query: expr, start: startS, end: endS }, signal)
       : Promise.resolve(null);
     const [answer, exemplars] = await Promise.all([apiPost<QueryData>('query_range', params, signal), wantedExemplars]);
     const result = answer.data.resultType === 'matrix' ? answer.data.result : [];
-    return { ...answer, data: { result, startS, endS, stepS: step / 1000, exemplars: exemplars ? exemplarMarks(exemplars.data) : NO_MARKS } };
+    return { ...answer, data: { result, startS, endS, stepS: step / 1000, stats: answer.data.stats, exemplars: exemplars ? exemplarMarks(exemplars.data) : NO_MARKS } };
   };
   const wanted = expr.trim() !== '' && !tooMany;
   const { answer, error, loading } = useLoad(JSON.stringify([expr, endMs, rangeMs, step, state.exemplars, run]), wanted ? load : null);
@@ -82,7 +83,7 @@ export default function GraphTab({ state, run, onChange }: GraphTabProps) {
           size="xs" label="Exemplars" checked={state.exemplars} disabled={state.display === 'heatmap'}
           onChange={(event) => onChange({ exemplars: event.currentTarget.checked }, 'replace')}
         />
-        <Took answer={error === null ? answer : null} loading={loading} parts={parts} />
+        <Took answer={error === null ? answer : null} stats={ranged?.stats} loading={loading} parts={parts} />
       </div>
       {expr.trim() === '' && <div className="empty">Enter an expression and execute it.</div>}
       {tooMany && <Notice kind="error">The range has more than 11,000 steps of {formatDuration(step)}; take a longer step or a shorter range.</Notice>}

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every query shows beside its result: errors with their place, warnings, notices, how long it took.
-import { Loader } from '@mantine/core';
-import { ApiError, type Answer } from '../../lib/api';
+import { Loader, Tooltip } from '@mantine/core';
+import { ApiError, type Answer, type QueryStats } from '../../lib/api';
 import { humanDuration } from '../../lib/duration';
 import { findErrorPlace } from '../../lib/error-position';
+import { formatCount } from '../../lib/number';
 import { useSettings } from '../../lib/settings';
 import { ErrorNotice, Notice } from '../../shell/notice';
 
@@ -31,11 +32,52 @@ export function Annotations({ answer }: { answer: Answer<unknown> }) {
   );
 }
 
-export function Took({ answer, loading, parts }: { answer: Answer<unknown> | null; loading: boolean; parts: readonly string[] }) {
+interface TookProps {
+  answer: Answer<unknown> | null;
+  stats?: QueryStats | undefined;
+  loading: boolean;
+  parts: readonly string[];
+}
+
+// How much came back and how long it took; the pointer on it shows what the server had to do for it.
+export function Took({ answer, stats, loading, parts }: TookProps) {
+  const text = answer && [...parts, humanDuration(answer.tookMs)].join(' · ');
   return (
     <div className="took" aria-live="polite">
       {loading && <Loader size={12} />}
-      {answer && [...parts, humanDuration(answer.tookMs)].join(' · ')}
+      {text && stats ? (
+        <Tooltip label={<Cost stats={stats} />} openDelay={200} multiline>
+          <button type="button" className="took-text">{text}</button>
+        </Tooltip>
+      ) : (
+        text
+      )}
     </div>
+  );
+}
+
+const TIMINGS: readonly [string, string][] = [
+  ['execTotalTime', 'whole execution'], ['execQueueTime', 'waiting in the queue'], ['queryPreparationTime', 'finding series'],
+  ['innerEvalTime', 'evaluation'], ['resultSortTime', 'sorting the result'],
+];
+
+function Cost({ stats: { timings, samples } }: { stats: QueryStats }) {
+  const rows = TIMINGS.flatMap(([key, name]): [string, string][] => {
+    const seconds = timings[key];
+    return seconds === undefined ? [] : [[name, humanDuration(seconds * 1000)]];
+  });
+  rows.push(['samples in it', formatCount(samples.totalQueryableSamples)], ['most at a time', formatCount(samples.peakSamples)]);
+  if (samples.samplesRead !== undefined) rows.push(['samples read', formatCount(samples.samplesRead)]);
+  return (
+    <table className="cost">
+      <tbody>
+        {rows.map(([name, value]) => (
+          <tr key={name}>
+            <td>{name}</td>
+            <td className="right number">{value}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }

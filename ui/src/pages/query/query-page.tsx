@@ -3,6 +3,7 @@ import { Button } from '@mantine/core';
 import { useMemo, useState } from 'react';
 import { navigate, useSearch } from '../../lib/router';
 import { Icon } from '../../shell/icon';
+import { ClockCheck } from './clock-check';
 import { Panel } from './panel';
 import { decodePanels, encodePanels, newPanel, PANELS_MAX, type PanelState } from './panel-state';
 
@@ -28,6 +29,7 @@ export default function QueryPage() {
 
   return (
     <main className="page">
+      <ClockCheck />
       {panels.map((panel, i) => (
         <Panel
           key={keys[i]}

@@ -33,7 +33,7 @@ interface TabProps {
 export function TableTab({ state, run, onChange }: TabProps) {
   const { expr, endMs } = state;
   const load = (signal: AbortSignal) =>
-    apiPost<QueryData>('query', { query: expr, time: (endMs ?? Date.now()) / 1000, limit: ROWS_MAX }, signal);
+    apiPost<QueryData>('query', { query: expr, time: (endMs ?? Date.now()) / 1000, limit: ROWS_MAX, stats: 'true' }, signal);
   const { answer, error, loading } = useLoad(JSON.stringify([expr, endMs, run]), expr.trim() === '' ? null : load);
   const data = answer?.data;
   const isSeries = data?.resultType === 'vector' || data?.resultType === 'matrix';
@@ -42,7 +42,7 @@ export function TableTab({ state, run, onChange }: TabProps) {
     <>
       <div className="controls">
         <TimeControl label="Evaluation time" ms={endMs} stepMs={TIME_STEP_MS} onChange={(ms) => onChange({ endMs: ms }, 'replace')} />
-        <Took answer={error === null ? answer : null} loading={loading} parts={size} />
+        <Took answer={error === null ? answer : null} stats={data?.stats} loading={loading} parts={size} />
       </div>
       {expr.trim() === '' && <div className="empty">Enter an expression and execute it.</div>}
       {error !== null && <QueryError error={error} expr={expr} />}

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { NameValue, TsdbStatus } from '../../lib/api';
+import type { BlockMeta, NameValue, TsdbStatus } from '../../lib/api';
 import { formatBytes, formatCount } from '../../lib/number';
 import { useApi } from '../../lib/use-api';
 import { useSettings } from '../../lib/settings';
 import { formatTime } from '../../lib/time';
 import { Busy, ErrorNotice } from '../../shell/notice';
-import { KeyValueTable, Page, ReloadButton } from '../../shell/parts';
+import { KeyValueTable, Page, ReloadButton, useLimit } from '../../shell/parts';
+import { TsdbAdmin } from './tsdb-admin';
 
 const TOP: readonly [keyof TsdbStatus, string, string, (value: number) => string][] = [
   ['seriesCountByMetricName', 'Metrics with the most series', 'Metric', formatCount],
@@ -39,6 +40,7 @@ export default function TsdbPage() {
           />
         </section>
       )}
+      <Blocks />
       {answer && (
         <div className="columns">
           {TOP.map(([key, title, nameTitle, format]) => (
@@ -46,7 +48,57 @@ export default function TsdbPage() {
           ))}
         </div>
       )}
+      <TsdbAdmin />
     </Page>
+  );
+}
+
+const BLOCKS_FIRST = 20;
+
+function Blocks() {
+  const { answer, error } = useApi<{ blocks: BlockMeta[] }>('status/tsdb/blocks');
+  const { useLocalTime } = useSettings();
+  const blocks = (answer?.data.blocks ?? []).toSorted((a, b) => b.minTime - a.minTime);
+  const { shown, more } = useLimit(blocks.length, BLOCKS_FIRST, 5000);
+  if (error !== null) return <ErrorNotice error={error} />;
+  return (
+    <section className="block">
+      <h2>Blocks</h2>
+      <table className="grid">
+        <thead>
+          <tr>
+            <th>Block</th>
+            <th>From</th>
+            <th>To</th>
+            <th className="right">Series</th>
+            <th className="right">Samples</th>
+            <th className="right">Chunks</th>
+            <th className="right">Level</th>
+          </tr>
+        </thead>
+        <tbody>
+          {blocks.slice(0, shown).map(({ ulid, minTime, maxTime, stats, compaction }) => (
+            <tr key={ulid}>
+              <td className="mono">{ulid}</td>
+              <td className="number">{formatTime(minTime, useLocalTime)}</td>
+              <td className="number">{formatTime(maxTime, useLocalTime)}</td>
+              <td className="right number">{formatCount(stats.numSeries ?? 0)}</td>
+              <td className="right number">{formatCount(stats.numSamples ?? 0)}</td>
+              <td className="right number">{formatCount(stats.numChunks ?? 0)}</td>
+              <td className="right number">{compaction.level}</td>
+            </tr>
+          ))}
+          {answer && blocks.length === 0 && (
+            <tr>
+              <td colSpan={7} className="dim">
+                None yet: the first is written when the head spans three hours.
+              </td>
+            </tr>
+          )}
+        </tbody>
+      </table>
+      {more}
+    </section>
   );
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+import { Button } from '@mantine/core';
 import { useMemo, useState } from 'react';
 import type { TargetsData } from '../../lib/api';
-import { matchesSearch, seriesText } from '../../lib/labels';
+import { type Labels, matchesSearch, seriesText } from '../../lib/labels';
 import { formatCount } from '../../lib/number';
 import { setSearchParam, useSearch } from '../../lib/router';
 import { useApi } from '../../lib/use-api';
 import { Busy, ErrorNotice, Notice } from '../../shell/notice';
 import { Fold, LabelPairs, Page, ReloadButton, SearchInput, useLimit } from '../../shell/parts';
+import { RelabelDialog } from './pool-dialogs';
 import { type DiscoveredPool, groupDiscovered } from './pools';
 
 const ROWS_FIRST = 50;
@@ -38,6 +40,7 @@ export default function DiscoveryPage() {
 
 function PoolView({ pool, search, startOpen }: { pool: DiscoveredPool; search: string; startOpen: boolean }) {
   const [open, setOpen] = useState(startOpen);
+  const [steps, setSteps] = useState<Labels | null>(null);
   const kept = useMemo(
     () =>
       search === ''
@@ -67,6 +70,7 @@ function PoolView({ pool, search, startOpen }: { pool: DiscoveredPool; search: s
           <tr>
             <th>Discovered labels</th>
             <th>Target labels</th>
+            <th className="col-tools" aria-label="Tools" />
           </tr>
         </thead>
         <tbody>
@@ -76,11 +80,15 @@ function PoolView({ pool, search, startOpen }: { pool: DiscoveredPool; search: s
                 <LabelPairs labels={item.discoveredLabels} />
               </td>
               <td>{item.labels ? <LabelPairs labels={item.labels} /> : <span className="dim">dropped by relabelling</span>}</td>
+              <td>
+                <Button size="compact-xs" variant="default" onClick={() => setSteps(item.discoveredLabels)}>Relabelling</Button>
+              </td>
             </tr>
           ))}
         </tbody>
       </table>
       {more}
+      {steps && <RelabelDialog pool={pool.name} labels={steps} onClose={() => setSteps(null)} />}
     </Fold>
   );
 }

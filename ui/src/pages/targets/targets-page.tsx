@@ -12,6 +12,7 @@ import { Busy, ErrorNotice, Notice } from '../../shell/notice';
 import { Fold, LabelPairs, Page, ReloadButton, SearchInput, useLimit } from '../../shell/parts';
 import { Icon } from '../../shell/icon';
 import { countByHealth, groupByPool, HEALTHS, keepTargets, type Pool } from './pools';
+import { PoolConfigDialog } from './pool-dialogs';
 import { usePoolChoice } from './use-pool-choice';
 
 const RELOAD_MS = 15_000;
@@ -96,6 +97,7 @@ interface PoolProps {
 
 function PoolView({ pool, health, search, startOpen }: PoolProps) {
   const [open, setOpen] = useState(startOpen);
+  const [config, setConfig] = useState(false);
   const kept = useMemo(() => keepTargets(pool.targets, health, search), [pool, health, search]);
   const { shown, more } = useLimit(kept.length, ROWS_FIRST, ROWS_MAX);
   if (kept.length === 0 && (health !== null || search !== '')) return null;
@@ -105,6 +107,7 @@ function PoolView({ pool, health, search, startOpen }: PoolProps) {
     <Fold
       open={open}
       onToggle={() => setOpen(!open)}
+      tools={<Button size="compact-xs" variant="default" onClick={() => setConfig(true)}>Configuration</Button>}
       head={
         <>
           <strong>{pool.name}</strong>
@@ -131,6 +134,7 @@ function PoolView({ pool, health, search, startOpen }: PoolProps) {
         </tbody>
       </table>
       {more}
+      {config && <PoolConfigDialog pool={pool.name} onClose={() => setConfig(false)} />}
     </Fold>
   );
 }
