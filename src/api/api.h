@@ -69,6 +69,11 @@ typedef struct ApiContext {
     int64_t started_at_ms;
     int64_t lookback_ms; // of federation
 
+    // Of remote read: --storage.remote.read-*; 0: no limit.
+    uint64_t read_samples_max;
+    int read_concurrent_max;
+    size_t read_frame_bytes_max;
+
     bool enable_lifecycle;
     bool enable_admin;
     bool enable_remote_write;

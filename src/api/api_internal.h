@@ -57,6 +57,7 @@ struct ApiState {
     Family *requests, *durations, *sizes;
     struct ApiRouteMetrics *route_metrics;
     RemoteWrite *remote_write;
+    RemoteRead *remote_read;
     _Atomic int live_subscribers;
     struct ApiPage *page; // index.html with its tokens filled in
 };
@@ -199,6 +200,10 @@ void api_version(ApiCall *call);
 
 void api_federate(ApiCall *call);
 void api_remote_write(ApiCall *call);
+void api_remote_read(ApiCall *call);
+// For RemoteReadOptions.
+void api_read_encode(const SampleColumns *samples, Arena *arena, RemoteChunk **ret_chunks,
+                     size_t *ret_count);
 
 void api_root(ApiCall *call);
 void api_old_graph(ApiCall *call);

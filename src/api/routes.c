@@ -53,6 +53,7 @@ const ApiRoute api_routes[] = {
     {POST | PUT, "/api/v1/admin/tsdb/delete_series", api_admin_delete_series, API | READY},
     {POST | PUT, "/api/v1/admin/tsdb/clean_tombstones", api_admin_clean_tombstones, API | READY},
     {POST | PUT, "/api/v1/admin/tsdb/snapshot", api_admin_snapshot, API | READY},
+    {POST, "/api/v1/read", api_remote_read, API | READY | MEMORY},
     {POST, "/api/v1/write", api_remote_write, API | READY},
 
     {GET, "/federate", api_federate, READY | MEMORY},
@@ -377,6 +378,13 @@ bool api_init(ApiContext *api, Error *err)
         metrics_init(api);
     if (api->registry && api->memory)
         registry_collector(api->registry, collect_memory, api);
+    api->state->remote_read = remote_read_new(&(RemoteReadOptions){
+        .registry = api->registry,
+        .samples_max = api->read_samples_max,
+        .concurrent_max = api->read_concurrent_max,
+        .frame_bytes_max = api->read_frame_bytes_max,
+        .encode = api_read_encode,
+    });
     if (api->enable_remote_write)
         api->state->remote_write = remote_write_new(&(RemoteWriteOptions){
             .registry = api->registry,
@@ -395,6 +403,7 @@ void api_deinit(ApiContext *api)
     regex_free(api->state->cors);
     free(api->state->route_metrics);
     remote_write_free(api->state->remote_write);
+    remote_read_free(api->state->remote_read);
     api_page_free(api);
     free(api->state);
     api->state = NULL;

@@ -498,6 +498,9 @@ static void fill_api(Run *run, const FlagTable *table)
     };
     api->started_at_ms = clock_now_ms(&clock_system);
     api->lookback_ms = flags->query_lookback_ms;
+    api->read_samples_max = (uint64_t)flags->remote_read_sample_limit;
+    api->read_concurrent_max = (int)MIN(flags->remote_read_concurrent_limit, INT64_C(1000000));
+    api->read_frame_bytes_max = (size_t)flags->remote_read_frame_bytes;
     api->enable_lifecycle = flags->web_enable_lifecycle;
     api->enable_admin = flags->web_enable_admin_api;
     api->enable_remote_write = flags->web_enable_remote_write_receiver;

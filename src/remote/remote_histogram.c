@@ -167,6 +167,20 @@ bool remote_histogram_decode(Str message, Arena *arena, SinkSample *ret_sample)
     return true;
 }
 
+// More bytes than one will have -----------------------------------------------------------------------------------------------------------
+
+enum {
+    FIXED_BYTES = 160, // all scalar fields and the heads of lists
+    SPAN_BYTES = 20,
+    COUNT_BYTES = 10,
+};
+
+size_t remote_histogram_bytes(const Histogram *h)
+{
+    return FIXED_BYTES + ((size_t)h->positive_span_count + h->negative_span_count) * SPAN_BYTES +
+           ((size_t)h->positive_count + h->negative_count + h->custom_count) * COUNT_BYTES;
+}
+
 // Encoding -----------------------------------------------------------------------------------------------------------------------------
 
 static void add_spans(Buf *buf, uint32_t field, const HistogramSpan *spans, uint32_t count)

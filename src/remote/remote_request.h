@@ -90,3 +90,5 @@ bool remote_request_drop_old(Buf *body, bool v2, int64_t t_ms, RemoteRequestCoun
 // A Histogram message as field `field`.
 void remote_histogram_encode(Buf *buf, uint32_t field, const Histogram *histogram, int64_t t_ms,
                              int64_t start_ms);
+// More bytes than that will have.
+size_t remote_histogram_bytes(const Histogram *histogram);

@@ -4,6 +4,7 @@
 #include "tsdb/chunk_histogram.h"
 #include "tsdb/chunk_start.h"
 #include "tsdb/chunk_xor.h"
+#include "tsdb/tsdb.h"
 
 void chunk_encode_add(ChunkEncode *out, BlockChunk chunk)
 {
@@ -85,4 +86,19 @@ void chunk_encode(ChunkEncode *out, const SampleColumns *columns, size_t samples
         previous = NULL;
     }
     chunk_histogram_free(previous);
+}
+
+#define SAMPLES_PER_CHUNK 120
+
+void tsdb_encode_chunks(const SampleColumns *samples, Arena *arena, TsdbChunk **ret_chunks,
+                        size_t *ret_count)
+{
+    ChunkEncode out = {.arena = arena};
+    chunk_encode(&out, samples, SAMPLES_PER_CHUNK);
+    TsdbChunk *chunks = ARENA_ARRAY(arena, TsdbChunk, out.count);
+    for (size_t i = 0; i < out.count; i++)
+        chunks[i] = (TsdbChunk){out.chunks[i].min_t_ms, out.chunks[i].max_t_ms,
+                                (int)out.chunks[i].encoding, out.chunks[i].bytes};
+    *ret_chunks = chunks;
+    *ret_count = out.count;
 }

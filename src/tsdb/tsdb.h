@@ -82,6 +82,16 @@ bool tsdb_delete(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_
 // Rewrites blocks that have tombstones.
 bool tsdb_clean_tombstones(Tsdb *tsdb, Error *err) MUST_CHECK;
 
+typedef struct TsdbChunk {
+    int64_t min_t_ms, max_t_ms; // inclusive
+    int encoding;               // as on disk: prometheus.md 6.3
+    Str bytes;
+} TsdbChunk;
+
+// Samples (in rising time) as chunks of the usual size, all in the arena: what remote read sends.
+void tsdb_encode_chunks(const SampleColumns *samples, Arena *arena, TsdbChunk **ret_chunks,
+                        size_t *ret_count);
+
 typedef struct TsdbNamedCount {
     Str name;
     uint64_t value;
