@@ -132,6 +132,11 @@ void thread_pool_add(ThreadPool *pool, void (*job)(void *), void *arg)
     lock_give(&pool->lock);
 }
 
+size_t thread_pool_threads(const ThreadPool *pool)
+{
+    return pool ? (size_t)pool->thread_count : 0;
+}
+
 size_t thread_pool_queued(ThreadPool *pool)
 {
     lock_take(&pool->lock);

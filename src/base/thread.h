@@ -22,6 +22,7 @@ ThreadPool *thread_pool_new(const char *name, int threads);
 // `job(arg)` runs once on some worker.
 void thread_pool_add(ThreadPool *pool, void (*job)(void *), void *arg);
 size_t thread_pool_queued(ThreadPool *pool);
+size_t thread_pool_threads(const ThreadPool *pool); // 0 for NULL
 // Runs what is queued, then joins. Accepts NULL.
 void thread_pool_free(ThreadPool *pool);
 

@@ -33,13 +33,61 @@ void vector_series_set_histogram(Arena *arena, size_t steps, VectorSeries *serie
     series->kind[step] = POINT_HISTOGRAM;
 }
 
+static const Str name_labels[] = {STR("__name__"), STR("__type__"), STR("__unit__")};
+
+// The next one from `from` on that names a metric.
+static size_t next_name_label(Labels labels, size_t from)
+{
+    for (size_t i = from; i < labels.count; i++) {
+        Str name = labels.pairs[i].name;
+        if (name.len && name.ptr[0] > '_') // and so are all that follow
+            return labels.count;
+        for (size_t k = 0; k < COUNT_OF(name_labels); k++)
+            if (str_equal(name, name_labels[k]))
+                return i;
+    }
+    return labels.count;
+}
+
 void eval_drop_name(EvalContext *context, Arena *arena, VectorSeries *series)
 {
-    static const Str reserved[] = {STR("__name__"), STR("__type__"), STR("__unit__")};
-    if (context->features.delayed_name_removal)
+    Labels labels = series->labels;
+    if (context->features.delayed_name_removal) {
         series->drop_name = true;
+        return;
+    }
+    size_t first = next_name_label(labels, 0), behind = first;
+    while (behind < labels.count && next_name_label(labels, behind) == behind)
+        behind++;
+    if (first == labels.count)
+        return;
+    if (first == 0 && next_name_label(labels, behind) == labels.count)
+        series->labels = (Labels){labels.pairs + behind, labels.count - behind};
     else
-        series->labels = labels_drop(arena, series->labels, reserved, COUNT_OF(reserved));
+        series->labels = labels_drop(arena, labels, name_labels, COUNT_OF(name_labels));
+}
+
+bool eval_name_alike(Labels a, Labels b)
+{
+    size_t i = next_name_label(a, 0), k = next_name_label(b, 0);
+    while (i < a.count && k < b.count) {
+        const Label *x = &a.pairs[i], *y = &b.pairs[k];
+        bool same = x->name.ptr == y->name.ptr && x->value.ptr == y->value.ptr &&
+                    x->name.len == y->name.len && x->value.len == y->value.len;
+        if (!same && !(str_equal(x->name, y->name) && str_equal(x->value, y->value)))
+            return false;
+        i = next_name_label(a, i + 1);
+        k = next_name_label(b, k + 1);
+    }
+    return i == a.count && k == b.count;
+}
+
+bool eval_names_alike(const Value *vector)
+{
+    for (size_t s = 1; s < vector->count; s++)
+        if (!eval_name_alike(vector->series[0].labels, vector->series[s].labels))
+            return false;
+    return true;
 }
 
 void eval_remove_empty(Value *vector, size_t steps)
@@ -389,6 +437,7 @@ static bool eval_unary(EvalContext *context, const Expr *expr, const Steps *step
             ret_value->scalar[i] = -ret_value->scalar[i];
         return true;
     }
+    bool alike = eval_names_alike(ret_value);
     for (size_t s = 0; s < ret_value->count; s++) {
         VectorSeries *series = &ret_value->series[s];
         for (size_t i = 0; i < steps->count; i++) {
@@ -398,7 +447,7 @@ static bool eval_unary(EvalContext *context, const Expr *expr, const Steps *step
         }
         eval_drop_name(context, arena, series);
     }
-    return context->features.delayed_name_removal ||
+    return context->features.delayed_name_removal || alike ||
            vector_merge_equal(arena, steps, ret_value, err);
 }
 
@@ -428,15 +477,11 @@ static size_t matrix_argument(const Expr *expr)
     return SIZE_MAX;
 }
 
-static bool eval_call(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
-                      Value *ret_value, Error *err)
+bool eval_call_args(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                    FunctionCall *ret_call, size_t *ret_matrix_arg, Error *err)
 {
     const FunctionInfo *function = expr->call.function;
-    if (function->special)
-        return eval_special(context, expr, steps, arena, ret_value, err);
-
-    uint64_t held = eval_held(context);
-    FunctionCall call = {
+    *ret_call = (FunctionCall){
         .context = context,
         .arena = arena,
         .steps = steps,
@@ -446,29 +491,39 @@ static bool eval_call(EvalContext *context, const Expr *expr, const Steps *steps
         .delayed_name_removal = context->features.delayed_name_removal,
         .query = context->request->query,
     };
-    size_t matrix_arg = function->range ? matrix_argument(expr) : SIZE_MAX;
-    for (size_t i = 0; i < call.count; i++) {
-        call.args[i] = (Value){.type = TYPE_MATRIX};
-        if (i != matrix_arg && !eval(context, expr->call.args[i], steps, arena, &call.args[i], err))
+    *ret_matrix_arg = function->range ? matrix_argument(expr) : SIZE_MAX;
+    for (size_t i = 0; i < ret_call->count; i++) {
+        ret_call->args[i] = (Value){.type = TYPE_MATRIX};
+        if (i != *ret_matrix_arg &&
+            !eval(context, expr->call.args[i], steps, arena, &ret_call->args[i], err))
             return false;
     }
+    return true;
+}
 
-    if (function->range) {
-        if (!eval_range_call(context, &call, matrix_arg, ret_value, err))
-            return false;
-    } else if (function->math) {
+static bool eval_call(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                      Value *ret_value, Error *err)
+{
+    const FunctionInfo *function = expr->call.function;
+    if (function->special)
+        return eval_special(context, expr, steps, arena, ret_value, err);
+
+    uint64_t held = eval_held(context);
+    FunctionCall call;
+    size_t matrix_arg;
+    if (!eval_call_args(context, expr, steps, arena, &call, &matrix_arg, err))
+        return false;
+    if (function->range)
+        return eval_range_call(context, &call, matrix_arg, ret_value, err);
+    if (function->math) {
         *ret_value = call.args[0];
+        bool alike = function->keeps_name || eval_names_alike(ret_value);
         apply_math(context, function, steps->count, arena, ret_value);
-    } else {
-        if (!function->general(&call, ret_value, err))
-            return false;
-        if (ret_value->type == TYPE_VECTOR && !eval_hold_only(context, held, ret_value, steps, err))
-            return false;
+        return alike || context->features.delayed_name_removal ||
+               vector_merge_equal(arena, steps, ret_value, err);
     }
-    if (ret_value->type != TYPE_VECTOR || context->features.delayed_name_removal ||
-        function->general)
-        return true;
-    return vector_merge_equal(arena, steps, ret_value, err);
+    return function->general(&call, ret_value, err) &&
+           (ret_value->type != TYPE_VECTOR || eval_hold_only(context, held, ret_value, steps, err));
 }
 
 static bool eval_kind(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,

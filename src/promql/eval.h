@@ -72,6 +72,15 @@ bool eval_binary(EvalContext *context, const Expr *expr, const Steps *steps, Are
                  Value *ret_value, Error *err) MUST_CHECK;
 bool eval_aggregate(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
                     Value *ret_value, Error *err) MUST_CHECK;
+// The call, ready for its function: arguments are evaluated, but for the matrix of a range function, number *ret_matrix_arg.
+bool eval_call_args(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                    FunctionCall *ret_call, size_t *ret_matrix_arg, Error *err) MUST_CHECK;
+// Sees one series with at least one point; what it is given is gone after the call, but for label strings.
+typedef bool (*VectorTake)(void *arg, const VectorSeries *series, Error *err);
+// Evaluates a selector, or a range function over one, and shows its series in order without ever holding all of them. *ret_done false:
+// the expression is something else, or it has histograms; then nothing counts of what `take` was shown.
+bool eval_stream(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                 VectorTake take, void *arg, bool *ret_done, Error *err) MUST_CHECK;
 // absent, absent_over_time, timestamp, info.
 bool eval_special(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
                   Value *ret_value, Error *err) MUST_CHECK;
@@ -102,10 +111,12 @@ bool expr_mark_invariant(Expr *expr);
 void expr_mark_histogram_stats(Expr *expr);
 // True if the value is made for one step and copied to the others.
 bool eval_hoists(const Expr *expr, const Steps *steps);
-// Runs job(arg, slice) for slices that cover [0, count); see eval_selector.c for the shape of arg.
-size_t eval_slice_count(const EvalContext *context, size_t count);
 
 // Labels without __name__, __type__ and __unit__, or the mark for delayed removal.
 void eval_drop_name(EvalContext *context, Arena *arena, VectorSeries *series);
+// True if both have the same of the labels that eval_drop_name takes away: if they differ now they do so afterwards.
+bool eval_name_alike(Labels a, Labels b);
+// The same for all series.
+bool eval_names_alike(const Value *vector);
 // Leaves out series without any point.
 void eval_remove_empty(Value *vector, size_t steps);

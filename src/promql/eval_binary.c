@@ -245,6 +245,8 @@ static bool vector_scalar(const BinaryRun *run, Value *vector, const Value *scal
 {
     BinaryOp op = run->expr->binary.op;
     size_t n = run->steps->count;
+    bool drops = drops_name(op) || run->expr->binary.return_bool;
+    bool alike = !drops || eval_names_alike(vector);
     for (size_t s = 0; s < vector->count; s++) {
         if (s % SERIES_BETWEEN_CHECKS == 0 && !eval_check(run->context, run->arena, err))
             return false;
@@ -267,12 +269,12 @@ static bool vector_scalar(const BinaryRun *run, Value *vector, const Value *scal
                     series->kind[i] = POINT_NONE;
             }
         }
-        if (drops_name(op) || run->expr->binary.return_bool)
+        if (drops)
             eval_drop_name(run->context, run->arena, series);
     }
     *ret_value = *vector;
     eval_remove_empty(ret_value, n);
-    return run->context->features.delayed_name_removal ||
+    return alike || run->context->features.delayed_name_removal ||
            vector_merge_equal(run->arena, run->steps, ret_value, err);
 }
 

@@ -79,9 +79,11 @@ static bool is_plain_selector(const Expr *expr)
 static bool drop_names(EvalContext *context, const Steps *steps, Arena *arena, Value *vector,
                        Error *err)
 {
+    bool alike = eval_names_alike(vector);
     for (size_t s = 0; s < vector->count; s++)
         eval_drop_name(context, arena, &vector->series[s]);
-    return context->features.delayed_name_removal || vector_merge_equal(arena, steps, vector, err);
+    return alike || context->features.delayed_name_removal ||
+           vector_merge_equal(arena, steps, vector, err);
 }
 
 static bool special_timestamp(EvalContext *context, const Expr *expr, const Steps *steps,

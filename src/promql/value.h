@@ -32,6 +32,16 @@ typedef struct VectorSeries {
     const Histogram **histogram; // NULL if no step has one
 } VectorSeries;
 
+// What series whose samples stand at the same times have in common.
+typedef struct WindowShape {
+    int64_t *t_ms;
+    size_t count, cap;
+    uint32_t *first, *last; // as in RangeSeries; for instant vectors `last` alone, see find_newest
+    uint64_t peak, total;   // of samples in a window, in all of them
+    bool has_edges;
+    struct WindowEdges *edges; // of rate and increase, made by their first user
+} WindowShape;
+
 // Samples of one series for a range selector, stale markers already taken out, with the window of each step.
 typedef struct RangeSeries {
     Labels labels;
@@ -40,6 +50,8 @@ typedef struct RangeSeries {
     // Step i's window holds samples[first[i] .. last[i]) with window_start < t <= window_end.
     uint32_t *first;
     uint32_t *last;
+    uint64_t peak, total; // of samples in a window, in all of them
+    WindowShape *shape;   // the thread's own; NULL: there is none
 } RangeSeries;
 
 typedef struct Value {

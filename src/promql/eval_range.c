@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+// Range vectors: windows of samples, of selectors and of subqueries, and the functions over them.
+#include "promql/eval_run.h"
+
+// The first sample from `from` on that is later than t_ms: steps that double, then halves.
+static uint32_t first_later(const int64_t *times, uint32_t from, uint32_t count, int64_t t_ms)
+{
+    uint32_t step = 1, low = from, high = from;
+    while (high < count && times[high] <= t_ms) {
+        low = high + 1;
+        high += step;
+        step *= 2;
+    }
+    high = MIN(high, count);
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (times[middle] <= t_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// Index windows (end - range, end] of each step; ends do not fall from step to step.
+static void fill_windows(const SampleColumns *columns, const Value *matrix, size_t steps,
+                         RangeSeries *series)
+{
+    uint32_t first = 0;
+    uint32_t last = 0;
+    uint32_t count = (uint32_t)columns->count;
+    for (size_t i = 0; i < steps; i++) {
+        int64_t end = matrix->window_end_ms[i];
+        int64_t start = end - matrix->range_ms;
+        first = first_later(columns->t_ms, first, count, start);
+        last = first_later(columns->t_ms, last, count, end);
+        series->first[i] = first;
+        series->last[i] = MAX(first, last);
+    }
+}
+
+static void find_windows(const SampleColumns *columns, const Value *matrix, size_t steps,
+                         Arena *arena, RangeSeries *series)
+{
+    series->first = ARENA_ARRAY(arena, uint32_t, steps);
+    series->last = ARENA_ARRAY(arena, uint32_t, steps);
+    fill_windows(columns, matrix, steps, series);
+}
+
+static uint64_t window_peak(const RangeSeries *series, size_t steps, uint64_t *ret_total)
+{
+    uint64_t peak = 0, total = 0;
+    for (size_t i = 0; i < steps; i++) {
+        uint64_t count = series->last[i] - series->first[i];
+        peak = MAX(peak, count);
+        total += count;
+    }
+    *ret_total = total;
+    return peak;
+}
+
+static void count_windows(EvalContext *context, const RangeSeries *series, size_t steps)
+{
+    for (size_t i = 0; i < steps; i++)
+        if (series->last[i] > series->first[i])
+            eval_count_read(context, i, series->last[i] - series->first[i]);
+}
+
+// The windows of neighbours whose samples stand at the same times are the same.
+static void find_windows_once(Slice *slice, const SampleColumns *columns, RangeSeries *series)
+{
+    const SeriesRun *run = slice->run;
+    bool known;
+    WindowShape *shape = slice_shape(slice, columns, &known);
+    series->shape = shape;
+    if (!shape) {
+        find_windows(columns, run->matrix, run->steps->count, slice->scratch, series);
+        series->peak = window_peak(series, run->steps->count, &series->total);
+        return;
+    }
+    series->first = shape->first;
+    series->last = shape->last;
+    if (!known) {
+        fill_windows(columns, run->matrix, run->steps->count, series);
+        shape->peak = window_peak(series, run->steps->count, &shape->total);
+    }
+    series->peak = shape->peak;
+    series->total = shape->total;
+}
+
+static void prepare_samples(Slice *slice, SampleColumns *columns)
+{
+    if (!slice->run->context->features.start_timestamps)
+        columns->start_ms = NULL;
+    samples_drop_stale(columns);
+}
+
+static void count_all_windows(Slice *slice, const RangeSeries *series, uint64_t total)
+{
+    size_t steps = slice->run->steps->count;
+    if (!slice->run->context->samples_per_step)
+        slice->looked_at += total;
+    else
+        count_windows(slice->run->context, series, steps);
+}
+
+static void keep_range(Slice *slice, size_t index, SampleColumns *columns)
+{
+    const SeriesRun *run = slice->run;
+    RangeSeries *out = &run->out_ranges[index - run->first];
+    uint64_t total;
+    if (run->ranges) {
+        *out = run->ranges[index];
+        return;
+    }
+    prepare_samples(slice, columns);
+    *out = (RangeSeries){.labels = series_run_labels(run, index), .samples = *columns};
+    find_windows(columns, run->matrix, run->steps->count, slice->arena, out);
+    (void)window_peak(out, run->steps->count, &total);
+    count_all_windows(slice, out, total);
+}
+
+static void apply_range(Slice *slice, size_t index, SampleColumns *columns)
+{
+    const SeriesRun *run = slice->run;
+    size_t steps = run->steps->count;
+    const FunctionInfo *function = run->call->expr->call.function;
+    RangeSeries series;
+    if (run->ranges) {
+        uint64_t total;
+        series = run->ranges[index];
+        series.peak = window_peak(&series, steps, &total);
+    } else {
+        prepare_samples(slice, columns);
+        series = (RangeSeries){.labels = series_run_labels(run, index), .samples = *columns};
+        find_windows_once(slice, columns, &series);
+        count_all_windows(slice, &series, series.total);
+    }
+    VectorSeries *out = series_run_out(run, index);
+    vector_series_init(slice->arena, steps, series.labels, out);
+    out->drop_name = series.drop_name;
+    slice_peak(slice, series.peak);
+    function->range(run->call, slice->arena, &series, out);
+    if (!function->keeps_name)
+        eval_drop_name(run->context, slice->arena, out);
+}
+
+// What windows the matrix expression has at each step.
+static void describe_windows(const Expr *expr, const Steps *steps, Arena *arena, Value *ret_matrix)
+{
+    const TimeShift *shift =
+        expr->kind == EXPR_SUBQUERY ? &expr->subquery.shift : &expr->selector.shift;
+    *ret_matrix = (Value){
+        .type = TYPE_MATRIX,
+        .range_ms = expr->kind == EXPR_SUBQUERY ? expr->subquery.range_ms : expr->selector.range_ms,
+        .offset_ms = shift->offset_ms,
+        .window_end_ms = ARENA_ARRAY(arena, int64_t, steps->count),
+        .anchored = expr->kind == EXPR_SELECTOR && expr->selector.anchored,
+        .smoothed = expr->kind == EXPR_SELECTOR && expr->selector.smoothed,
+    };
+    for (size_t i = 0; i < steps->count; i++)
+        ret_matrix->window_end_ms[i] = reference_time(shift, step_time(steps, i));
+}
+
+static int64_t floor_to(int64_t t, int64_t step)
+{
+    int64_t q = t / step;
+    return (q - (t % step < 0)) * step;
+}
+
+// Evaluates the inner expression on its own grid and turns the points into samples.
+static bool eval_subquery(EvalContext *context, const Expr *expr, const Steps *steps,
+                          const Value *matrix, Arena *arena, RangeSeries **ret_ranges,
+                          size_t *ret_count, Error *err)
+{
+    int64_t step_ms = expr->subquery.step_ms ? expr->subquery.step_ms : context->default_step_ms;
+    int64_t first_end = matrix->window_end_ms[0];
+    int64_t last_end = matrix->window_end_ms[steps->count - 1];
+    int64_t start = floor_to(first_end - matrix->range_ms, step_ms) + step_ms;
+    *ret_ranges = NULL;
+    *ret_count = 0;
+    if (start > last_end)
+        return true;
+
+    Steps grid = {start, step_ms, (size_t)((last_end - start) / step_ms) + 1};
+    if (grid.count > context->options->samples_max)
+        return error_set(
+            err, ERR_LIMIT,
+            "query processing would load too many samples into memory in query execution");
+    Value inner;
+    if (!eval(context, expr->subquery.expr, &grid, arena, &inner, err))
+        return false;
+
+    // A scalar is a vector of one series without labels here.
+    if (inner.type == TYPE_SCALAR) {
+        VectorSeries *series = ARENA_NEW(arena, VectorSeries);
+        vector_series_init(arena, grid.count, LABELS_NONE, series);
+        memcpy(series->value, inner.scalar, grid.count * sizeof(double));
+        memset(series->kind, POINT_FLOAT, grid.count);
+        inner = (Value){.type = TYPE_VECTOR, .series = series, .count = 1};
+    }
+
+    RangeSeries *ranges = ARENA_ARRAY(arena, RangeSeries, inner.count);
+    for (size_t s = 0; s < inner.count; s++) {
+        const VectorSeries *series = &inner.series[s];
+        SampleColumns columns = {ARENA_ARRAY(arena, int64_t, grid.count),
+                                 ARENA_ARRAY(arena, double, grid.count), NULL, 0};
+        if (series->histogram)
+            columns.histograms = arena_zalloc(arena, grid.count * sizeof(const Histogram *));
+        for (size_t i = 0; i < grid.count; i++) {
+            if (series->kind[i] == POINT_NONE)
+                continue;
+            columns.t_ms[columns.count] = step_time(&grid, i);
+            columns.value[columns.count] = series->value[i];
+            if (series->kind[i] == POINT_HISTOGRAM) {
+                Histogram *h = histogram_copy(arena, series->histogram[i]);
+                if (h->hint != HINT_GAUGE)
+                    h->hint = HINT_UNKNOWN;
+                columns.histograms[columns.count] = h;
+            }
+            columns.count++;
+        }
+        ranges[s] = (RangeSeries){
+            .labels = series->labels, .drop_name = series->drop_name, .samples = columns};
+        find_windows(&columns, matrix, steps->count, arena, &ranges[s]);
+        count_windows(context, &ranges[s], steps->count);
+    }
+    *ret_ranges = ranges;
+    *ret_count = inner.count;
+    return true;
+}
+
+// Fills run->list or run->ranges for a matrix expression.
+static bool prepare_matrix(EvalContext *context, const Expr *expr, Str func, Arena *arena,
+                           SeriesRun *run, Error *err)
+{
+    if (expr->kind == EXPR_SUBQUERY) {
+        RangeSeries *ranges;
+        if (!eval_subquery(context, expr, run->steps, run->matrix, arena, &ranges, &run->count,
+                           err))
+            return false;
+        run->ranges = ranges;
+        return true;
+    }
+    int64_t first;
+    int64_t last;
+    reference_bounds(&expr->selector.shift, run->steps, &first, &last);
+    bool extended = expr->selector.anchored || expr->selector.smoothed;
+    // The sample at the very edge is in no window, but tells whether the first one in it comes after a counter reset.
+    run->min_t_ms = first - expr->selector.range_ms + (expr->selector.histogram_stats ? 0 : 1) -
+                    (extended ? context->lookback_ms : 0);
+    run->max_t_ms = last + (expr->selector.smoothed ? context->lookback_ms : 0);
+    return series_run_select(run, func, arena, err);
+}
+
+static bool is_among(const char *name, const char *const *names)
+{
+    for (size_t i = 0; names[i]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+bool eval_range_modifier_ok(const Expr *call, const Expr *matrix, Error *err)
+{
+    static const char *const anchored[] = {"changes", "delta", "increase", "rate", "resets", NULL};
+    static const char *const smoothed[] = {"delta", "increase", "rate", NULL};
+    const Expr *expr = expr_without_parens(matrix);
+    const char *name = call->call.function->name;
+    if (expr->kind != EXPR_SELECTOR)
+        return true;
+    if (expr->selector.anchored && !is_among(name, anchored))
+        return error_set(err, ERR_LIMIT,
+                         "anchored modifier can only be used with: changes, delta, increase, rate, "
+                         "resets - not with %s",
+                         name);
+    if (expr->selector.smoothed && !is_among(name, smoothed))
+        return error_set(
+            err, ERR_LIMIT,
+            "smoothed modifier can only be used with: delta, increase, rate - not with %s", name);
+    return true;
+}
+
+bool series_run_call(EvalContext *context, FunctionCall *call, size_t matrix_arg,
+                     SeriesRun *ret_run, Error *err)
+{
+    ASSERT(matrix_arg < call->count);
+    const Expr *expr = expr_without_parens(call->expr->call.args[matrix_arg]);
+    if (!eval_range_modifier_ok(call->expr, expr, err))
+        return false;
+    Value *matrix = &call->args[matrix_arg];
+    describe_windows(expr, call->steps, call->arena, matrix);
+    *ret_run = (SeriesRun){
+        .context = context,
+        .expr = expr,
+        .steps = call->steps,
+        .call = call,
+        .matrix = matrix,
+        .one = apply_range,
+    };
+    return prepare_matrix(context, expr, str_from_c(call->expr->call.function->name), call->arena,
+                          ret_run, err);
+}
+
+bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg, Value *ret_value,
+                     Error *err)
+{
+    SeriesRun run;
+    if (!series_run_call(context, call, matrix_arg, &run, err))
+        return false;
+    run.out = ARENA_ARRAY(call->arena, VectorSeries, run.count);
+    if (!series_run_all(&run, err))
+        return false;
+    *ret_value = (Value){.type = TYPE_VECTOR, .series = run.out, .count = run.count};
+    eval_remove_empty(ret_value, call->steps->count);
+    return call->expr->call.function->keeps_name || context->features.delayed_name_removal ||
+           series_run_names_alike(&run) ||
+           vector_merge_equal(call->arena, call->steps, ret_value, err);
+}
+
+bool eval_matrix(EvalContext *context, const Expr *outer, const Steps *steps, Arena *arena,
+                 Value *ret_value, Error *err)
+{
+    const Expr *expr = expr_without_parens(outer);
+    describe_windows(expr, steps, arena, ret_value);
+    SeriesRun run = {
+        .context = context, .expr = expr, .steps = steps, .matrix = ret_value, .one = keep_range};
+    if (!prepare_matrix(context, expr, STR_NONE, arena, &run, err))
+        return false;
+    run.out_ranges = ARENA_ARRAY(arena, RangeSeries, run.count);
+    if (!series_run_all(&run, err))
+        return false;
+    ret_value->ranges = run.out_ranges;
+    ret_value->count = run.count;
+
+    uint64_t held = 0;
+    for (size_t s = 0; s < run.count; s++)
+        held += run.out_ranges[s].samples.count;
+    return eval_hold_samples(context, held, err);
+}

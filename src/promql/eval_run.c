@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "promql/eval_run.h"
+
+#include "base/number.h"
+
+#define SLICES_PER_THREAD 4
+#define SLICE_NS_MIN 150000 // less work is not worth a thread
+#define SLICE_SERIES_MIN 8
+// Rough costs, to tell whether it is worth it.
+#define SERIES_NS 500
+#define SAMPLE_NS 4
+#define STEP_NS 10
+#define SAMPLE_INTERVAL_MS 15000
+
+#define WORK_BETWEEN_CHECKS 65536 // samples and steps
+#define SERIES_WORK 1024
+#define BATCH_BYTES (2 << 20) // of columns that are consumed at once
+#define BATCH_SERIES_MIN 64
+#define SHAPE_SAMPLES_MAX 65536 // longer series are not remembered
+#define SHAPE_INSTANT_MAX 256   // nor are these, where there is one step only
+
+void reference_bounds(const TimeShift *shift, const Steps *steps, int64_t *ret_first,
+                      int64_t *ret_last)
+{
+    *ret_first = reference_time(shift, steps->start_ms);
+    *ret_last = reference_time(shift, step_time(steps, steps->count - 1));
+}
+
+// Stale markers ------------------------------------------------------------------------------------------------------------------
+
+bool sample_is_stale(const SampleColumns *columns, size_t i)
+{
+    const Histogram *h = columns->histograms ? columns->histograms[i] : NULL;
+    return is_stale_nan(h ? h->sum : columns->value[i]);
+}
+
+bool samples_may_be_stale(const SampleColumns *columns)
+{
+    const double *v = columns->value;
+    size_t i = 0;
+    if (columns->histograms)
+        return true;
+    for (; i + 8 <= columns->count; i += 8) {
+        int any = 0;
+        for (size_t k = i; k < i + 8; k++)
+            any |= __builtin_isunordered(v[k], v[k]);
+        if (any)
+            return true;
+    }
+    for (; i < columns->count; i++)
+        if (__builtin_isunordered(v[i], v[i]))
+            return true;
+    return false;
+}
+
+void samples_drop_stale(SampleColumns *columns)
+{
+    if (!samples_may_be_stale(columns))
+        return;
+    size_t kept = 0;
+    for (size_t i = 0; i < columns->count; i++) {
+        if (sample_is_stale(columns, i))
+            continue;
+        sample_columns_move(columns, kept++, i);
+    }
+    columns->count = kept;
+}
+
+// Counts, and what is remembered between series --------------------------------------------------------------------------------------
+
+void slice_count(Slice *slice, size_t step, uint64_t count)
+{
+    slice->looked_at += count;
+    EvalContext *context = slice->run->context;
+    if (context->samples_per_step && step < context->step_count)
+        __atomic_add_fetch(&context->samples_per_step[step], count, __ATOMIC_RELAXED);
+}
+
+void slice_peak(Slice *slice, uint64_t count)
+{
+    slice->peak = MAX(slice->peak, slice->held + count);
+}
+
+static bool slice_tell(Slice *slice, Error *err)
+{
+    EvalContext *context = slice->run->context;
+    uint64_t over = slice->peak > slice->held ? slice->peak - slice->held : 0;
+    uint64_t held = slice->held;
+    __atomic_add_fetch(&context->samples_total, slice->looked_at, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&context->samples_read, slice->read, __ATOMIC_RELAXED);
+    slice->looked_at = slice->read = slice->held = slice->peak = 0;
+    if (!eval_hold_samples(context, held + over, err))
+        return false;
+    eval_drop_samples(context, over);
+    return true;
+}
+
+static bool shape_fits(const WindowShape *shape, const SampleColumns *columns)
+{
+    size_t count = columns->count;
+    return shape->count == count && shape->t_ms && shape->t_ms[0] == columns->t_ms[0] &&
+           shape->t_ms[count - 1] == columns->t_ms[count - 1] &&
+           memcmp(shape->t_ms, columns->t_ms, count * sizeof(int64_t)) == 0;
+}
+
+// Room for a new shape: that of the one that was made first, if it is large enough.
+static WindowShape *shape_place(Slice *slice, const SampleColumns *columns)
+{
+    WindowShape *shape = &slice->shapes[slice->next_shape];
+    size_t steps = slice->run->steps->count;
+    slice->next_shape = (slice->next_shape + 1) % SLICE_SHAPES;
+    if (shape->cap < columns->count) {
+        shape->cap = columns->count + columns->count / 4;
+        shape->t_ms = ARENA_ARRAY(slice->memo, int64_t, shape->cap);
+    }
+    if (!shape->first) {
+        shape->first = ARENA_ARRAY(slice->memo, uint32_t, steps);
+        shape->last = ARENA_ARRAY(slice->memo, uint32_t, steps);
+    }
+    memcpy(shape->t_ms, columns->t_ms, columns->count * sizeof(int64_t));
+    shape->count = columns->count;
+    shape->has_edges = false;
+    return shape;
+}
+
+WindowShape *slice_shape(Slice *slice, const SampleColumns *columns, bool *ret_known)
+{
+    size_t most = slice->run->steps->count == 1 ? SHAPE_INSTANT_MAX : SHAPE_SAMPLES_MAX;
+    *ret_known = false;
+    if (columns->count == 0 || columns->count > most)
+        return NULL;
+    for (size_t i = 0; i < SLICE_SHAPES; i++)
+        if (shape_fits(&slice->shapes[i], columns)) {
+            *ret_known = true;
+            return &slice->shapes[i];
+        }
+    return shape_place(slice, columns);
+}
+
+// Slices -------------------------------------------------------------------------------------------------------------------------
+
+void series_run_fail(SeriesRun *run, const Error *err)
+{
+    lock_take(&run->lock);
+    if (!run->failed) {
+        run->failed = true;
+        run->err = *err;
+    }
+    lock_give(&run->lock);
+}
+
+static bool run_failed(SeriesRun *run)
+{
+    lock_take(&run->lock);
+    bool failed = run->failed;
+    lock_give(&run->lock);
+    return failed;
+}
+
+// Where only count and sum of histograms are looked at, buckets go, after they have told of counter resets between neighbours.
+static void keep_histogram_stats(SampleColumns *columns, Arena *arena)
+{
+    const Histogram *previous = NULL;
+    for (size_t i = 0; i < columns->count; i++) {
+        const Histogram *h = columns->histograms[i];
+        if (!h || is_stale_nan(h->sum))
+            continue;
+        Histogram *stats = ARENA_NEW(arena, Histogram);
+        *stats =
+            (Histogram){.hint = h->hint, .schema = h->schema, .count = h->count, .sum = h->sum};
+        if (stats->hint == HINT_UNKNOWN && previous)
+            stats->hint = histogram_detect_reset(previous, h) ? HINT_RESET : HINT_NO_RESET;
+        columns->histograms[i] = stats;
+        previous = h;
+    }
+}
+
+// Reads a series and makes its column or windows.
+static bool run_series(Slice *slice, size_t index, SampleColumns *columns, Error *err)
+{
+    SeriesRun *run = slice->run;
+    if (run->ranges) {
+        *columns = run->ranges[index].samples;
+    } else {
+        Querier *querier = run->context->querier;
+        Arena *into = run->out_ranges ? slice->arena : slice->scratch;
+        if (!querier->read(querier, run->list.series[index].handle, run->min_t_ms, run->max_t_ms,
+                           into, columns, err))
+            return false;
+        slice->read += columns->count;
+        if (columns->histograms && run->expr->selector.histogram_stats)
+            keep_histogram_stats(columns, into);
+    }
+    run->one(slice, index, columns);
+    if (run->out)
+        slice->held += eval_points_held(series_run_out(run, index), run->steps->count);
+    return true;
+}
+
+static bool slice_check(Slice *slice, Error *err)
+{
+    EvalContext *context = slice->run->context;
+    return slice_tell(slice, err) && eval_check(context, slice->arena, err) &&
+           eval_check(context, slice->scratch, err);
+}
+
+static bool slice_series(Slice *slice, Error *err)
+{
+    size_t work = WORK_BETWEEN_CHECKS;
+    for (size_t i = slice->from; i < slice->to; i++) {
+        if (work >= WORK_BETWEEN_CHECKS) {
+            work = 0;
+            if (run_failed(slice->run))
+                return true;
+            if (!slice_check(slice, err))
+                return false;
+        }
+        SampleColumns columns = {0};
+        if (!run_series(slice, i, &columns, err))
+            return false;
+        if (columns.histograms)
+            slice->holds_histograms = true;
+        else if (!slice->holds_histograms)
+            arena_reset(slice->scratch);
+        work += SERIES_WORK + columns.count + slice->run->steps->count;
+    }
+    return slice_check(slice, err);
+}
+
+static void run_slice(void *arg, size_t index)
+{
+    SeriesRun *run = arg;
+    Error err = {0};
+    if (!slice_series(&run->slices[index], &err))
+        series_run_fail(run, &err);
+}
+
+// How many slices are worth their threads.
+static size_t slices_worth(const SeriesRun *run)
+{
+    if (!run->context->options->pool || run->count < 2 * SLICE_SERIES_MIN)
+        return 1;
+    double samples = (double)(run->max_t_ms - run->min_t_ms) / SAMPLE_INTERVAL_MS;
+    double each_ns = SERIES_NS + samples * SAMPLE_NS + (double)run->steps->count * STEP_NS;
+    double worth = (double)run->count * each_ns / SLICE_NS_MIN;
+    size_t most = (thread_pool_threads(run->context->options->pool) + 1) * SLICES_PER_THREAD;
+    most = MIN(most, run->count / SLICE_SERIES_MIN);
+    return worth < 2 ? 1 : worth < (double)most ? (size_t)worth : most;
+}
+
+static void run_begin(SeriesRun *run, Arena *arena)
+{
+    run->slice_count = slices_worth(run);
+    run->slices = ARENA_ARRAY(arena, Slice, run->slice_count);
+    for (size_t i = 0; i < run->slice_count; i++)
+        run->slices[i] = (Slice){.run = run,
+                                 .arena = eval_arena_new(run->context),
+                                 .scratch = eval_arena_new(run->context),
+                                 .memo = eval_arena_new(run->context)};
+    lock_init(&run->lock, "series_run", 801);
+}
+
+static bool run_batch(SeriesRun *run, size_t first, size_t count, Error *err)
+{
+    run->first = first;
+    for (size_t i = 0; i < run->slice_count; i++) {
+        run->slices[i].from = first + count * i / run->slice_count;
+        run->slices[i].to = first + count * (i + 1) / run->slice_count;
+    }
+    thread_pool_each(run->context->options->pool, run_slice, run, count ? run->slice_count : 0);
+    lock_take(&run->lock);
+    bool failed = run->failed;
+    if (failed)
+        *err = run->err;
+    lock_give(&run->lock);
+    return !failed;
+}
+
+static void run_end(SeriesRun *run)
+{
+    for (size_t i = 0; i < run->slice_count; i++) {
+        if (!run->slices[i].holds_histograms)
+            arena_deinit(run->slices[i].scratch);
+        arena_deinit(run->slices[i].memo);
+    }
+    lock_deinit(&run->lock);
+}
+
+bool series_run_all(SeriesRun *run, Error *err)
+{
+    if (run->out && !eval_columns_fit(run->context, run->count, run->steps->count, err))
+        return false;
+    run_begin(run, run->context->arena);
+    bool ok = run_batch(run, 0, run->count, err);
+    run_end(run);
+    return ok;
+}
+
+// False, without an error, at a histogram.
+static bool take_batch(const SeriesRun *run, size_t count, VectorTake take, void *arg,
+                       bool *ret_done, Error *err)
+{
+    size_t steps = run->steps->count;
+    for (size_t i = 0; i < count; i++) {
+        const VectorSeries *series = &run->out[i];
+        if (series->histogram) {
+            *ret_done = false;
+            return true;
+        }
+        if (memchr(series->kind, POINT_FLOAT, steps) && !take(arg, series, err))
+            return false;
+    }
+    return true;
+}
+
+bool series_run_stream(SeriesRun *run, VectorTake take, void *arg, bool *ret_done, Error *err)
+{
+    size_t each_bytes = run->steps->count * (sizeof(double) + 1) + sizeof(VectorSeries);
+    size_t batch = MAX(BATCH_BYTES / each_bytes, (size_t)BATCH_SERIES_MIN);
+    batch = MIN(batch, run->count);
+    if (!eval_columns_fit(run->context, batch, run->steps->count, err))
+        return false;
+    run_begin(run, run->context->arena);
+    run->out = ARENA_ARRAY(run->context->arena, VectorSeries, batch);
+    bool ok = true;
+    *ret_done = true;
+    for (size_t first = 0; ok && *ret_done && first < run->count; first += batch) {
+        size_t count = MIN(batch, run->count - first);
+        ok = run_batch(run, first, count, err) && take_batch(run, count, take, arg, ret_done, err);
+        for (size_t i = 0; i < run->slice_count; i++)
+            arena_reset(run->slices[i].arena);
+    }
+    run_end(run);
+    return ok;
+}
+
+bool series_run_names_alike(const SeriesRun *run)
+{
+    for (size_t i = 1; i < run->count; i++)
+        if (!eval_name_alike(series_run_labels(run, 0), series_run_labels(run, i)))
+            return false;
+    return true;
+}
+
+bool series_run_select(SeriesRun *run, Str func, Arena *arena, Error *err)
+{
+    const Expr *expr = run->expr;
+    Querier *querier = run->context->querier;
+    SelectHints hints = {
+        .start_ms = run->min_t_ms,
+        .end_ms = run->max_t_ms,
+        .step_ms = run->steps->count > 1 ? run->steps->step_ms : 0,
+        .range_ms = expr->selector.has_range ? expr->selector.range_ms : 0,
+        .func = func,
+    };
+    if (!querier->select(querier, expr->selector.matchers, expr->selector.count, &hints, arena,
+                         &run->list, err))
+        return false;
+    run->count = run->list.count;
+    return true;
+}
+
+static bool reads_storage(const Expr *call)
+{
+    for (size_t i = 0; i < call->call.count; i++)
+        if (call->call.args[i]->type == TYPE_MATRIX)
+            return expr_without_parens(call->call.args[i])->kind == EXPR_SELECTOR;
+    return false;
+}
+
+bool eval_stream(EvalContext *context, const Expr *outer, const Steps *steps, Arena *arena,
+                 VectorTake take, void *arg, bool *ret_done, Error *err)
+{
+    const Expr *expr = expr_without_parens(outer);
+    SeriesRun run;
+    *ret_done = false;
+    if (eval_hoists(expr, steps) || context->features.delayed_name_removal ||
+        context->samples_per_step)
+        return true;
+
+    uint64_t total = context->samples_total, read = context->samples_read;
+    uint64_t held = eval_held(context);
+    if (expr->kind == EXPR_SELECTOR && !expr->selector.has_range) {
+        if (!series_run_vector(context, expr, steps, WANT_VALUES, arena, &run, err))
+            return false;
+    } else if (expr->kind == EXPR_CALL && expr->call.function->range) {
+        FunctionCall *call = ARENA_NEW(arena, FunctionCall);
+        size_t matrix_arg;
+        if (!reads_storage(expr))
+            return true;
+        if (!eval_call_args(context, expr, steps, arena, call, &matrix_arg, err) ||
+            !series_run_call(context, call, matrix_arg, &run, err))
+            return false;
+    } else {
+        return true;
+    }
+    bool distinct = expr->kind == EXPR_SELECTOR || expr->call.function->keeps_name ||
+                    series_run_names_alike(&run);
+    if (distinct && !series_run_stream(&run, take, arg, ret_done, err))
+        return false;
+    if (!*ret_done) { // what was counted is counted again
+        context->samples_total = total;
+        context->samples_read = read;
+        __atomic_store_n(&context->samples, held, __ATOMIC_RELAXED);
+    }
+    return true;
+}
