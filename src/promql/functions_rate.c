@@ -277,6 +277,88 @@ static void rate_step(RateRun *run, size_t step)
         rate_floats(run, step, start_ms, end_ms);
 }
 
+// Counters that never fall, and gauges: what hangs on times alone is known for all neighbours whose samples stand at the same ones ----------
+
+// Of one step, as extrapolation_factor has them; `factor` is the result where no counter would be extrapolated to below zero.
+typedef struct WindowEdges {
+    double sampled, to_start, to_end, factor;
+} WindowEdges;
+
+static double edge_factor(const RateRun *run, double sampled, double to_start, double to_end)
+{
+    double factor = sampled != 0 ? (sampled + to_start + to_end) / sampled : 1;
+    return run->per_second ? factor / run->range_s : factor;
+}
+
+static WindowEdges find_edges(const RateRun *run, const WindowShape *shape, size_t step)
+{
+    const int64_t *t_ms = shape->t_ms;
+    int64_t end_ms = run->matrix->window_end_ms[step], start_ms = end_ms - run->matrix->range_ms;
+    uint32_t first = shape->first[step], last = shape->last[step] - 1;
+    WindowEdges edges = {.sampled = seconds(t_ms[last] - t_ms[first]),
+                         .to_start = seconds(t_ms[first] - start_ms),
+                         .to_end = seconds(end_ms - t_ms[last])};
+    double average = edges.sampled / (double)(last - first);
+    double threshold = average * 1.1;
+    if (edges.to_start >= threshold)
+        edges.to_start = average / 2;
+    if (edges.to_end >= threshold)
+        edges.to_end = average / 2;
+    edges.factor = edge_factor(run, edges.sampled, edges.to_start, edges.to_end);
+    return edges;
+}
+
+static void learn_edges(const RateRun *run, WindowShape *shape)
+{
+    size_t steps = run->notes.call->steps->count;
+    if (!shape->edges)
+        shape->edges = ARENA_ARRAY(run->series->memo, WindowEdges, steps);
+    for (size_t i = 0; i < steps; i++)
+        if (shape->last[i] - shape->first[i] >= 2)
+            shape->edges[i] = find_edges(run, shape, i);
+    shape->has_edges = true;
+}
+
+static bool has_resets(const SampleColumns *samples)
+{
+    const double *v = samples->value;
+    size_t resets = 0;
+    for (size_t i = 1; i < samples->count; i++)
+        resets += v[i] < v[i - 1];
+    return resets > 0;
+}
+
+static bool is_plain(const RateRun *run)
+{
+    const SampleColumns *samples = &run->series->samples;
+    return run->series->shape && !samples->histograms && !samples->start_ms &&
+           !run->matrix->anchored && !run->matrix->smoothed &&
+           !(run->is_counter && has_resets(samples));
+}
+
+static void rate_plain(const RateRun *run)
+{
+    WindowShape *shape = run->series->shape;
+    const double *v = run->series->samples.value;
+    if (!shape->has_edges)
+        learn_edges(run, shape);
+    for (size_t i = 0; i < run->notes.call->steps->count; i++) {
+        if (shape->last[i] - shape->first[i] < 2)
+            continue;
+        const WindowEdges *edges = &shape->edges[i];
+        double first = v[shape->first[i]], increase = v[shape->last[i] - 1] - first;
+        double factor = edges->factor;
+        // Far from zero the division need not be made to know that it changes nothing.
+        if (run->is_counter && increase > 0 && first >= 0 &&
+            !(first * edges->sampled > increase * edges->to_start * 1.000001)) {
+            double to_zero = edges->sampled * (first / increase);
+            if (to_zero < edges->to_start)
+                factor = edge_factor(run, edges->sampled, to_zero, edges->to_end);
+        }
+        set_float(run->out, i, increase * factor);
+    }
+}
+
 // A float result of something that is not named or typed as a counter.
 static void note_non_counter(RateRun *run)
 {
@@ -316,8 +398,11 @@ static void rate_run(const FunctionCall *call, Arena *arena, const RangeSeries *
         .per_second = kind == RATE_PER_SECOND,
     };
     run.range_s = seconds(run.matrix->range_ms);
-    for (size_t step = 0; step < call->steps->count; step++)
-        rate_step(&run, step);
+    if (is_plain(&run))
+        rate_plain(&run);
+    else
+        for (size_t step = 0; step < call->steps->count; step++)
+            rate_step(&run, step);
     arena_deinit(&run.scratch);
     if (run.is_counter)
         note_non_counter(&run);

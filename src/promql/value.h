@@ -52,6 +52,7 @@ typedef struct RangeSeries {
     uint32_t *last;
     uint64_t peak, total; // of samples in a window, in all of them
     WindowShape *shape;   // the thread's own; NULL: there is none
+    Arena *memo;          // for what the shape keeps
 } RangeSeries;
 
 typedef struct Value {
