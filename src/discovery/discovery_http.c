@@ -13,14 +13,11 @@ typedef struct HttpSdConfig {
 static bool finish_config(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
 {
     const HttpSdConfig *config = object;
-    size_t scheme = str_find(config->url, S("://"));
-    Str name = str_sub(config->url, 0, MIN(scheme, config->url.len));
-    Str rest = scheme == STR_NOT_FOUND ? STR_NONE : str_skip(config->url, scheme + 3);
     if (config->url.len == 0)
         return config_error(reader, node, err, "URL is missing");
-    if (!str_equal_nocase(name, S("http")) && !str_equal_nocase(name, S("https")))
+    if (!poll_url_is_http(config->url))
         return config_error(reader, node, err, "URL scheme must be 'http' or 'https'");
-    if (rest.len == 0 || rest.ptr[0] == '/' || rest.ptr[0] == '?')
+    if (!poll_url_is_whole(config->url))
         return config_error(reader, node, err, "host is missing in URL");
     return true;
 }
@@ -39,17 +36,6 @@ extern const ConfigTable discovery_http_table;
 const ConfigTable discovery_http_table =
     CONFIG_TABLE(HttpSdConfig, "http_sd_config", fields, finish_config);
 
-// application/json, with nothing or charset=utf-8 behind it.
-static bool is_json_type(Str type)
-{
-    Str semicolon = str_skip(type, MIN(str_find_char(type, ';'), type.len));
-    Str name = str_trim(str_sub(type, 0, type.len - semicolon.len));
-    Str charset = str_trim(str_skip(semicolon, 1));
-    return str_equal_nocase(name, S("application/json")) &&
-           (semicolon.len == 0 || str_equal_nocase(charset, S("charset=utf-8")) ||
-            str_equal_nocase(charset, S("charset=\"utf-8\"")));
-}
-
 static bool is_ok(int status)
 {
     return status == 200;
@@ -61,7 +47,7 @@ static bool take(Round *round, const Answer *answer, void *arg, Error *err)
     const HttpSdConfig *config = round->config;
     StaticGroup *groups;
     size_t count;
-    if (!is_json_type(str_trim(answer->content_type)))
+    if (!poll_type_is_json(answer->content_type))
         return error_set(err, ERR_INVALID, "unsupported content type \"" STR_FMT "\"",
                          STR_ARG(answer->content_type));
     if (!static_groups_of_json(answer->body, S("the answer"), &round->arena, &groups, &count, err))

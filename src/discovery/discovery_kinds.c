@@ -6,9 +6,20 @@
 #define KINDS(ROW)                                                                                 \
     ROW(static, "static_configs")                                                                  \
     ROW(consul, "consul_sd_configs")                                                               \
+    ROW(digitalocean, "digitalocean_sd_configs")                                                   \
     ROW(dns, "dns_sd_configs")                                                                     \
+    ROW(docker, "docker_sd_configs")                                                               \
+    ROW(dockerswarm, "dockerswarm_sd_configs")                                                     \
+    ROW(eureka, "eureka_sd_configs")                                                               \
     ROW(file, "file_sd_configs")                                                                   \
-    ROW(http, "http_sd_configs")
+    ROW(hetzner, "hetzner_sd_configs")                                                             \
+    ROW(http, "http_sd_configs")                                                                   \
+    ROW(ionos, "ionos_sd_configs")                                                                 \
+    ROW(marathon, "marathon_sd_configs")                                                           \
+    ROW(nomad, "nomad_sd_configs")                                                                 \
+    ROW(puppetdb, "puppetdb_sd_configs")                                                           \
+    ROW(triton, "triton_sd_configs")                                                               \
+    ROW(vultr, "vultr_sd_configs")
 
 #define DECLARE(name, key)                                                                         \
     extern const DiscoveryKind discovery_##name;                                                   \
@@ -53,32 +64,21 @@ static bool note_ignored(ConfigReader *reader, const YamlNode *node, void *membe
 static const ConfigField discovery_fields[] = {
     KINDS(FIELD) IGNORED("aws_sd_configs"),
     IGNORED("azure_sd_configs"),
-    IGNORED("digitalocean_sd_configs"),
-    IGNORED("docker_sd_configs"),
-    IGNORED("dockerswarm_sd_configs"),
     IGNORED("ec2_sd_configs"),
-    IGNORED("eureka_sd_configs"),
     IGNORED("gce_sd_configs"),
-    IGNORED("hetzner_sd_configs"),
-    IGNORED("ionos_sd_configs"),
     IGNORED("kubernetes_sd_configs"),
     IGNORED("kuma_sd_configs"),
     IGNORED("lightsail_sd_configs"),
     IGNORED("linode_sd_configs"),
-    IGNORED("marathon_sd_configs"),
     IGNORED("nerve_sd_configs"),
-    IGNORED("nomad_sd_configs"),
     IGNORED("oci_sd_configs"),
     IGNORED("openstack_sd_configs"),
     IGNORED("outscale_sd_configs"),
     IGNORED("ovhcloud_sd_configs"),
-    IGNORED("puppetdb_sd_configs"),
     IGNORED("scaleway_sd_configs"),
     IGNORED("serverset_sd_configs"),
     IGNORED("stackit_sd_configs"),
-    IGNORED("triton_sd_configs"),
     IGNORED("uyuni_sd_configs"),
-    IGNORED("vultr_sd_configs"),
 };
 
 const ConfigTable discovery_configs_table =

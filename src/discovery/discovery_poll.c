@@ -3,9 +3,12 @@
 
 #include <stdlib.h>
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "codec/xml_reader.h"
 #include "net/url.h"
+
+#define SECRET_BYTES_MAX (1u << 20)
 
 typedef struct Call Call;
 struct Call {
@@ -72,7 +75,7 @@ static void round_end(Poll *poll)
         discovery_host_count(poll->host, 0);
     if (poll->failed) {
         tell_failure(poll);
-    } else {
+    } else if (!round->unchanged) {
         discovery_host_publish(poll->host, round->found);
         round->found = NULL;
     }
@@ -150,6 +153,27 @@ static void on_done(void *arg, const HttpResponse *response)
         run_queue(poll);
 }
 
+static Str test_origin; // empty in production
+
+void poll_redirect_for_tests(Str origin)
+{
+    test_origin = origin;
+}
+
+static Str place_of(Round *round, Str url)
+{
+    size_t scheme = str_find(url, S("://"));
+    if (test_origin.len == 0 || scheme == STR_NOT_FOUND || str_starts_with(url, test_origin))
+        return url;
+    return arena_printf(&round->arena, STR_FMT "/" STR_FMT, STR_ARG(test_origin),
+                        STR_ARG(str_skip(url, scheme + 3)));
+}
+
+static int64_t timeout_of(const Poll *poll)
+{
+    return poll->kind->timeout_ms ? poll->kind->timeout_ms(poll->config) : poll->interval_ms;
+}
+
 static void run_queue(Poll *poll)
 {
     while (poll->first && poll->running < POLL_ASKS_AT_ONCE) {
@@ -161,12 +185,12 @@ static void run_queue(Poll *poll)
         HttpCallOptions options = {.method = ask->method.len ? ask->method
                                              : ask->body.len ? S("POST")
                                                              : STR_NONE,
-                                   .url = ask->url,
+                                   .url = place_of(poll->round, ask->url),
                                    .headers = ask->headers,
                                    .header_count = ask->header_count,
                                    .body = ask->body,
                                    .unix_socket = ask->unix_socket,
-                                   .timeout_ms = poll->interval_ms,
+                                   .timeout_ms = timeout_of(poll),
                                    .body_bytes_max = POLL_ANSWER_BYTES_MAX,
                                    .accept_gzip = true,
                                    .done = on_done,
@@ -200,6 +224,57 @@ void round_get(Round *round, Str url, TakeFn take, void *arg)
 {
     Ask ask = {.url = url, .take = take, .arg = arg};
     round_ask(round, &ask);
+}
+
+static bool keep_answer(Round *round, const Answer *answer, void *arg, Error *err)
+{
+    (void)round;
+    (void)err;
+    *(const JsonValue **)arg = answer->json;
+    return true;
+}
+
+void round_get_into(Round *round, Str url, const JsonValue **slot)
+{
+    round_get(round, url, keep_answer, slot);
+}
+
+void round_count(const Round *round, size_t counter)
+{
+    discovery_host_count(round->poll->host, counter);
+}
+
+bool poll_url_is_whole(Str url)
+{
+    size_t scheme = str_find(url, S("://"));
+    Str rest = scheme == STR_NOT_FOUND ? STR_NONE : str_skip(url, scheme + 3);
+    return scheme > 0 && rest.len > 0 && rest.ptr[0] != '/' && rest.ptr[0] != '?';
+}
+
+bool poll_url_is_http(Str url)
+{
+    Str scheme = str_sub(url, 0, MIN(str_find(url, S("://")), url.len));
+    return str_equal_nocase(scheme, S("http")) || str_equal_nocase(scheme, S("https"));
+}
+
+bool poll_type_is_json(Str type)
+{
+    type = str_trim(type);
+    Str semicolon = str_skip(type, MIN(str_find_char(type, ';'), type.len));
+    Str name = str_trim(str_sub(type, 0, type.len - semicolon.len));
+    Str charset = str_trim(str_skip(semicolon, 1));
+    return str_equal_nocase(name, S("application/json")) &&
+           (semicolon.len == 0 || str_equal_nocase(charset, S("charset=utf-8")) ||
+            str_equal_nocase(charset, S("charset=\"utf-8\"")));
+}
+
+bool round_read_secret(Round *round, Str path, Str *ret_secret, Error *err)
+{
+    Str text;
+    if (!fs_read_file(&fs_system, path, &round->arena, SECRET_BYTES_MAX, &text, err))
+        return false;
+    *ret_secret = str_trim(text);
+    return true;
 }
 
 static void on_timer(void *arg)

@@ -30,6 +30,7 @@ typedef struct Round {
     void *state;          // zeroed, state_bytes of the kind
     void *keep;           // zeroed at start, keep_bytes of the kind: lives from round to round
     GroupSnapshot *found; // to be filled by finish()
+    bool unchanged;       // set it to publish nothing: what was found before is still true
 } Round;
 
 typedef struct Answer {
@@ -63,7 +64,8 @@ struct PollKind {
     size_t http_offset;     // HttpClientConfig
     size_t state_bytes;
     size_t keep_bytes;
-    bool counts_failures; // in the kind's first counter
+    bool counts_failures;                      // in the kind's first counter
+    int64_t (*timeout_ms)(const void *config); // of each question; NULL: the interval
     bool (*begin)(Round *round, Error *err);
     bool (*finish)(Round *round, Error *err); // NULL: the groups are filled already
     void (*close)(void *keep);                // frees what keep owns; may be NULL
@@ -73,6 +75,24 @@ struct PollKind {
 void round_ask(Round *round, const Ask *ask);
 // Just: GET url, JSON.
 void round_get(Round *round, Str url, TakeFn take, void *arg);
+
+// Just: GET url, JSON, kept in *slot.
+void round_get_into(Round *round, Str url, const JsonValue **slot);
+// One of the kind's own counters.
+void round_count(const Round *round, size_t counter);
+
+// "scheme://host..."
+bool poll_url_is_whole(Str url);
+// Of that scheme, or https.
+bool poll_url_is_http(Str url);
+// application/json, with nothing or charset=utf-8 behind it.
+bool poll_type_is_json(Str type);
+// A file of credentials without white space around it; read anew in each round.
+bool round_read_secret(Round *round, Str path, Str *ret_secret, Error *err) MUST_CHECK;
+
+// For tests: https://host/path is asked for at origin/host/path from now on; the empty Str ends that. What begins with the origin
+// is left alone.
+void poll_redirect_for_tests(Str origin);
 
 // For DiscoveryKind.
 void *poll_start(DiscoveryHost *host, const void *config);
@@ -93,6 +113,40 @@ Str poll_path_escaped(Arena *arena, Str text);
         .key = "refresh_interval", .kind = CONFIG_DURATION,                                        \
         .offset = offsetof(Owner, refresh_interval_ms), .default_text = by_default, .min = 1,      \
         .max = POLL_INTERVAL_MS_MAX, .help = "time between two looks"                              \
+    }
+#define POLL_STR(Owner, member, help_text, ...)                                                    \
+    {                                                                                              \
+        .key = #member, .kind = CONFIG_STR, .offset = offsetof(Owner, member), .help = help_text,  \
+        ##__VA_ARGS__                                                                              \
+    }
+#define POLL_STRS(Owner, member, help_text)                                                        \
+    {                                                                                              \
+        .key = #member, .kind = CONFIG_STR_LIST, .offset = offsetof(Owner, member),                \
+        .help = help_text                                                                          \
+    }
+#define POLL_SECRET(Owner, member, help_text)                                                      \
+    {                                                                                              \
+        .key = #member, .kind = CONFIG_SECRET, .offset = offsetof(Owner, member),                  \
+        .help = help_text                                                                          \
+    }
+#define POLL_FILE(Owner, member, help_text)                                                        \
+    {                                                                                              \
+        .key = #member, .kind = CONFIG_PATH, .offset = offsetof(Owner, member), .help = help_text  \
+    }
+#define POLL_BOOL(Owner, member, by_default, help_text)                                            \
+    {                                                                                              \
+        .key = #member, .kind = CONFIG_BOOL, .offset = offsetof(Owner, member),                    \
+        .default_text = by_default, .always_print = true, .help = help_text                        \
+    }
+#define POLL_ROLE(Owner, member, role_words, help_text, ...)                                       \
+    {                                                                                              \
+        .key = #member, .kind = CONFIG_ENUM, .offset = offsetof(Owner, member),                    \
+        .words = role_words, .help = help_text, ##__VA_ARGS__                                      \
+    }
+#define POLL_PORT(Owner, by_default)                                                               \
+    {                                                                                              \
+        .key = "port", .kind = CONFIG_I64, .offset = offsetof(Owner, port),                        \
+        .default_text = by_default, .max = 65535, .help = "port of the targets' addresses"         \
     }
 #define POLL_OFFSETS(Owner)                                                                        \
     .interval_offset = offsetof(Owner, refresh_interval_ms), .http_offset = offsetof(Owner, http)
@@ -132,3 +186,17 @@ typedef struct PageAsk {
 
 // Fills `list`, which stays where it is until the round is over.
 void round_ask_list(Round *round, const PageAsk *ask, PageList *list);
+
+// The definitions that a kind's file ends with; `poll` is its PollKind.
+#define POLL_TABLE(kind_name, Owner, field_array, finish_fn)                                       \
+    extern const ConfigTable discovery_##kind_name##_table;                                        \
+    const ConfigTable discovery_##kind_name##_table =                                              \
+        CONFIG_TABLE(Owner, #kind_name "_sd_config", field_array, finish_fn)
+#define POLL_KIND(kind_name, ...)                                                                  \
+    const DiscoveryKind discovery_##kind_name = {.name = #kind_name,                               \
+                                                 .config_key = #kind_name "_sd_configs",           \
+                                                 .table = &discovery_##kind_name##_table,          \
+                                                 .poll = &poll,                                    \
+                                                 .start = poll_start,                              \
+                                                 .stop = poll_stop,                                \
+                                                 ##__VA_ARGS__}

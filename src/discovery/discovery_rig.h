@@ -7,6 +7,7 @@
 #include "base/test.h"
 #include "codec/yaml.h"
 #include "discovery/discovery.h"
+#include "discovery/discovery_poll.h"
 #include "net/http_server.h"
 
 #define RIG_WAIT_MS 10000
@@ -154,6 +155,7 @@ static inline void rig_init(Rig *rig, const RigRoute *routes, size_t count)
     options.arg = rig;
     CHECK_OK(http_server_start(&options, &rig->server, &port, &err), err);
     rig->host = arena_printf(&rig->arena, "127.0.0.1:%d", port);
+    poll_redirect_for_tests(arena_printf(&rig->arena, "http://" STR_FMT, STR_ARG(rig->host)));
     DiscoveryOptions discovery = {
         .name = S("scrape"), .registry = rig->registry, .changed = rig_take, .arg = rig};
     CHECK_OK(discovery_new(&discovery, &rig->discovery, &err), err);
@@ -179,6 +181,7 @@ static inline void rig_apply(Rig *rig, const char *text)
 static inline void rig_deinit(Rig *rig)
 {
     discovery_free(rig->discovery);
+    poll_redirect_for_tests(STR_NONE);
     http_server_stop(rig->server);
     registry_free(rig->registry);
     lock_deinit(&rig->lock);
