@@ -13,7 +13,8 @@
 //            when the Queriers are gone. Readers copy a series' open chunk under the lock of its stripe, which appenders hold
 //            for a run of neighbours: neither waits long for the other. Out-of-order samples carry their epoch while they are in their buffer.
 // Durability A commit first reaches the kernel (and the disk, if so configured), then memory. If the log refuses it, the commit
-//            fails, nothing of it is seen, the log is cut back to its last good record, and the next commit tries again.
+//            fails, nothing of it is seen, the log is cut back to its last good record, and the next commit tries again. If the
+//            log has it but the disk does not confirm it, the commit fails, too, and what it brought is seen.
 //
 // Locks, in rising rank: index (labels, postings, table of series) < readers < apply (the leader) < stripe (64; records) < undo < log.
 // Thread: any, except where a function says otherwise.

@@ -980,18 +980,20 @@ static bool log_batch(Head *head, HeadAppender *batch, Error *err)
     else if (unlogged.count)
         put_back_unlogged(head, &unlogged);
     free(list.items);
-    return ok && (head->options.wal_sync != TSDB_SYNC_COMMIT || wal_sync(head->wal, err));
+    return ok;
 }
 
+// What stands in the log is also in memory, else the two would judge later samples differently: a disk that has the records but does
+// not confirm them makes the commits fail, and their samples stay.
 static void run_batch(Head *head, HeadAppender *batch)
 {
     Error err = {0};
 
-    if (log_batch(head, batch, &err)) {
+    bool written = log_batch(head, batch, &err);
+    bool ok = written && (head->options.wal_sync != TSDB_SYNC_COMMIT || wal_sync(head->wal, &err));
+    if (written)
         apply_batch(head, batch);
-        return;
-    }
-    for (HeadAppender *app = batch; app; app = app->next) {
+    for (HeadAppender *app = batch; app && !ok; app = app->next) {
         app->ok = false;
         app->err = err;
     }

@@ -231,8 +231,6 @@ static bool log_late(Head *head, Error *err)
         buf_reset(&raw);
         buf_reset(&packed);
     }
-    if (ok && head->options.wal_sync == TSDB_SYNC_COMMIT)
-        ok = wal_sync(head->wbl, err);
     buf_deinit(&raw);
     buf_deinit(&packed);
     return ok;
@@ -291,8 +289,10 @@ bool head_out_of_order_apply(Head *head, uint32_t epoch, Error *err)
     head_read_epochs(head, &oldest, &newest);
     bool ok = head_out_of_order_open_log(head, err) && flush_due(head, oldest, err) &&
               log_late(head, err);
-    if (ok)
+    if (ok) {
         insert_late(head, epoch);
+        ok = head->options.wal_sync != TSDB_SYNC_COMMIT || wal_sync(head->wbl, err);
+    }
     for (size_t i = 0; i < head->late_count; i++)
         free(head->late[i].histogram);
     head->late_count = 0;

@@ -147,17 +147,23 @@ static bool bury(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
 static void drop_parents(Tsdb *tsdb, TsdbBlocks *blocks) REQUIRES(tsdb->work_lock)
 {
     size_t kept = 0, left = 0;
+    bool any = false;
     Error err = {0};
 
     bool *gone = X_ARRAY(bool, blocks->count + 1);
-    for (size_t i = 0; i < blocks->count; i++)
+    for (size_t i = 0; i < blocks->count; i++) {
         gone[i] = is_parent(blocks, &block_meta(blocks->items[i])->ulid);
+        any |= gone[i];
+    }
+    // The name of what takes their place first.
+    bool safe = any && fs_sync_dir(tsdb->options.fs, tsdb->blocks_dir, &err);
+    tsdb->unsettled |= any;
     for (size_t i = 0; i < blocks->count; i++) {
         if (!gone[i]) {
             blocks->items[kept++] = blocks->items[i];
             continue;
         }
-        left += !doom(tsdb, block_dir(blocks->items[i]), &err);
+        left += !safe || !doom(tsdb, block_dir(blocks->items[i]), &err);
         block_unref(blocks->items[i]);
     }
     blocks->count = kept;

@@ -97,11 +97,10 @@ static void keep_first(bool ok, const Error *why, bool *all_ok, Error *first)
     *all_ok = *all_ok && ok;
 }
 
-// A block that the disk refuses to open now would come back whole later.
+// A block that the disk refuses to open now would come back whole later; and one whose making failed at its very last step may be there
+// in place of those it was made of.
 static bool all_readable(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
 {
-    if (!__atomic_load_n(&tsdb->counters.blocks_unreadable, __ATOMIC_RELAXED))
-        return true;
     if (!tsdb_reload(tsdb, err))
         return false;
     uint64_t count = __atomic_load_n(&tsdb->counters.blocks_unreadable, __ATOMIC_RELAXED);
