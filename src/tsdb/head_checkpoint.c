@@ -52,6 +52,9 @@ static bool is_needed(const Checkpoint *c, uint64_t ref)
 {
     if (series_slot(&c->head->index.series, ref))
         return true;
+    // The log of out-of-order samples has no series records of its own.
+    if (GET(c->head->twins_in_wbl) && ref_map_get(&c->head->twins, ref))
+        return true;
     uint64_t *until = ref_map_get(&c->head->expired, ref);
     return until && *until >= c->kept_from;
 }

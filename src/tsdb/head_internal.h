@@ -248,8 +248,9 @@ struct Head {
     uint8_t generation; // of the collection of empty series
 
     // Leader only.
-    RefMap expired; // refs of series that are gone: the newest log segment that may name them
-    RefMap twins;   // refs of the log that mean another ref's series
+    RefMap expired;    // refs of series that are gone: the newest log segment that may name them
+    RefMap twins;      // refs of the log that mean another ref's series
+    bool twins_in_wbl; // atomic: the log of out-of-order samples may name them
     OutOfOrderSample *late; // of the commits being applied
     uint64_t *late_refs;
     size_t late_count;

@@ -457,6 +457,7 @@ bool head_out_of_order_settle(Head *head, Error *err)
         !fs_sync_dir(head->fs, head->wbl_dir, err))
         return error_context(err, "remove out-of-order samples from the log that have a block");
     head->ooo_unsettled = false;
+    SET(head->twins_in_wbl, false); // what was there at the start is gone
     return true;
 }
 

@@ -177,6 +177,7 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
     head->counters.replay_ms = (clock_mono_ns(&clock_system) - start) / 1000000;
     if (ok) {
         *ret_empty = r.filled < head->index.series.count;
+        head->twins_in_wbl = head->twins.count > 0;
         keep_twins(head, &r.arena);
         report(&r, &repair);
     }
