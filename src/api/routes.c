@@ -79,6 +79,7 @@ const ApiRoute api_routes[] = {
     {GET | HEAD, "/flags", api_page, 0},
     {GET | HEAD, "/status", api_page, 0},
     {GET | HEAD, "/tsdb-status", api_page, 0},
+    {GET | HEAD, "/cardinality", api_page, 0},
     {GET | HEAD, "/agent", api_page, 0},
     {GET, "/consoles/*", api_console, READY},
     {GET | HEAD, "/*", api_asset, PLAIN},

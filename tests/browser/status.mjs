@@ -188,3 +188,31 @@ test('without the admin API nothing can be deleted', async (page) => {
   await page.getByText('start the server with --web.enable-admin-api').waitFor();
   check(await page.getByRole('button', { name: 'Clean', exact: true }).isDisabled(), 'cleaning is offered');
 });
+
+test('the culprit of many series is found in three clicks, with the rule that ends it', async (page) => {
+  await page.goto(`${base}/query`);
+  await page.getByRole('button', { name: /^Status/ }).click();
+  await page.getByRole('menuitem', { name: 'Cardinality' }).click();
+
+  const bucket = 'prometheus_http_request_duration_seconds_bucket';
+  await page.getByRole('button', { name: bucket, exact: true }).click();
+  const detail = page.getByRole('region', { name: `Series of ${bucket}` });
+  await detail.getByRole('button', { name: 'handler', exact: true }).click();
+
+  await detail.getByText(/Without handler it would be \d+ series/).waitFor();
+  await detail.getByText('"/-/healthy"', { exact: true }).waitFor();
+  await detail.locator('.yaml', { hasText: 'target_label: handler' }).waitFor();
+  const { result } = await api(`query?query=${encodeURIComponent(`count(count without (handler) (${bucket}))`)}`);
+  await detail.getByRole('row', { name: new RegExp(`^handler .* ${result[0].value[1]} `) }).waitFor();
+  await picture(page, 'cardinality');
+});
+
+test('series are counted by job and target, new ones too', async (page) => {
+  await page.goto(`${base}/cardinality?by=targets`);
+
+  await page.getByRole('columnheader', { name: 'New series in an hour' }).waitFor();
+  const samples = (await api('query?query=scrape_samples_post_metric_relabeling')).result.length;
+  check((await page.locator('tbody tr').count()) === samples, `not ${samples} targets`);
+  await page.getByRole('tab', { name: 'Jobs' }).click();
+  await page.getByRole('cell', { name: 'page', exact: true }).waitFor();
+});

@@ -19,6 +19,7 @@ const PAGES: Record<string, LazyExoticComponent<ComponentType>> = {
   '/service-discovery': lazy(() => import('./pages/targets/discovery-page')),
   '/status': lazy(() => import('./pages/status/status-page')),
   '/tsdb-status': lazy(() => import('./pages/status/tsdb-page')),
+  '/cardinality': lazy(() => import('./pages/cardinality/cardinality-page')),
   '/flags': lazy(() => import('./pages/status/flags-page')),
   '/config': lazy(() => import('./pages/status/config-page')),
 };

@@ -21,7 +21,7 @@ const MAIN = [
 ];
 const STATUS = [
   { path: '/status', label: 'Runtime & build information' },
-  ...(isAgent ? [] : [{ path: '/tsdb-status', label: 'TSDB status' }]),
+  ...(isAgent ? [] : [{ path: '/tsdb-status', label: 'TSDB status' }, { path: '/cardinality', label: 'Cardinality' }]),
   { path: '/flags', label: 'Command-line flags' },
   { path: '/config', label: 'Configuration' },
   ...(isAgent ? [] : [{ path: '/alertmanager-discovery', label: 'Alertmanager discovery' }]),
