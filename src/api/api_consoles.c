@@ -111,6 +111,10 @@ static bool console_query(void *arg, Str expression, Arena *arena, TemplateSampl
     QueryRequest request = {.query = expression,
                             .start_ms = console->t_ms,
                             .end_ms = console->t_ms,
+                            .budget = &console->call->budget,
+                            .origin = {.client_ip = console->call->request->client_ip,
+                                       .method = console->call->request->method,
+                                       .path = console->call->request->path},
                             .is_canceled = client_is_gone,
                             .arg = console->call->request};
     QueryResult result = {0};

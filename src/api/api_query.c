@@ -21,7 +21,10 @@ static bool common_params(ApiCall *call, QueryRequest *query)
     query->is_canceled = client_is_gone;
     query->arg = call->request;
     query->budget = &call->budget;
-    query->stats_all = str_is(http_param(request, S("stats")), "all");
+    query->origin = (QueryOrigin){
+        .client_ip = request->client_ip, .method = request->method, .path = request->path};
+    query->stats_all =
+        str_is(http_param(request, S("stats")), "all") && call->api->features.per_step_stats;
 
     Str timeout = http_param(request, S("timeout"));
     if (timeout.len) {
@@ -135,48 +138,6 @@ static void write_result(ApiReply *reply, const QueryResult *result, size_t coun
     }
 }
 
-static void write_per_step(JsonWriter *json, const char *key, const uint64_t *counts,
-                           const QueryRequest *query)
-{
-    json_key(json, str_from_c(key));
-    json_array(json);
-    int64_t step_ms = query->is_range ? query->step_ms : 1;
-    int64_t end_ms = query->is_range ? query->end_ms : query->start_ms;
-    size_t i = 0;
-    for (int64_t t_ms = query->start_ms; t_ms <= end_ms; t_ms += step_ms) {
-        json_array(json);
-        json_raw(json, STR_NONE);
-        api_json_time(json->buf, t_ms);
-        json_u64(json, counts[i++]);
-        json_array_end(json);
-    }
-    json_array_end(json);
-}
-
-static void write_stats(JsonWriter *json, const QueryStats *stats, const QueryRequest *query)
-{
-    json_key(json, S("stats"));
-    json_object(json);
-    json_key(json, S("timings"));
-    json_object(json);
-    json_key_double(json, "evalTotalTime", stats->eval_total_s);
-    json_key_double(json, "resultSortTime", stats->result_sort_s);
-    json_key_double(json, "queryPreparationTime", stats->preparation_s);
-    json_key_double(json, "innerEvalTime", stats->inner_eval_s);
-    json_key_double(json, "execQueueTime", stats->queue_s);
-    json_key_double(json, "execTotalTime", stats->exec_total_s);
-    json_object_end(json);
-    json_key(json, S("samples"));
-    json_object(json);
-    if (stats->samples_per_step && query->stats_all)
-        write_per_step(json, "totalQueryableSamplesPerStep", stats->samples_per_step, query);
-    json_key_u64(json, "totalQueryableSamples", stats->samples_total);
-    json_key_u64(json, "samplesRead", stats->samples_read);
-    json_key_u64(json, "peakSamples", stats->samples_peak);
-    json_object_end(json);
-    json_object_end(json);
-}
-
 static StrList with_warning(Arena *arena, StrList list, Str text)
 {
     Str *items = ARENA_ARRAY(arena, Str, list.count + 1);
@@ -217,8 +178,10 @@ static void run_query(ApiCall *call, const QueryRequest *query, size_t limit)
     api_reply_begin(call, &reply);
     json_object(&reply.json);
     write_result(&reply, &result, count);
-    if (stats.len)
-        write_stats(&reply.json, &result.stats, query);
+    if (stats.len) {
+        json_key(&reply.json, S("stats"));
+        promql_stats_json(&reply.json, &result.stats, query);
+    }
     json_object_end(&reply.json);
     api_reply_end(&reply, warnings, result.infos);
 }

@@ -358,6 +358,11 @@ static bool reload(Run *run, Error *err)
     RuleSet *rules = NULL;
     bool ok = load_config(run, &fresh, err) &&
               server_rules_load(&run->flags, fresh, run->external_url, &rules, err);
+    // Opened anew each time: a file that was moved away is not written to any longer.
+    if (ok && !engine_set_query_log(run->engine, fresh->file.global.query_log_file, err)) {
+        rule_set_free(rules);
+        ok = false;
+    }
     if (!ok)
         server_config_unref(fresh);
     if (ok) {
@@ -584,7 +589,22 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     return tsdb_open(&options, &run->tsdb, err);
 }
 
-static void make_engine(Run *run, const ServerConfig *config)
+// Queries that a crash cut short are told, as they may be why.
+static bool watch_queries(Run *run, const ServerConfig *config, Error *err)
+{
+    Arena scratch = {0};
+    Str unfinished = STR_NONE;
+    bool ok = engine_track_queries(run->engine,
+                                   fs_join(&scratch, run->flags.storage_path, S("queries.active")),
+                                   &scratch, &unfinished, err) &&
+              engine_set_query_log(run->engine, config->file.global.query_log_file, err);
+    if (unfinished.len)
+        log_info("These queries didn't finish in the last run", KV("queries", unfinished));
+    arena_deinit(&scratch);
+    return ok;
+}
+
+static bool make_engine(Run *run, const ServerConfig *config, Error *err)
 {
     const ServerFlags *flags = &run->flags;
     int cores = thread_cores();
@@ -603,6 +623,7 @@ static void make_engine(Run *run, const ServerConfig *config)
     options.memory_bytes_max = run->api.memory_bytes_max;
     options.default_step_ms = config->file.global.evaluation_interval_ms;
     run->engine = engine_new(&options);
+    return watch_queries(run, config, err);
 }
 
 static bool start_scraping(Run *run, ServerConfig *config, Error *err)
@@ -654,7 +675,8 @@ static bool start_machines(Run *run, ServerConfig *config, Error *err)
     if (!open_storage(run, config, err))
         return error_context(err, "opening storage failed");
     log_info("TSDB started", KV("took_ms", (clock_mono_ns(&clock_system) - began_ns) / 1000000));
-    make_engine(run, config);
+    if (!make_engine(run, config, err))
+        return error_context(err, "starting the query engine failed");
     run->api.tsdb = run->tsdb;
     run->api.engine = run->engine;
     server_rules_init(&run->rules, &run->flags, run->tsdb, run->engine, run->registry);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // engine.c: from a request to a result: parse, resolve durations and @, open one view of the storage, evaluate, hand out.
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "client/summary.h"
 #include "promql/eval.h"
+#include "promql/query_log.h"
 
 struct Engine {
     EngineOptions options;
@@ -12,6 +16,11 @@ struct Engine {
     Lock lock;               // rank 790; guards running
     Condition freed;
     int running GUARDED_BY(lock);
+    QueryTracker *tracker GUARDED_BY(lock); // NULL: none
+    RwLock log_lock;                        // rank 795; held for reading while a line is written
+    int log_fd GUARDED_BY(log_lock);        // -1: none
+    Gauge *log_enabled;
+    Counter *log_failures;
     Counter *queries_total;
     Gauge *running_gauge;
     HistogramMetric *duration_s;
@@ -54,6 +63,13 @@ static void register_metrics(Engine *engine)
                                         "Time from the start of a query to its result.", NULL,
                                         bounds, COUNT_OF(bounds)),
                      NULL);
+    engine->log_enabled = gauge_of(registry_gauge(registry, "prometheus_engine_query_log_enabled",
+                                                  "State of the query log.", NULL),
+                                   NULL);
+    engine->log_failures =
+        counter_of(registry_counter(registry, "prometheus_engine_query_log_failures_total",
+                                    "The number of query log failures.", NULL),
+                   NULL);
     static const char *const quantiles[] = {"0.5", "0.9", "0.99", NULL};
     engine->slices = summary_new(registry, "prometheus_engine_query_duration_seconds",
                                  "Query timings", "slice", quantiles);
@@ -80,6 +96,8 @@ Engine *engine_new(const EngineOptions *options)
     engine->options = *options;
     engine->default_step_ms = options->default_step_ms;
     lock_init(&engine->lock, "engine", 790);
+    rwlock_init(&engine->log_lock, "engine.log", 795);
+    engine->log_fd = -1;
     condition_init(&engine->freed);
     register_metrics(engine);
     return engine;
@@ -90,6 +108,10 @@ void engine_free(Engine *engine)
     if (!engine)
         return;
     summary_free(engine->slices);
+    if (engine->log_fd >= 0)
+        close(engine->log_fd);
+    query_tracker_close(engine->tracker);
+    rwlock_deinit(&engine->log_lock);
     condition_deinit(&engine->freed);
     lock_deinit(&engine->lock);
     free(engine);
@@ -98,6 +120,52 @@ void engine_free(Engine *engine)
 void engine_set_default_step(Engine *engine, int64_t step_ms)
 {
     __atomic_store_n(&engine->default_step_ms, step_ms, __ATOMIC_RELAXED);
+}
+
+// Query log and running queries --------------------------------------------------------------------------------------------------
+
+bool engine_set_query_log(Engine *engine, Str path, Error *err)
+{
+    int fd = -1;
+    if (path.len) {
+        Arena arena = {0};
+        fd = open(str_to_c(&arena, path), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+        int failure = errno;
+        arena_deinit(&arena);
+        if (fd < 0)
+            return error_set_errno(err, failure, "query log " STR_FMT, STR_ARG(path));
+    }
+    rwlock_take_write(&engine->log_lock);
+    int old = engine->log_fd;
+    engine->log_fd = fd;
+    rwlock_give(&engine->log_lock);
+    if (old >= 0)
+        close(old);
+    if (engine->log_enabled)
+        gauge_set(engine->log_enabled, fd >= 0);
+    return true;
+}
+
+bool engine_track_queries(Engine *engine, Str path, Arena *arena, Str *ret_unfinished, Error *err)
+{
+    ASSERT(!engine->tracker);
+    return query_tracker_open(path, engine->options.concurrency_max, arena, &engine->tracker,
+                              ret_unfinished, err);
+}
+
+static void log_query(Engine *engine, const QueryRequest *request, const QueryStats *stats,
+                      const Error *err)
+{
+    rwlock_take_read(&engine->log_lock);
+    if (engine->log_fd >= 0) {
+        Buf line = {0};
+        query_log_line(&line, request, stats, err, clock_now_ms(engine->options.clock));
+        // One write() of an appended line: lines of threads do not mix.
+        if (write(engine->log_fd, line.ptr, line.len) != (ssize_t)line.len && engine->log_failures)
+            counter_inc(engine->log_failures);
+        buf_deinit(&line);
+    }
+    rwlock_give(&engine->log_lock);
 }
 
 // Durations and @ ----------------------------------------------------------------------------------------------------------------
@@ -454,7 +522,7 @@ static double seconds_since(Clock *clock, int64_t from_ns)
 
 // Waits for a free place; false when the time is over or the client has gone.
 static bool engine_enter(Engine *engine, const QueryRequest *request, int64_t deadline_ns,
-                         Error *err)
+                         int *ret_slot, Error *err)
 {
     bool ok = true;
     lock_take(&engine->lock);
@@ -467,14 +535,19 @@ static bool engine_enter(Engine *engine, const QueryRequest *request, int64_t de
     }
     if (ok)
         engine->running++;
+    if (ok && engine->tracker)
+        *ret_slot =
+            query_tracker_add(engine->tracker, request->query, clock_now_ms(engine->options.clock));
     lock_give(&engine->lock);
     return ok;
 }
 
-static void engine_leave(Engine *engine)
+static void engine_leave(Engine *engine, int slot)
 {
     lock_take(&engine->lock);
     engine->running--;
+    if (engine->tracker)
+        query_tracker_remove(engine->tracker, slot);
     condition_signal(&engine->freed);
     lock_give(&engine->lock);
 }
@@ -572,7 +645,8 @@ bool engine_query(Engine *engine, Source *source, const QueryRequest *request, A
         timeout_ms = MIN(timeout_ms, request->timeout_ms);
     int64_t began_ns = clock_mono_ns(clock);
     int64_t deadline_ns = began_ns + timeout_ms * 1000000;
-    if (!engine_enter(engine, request, deadline_ns, err))
+    int slot = 0;
+    if (!engine_enter(engine, request, deadline_ns, &slot, err))
         return false;
     if (engine->running_gauge)
         gauge_add(engine->running_gauge, 1);
@@ -581,12 +655,15 @@ bool engine_query(Engine *engine, Source *source, const QueryRequest *request, A
     QueryResult result = {0};
     int64_t started_ns = clock_mono_ns(clock);
     bool ok = run_query(engine, source, request, deadline_ns, arena, &result, err);
-    engine_leave(engine);
+    engine_leave(engine, slot);
     result.stats.queue_s = queue_s;
     result.stats.eval_total_s = seconds_since(clock, started_ns);
     result.stats.exec_total_s = seconds_since(clock, began_ns);
     if (engine->queries_total)
         observe_query(engine, &result.stats);
+    // What does not parse never becomes a query, as the original sees it.
+    if (ok || err->code != ERR_INVALID)
+        log_query(engine, request, &result.stats, ok ? NULL : err);
     if (ok)
         *ret_result = result;
     return ok;

@@ -43,6 +43,13 @@ void engine_options_default(EngineOptions *ret_options);
 Engine *engine_new(const EngineOptions *options);
 void engine_free(Engine *engine); // accepts NULL
 void engine_set_default_step(Engine *engine, int64_t step_ms);
+// From now on a line of JSON for each query that is evaluated goes to the file, which is opened anew and appended to; empty: none does.
+// A failure leaves all as it was.
+bool engine_set_query_log(Engine *engine, Str path, Error *err) MUST_CHECK;
+// Keeps the queries that run in the file, which a crash leaves behind. *ret_unfinished (in the arena, a JSON array, maybe empty) are those
+// that the last run left. Once, before the first query.
+bool engine_track_queries(Engine *engine, Str path, Arena *arena, Str *ret_unfinished,
+                          Error *err) MUST_CHECK;
 
 typedef enum QueryKind { QUERY_SCALAR, QUERY_STRING, QUERY_VECTOR, QUERY_MATRIX } QueryKind;
 
@@ -69,6 +76,12 @@ typedef struct QueryResult {
     QueryStats stats;
 } QueryResult;
 
+// Who asks, for the query log. Empty: not told.
+typedef struct QueryOrigin {
+    Str client_ip, method, path;
+    Str rule_file, rule_group;
+} QueryOrigin;
+
 typedef struct QueryRequest {
     Str query;
     bool is_range;
@@ -78,6 +91,7 @@ typedef struct QueryRequest {
     int64_t lookback_ms; // 0: the engine's
     int64_t timeout_ms;  // 0: the engine's; never more than that
     bool stats_all;
+    QueryOrigin origin;
     Budget *budget; // what the evaluation holds is counted there; NULL: in one of its own
     // Asked now and then: true ends the query with ERR_CANCELED. May be NULL.
     bool (*is_canceled)(void *arg);
@@ -90,6 +104,9 @@ typedef struct QueryRequest {
 // Everything in *ret_result lives in the arena, except label strings, which live in it, too.
 bool engine_query(Engine *engine, Source *source, const QueryRequest *request, Arena *arena,
                   QueryResult *ret_result, Error *err) MUST_CHECK;
+
+// {"timings":{...},"samples":{...}}, as in answers of the API and lines of the query log.
+void promql_stats_json(JsonWriter *json, const QueryStats *stats, const QueryRequest *request);
 
 // A selector alone, as in match[]: metric name and matchers, no offset, no range. The matchers' regexes are freed by
 // promql_matchers_free.

@@ -18,7 +18,12 @@ bool rule_eval_query(const RuleEval *run, Str query, int64_t t_ms, QueryResult *
 {
     const RulesOptions *options = &run->manager->options;
     QueryRequest request = {
-        .query = query, .start_ms = t_ms, .is_canceled = is_stopping, .arg = run->manager};
+        .query = query,
+        .start_ms = t_ms,
+        .is_canceled = is_stopping,
+        .arg = run->manager,
+        .origin = {.rule_file = run->group->file, .rule_group = run->group->name},
+    };
     if (!engine_query(options->engine, options->source, &request, run->arena, ret_result, err))
         return false;
     if (ret_result->kind == QUERY_VECTOR)
