@@ -41,6 +41,7 @@ typedef struct ApiState ApiState;
 // so that they may be filled in before that.
 typedef struct ApiContext {
     Tsdb *tsdb;
+    Source *source; // of queries; NULL: tsdb's
     Engine *engine;
     ScrapeManager *scrapes; // NULL: nothing is scraped
     RulesManager *rules;    // NULL: nothing is evaluated

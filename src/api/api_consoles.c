@@ -118,7 +118,7 @@ static bool console_query(void *arg, Str expression, Arena *arena, TemplateSampl
                             .is_canceled = client_is_gone,
                             .arg = console->call->request};
     QueryResult result = {0};
-    if (!engine_query(api->engine, tsdb_source(api->tsdb), &request, arena, &result, err))
+    if (!engine_query(api->engine, api_source(api), &request, arena, &result, err))
         return false;
     if (result.kind == QUERY_MATRIX || result.kind == QUERY_STRING)
         return error_set(err, ERR_INVALID, "query result is not a vector or scalar");

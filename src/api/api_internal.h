@@ -6,6 +6,12 @@
 #include "codec/json_writer.h"
 #include "remote/remote.h"
 
+// What queries read from.
+static inline Source *api_source(const ApiContext *api)
+{
+    return api->source ? api->source : tsdb_source(api->tsdb);
+}
+
 typedef struct ApiCall ApiCall;
 typedef struct ApiRoute ApiRoute;
 

@@ -160,7 +160,7 @@ static void run_query(ApiCall *call, const QueryRequest *query, size_t limit)
 {
     Error err = {0};
     QueryResult result = {0};
-    if (!engine_query(call->api->engine, tsdb_source(call->api->tsdb), query, call->arena, &result,
+    if (!engine_query(call->api->engine, api_source(call->api), query, call->arena, &result,
                       &err)) {
         query_failed(call, &err);
         return;

@@ -19,7 +19,7 @@ static bool lookup_open(ApiCall *call, Lookup *lookup)
         !api_time_param(call, "end", API_MAX_T_MS, &lookup->end_ms) ||
         !api_selectors_param(call, S("match[]"), &lookup->selectors))
         return false;
-    Source *source = tsdb_source(call->api->tsdb);
+    Source *source = api_source(call->api);
     if (source->open(source, lookup->start_ms, lookup->end_ms, &lookup->querier, &err))
         return true;
     api_selectors_free(&lookup->selectors);

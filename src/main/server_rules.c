@@ -29,8 +29,8 @@ bool server_rules_load(const ServerFlags *flags, const ServerConfig *config, Str
     return ok || error_context(err, "error loading rules");
 }
 
-void server_rules_init(ServerRules *rules, const ServerFlags *flags, Tsdb *tsdb, Engine *engine,
-                       Registry *registry)
+void server_rules_init(ServerRules *rules, const ServerFlags *flags, Sink *sink, Source *source,
+                       Engine *engine, Registry *registry)
 {
     bool concurrent = server_feature(flags, "concurrent-rule-eval");
     rules->notifier = notifier_new(&(NotifierOptions){
@@ -39,8 +39,8 @@ void server_rules_init(ServerRules *rules, const ServerFlags *flags, Tsdb *tsdb,
         .batch_size = (size_t)flags->alertmanager_batch_size,
     });
     rules->manager = rules_manager_new(&(RulesOptions){
-        .sink = tsdb_sink(tsdb),
-        .source = tsdb_source(tsdb),
+        .sink = sink,
+        .source = source,
         .engine = engine,
         .clock = &clock_system,
         .registry = registry,

@@ -16,8 +16,8 @@ typedef struct ServerRules {
 bool server_rules_load(const ServerFlags *flags, const ServerConfig *config, Str external_url,
                        RuleSet **ret_set, Error *err) MUST_CHECK;
 
-void server_rules_init(ServerRules *rules, const ServerFlags *flags, Tsdb *tsdb, Engine *engine,
-                       Registry *registry);
+void server_rules_init(ServerRules *rules, const ServerFlags *flags, Sink *sink, Source *source,
+                       Engine *engine, Registry *registry);
 // Takes over the set.
 void server_rules_apply(ServerRules *rules, ServerConfig *config, RuleSet *set);
 // Accepts a zeroed one.

@@ -46,6 +46,7 @@ typedef struct Run {
     Engine *engine;
     ScrapeManager *scrapes; // at the end taken away under `lock`
     RemoteOut *remote_out;
+    RemoteIn *remote_in;
     ServerRules rules;
     RuleSet *first_rules; // until they are applied
     ApiContext api;
@@ -299,6 +300,46 @@ static void remote_metadata(void *arg, Arena *arena, RemoteMetricMetadata **ret_
     *ret_count = count;
 }
 
+// As the original: from the oldest sample on, and a margin, as the first blocks may not be whole.
+static int64_t local_start_ms(void *arg)
+{
+    const Run *run = arg;
+    int64_t min_t_ms;
+    int64_t max_t_ms;
+    if (!tsdb_time_range(run->tsdb, &min_t_ms, &max_t_ms))
+        min_t_ms = clock_now_ms(&clock_system);
+    return min_t_ms + 2 * run->flags.min_block_duration_ms;
+}
+
+static bool apply_remote_in(Run *run, ServerConfig *config, Error *err)
+{
+    return remote_in_apply(run->remote_in,
+                           &(RemoteInConfig){
+                               .reads = config->file.remote_read,
+                               .external = config->file.global.external,
+                               .owner = config,
+                               .ref = config_ref,
+                               .unref = config_unref,
+                           },
+                           err);
+}
+
+static bool start_remote_in(Run *run, ServerConfig *config, Error *err)
+{
+    RemoteInOptions options = {
+        .registry = run->registry,
+        .clock = &clock_system,
+        .local = tsdb_source(run->tsdb),
+        .local_start_ms = local_start_ms,
+        .arg = run,
+        .decode = tsdb_decode_chunk,
+    };
+    if (!remote_in_new(&options, &run->remote_in, err))
+        return false;
+    run->api.source = remote_in_source(run->remote_in);
+    return apply_remote_in(run, config, err);
+}
+
 // An endpoint that cannot start is told in the log; the server goes on.
 static void apply_remote_out(Run *run, ServerConfig *config)
 {
@@ -374,6 +415,8 @@ static bool reload(Run *run, Error *err)
                          fresh->file.storage.tsdb.out_of_order_time_window_ms);
         engine_set_default_step(run->engine, fresh->file.global.evaluation_interval_ms);
         apply_remote_out(run, fresh);
+        if (!apply_remote_in(run, fresh, err))
+            log_error("keeping the old endpoints of remote read", KV("err", err));
         apply_scrapes(run, fresh);
         server_rules_apply(&run->rules, fresh, rules);
         lock_take(&run->lock);
@@ -679,7 +722,10 @@ static bool start_machines(Run *run, ServerConfig *config, Error *err)
         return error_context(err, "starting the query engine failed");
     run->api.tsdb = run->tsdb;
     run->api.engine = run->engine;
-    server_rules_init(&run->rules, &run->flags, run->tsdb, run->engine, run->registry);
+    if (!start_remote_in(run, config, err))
+        return error_context(err, "starting remote read failed");
+    server_rules_init(&run->rules, &run->flags, tsdb_sink(run->tsdb), run->api.source, run->engine,
+                      run->registry);
     run->api.rules = run->rules.manager;
     run->api.notifier = run->rules.notifier;
     start_remote_out(run, config);
@@ -747,6 +793,7 @@ static void shut_down(Run *run)
     remote_out_free(run->remote_out);
     engine_free(run->engine);
     thread_pool_free(run->query_pool);
+    remote_in_free(run->remote_in);
     if (run->tsdb)
         tsdb_close(run->tsdb);
     api_deinit(&run->api);

@@ -16,6 +16,7 @@
 #include "metric/feed.h"
 #include "metric/sink.h"
 #include "remote/remote_config.h"
+#include "remote/remote_in.h"
 #include "remote/remote_read.h"
 
 #define REMOTE_WRITE_BYTES_MAX (32u << 20)    // of a request, decompressed

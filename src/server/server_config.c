@@ -425,9 +425,6 @@ static bool fill(ServerConfig *config, Str text, Error *err)
     if (!add_scrape_files(config, err))
         return false;
     warn_about_opaque(config);
-    if (config->file.remote_read.count)
-        warn(config, yaml_get(root, S("remote_read")),
-             "this version does not read from other stores: ignoring \"remote_read\"");
     if (yaml_get(root, S("otlp")))
         warn(config, yaml_get(root, S("otlp")),
              "this version has no OTLP receiver: ignoring \"otlp\"");

@@ -116,6 +116,10 @@ void tsdb_stats(Tsdb *tsdb, size_t limit, Arena *arena, TsdbStats *ret_stats);
 // Writes the array of all blocks' meta.json objects.
 void tsdb_blocks_json(Tsdb *tsdb, JsonWriter *json);
 
+// The samples of a chunk of another store, with min_t_ms <= t <= max_t_ms, in the arena: what remote read is answered with.
+bool tsdb_decode_chunk(int encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
+                       SampleColumns *ret_samples, Error *err) MUST_CHECK;
+
 // Oldest sample kept anywhere, newest sample anywhere; false if there is none.
 bool tsdb_time_range(Tsdb *tsdb, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms);
 

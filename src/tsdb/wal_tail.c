@@ -55,7 +55,7 @@ typedef struct TailReader {
 static void lane_init(Lane *lane, Fs *fs, Str dir)
 {
     *lane = (Lane){.fs = fs, .dir = dir, .file = FILE_NONE};
-    wal_reader_init(&lane->reader, STR_NONE);
+    wal_reader_init(&lane->reader, S(""));
 }
 
 static void lane_deinit(Lane *lane)
@@ -98,7 +98,7 @@ static bool lane_open(Lane *lane, uint32_t number, Error *err)
     lane->segment = number;
     lane->base = 0;
     buf_reset(&lane->window);
-    lane->reader.bytes = STR_NONE;
+    lane->reader.bytes = S("");
     lane->reader.at = lane->reader.good_end = 0;
     return true;
 }
