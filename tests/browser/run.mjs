@@ -16,6 +16,7 @@ import './query.mjs';
 import './explore.mjs';
 import './status.mjs';
 import './rules.mjs';
+import './a11y.mjs';
 
 const tests = every.filter(({ name }) => name.includes(process.env.ONLY ?? ''));
 

@@ -77,7 +77,7 @@ function ThemeSwitch() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const choice = (name: 'sun' | 'moon' | 'system', label: string) => (
     <Tooltip label={label} openDelay={400}>
-      <span className="theme-choice" aria-label={label}>
+      <span className="theme-choice" role="img" aria-label={label}>
         <Icon name={name} size={14} />
       </span>
     </Tooltip>
