@@ -32,7 +32,9 @@ typedef struct ApiWalReplay {
 } ApiWalReplay;
 
 typedef struct ApiBuild {
-    Str version, revision, branch, user, date, compiler;
+    Str version;  // of the Prometheus that the API is as: clients choose features by it
+    Str revision; // with our own in it: "narthex-0.1.0"
+    Str branch, user, date, compiler;
 } ApiBuild;
 
 typedef struct ApiState ApiState;
@@ -75,6 +77,7 @@ typedef struct ApiContext {
     int read_concurrent_max;
     size_t read_frame_bytes_max;
 
+    int live_subscribers_max; // of live notifications; each has a thread
     bool enable_lifecycle;
     bool enable_admin;
     bool enable_remote_write;

@@ -119,6 +119,8 @@ void api_stream_end(ApiReply *reply);
 void api_json_time(Buf *buf, int64_t t_ms);
 void api_json_labels(JsonWriter *json, Labels labels);
 void api_json_point(ApiReply *reply, int64_t t_ms, double value, const Histogram *histogram);
+// The object of /status/buildinfo and /version.
+void api_json_build(JsonWriter *json, const ApiBuild *build);
 // 2026-08-21T10:00:00.123Z
 void api_json_rfc3339(JsonWriter *json, int64_t t_ms);
 

@@ -62,18 +62,10 @@ void api_metrics(ApiCall *call)
 
 void api_version(ApiCall *call)
 {
-    const ApiBuild *build = &call->api->build;
     Buf out = {0};
     JsonWriter json;
     json_writer_init(&json, &out);
-    json_object(&json);
-    json_key_str(&json, "version", build->version);
-    json_key_str(&json, "revision", build->revision);
-    json_key_str(&json, "branch", build->branch);
-    json_key_str(&json, "buildUser", build->user);
-    json_key_str(&json, "buildDate", build->date);
-    json_key_str(&json, "goVersion", build->compiler);
-    json_object_end(&json);
+    api_json_build(&json, &call->api->build);
     api_bytes(call, 200, S("application/json"), buf_str(&out));
     buf_deinit(&out);
 }

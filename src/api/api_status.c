@@ -14,7 +14,6 @@
 enum {
     STATS_LIMIT = 10,
     STATS_LIMIT_MAX = 10000,
-    LIVE_SUBSCRIBERS_MAX = 1, // each holds a worker
     LIVE_POLL_MS = 500,
 };
 
@@ -104,19 +103,23 @@ void api_status_runtimeinfo(ApiCall *call)
     api_reply_done(&reply);
 }
 
+void api_json_build(JsonWriter *json, const ApiBuild *build)
+{
+    json_object(json);
+    json_key_str(json, "version", build->version);
+    json_key_str(json, "revision", build->revision);
+    json_key_str(json, "branch", build->branch);
+    json_key_str(json, "buildUser", build->user);
+    json_key_str(json, "buildDate", build->date);
+    json_key_str(json, "goVersion", build->compiler);
+    json_object_end(json);
+}
+
 void api_status_buildinfo(ApiCall *call)
 {
-    const ApiBuild *build = &call->api->build;
     ApiReply reply;
     api_reply_begin(call, &reply);
-    json_object(&reply.json);
-    json_key_str(&reply.json, "version", build->version);
-    json_key_str(&reply.json, "revision", build->revision);
-    json_key_str(&reply.json, "branch", build->branch);
-    json_key_str(&reply.json, "buildUser", build->user);
-    json_key_str(&reply.json, "buildDate", build->date);
-    json_key_str(&reply.json, "goVersion", build->compiler);
-    json_object_end(&reply.json);
+    api_json_build(&reply.json, &call->api->build);
     api_reply_done(&reply);
 }
 
@@ -367,6 +370,7 @@ static void send_events(ApiCall *call)
     while (!http_client_gone(call->request)) {
         Notification now[NOTIFICATIONS_MAX];
         size_t count = active_notifications(call, now);
+        arena_reset(call->arena);
         for (size_t i = 0; i < count; i++)
             if (!has_notification(before, before_count, now[i].text) &&
                 !send_event(call, &now[i], true))
@@ -381,18 +385,29 @@ static void send_events(ApiCall *call)
     }
 }
 
+// On a thread of its own.
+static void live(void *arg, HttpRequest *request)
+{
+    ApiContext *api = arg;
+    Arena arena = {0};
+    ApiCall call = {.api = api, .request = request, .arena = &arena, .status = 200};
+    http_reply_header(request, S("Cache-Control"), S("no-cache"));
+    if (http_stream_begin(request, 200, S("text/event-stream"))) {
+        send_events(&call);
+        http_stream_end(request);
+    }
+    arena_deinit(&arena);
+    atomic_fetch_sub(&api->state->live_subscribers, 1);
+}
+
 void api_notifications_live(ApiCall *call)
 {
-    _Atomic int *subscribers = &call->api->state->live_subscribers;
-    if (atomic_fetch_add(subscribers, 1) >= LIVE_SUBSCRIBERS_MAX) {
+    ApiContext *api = call->api;
+    if (atomic_fetch_add(&api->state->live_subscribers, 1) >= api->live_subscribers_max) {
+        atomic_fetch_sub(&api->state->live_subscribers, 1);
         api_empty(call, 204);
-    } else {
-        http_reply_header(call->request, S("Cache-Control"), S("no-cache"));
-        call->status = 200;
-        if (http_stream_begin(call->request, 200, S("text/event-stream"))) {
-            send_events(call);
-            http_stream_end(call->request);
-        }
+        return;
     }
-    atomic_fetch_sub(subscribers, 1);
+    call->status = 200;
+    http_go_on(call->request, live, api);
 }

@@ -28,7 +28,7 @@ static const FlagSpec specs[] = {
     {.name = "web.max-connections", .kind = FLAG_I64, .offset = OFFSET(web_max_connections), .default_text = "512", .min = 1, .max = 100000,
      .help = "Most connections at the same time, over all listeners."},
     {.name = "web.max-notifications-subscribers", .kind = FLAG_I64, .offset = OFFSET(web_max_notifications_subscribers), .default_text = "16",
-     NOT_BELOW_ZERO, .help = "Without effect in this version. Most subscribers of live notifications at the same time."},
+     NOT_BELOW_ZERO, .help = "Most subscribers of live notifications at the same time."},
     {.name = "web.external-url", .kind = FLAG_STR, .offset = OFFSET(web_external_url), .default_text = "",
      .help = "The URL under which the server is reachable from outside, for links back to it. Its path prefixes all HTTP endpoints."},
     {.name = "web.route-prefix", .kind = FLAG_STR, .offset = OFFSET(web_route_prefix), .default_text = "",

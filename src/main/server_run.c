@@ -21,6 +21,9 @@
 #include "main/web_listen.h"
 #include "server/server.h"
 
+// What the API, the language and the formats are as. Clients choose what they may ask for by it: docs/decisions/0024.
+#define PROMETHEUS_VERSION "3.14.0"
+#define OWN_REVISION "narthex-" NARTHEX_VERSION
 #define EXIT_FAILED 1
 #define EXIT_BAD_START 2
 #define RANK_SERVER_RUN 100
@@ -537,8 +540,8 @@ static void fill_api(Run *run, const FlagTable *table)
     api->reload = api_reload;
     api->quit = api_quit;
     api->build = (ApiBuild){
-        .version = S(NARTHEX_VERSION),
-        .revision = S("unknown"),
+        .version = S(PROMETHEUS_VERSION),
+        .revision = S(OWN_REVISION),
         .branch = S("main"),
         .user = S("narthex"),
         .date = S("unknown"),
@@ -546,6 +549,7 @@ static void fill_api(Run *run, const FlagTable *table)
     };
     api->started_at_ms = clock_now_ms(&clock_system);
     api->lookback_ms = flags->query_lookback_ms;
+    api->live_subscribers_max = (int)MIN(flags->web_max_notifications_subscribers, INT64_C(10000));
     api->read_samples_max = (uint64_t)flags->remote_read_sample_limit;
     api->read_concurrent_max = (int)MIN(flags->remote_read_concurrent_limit, INT64_C(1000000));
     api->read_frame_bytes_max = (size_t)flags->remote_read_frame_bytes;
@@ -690,13 +694,14 @@ static void make_registry(Run *run)
                                          "goos",    "goarch",   "tags",   NULL};
     run->registry = registry_new();
     registry_process_metrics(run->registry);
-    const Str values[] = {S(NARTHEX_VERSION), S("unknown"), S("main"), S("none"),
-                          S("linux"),         S("c"),       S("")};
+    const Str values[] = {
+        S(PROMETHEUS_VERSION), S(OWN_REVISION), S("main"), S("none"), S("linux"), S("c"), S("")};
     gauge_set(gauge_of(registry_gauge(run->registry, "prometheus_build_info",
                                       "Always 1; its labels tell version and build of the server.",
                                       labels),
                        values),
               1);
+    registry_build_info(run->registry, "narthex_build_info", NARTHEX_VERSION);
     run->reload_ok_gauge = gauge_of(
         registry_gauge(run->registry, "prometheus_config_last_reload_successful",
                        "Whether the last configuration reload attempt was successful.", NULL),

@@ -78,6 +78,8 @@ struct Exchange {
     Buf gzip_out;
     HttpFakeReply *fake;
     bool stream_begun;
+    void (*run)(void *arg, HttpRequest *request); // of http_go_on
+    void *run_arg;
     WebRules *rules; // under which it came in
 
     Lock lock;
@@ -119,7 +121,8 @@ struct HttpServer {
     Exchange *queue_tail GUARDED_BY(lock);
     Exchange *free_list GUARDED_BY(lock);
     size_t free_count GUARDED_BY(lock);
-    size_t handed GUARDED_BY(lock); // exchanges given to workers and not yet over
+    size_t gone_on GUARDED_BY(lock); // threads of http_go_on
+    size_t handed GUARDED_BY(lock);  // exchanges given to workers and not yet over
     Connection *connections GUARDED_BY(lock);
     // A password that nobody has checked yet is checked by one worker at a time; the others' exchanges wait here, not on a worker.
     bool is_checking GUARDED_BY(lock);
@@ -160,6 +163,7 @@ static Exchange *exchange_new(HttpServer *server)
     exchange->reply_headers = (UrlParams){0};
     exchange->encoding = HTTP_ENCODING_IDENTITY;
     exchange->stream_begun = false;
+    exchange->run = NULL;
     exchange->rules = NULL;
     exchange->holders = 1;
     exchange->gone = false;
@@ -644,6 +648,57 @@ static bool admit(HttpServer *server, Exchange *exchange)
     return true;
 }
 
+// The end of a handler, wherever it ran.
+static void finish(Exchange *exchange)
+{
+    if (!has_answered(exchange))
+        http_reply(&exchange->request, 500, S("text/plain; charset=utf-8"),
+                   S("the handler gave no answer\n"));
+    if (exchange->stream_begun && !exchange->ended)
+        stream_finish(exchange, false);
+    exchange_drop(exchange);
+}
+
+static void note_gone_on(HttpServer *server, bool began)
+{
+    lock_take(&server->lock);
+    server->gone_on += began ? 1 : SIZE_MAX;
+    condition_broadcast(&server->idle);
+    lock_give(&server->lock);
+}
+
+static void run_on(void *arg)
+{
+    Exchange *exchange = arg;
+    HttpServer *server = exchange->server;
+    exchange->run(exchange->run_arg, &exchange->request);
+    finish(exchange);
+    note_gone_on(server, false);
+}
+
+void http_go_on(HttpRequest *request, void (*run)(void *arg, HttpRequest *request), void *arg)
+{
+    Exchange *exchange = exchange_of(request);
+    if (exchange->fake) {
+        run(arg, request);
+        return;
+    }
+    exchange->run = run;
+    exchange->run_arg = arg;
+}
+
+// The exchange is the new thread's from here on; without a thread to be had it stays with the worker.
+static void go_on(HttpServer *server, Exchange *exchange)
+{
+    Thread thread = {0};
+    Error ignored;
+    note_gone_on(server, true);
+    if (thread_start(&thread, "http-live", run_on, exchange, &ignored))
+        pthread_detach(thread.handle);
+    else
+        run_on(exchange);
+}
+
 static void work(void *arg)
 {
     HttpServer *server = arg;
@@ -653,12 +708,10 @@ static void work(void *arg)
             continue;
         if (!has_answered(exchange))
             server->options.handle(server->options.arg, &exchange->request);
-        if (!has_answered(exchange))
-            http_reply(&exchange->request, 500, S("text/plain; charset=utf-8"),
-                       S("the handler gave no answer\n"));
-        if (exchange->stream_begun && !exchange->ended)
-            stream_finish(exchange, false);
-        exchange_drop(exchange);
+        if (exchange->run && !has_answered(exchange))
+            go_on(server, exchange);
+        else
+            finish(exchange);
     }
 }
 
@@ -1211,6 +1264,10 @@ void http_server_stop(HttpServer *server)
     wait_idle(server, STOP_GRACE_MS);
     atomic_store(&server->hurry, true);
     stop_workers(server);
+    lock_take(&server->lock);
+    while (server->gone_on > 0)
+        condition_wait(&server->idle, &server->lock);
+    lock_give(&server->lock);
     wait_idle(server, STOP_SEND_MS);
     MHD_stop_daemon(server->daemon);
     if (fd >= 0)

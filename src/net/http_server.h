@@ -54,6 +54,9 @@ bool http_stream_write(HttpRequest *request, Str bytes) MUST_CHECK;
 // Sends on what a compressed stream still holds back; for event streams.
 bool http_stream_flush(HttpRequest *request) MUST_CHECK;
 void http_stream_end(HttpRequest *request);
+// Called by a handler that then returns without an answer: `run` gives it, on a thread of its own, so that no worker is held while a
+// client listens for hours. How many there may be at once is the caller's to limit.
+void http_go_on(HttpRequest *request, void (*run)(void *arg, HttpRequest *request), void *arg);
 // gzip or deflate the answer if the client's Accept-Encoding has it (first of them wins, q ignored); sets Vary. Call before reply / begin.
 void http_reply_compress(HttpRequest *request);
 

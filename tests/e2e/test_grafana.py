@@ -34,7 +34,13 @@ def test_save_and_test(server):
     data = ask(server, "query", query="1+1", time=str(server.end_s))
     assert data == {"resultType": "scalar", "result": [server.end_s, "2"]}
     # By the version it decides what to ask for.
-    assert all(part.isdigit() for part in server.api("status/buildinfo")["version"].split("-")[0].split("."))
+    build = server.api("status/buildinfo")
+    assert [int(part) for part in build["version"].split(".")] >= [3, 14, 0]
+    assert server.get("/version").json() == build
+    # Our own version stands beside it, and on every other page.
+    name, own = build["revision"].split("-")
+    assert name == "narthex" and server.metric(f'narthex_build_info{{version="{own}"}}') == 1
+    assert f'prometheus_build_info{{version="{build["version"]}"' in server.get("/metrics").text
 
 
 def test_a_panel(server):

@@ -20,7 +20,7 @@ const RUNTIME: Record<string, string> = {
   storageRetention: 'Storage retention',
 };
 const BUILD: Record<string, string> = {
-  version: 'Version',
+  version: 'As Prometheus',
   revision: 'Revision',
   branch: 'Branch',
   buildUser: 'Built by',
