@@ -96,6 +96,7 @@ static bool check_flags(const Run *run, Error *err)
         "auto-reload-config",
         "extra-scrape-metrics",
         "concurrent-rule-eval",
+        "created-timestamp-zero-ingestion",
         "st-storage",
         "histograms-st-encoding",
         "use-start-timestamps",
@@ -112,6 +113,9 @@ static bool check_flags(const Run *run, Error *err)
                          KV("option", str_trim(name)));
         }
     }
+    scrape_config_set_features(server_feature(flags, "st-storage") ||
+                                   server_feature(flags, "created-timestamp-zero-ingestion"),
+                               server_feature(flags, "extra-scrape-metrics"));
     if (flags->web_enable_otlp_receiver)
         log_warn("this version has no OTLP receiver, ignoring",
                  KV("flag", "web.enable-otlp-receiver"));
@@ -681,6 +685,8 @@ static bool start_scraping(Run *run, ServerConfig *config, Error *err)
         .clock = &clock_system,
         .registry = run->registry,
         .threads = flags->scrape_threads ? (int)flags->scrape_threads : MIN(thread_cores(), 4),
+        .start_times = server_feature(flags, "st-storage"),
+        .zero_samples = server_feature(flags, "created-timestamp-zero-ingestion"),
     };
     if (!scrape_manager_new(&options, &run->scrapes, err))
         return false;

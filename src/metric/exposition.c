@@ -301,6 +301,11 @@ bool exposition_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exempla
     Exemplar exemplar = {0};
     Error cause = {0};
 
+    if (parser->exemplar_count) {
+        *ret_exemplar = *parser->exemplars++;
+        parser->has_exemplar = --parser->exemplar_count > 0;
+        return true;
+    }
     if (parser->format == EXPOSITION_PROTOBUF)
         return exposition_protobuf_exemplar(parser, arena, ret_exemplar, err);
 

@@ -63,6 +63,15 @@ typedef struct Exposition {
     bool ignore_native;                  // the classic series alone
     struct ExpositionProtobuf *protobuf; // where in the message the protobuf reader stands
 
+    // Set after init: start timestamps are wanted. Then OpenMetrics' _created lines are no samples of their own.
+    bool wants_start;
+    int64_t start_ms;        // of a sample: when what it counts began; 0: not told
+    const char *start_until; // OpenMetrics: lines before this one have the same
+
+    // Exemplars that were read already, instead of exemplar_text: of a converted histogram.
+    const Exemplar *exemplars;
+    size_t exemplar_count;
+
     bool failed;
     Error err;
 } Exposition;

@@ -1,11 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first byte chooses the format, the rest is a body. Every sample that is read, printed as text and read again must be the same; a second
 // pass by guesses must see what the first saw.
-#include "metric/exposition.h"
-
 #include <math.h>
 
 #include "base/number.h"
+#include "metric/exposition_nhcb.h"
+
+// With start timestamps and with classic histograms converted: the page is read or refused as without, and what is made is valid.
+static void check_converting(ExpositionFormat format, Str body, Arena *arena)
+{
+    Exposition parser;
+    Exposition sample;
+    ExpositionNhcb group = {0};
+    Error err;
+    exposition_init(&parser, format, body, arena);
+    parser.wants_start = true;
+    exposition_nhcb_init(&group, arena);
+    for (bool more = true; more;) {
+        more = exposition_next(&parser);
+        bool ends = !more || exposition_nhcb_ends(&group, &parser);
+        if (ends && exposition_nhcb_finish(&group, &parser, &sample)) {
+            bool ok = histogram_validate(sample.histogram, &err);
+            ASSERT(ok);
+        }
+        if (more)
+            (void)exposition_nhcb_add(&group, &parser);
+    }
+    exposition_nhcb_deinit(&group);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -126,6 +148,29 @@ static void check_guesses(const Exposition *first, Exposition *second)
     ASSERT(second->has_exemplar == first->has_exemplar);
 }
 
+// With start timestamps and with classic histograms converted: the page is read or refused as without, and what is made is valid.
+static void check_converting(ExpositionFormat format, Str body, Arena *arena)
+{
+    Exposition parser;
+    Exposition sample;
+    ExpositionNhcb group = {0};
+    Error err;
+    exposition_init(&parser, format, body, arena);
+    parser.wants_start = true;
+    exposition_nhcb_init(&group, arena);
+    for (bool more = true; more;) {
+        more = exposition_next(&parser);
+        bool ends = !more || exposition_nhcb_ends(&group, &parser);
+        if (ends && exposition_nhcb_finish(&group, &parser, &sample)) {
+            bool ok = histogram_validate(sample.histogram, &err);
+            ASSERT(ok);
+        }
+        if (more)
+            (void)exposition_nhcb_add(&group, &parser);
+    }
+    exposition_nhcb_deinit(&group);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Arena arena = {0};
@@ -155,6 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     ASSERT(first.failed || !exposition_next(&second));
     ASSERT(!first.failed || first.err.text[0]);
+    check_converting(format, body, &arena);
     buf_deinit(&buf);
     arena_deinit(&arena);
     return 0;

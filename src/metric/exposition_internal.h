@@ -22,6 +22,10 @@ bool exposition_text_next_guess(Exposition *parser, Str guess);
 
 bool exposition_text_next_hash(Exposition *parser, uint32_t series_bytes, uint64_t series_hash);
 
+// exposition_start.c: start_ms of the sample just read / whether that sample is the line that tells it.
+void exposition_text_start(Exposition *parser);
+bool exposition_text_is_created(const Exposition *parser);
+
 bool exposition_protobuf_next(Exposition *parser);
 bool exposition_protobuf_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exemplar,
                                   Error *err);

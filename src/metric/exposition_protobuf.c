@@ -35,6 +35,7 @@ typedef struct Item {
     const Histogram *histogram;
     const Str *exemplars; // messages
     size_t exemplar_count;
+    int64_t start_ms;
 } Item;
 
 typedef struct ExpositionProtobuf {
@@ -110,7 +111,38 @@ static bool read_label(Str message, Label *ret_label)
     return !r.failed && str_is_utf8(ret_label->name) && str_is_utf8(ret_label->value);
 }
 
-// Gauge, Untyped: the value. Counter: an exemplar, too.
+static bool read_time(Str message, int64_t *ret_ms)
+{
+    ProtoReader r = proto_reader(message);
+    int64_t seconds = 0;
+    int64_t nanos = 0;
+
+    while (proto_next(&r)) {
+        if (r.field == 1 && r.wire == PROTO_VARINT)
+            seconds = (int64_t)r.number;
+        else if (r.field == 2 && r.wire == PROTO_VARINT)
+            nanos = (int32_t)r.number;
+    }
+    return !r.failed && !__builtin_mul_overflow(seconds, (int64_t)1000, ret_ms) &&
+           !__builtin_add_overflow(*ret_ms, nanos / 1000000, ret_ms);
+}
+
+// A start timestamp, where it is wanted; a malformed one is none.
+static int64_t read_start(const Exposition *parser, const ProtoReader *r)
+{
+    int64_t ms;
+    return parser->wants_start && r->wire == PROTO_BYTES && read_time(r->bytes, &ms) ? ms : 0;
+}
+
+// Of all items from the `first` on.
+static void set_start(Exposition *parser, size_t first, int64_t start_ms)
+{
+    ExpositionProtobuf *pb = parser->protobuf;
+    for (size_t i = first; i < pb->item_count; i++)
+        pb->items[i].start_ms = start_ms;
+}
+
+// Gauge, Untyped: the value. Counter: an exemplar and a start, too.
 static bool read_single(Exposition *parser, Str message)
 {
     ProtoReader r = proto_reader(message);
@@ -124,6 +156,8 @@ static bool read_single(Exposition *parser, Str message)
             *exemplar = r.bytes;
             item->exemplars = exemplar;
             item->exemplar_count = 1;
+        } else if (r.field == 3) {
+            item->start_ms = read_start(parser, &r);
         }
     }
     return !r.failed || fail(parser, "malformed counter, gauge or untyped value");
@@ -153,6 +187,7 @@ static bool read_summary(Exposition *parser, Str message)
     size_t first = pb->item_count;
     add_item(parser, "_count", 0);
     add_item(parser, "_sum", 0);
+    int64_t start_ms = 0;
     while (proto_next(&r)) {
         if (r.field == 1 && r.wire == PROTO_VARINT)
             pb->items[first].value = (double)r.number;
@@ -160,7 +195,10 @@ static bool read_summary(Exposition *parser, Str message)
             pb->items[first + 1].value = proto_double(&r);
         else if (r.field == 3 && r.wire == PROTO_BYTES && !read_quantile(parser, r.bytes))
             return false;
+        else if (r.field == 4)
+            start_ms = read_start(parser, &r);
     }
+    set_start(parser, first, start_ms);
     return !r.failed || fail(parser, "malformed summary");
 }
 
@@ -195,6 +233,7 @@ typedef struct HistogramMessage {
     Str *exemplars;
     size_t exemplar_count;
     size_t exemplar_cap;
+    int64_t start_ms;
 } HistogramMessage;
 
 static bool read_span(Exposition *parser, Str message, SideList *side)
@@ -316,6 +355,8 @@ static bool read_histogram_message(Exposition *parser, Str message, HistogramMes
             h->zero_count = r.number;
         else if (r.field == 8 && is_double)
             h->zero_count_float = proto_double(&r);
+        else if (r.field == 15)
+            h->start_ms = read_start(parser, &r);
         else if (!read_histogram_list(parser, &r, h))
             return false;
     }
@@ -448,23 +489,31 @@ static bool add_native_exemplars(Exposition *parser, const HistogramMessage *h, 
     return true;
 }
 
-static bool read_histogram(Exposition *parser, Str message)
+static bool add_histogram(Exposition *parser, const HistogramMessage *h)
 {
-    HistogramMessage h = {0};
     const Histogram *native = NULL;
 
-    if (!read_histogram_message(parser, message, &h))
-        return false;
-    if (parser->ignore_native || !is_native(&h))
-        return add_classic(parser, &h);
-    if (!make_native(parser, &h, &native))
+    if (parser->ignore_native || !is_native(h))
+        return add_classic(parser, h);
+    if (!make_native(parser, h, &native))
         return false;
 
     Item *item = add_item(parser, "", 0);
     item->histogram = native;
-    if (!add_native_exemplars(parser, &h, item))
+    if (!add_native_exemplars(parser, h, item))
         return false;
-    return !parser->keep_classic || h.bucket_count == 0 || add_classic(parser, &h);
+    return !parser->keep_classic || h->bucket_count == 0 || add_classic(parser, h);
+}
+
+static bool read_histogram(Exposition *parser, Str message)
+{
+    HistogramMessage h = {0};
+    size_t first = parser->protobuf->item_count;
+
+    if (!read_histogram_message(parser, message, &h) || !add_histogram(parser, &h))
+        return false;
+    set_start(parser, first, h.start_ms);
+    return true;
 }
 
 // ---- metrics and families
@@ -670,6 +719,7 @@ static void tell_item(Exposition *parser)
     parser->series_text = make_series_text(parser, item);
     parser->value = isnan(item->value) ? double_from_bits(NAN_NORMAL_BITS) : item->value;
     parser->histogram = item->histogram;
+    parser->start_ms = item->start_ms;
     parser->has_t = pb->t_ms != 0;
     parser->t_ms = pb->t_ms;
     pb->exemplars = item->exemplars;
@@ -728,22 +778,6 @@ bool exposition_protobuf_next(Exposition *parser)
 }
 
 // ---- exemplars
-
-static bool read_time(Str message, int64_t *ret_ms)
-{
-    ProtoReader r = proto_reader(message);
-    int64_t seconds = 0;
-    int64_t nanos = 0;
-
-    while (proto_next(&r)) {
-        if (r.field == 1 && r.wire == PROTO_VARINT)
-            seconds = (int64_t)r.number;
-        else if (r.field == 2 && r.wire == PROTO_VARINT)
-            nanos = (int32_t)r.number;
-    }
-    return !r.failed && !__builtin_mul_overflow(seconds, (int64_t)1000, ret_ms) &&
-           !__builtin_add_overflow(*ret_ms, nanos / 1000000, ret_ms);
-}
 
 static bool read_exemplar(Str message, Arena *arena, Exemplar *exemplar, Error *err)
 {

@@ -140,6 +140,8 @@ static void take_sample(Exposition *parser, const char *line, size_t series_byte
     parser->series_text = str_make(line, series_bytes);
     parser->histogram = NULL;
     parser->at = next;
+    if (UNLIKELY(parser->wants_start))
+        exposition_text_start(parser);
 }
 
 // Room for a blank, a digit and the newline behind a series text of this length, and the blank is there.
@@ -408,7 +410,7 @@ static bool read_comment(Exposition *parser, const char *line)
                    : read_openmetrics_comment(parser, line, line_end);
 }
 
-bool exposition_text_next(Exposition *parser)
+static bool read_line(Exposition *parser)
 {
     const char *line = parser->at;
 
@@ -427,4 +429,15 @@ bool exposition_text_next(Exposition *parser)
     }
     parser->line = line;
     return *line == '#' ? read_comment(parser, line) : read_sample(parser, line);
+}
+
+bool exposition_text_next(Exposition *parser)
+{
+    while (read_line(parser)) {
+        bool skip = UNLIKELY(parser->wants_start) && parser->kind == EXPOSITION_SAMPLE &&
+                    exposition_text_is_created(parser);
+        if (!skip)
+            return true;
+    }
+    return false;
 }

@@ -23,6 +23,8 @@ typedef struct ScrapeManagerOptions {
     Clock *clock;
     Registry *registry; // prometheus_target_*, prometheus_sd_*; NULL: none
     int threads;        // scrape loops; 0: one per core, at most 8
+    bool start_times;   // start timestamps of counters go to the sink
+    bool zero_samples;  // and a sample of zero is stored at each new one
 } ScrapeManagerOptions;
 
 bool scrape_manager_new(const ScrapeManagerOptions *options, ScrapeManager **ret_manager,

@@ -30,6 +30,7 @@ void scrape_work_deinit(ScrapeWork *work)
     arena_deinit(&work->arena);
     arena_deinit(&work->scratch);
     metadata_pool_deinit(&work->metadata);
+    exposition_nhcb_deinit(&work->nhcb);
 }
 
 // ---- labels of a series that is seen for the first time ----
@@ -229,11 +230,12 @@ static bool retry_gone(Round *round, size_t i)
     SeriesSlot *slot = series_cache_at(&round->state->series, work->positions[i]);
     Exposition at = round->parser;
     at.series_text = str_make(work->texts[i], slot->bytes);
-    at.type = (MetricType)work->types[i];
+    at.type = (MetricType)(work->types[i] & ~SCRAPE_ZERO);
     if (!resolve(round, &at, &slot->ref, &round->result->err))
         return false;
     work->samples[i].ref = slot->ref;
-    if (round->appender->append(round->appender, &work->samples[i], 1) == 0)
+    if (round->appender->append(round->appender, &work->samples[i], 1) == 0 &&
+        !(work->types[i] & SCRAPE_ZERO))
         count_status(&round->result->faults, work->samples[i].status);
     return true;
 }
@@ -254,7 +256,7 @@ static bool flush(Round *round)
                 return false;
         } else if (status == APPEND_LIMIT) {
             return error_set(&round->result->err, ERR_LIMIT, "the store takes no more samples");
-        } else {
+        } else if (!(work->types[i] & SCRAPE_ZERO)) { // one that comes too late is not missed
             count_status(&round->result->faults, status);
         }
     }
@@ -316,9 +318,46 @@ static void add_exemplar(Round *round, SeriesRef ref)
         round->result->faults.exemplar_out_of_order++;
 }
 
+// What a histogram was when its count began.
+static const Histogram *empty_histogram(const Round *round, const Histogram *like)
+{
+    Histogram *empty = ARENA_NEW(&round->work->arena, Histogram);
+    empty->hint = HINT_RESET;
+    empty->schema = like->schema;
+    empty->is_integer = like->is_integer;
+    empty->zero_threshold = like->zero_threshold;
+    empty->custom_bounds = like->custom_bounds;
+    empty->custom_count = like->custom_count;
+    return empty;
+}
+
+// A sample of zero at the start timestamp, if that has not been seen yet.
+static bool push_zero(Round *round, const SeriesSlot *slot, int64_t t_ms)
+{
+    ScrapeWork *work = round->work;
+    const Exposition *parser = &round->parser;
+    bool is_new = !(slot->flags & SLOT_ACTIVE) || parser->start_ms > round->state->newest_ms;
+    if (!is_new || parser->start_ms >= t_ms)
+        return true;
+    if (work->count + 2 > SCRAPE_BATCH && !flush(round))
+        return false;
+    size_t i = work->count++;
+    work->samples[i] = (SinkSample){.ref = slot->ref, .t_ms = parser->start_ms};
+    if (parser->kind == EXPOSITION_HISTOGRAM)
+        work->samples[i].histogram = empty_histogram(round, parser->histogram);
+    work->positions[i] = (uint32_t)series_cache_position(&round->state->series, slot);
+    work->texts[i] = parser->series_text.ptr;
+    work->types[i] = (uint8_t)parser->type | SCRAPE_ZERO;
+    return true;
+}
+
 // Puts the sample of a known, kept series into the batch.
 static inline bool push_sample(Round *round, SeriesSlot *slot)
 {
+    if (UNLIKELY(round->parser.start_ms != 0 && round->input->zero_samples) &&
+        !push_zero(round, slot, round->input->t_ms))
+        return false;
+
     ScrapeWork *work = round->work;
     const Exposition *parser = &round->parser;
     const ScrapeInput *input = round->input;
@@ -328,6 +367,7 @@ static inline bool push_sample(Round *round, SeriesSlot *slot)
     sample->t_ms = input->t_ms;
     sample->value = parser->value;
     sample->histogram = NULL;
+    sample->start_ms = parser->start_ms;
     work->positions[i] = (uint32_t)series_cache_position(&round->state->series, slot);
     work->texts[i] = parser->series_text.ptr;
     work->types[i] = (uint8_t)parser->type;
@@ -375,8 +415,15 @@ static bool take_again(Round *round, const SeriesSlot *slot)
     }
     if (!flush(round))
         return false;
-    SinkSample sample = {
-        .ref = slot->ref, .t_ms = round->parser.t_ms, .value = round->parser.value};
+    SinkSample sample = {.ref = slot->ref,
+                         .t_ms = round->parser.t_ms,
+                         .value = round->parser.value,
+                         .start_ms = round->parser.start_ms};
+    if (round->parser.kind == EXPOSITION_HISTOGRAM) {
+        sample.histogram = round->parser.histogram;
+        if (!limit_histogram(round, &sample.histogram, &round->result->err))
+            return false;
+    }
     if (count_sample(round) && round->appender->append(round->appender, &sample, 1) == 0)
         count_status(&round->result->faults, sample.status);
     return true;
@@ -446,9 +493,6 @@ static bool take_line(Round *round)
     MetadataPool *pool = &round->work->metadata;
     switch (parser->kind) {
     case EXPOSITION_HISTOGRAM:
-        if (!round->input->target->switches.native_histograms)
-            return true;
-        // fall through
     case EXPOSITION_SAMPLE:
         round->result->scraped++;
         return take_unexpected(round);
@@ -467,27 +511,66 @@ static bool take_line(Round *round)
     return true;
 }
 
-static bool append_body(Round *round)
+// The histogram that the lines before the current one make, if they do.
+static bool take_converted(Round *round)
+{
+    Exposition sample;
+    if (!exposition_nhcb_finish(&round->work->nhcb, &round->parser, &sample))
+        return true;
+    Exposition page = round->parser;
+    round->parser = sample;
+    round->result->scraped++;
+    bool ok = take_unexpected(round);
+    round->parser = page;
+    return ok;
+}
+
+// The page line by line, with histograms of classic series turned into native ones.
+static bool read_converting(Round *round)
+{
+    Exposition *parser = &round->parser;
+    ExpositionNhcb *nhcb = &round->work->nhcb;
+    bool keep_classic = round->input->target->switches.always_classic;
+    exposition_nhcb_init(nhcb, &round->work->arena);
+    while (exposition_next(parser)) {
+        if (exposition_nhcb_ends(nhcb, parser) && !take_converted(round))
+            return false;
+        bool is_classic = exposition_nhcb_add(nhcb, parser);
+        if ((!is_classic || keep_classic) && !take_line(round))
+            return false;
+    }
+    return parser->failed || take_converted(round);
+}
+
+static bool read_predicting(Round *round)
 {
     Exposition *parser = &round->parser;
     SeriesCache *cache = &round->state->series;
-    exposition_init(parser, round->input->format, round->input->body, &round->work->arena);
     for (;;) {
         SeriesSlot *expected = series_cache_expected(cache);
         if (LIKELY(expected && exposition_next_hash(parser, expected->bytes, expected->hash))) {
-            if (UNLIKELY(parser->kind == EXPOSITION_HISTOGRAM &&
-                         !round->input->target->switches.native_histograms))
-                continue;
             round->result->scraped++;
             if (!take_expected(round, expected))
                 return false;
             continue;
         }
         if (!exposition_next(parser))
-            break;
+            return true;
         if (!take_line(round))
             return false;
     }
+}
+
+static bool append_body(Round *round)
+{
+    Exposition *parser = &round->parser;
+    const ScrapeSwitches *switches = &round->input->target->switches;
+    exposition_init(parser, round->input->format, round->input->body, &round->work->arena);
+    parser->ignore_native = !switches->native_histograms;
+    parser->keep_classic = switches->always_classic;
+    parser->wants_start = round->input->start_times || round->input->zero_samples;
+    if (!(switches->classic_to_nhcb ? read_converting(round) : read_predicting(round)))
+        return false;
     if (parser->failed) {
         round->result->err = parser->err;
         return false;
@@ -603,7 +686,9 @@ void scrape_append(ScrapeState *state, ScrapeWork *work, Sink *sink, const Scrap
             give_up_body(&round, sink);
     }
     end_series(&round, !ret_result->up);
-    if (!ret_result->up)
+    if (ret_result->up)
+        state->newest_ms = input->t_ms;
+    else
         ret_result->added = 0;
     report_result(&round, duration_s(arg));
     if (!round.appender->commit(round.appender, &ret_result->commit_err) &&

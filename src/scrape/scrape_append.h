@@ -5,13 +5,14 @@
 // Thread: a ScrapeWork and the ScrapeStates used with it belong to one thread.
 #pragma once
 
-#include "metric/exposition.h"
+#include "metric/exposition_nhcb.h"
 #include "metric/sink.h"
 #include "scrape/scrape_metadata.h"
 #include "scrape/series_cache.h"
 #include "scrape/target.h"
 
 #define SCRAPE_BATCH 256 // samples per call into the sink
+#define SCRAPE_ZERO 0x80 // in ScrapeWork.types
 #define SCRAPE_NAMES 32  // label positions whose last valid name is remembered
 
 typedef enum ReportSeries {
@@ -32,6 +33,7 @@ typedef struct ScrapeState {
     MetadataCache metadata;
     SeriesRef reports[REPORT_COUNT];
     bool has_reported;
+    int64_t newest_ms; // of the last scrape that went well; 0: none
 } ScrapeState;
 
 // What went wrong with single samples; added to the room's counters by the caller.
@@ -51,10 +53,12 @@ typedef struct ScrapeWork {
     Arena arena;   // of the parser: one scrape
     Arena scratch; // of one series
     MetadataPool metadata;
+    ExpositionNhcb nhcb;
     SinkSample samples[SCRAPE_BATCH];
     uint32_t positions[SCRAPE_BATCH]; // of each sample's slot
     const char *texts[SCRAPE_BATCH];  // its series_text, in case the ref has gone
-    uint8_t types[SCRAPE_BATCH];      // the MetricType at its line
+    uint8_t types
+        [SCRAPE_BATCH]; // the MetricType at its line; SCRAPE_ZERO with it for a sample that is made up
     size_t count;
     Str names
         [SCRAPE_NAMES]; // label names found valid in this scrape, by position: the next series has mostly the same
@@ -68,6 +72,8 @@ typedef struct ScrapeInput {
     const Error *failed; // no body: the fetch went wrong
     int64_t t_ms;        // of all samples without a timestamp of their own
     int64_t now_ms;
+    bool start_times;  // start timestamps go to the sink
+    bool zero_samples; // and a sample of zero is stored at each new one
 } ScrapeInput;
 
 typedef struct ScrapeResult {

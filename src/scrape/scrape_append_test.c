@@ -16,6 +16,7 @@ typedef struct Rig {
     ScrapeWork *work;
     ScrapeResult result;
     int64_t t_ms;
+    bool start_times, zero_samples;
 } Rig;
 
 static void rig_init(Rig *rig, const char *yaml)
@@ -68,7 +69,9 @@ static void scrape_as(Rig *rig, ExpositionFormat format, const char *body, const
                          .format = format,
                          .failed = failed,
                          .t_ms = rig->t_ms,
-                         .now_ms = rig->t_ms};
+                         .now_ms = rig->t_ms,
+                         .start_times = rig->start_times,
+                         .zero_samples = rig->zero_samples};
     buf_reset(&rig->sink->lines);
     scrape_append(&rig->state, rig->work, &rig->sink->sink, &input, half_a_second, NULL,
                   &rig->result);
@@ -87,7 +90,8 @@ static Str stored(Rig *rig)
     Str rest = buf_str(&rig->sink->lines);
     Str line;
     while (str_split_next(&rest, '\n', &line)) {
-        bool is_report = str_starts_with(line, S("up{")) || str_starts_with(line, S("scrape_"));
+        bool is_report = str_starts_with(line, S("up{")) || str_starts_with(line, S("up ")) ||
+                         str_starts_with(line, S("scrape_"));
         if (line.len && !is_report)
             buf_printf(&out, STR_FMT "\n", STR_ARG(line));
     }
@@ -463,6 +467,106 @@ TEST(scrape_append, metadata_is_remembered_for_ten_rounds)
     rig_deinit(&rig);
 }
 
+TEST(scrape_append, classic_histograms_are_converted)
+{
+    static const char page[] = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\n"
+                               "h_count 2\nh_sum 3\n# TYPE x gauge\nx 1\n";
+    static const char torn[] = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\n"
+                               "h_count 5\nh_sum 3\n# TYPE x gauge\nx 1\n";
+    Rig rig;
+    rig_init(&rig, "convert_classic_histograms_to_nhcb: true\n");
+
+    for (int i = 0; i < 3; i++) {
+        scrape(&rig, page);
+        CHECK_STR(stored(&rig),
+                  arena_printf(&rig.arena,
+                               "h{instance=\"i:1\", job=\"j\"} {count:2, sum:3, [-Inf,1]:1, "
+                               "(1,+Inf]:1} @%d\nx{instance=\"i:1\", job=\"j\"} 1 @%d\n",
+                               1000 * (i + 1), 1000 * (i + 1)));
+        CHECK_EQ(rig.result.scraped, 2);
+    }
+    scrape(&rig, torn);
+    CHECK_STR(stored(&rig), S("x{instance=\"i:1\", job=\"j\"} 1 @4000\n"
+                              "h{instance=\"i:1\", job=\"j\"} stale @4000\n"));
+    rig_deinit(&rig);
+
+    rig_init(&rig, "convert_classic_histograms_to_nhcb: true\n"
+                   "always_scrape_classic_histograms: true\n");
+    scrape(&rig, page);
+    CHECK_EQ(rig.result.scraped, 6);
+    CHECK_HAS(str_to_c(&rig.arena, stored(&rig)),
+              "h_bucket{instance=\"i:1\", job=\"j\", le=\"1.0\"} 1");
+    CHECK_HAS(str_to_c(&rig.arena, stored(&rig)), "[-Inf,1]:1, (1,+Inf]:1} @1000");
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, start_timestamps_come_from_created_lines)
+{
+    static const struct {
+        const char *name, *page, *want;
+    } cases[] = {
+        {"counters, each its own",
+         "# TYPE c counter\nc_total{a=\"1\"} 5\nc_created{a=\"1\"} 0.5\n"
+         "c_total{a=\"2\"} 6\nc_created{a=\"2\"} 0.25\nc_total{a=\"3\"} 7\n# EOF\n",
+         "c_total{a=\"1\"} 5 @1000 since 500\nc_total{a=\"2\"} 6 @1000 since 250\n"
+         "c_total{a=\"3\"} 7 @1000\n"},
+        {"all totals first",
+         "# TYPE c counter\nc_total{a=\"1\"} 5\nc_total{a=\"2\"} 6\n"
+         "c_created{a=\"1\"} 0.5\nc_created{a=\"2\"} 0.25\n# EOF\n",
+         "c_total{a=\"1\"} 5 @1000 since 500\nc_total{a=\"2\"} 6 @1000 since 250\n"},
+        {"a histogram",
+         "# TYPE h histogram\nh_bucket{a=\"1\",le=\"1.0\"} 5\nh_bucket{a=\"1\",le=\"+Inf\"} 6\n"
+         "h_count{a=\"1\"} 6\nh_sum{a=\"1\"} 1\nh_created{a=\"1\"} 0.5\n# EOF\n",
+         "h_bucket{a=\"1\", le=\"1.0\"} 5 @1000 since 500\n"
+         "h_bucket{a=\"1\", le=\"+Inf\"} 6 @1000 since 500\nh_count{a=\"1\"} 6 @1000 since 500\n"
+         "h_sum{a=\"1\"} 1 @1000 since 500\n"},
+        {"a summary without labels",
+         "# TYPE s summary\ns{quantile=\"0.5\"} 5\ns_count 6\ns_created 0.5\n# EOF\n",
+         "s{quantile=\"0.5\"} 5 @1000 since 500\ns_count 6 @1000 since 500\n"},
+        {"a gauge's is a series", "# TYPE g gauge\ng_created 3\n# EOF\n", "g_created 3 @1000\n"},
+        {"another family's is not taken",
+         "# TYPE c counter\nc_total 1\n# TYPE d counter\nd_total 2\nd_created 0.5\n# EOF\n",
+         "c_total 1 @1000\nd_total 2 @1000 since 500\n"},
+    };
+
+    EACH_CASE(c, cases) {
+        Rig rig;
+        rig_init(&rig, "");
+        rig.target.labels = LABELS_NONE;
+        rig.start_times = true;
+        for (int round = 0; round < 2; round++) {
+            rig.t_ms = 1000; // the second page is predicted
+            for (size_t i = 0; i <= rig.sink->count; i++)
+                rig.sink->newest[i] = INT64_MIN;
+            scrape_as(&rig, EXPOSITION_OPENMETRICS, c->page, NULL);
+            CHECK_STR(stored(&rig), str_from_c(c->want));
+        }
+        rig_deinit(&rig);
+    }
+}
+
+TEST(scrape_append, a_sample_of_zero_stands_at_each_new_start)
+{
+    Rig rig;
+    rig_init(&rig, "");
+    rig.target.labels = LABELS_NONE;
+    rig.zero_samples = true;
+    rig.t_ms = 10000;
+
+    scrape_as(&rig, EXPOSITION_OPENMETRICS, "# TYPE c counter\nc_total 5\nc_created 0.5\n# EOF\n",
+              NULL);
+    CHECK_STR(stored(&rig), S("c_total 0 @500\nc_total 5 @10000 since 500\n"));
+    scrape_as(&rig, EXPOSITION_OPENMETRICS, "# TYPE c counter\nc_total 6\nc_created 0.5\n# EOF\n",
+              NULL);
+    CHECK_STR(stored(&rig), S("c_total 6 @11000 since 500\n"));
+    scrape_as(&rig, EXPOSITION_OPENMETRICS, "# TYPE c counter\nc_total 1\nc_created 11.5\n# EOF\n",
+              NULL);
+    CHECK_STR(stored(&rig), S("c_total 0 @11500\nc_total 1 @12000 since 11500\n"));
+    CHECK_EQ(rig.result.post_relabel, 1);
+    CHECK_EQ(rig.result.faults.out_of_order, 0);
+    rig_deinit(&rig);
+}
+
 TEST_MAIN(scrape_append, TEST_ROW(scrape_append, a_page_becomes_samples_and_a_report),
           TEST_ROW(scrape_append, pages_that_change_are_followed),
           TEST_ROW(scrape_append, random_pages_agree_with_a_simple_model),
@@ -477,4 +581,7 @@ TEST_MAIN(scrape_append, TEST_ROW(scrape_append, a_page_becomes_samples_and_a_re
           TEST_ROW(scrape_append, a_refused_commit_is_told),
           TEST_ROW(scrape_append, a_target_that_goes_leaves_stale_markers),
           TEST_ROW(scrape_append, large_pages_come_in_batches),
-          TEST_ROW(scrape_append, metadata_is_remembered_for_ten_rounds))
+          TEST_ROW(scrape_append, metadata_is_remembered_for_ten_rounds),
+          TEST_ROW(scrape_append, classic_histograms_are_converted),
+          TEST_ROW(scrape_append, start_timestamps_come_from_created_lines),
+          TEST_ROW(scrape_append, a_sample_of_zero_stands_at_each_new_start))

@@ -173,10 +173,18 @@ static bool check_given_protocols(ConfigReader *reader, const YamlNode *node, Co
     return check_protocols(reader, given ? given : node, list, where, err);
 }
 
+static bool prefers_protobuf, has_extra_metrics;
+
+void scrape_config_set_features(bool start_times, bool extra_metrics)
+{
+    prefers_protobuf = start_times;
+    has_extra_metrics = extra_metrics;
+}
+
 // The default list for these switches.
 static ConfigStrList default_protocols(Arena *arena, bool native_histograms)
 {
-    size_t skip = native_histograms ? 0 : 1;
+    size_t skip = native_histograms || prefers_protobuf ? 0 : 1;
     ConfigStrList list = {ARENA_ARRAY(arena, Str, COUNT_OF(default_order)), 0};
     for (size_t i = skip; i < COUNT_OF(default_order); i++)
         list.items[list.count++] = protocols[default_order[i]].name;
@@ -316,7 +324,7 @@ static void inherit_switches(ScrapeSwitches *own, const ScrapeSwitches *global)
     if (!own->has_always_classic)
         own->always_classic = global->always_classic;
     if (!own->has_extra_metrics)
-        own->extra_metrics = global->extra_metrics;
+        own->extra_metrics = global->has_extra_metrics ? global->extra_metrics : has_extra_metrics;
 }
 
 static bool inherit_timing(ConfigReader *reader, const YamlNode *node, const ScrapeGlobal *global,
@@ -424,26 +432,6 @@ static bool check_rules(ConfigReader *reader, const YamlNode *node, ScrapeConfig
            check_rule_names(reader, node, config->metric_relabel, err);
 }
 
-static void note_ignored(ConfigReader *reader, const YamlNode *node, ScrapeConfig *config,
-                         const char *what)
-{
-    ConfigStrList *ignored = &config->discovery.ignored;
-    ignored->items = arena_grow(reader->arena, ignored->items, ignored->count * sizeof(Str),
-                                (ignored->count + 1) * sizeof(Str));
-    ignored->items[ignored->count++] =
-        arena_printf(reader->arena, STR_FMT ":%d: this version has no %s: ignoring",
-                     STR_ARG(reader->file_name), node->line, what);
-}
-
-// Settings that are read and checked but change nothing yet.
-static void note_all_ignored(ConfigReader *reader, const YamlNode *node, ScrapeConfig *config)
-{
-    if (config->switches.classic_to_nhcb)
-        note_ignored(reader, node, config, "convert_classic_histograms_to_nhcb");
-    if (config->failure_log_file.len)
-        note_ignored(reader, node, config, "scrape_failure_log_file");
-}
-
 bool scrape_config_complete(ConfigReader *reader, const YamlNode *node, const ScrapeGlobal *global,
                             ScrapeConfig *config, Error *err)
 {
@@ -466,7 +454,6 @@ bool scrape_config_complete(ConfigReader *reader, const YamlNode *node, const Sc
         return config_error(reader, node, err, "scheme: \"" STR_FMT "\" is neither http nor https",
                             STR_ARG(config->scheme));
     config->accept = accept_header(reader->arena, config);
-    note_all_ignored(reader, node, config);
     return true;
 }
 

@@ -106,6 +106,10 @@ extern const ConfigTable scrape_config_table;
 bool scrape_config_complete(ConfigReader *reader, const YamlNode *node, const ScrapeGlobal *global,
                             ScrapeConfig *config, Error *err) MUST_CHECK;
 
+// Feature flags that change defaults: jobs without scrape_protocols ask for protobuf first, which has start timestamps; jobs that do not
+// say else have extra_scrape_metrics. Once at the start of the program, before the first configuration is read.
+void scrape_config_set_features(bool start_times, bool extra_metrics);
+
 // A job for a target inside the process, without YAML: defaults, and a static target with this address.
 void scrape_config_local(Arena *arena, Str job_name, Str address, int64_t interval_ms,
                          int64_t timeout_ms, ScrapeConfig *ret_config);

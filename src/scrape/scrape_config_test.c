@@ -149,24 +149,6 @@ TEST(scrape_config, external_labels_expand_the_environment)
     CHECK_STR(global.unset_variables.items[0], S("SCRAPE_TEST_NONE"));
 }
 
-TEST(scrape_config, what_is_not_acted_on_is_noted)
-{
-    CLEANUP(arena_deinit) Arena arena = {0};
-    ScrapeGlobal global;
-    ScrapeConfig job;
-    Error err = {0};
-
-    CHECK_OK(load(&arena,
-                  S("global: {scrape_failure_log_file: x}\njob: {job_name: j, "
-                    "convert_classic_histograms_to_nhcb: true}\n"),
-                  &global, &job, &err),
-             err);
-
-    CHECK_EQ(job.discovery.ignored.count, 2);
-    CHECK_STR(job.discovery.ignored.items[1],
-              S("p.yml:2: this version has no scrape_failure_log_file: ignoring"));
-}
-
 TEST(scrape_config, prints_what_the_original_prints)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
@@ -203,5 +185,4 @@ TEST_MAIN(scrape_config, TEST_ROW(scrape_config, jobs_inherit),
           TEST_ROW(scrape_config, native_histograms_ask_for_protobuf_first),
           TEST_ROW(scrape_config, mistakes_are_told_in_the_originals_words),
           TEST_ROW(scrape_config, external_labels_expand_the_environment),
-          TEST_ROW(scrape_config, what_is_not_acted_on_is_noted),
           TEST_ROW(scrape_config, prints_what_the_original_prints))

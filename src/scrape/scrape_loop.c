@@ -145,6 +145,9 @@ static void record(ScrapeTarget *target, const ScrapeResult *result)
     if (!result->up && !was_down)
         log_debug("scrape failed", KV("scrape_pool", target->pool->config->job_name),
                   KV("target", target->spec.url), KV("err", &result->err));
+    if (!result->up && target->pool->failure_log)
+        failure_log_write(target->pool->failure_log, clock_now_ms(target->thread->shared->clock),
+                          target->pool->config->job_name, target->spec.url, &result->err);
     if (result->commit_err.code != ERR_NONE)
         log_error("storing a scrape failed", KV("scrape_pool", target->pool->config->job_name),
                   KV("target", target->spec.url), KV("err", &result->commit_err));
@@ -161,6 +164,8 @@ static void append(ScrapeTarget *target, Str body, ExpositionFormat format, cons
         .failed = failed,
         .t_ms = target->t_ms,
         .now_ms = clock_now_ms(thread->shared->clock),
+        .start_times = thread->shared->start_times,
+        .zero_samples = thread->shared->zero_samples,
     };
     ScrapeResult result;
     scrape_append(&target->state, &thread->work, thread->shared->sink, &input, seconds_since_start,

@@ -6,6 +6,7 @@
 #include "net/http_client.h"
 #include "scrape/scrape.h"
 #include "scrape/scrape_append.h"
+#include "scrape/scrape_failure_log.h"
 #include "scrape/scrape_metrics.h"
 
 #define SCRAPE_THREADS_MAX 64
@@ -16,6 +17,7 @@ typedef struct ScrapeShared {
     Clock *clock;
     ScrapeMetrics *metrics;
     _Atomic uint64_t offset_seed;
+    bool start_times, zero_samples; // as in ScrapeManagerOptions
 } ScrapeShared;
 
 // One job while it is in use: its configuration, and a client of its own on each thread. Counted by the manager and by each target.
@@ -29,6 +31,7 @@ typedef struct ScrapePool {
     _Atomic uint64_t
         targets_over_limit;  // not 0: so many targets are more than target_limit, all fail
     Gauge *metadata_entries; // of all its targets
+    FailureLog *failure_log; // NULL: none
     HttpClient *clients[SCRAPE_THREADS_MAX]; // [i] belongs to thread i
     _Atomic int refs;
 } ScrapePool;

@@ -45,6 +45,7 @@ struct ScrapeManager {
     ScrapeThread *threads[SCRAPE_THREADS_MAX];
     size_t thread_count;
     Discovery *discovery;
+    FailureLogs *failure_logs;
     Lock lock;
     Job **jobs GUARDED_BY(lock); // by name
     size_t job_count GUARDED_BY(lock);
@@ -215,6 +216,9 @@ static Job *job_new(ScrapeManager *manager, const ScrapeJob *from, Str fingerpri
     job->pool->owner = jobs->owner;
     job->pool->unref_owner = jobs->unref;
     job->pool->metadata_entries = gauge_of(manager->metrics.metadata_entries, &job->name);
+    if (from->config->failure_log_file.len)
+        job->pool->failure_log =
+            failure_logs_open(manager->failure_logs, from->config->failure_log_file);
     atomic_init(&job->pool->refs, 1);
     if (jobs->ref)
         jobs->ref(jobs->owner);
@@ -308,6 +312,8 @@ static Job *apply_job(ScrapeManager *manager, const ScrapeJob *from, const Scrap
     Job *old = find_job(manager, from->config->job_name);
     if (old && str_equal(old->fingerprint, fingerprint)) {
         old->keep = true;
+        if (from->config->failure_log_file.len)
+            (void)failure_logs_open(manager->failure_logs, from->config->failure_log_file);
         return old;
     }
     Job *job = job_new(manager, from, fingerprint, jobs);
@@ -390,9 +396,12 @@ bool scrape_manager_new(const ScrapeManagerOptions *options, ScrapeManager **ret
         registry = manager->own_registry = registry_new();
     lock_init(&manager->lock, "scrape manager", MANAGER_LOCK_RANK);
     scrape_metrics_init(&manager->metrics, registry);
+    manager->failure_logs = failure_logs_new();
     manager->shared.sink = options->sink;
     manager->shared.clock = options->clock;
     manager->shared.metrics = &manager->metrics;
+    manager->shared.start_times = options->start_times;
+    manager->shared.zero_samples = options->zero_samples;
     DiscoveryOptions discovery = {
         .name = S("scrape"), .registry = registry, .changed = on_groups, .arg = manager};
     if (!start_threads(manager, options->threads, err) ||
@@ -425,6 +434,7 @@ void scrape_manager_free(ScrapeManager *manager)
     free_jobs(manager);
     for (size_t i = 0; i < manager->thread_count; i++)
         scrape_thread_free(manager->threads[i]);
+    failure_logs_free(manager->failure_logs);
     scrape_metrics_deinit(&manager->metrics);
     registry_free(manager->own_registry);
     lock_deinit(&manager->lock);

@@ -88,6 +88,8 @@ static inline size_t sink_fake_append(Appender *appender, SinkSample *samples, s
             buf_add_double_g(&mine->lines, samples[i].value);
         buf_add_c(&mine->lines, " @");
         buf_add_i64(&mine->lines, samples[i].t_ms);
+        if (samples[i].start_ms)
+            buf_printf(&mine->lines, " since %lld", (long long)samples[i].start_ms);
         buf_add_char(&mine->lines, '\n');
     }
     lock_give(&fake->lock);

@@ -270,3 +270,60 @@ def test_metadata_is_kept(world):
     metadata = harness.wait_until("metadata", lambda: server.api("metadata", metric="answer"))
 
     assert metadata["answer"] == [{"type": "gauge", "help": "The answer.", "unit": ""}]
+
+
+def test_failed_scrapes_are_logged_in_a_file_that_may_be_moved_away(world):
+    port = harness.free_port()
+    path = world.directory / "failures.log"
+    server = world.server(harness.scrape_config(("down", [f"127.0.0.1:{port}"]), interval="500ms",
+                                                extra=f"  scrape_failure_log_file: {path}"),
+                          "--web.enable-lifecycle").start()
+
+    def lines():
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    first = harness.wait_until("a line", lines)[0]
+    path.rename(path.with_suffix(".old"))
+    assert server.reload().status == 200
+
+    assert first["level"] == "ERROR" and first["job_name"] == "down"
+    assert first["target"] == f"http://127.0.0.1:{port}/metrics"
+    assert "connection refused" in first["msg"]
+    harness.wait_until("a line in the new file", lines)
+
+
+HISTOGRAM_PAGE = """# TYPE h histogram
+h_bucket{le="1"} 3
+h_bucket{le="+Inf"} 5
+h_sum 12
+h_count 5
+"""
+
+
+def test_classic_histograms_become_native_ones_on_request(world):
+    target = world.target(HISTOGRAM_PAGE)
+    server = serving(world, target, "convert_classic_histograms_to_nhcb: true")
+    wait_up(server)
+
+    assert server.query("histogram_count(h)")[f'{{instance="{target.address}",job="page"}}'] == "5"
+    assert server.query("h_bucket") == {}
+
+
+OPENMETRICS_PAGE = """# TYPE c counter
+c_total 7
+c_created {created}
+# EOF
+"""
+
+
+def test_created_lines_become_samples_of_zero_on_request(world):
+    created = int(time.time()) - 30
+    target = world.target(OPENMETRICS_PAGE.format(created=created),
+                          content_type="application/openmetrics-text; version=1.0.0")
+    server = world.server(harness.scrape_config(("page", [target.address]), interval="500ms"),
+                          "--enable-feature=created-timestamp-zero-ingestion").start()
+    wait_up(server)
+
+    (values,) = server.samples("c_total", "5m").values()
+    assert values[0] == (float(created), "0")
+    assert values[1][1] == "7"
+    assert server.query("c_created") == {}
