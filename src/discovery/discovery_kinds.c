@@ -15,10 +15,17 @@
     ROW(hetzner, "hetzner_sd_configs")                                                             \
     ROW(http, "http_sd_configs")                                                                   \
     ROW(ionos, "ionos_sd_configs")                                                                 \
+    ROW(kuma, "kuma_sd_configs")                                                                   \
+    ROW(linode, "linode_sd_configs")                                                               \
     ROW(marathon, "marathon_sd_configs")                                                           \
     ROW(nomad, "nomad_sd_configs")                                                                 \
+    ROW(outscale, "outscale_sd_configs")                                                           \
+    ROW(ovhcloud, "ovhcloud_sd_configs")                                                           \
     ROW(puppetdb, "puppetdb_sd_configs")                                                           \
+    ROW(scaleway, "scaleway_sd_configs")                                                           \
+    ROW(stackit, "stackit_sd_configs")                                                             \
     ROW(triton, "triton_sd_configs")                                                               \
+    ROW(uyuni, "uyuni_sd_configs")                                                                 \
     ROW(vultr, "vultr_sd_configs")
 
 #define DECLARE(name, key)                                                                         \
@@ -67,18 +74,11 @@ static const ConfigField discovery_fields[] = {
     IGNORED("ec2_sd_configs"),
     IGNORED("gce_sd_configs"),
     IGNORED("kubernetes_sd_configs"),
-    IGNORED("kuma_sd_configs"),
     IGNORED("lightsail_sd_configs"),
-    IGNORED("linode_sd_configs"),
     IGNORED("nerve_sd_configs"),
     IGNORED("oci_sd_configs"),
     IGNORED("openstack_sd_configs"),
-    IGNORED("outscale_sd_configs"),
-    IGNORED("ovhcloud_sd_configs"),
-    IGNORED("scaleway_sd_configs"),
     IGNORED("serverset_sd_configs"),
-    IGNORED("stackit_sd_configs"),
-    IGNORED("uyuni_sd_configs"),
 };
 
 const ConfigTable discovery_configs_table =

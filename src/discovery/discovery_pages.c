@@ -11,7 +11,7 @@ typedef struct Pages {
     int64_t number; // of the page that was asked for last
 } Pages;
 
-static void add_item(Round *round, PageList *list, const JsonValue *item)
+void page_list_add(Round *round, PageList *list, const JsonValue *item)
 {
     if (list->count == list->cap) {
         size_t cap = list->cap ? list->cap * 2 : 16;
@@ -89,7 +89,7 @@ static bool take_page(Round *round, const Answer *answer, void *arg, Error *err)
                          ask->items);
     size_t found = missing ? 0 : list->count;
     for (size_t i = 0; i < found; i++)
-        add_item(round, pages->list, &list->items[i]);
+        page_list_add(round, pages->list, &list->items[i]);
     if (pages->list->count > DISCOVERY_TARGETS_MAX)
         return error_set(err, ERR_LIMIT, "more than %d items", DISCOVERY_TARGETS_MAX);
     Str next = answer->json ? next_url(round, pages, answer->json, found) : STR_NONE;

@@ -239,6 +239,16 @@ void round_get_into(Round *round, Str url, const JsonValue **slot)
     round_get(round, url, keep_answer, slot);
 }
 
+int64_t round_now_ns(const Round *round)
+{
+    return loop_now_ns(discovery_host_loop(round->poll->host));
+}
+
+Str round_job(const Round *round)
+{
+    return discovery_host_job(round->poll->host);
+}
+
 void round_count(const Round *round, size_t counter)
 {
     discovery_host_count(round->poll->host, counter);

@@ -78,6 +78,10 @@ void round_get(Round *round, Str url, TakeFn take, void *arg);
 
 // Just: GET url, JSON, kept in *slot.
 void round_get_into(Round *round, Str url, const JsonValue **slot);
+// The loop's clock.
+int64_t round_now_ns(const Round *round);
+// For logs.
+Str round_job(const Round *round);
 // One of the kind's own counters.
 void round_count(const Round *round, size_t counter);
 
@@ -173,6 +177,8 @@ typedef struct PageList {
     size_t count;
     size_t cap;
 } PageList;
+
+void page_list_add(Round *round, PageList *list, const JsonValue *item);
 
 typedef struct PageAsk {
     Ask ask;           // of the first page; take is set by round_ask_list

@@ -13,6 +13,7 @@
 #include "codec/json_reader.h"
 #include "codec/json_writer.h"
 #include "net/http_secret.h"
+#include "net/jwt.h"
 #include "net/url.h"
 
 #define ANSWER_BYTES_MAX ((size_t)1 << 20)
@@ -54,15 +55,6 @@ static bool is_jwt(const HttpOauth2Config *config)
 
 // The assertion ----------------------------------------------------------------------------------------------------------------------------
 
-static void add_base64url(Buf *out, Str bytes)
-{
-    Buf text = {0};
-    base64_encode(bytes, &text);
-    for (size_t i = 0; i < text.len && text.ptr[i] != '='; i++)
-        buf_add_char(out, text.ptr[i] == '+' ? '-' : text.ptr[i] == '/' ? '_' : text.ptr[i]);
-    buf_deinit(&text);
-}
-
 static bool is_claimed(const HttpOauth2Config *config, const char *key)
 {
     for (size_t i = 0; i < config->claims.count; i++)
@@ -84,19 +76,6 @@ static void claim_i64(JsonWriter *json, const HttpOauth2Config *config, const ch
         json_key_i64(json, key, value);
 }
 
-static Str uuid4(char text[37])
-{
-    uint8_t bytes[16];
-    random_system(bytes, sizeof bytes);
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    size_t at = 0;
-    for (size_t i = 0; i < sizeof bytes; i++)
-        at += (size_t)snprintf(text + at, 37 - at, "%s%02x",
-                               i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", bytes[i]);
-    return str_make(text, at);
-}
-
 static void add_scopes(const HttpOauth2Config *config, Buf *out)
 {
     for (size_t i = 0; i < config->scopes.count; i++) {
@@ -109,7 +88,7 @@ static void add_scopes(const HttpOauth2Config *config, Buf *out)
 static void add_claims(const HttpOauth2Config *config, int64_t now_s, Buf *out)
 {
     CLEANUP(buf_deinit) Buf scopes = {0};
-    char id[37];
+    char id[JWT_ID_BYTES + 1];
     JsonWriter json;
     json_writer_init(&json, out);
     json_object(&json);
@@ -117,7 +96,8 @@ static void add_claims(const HttpOauth2Config *config, int64_t now_s, Buf *out)
     claim_i64(&json, config, "exp", now_s + ASSERTION_GOOD_S);
     claim_i64(&json, config, "iat", now_s);
     claim_str(&json, config, "iss", config->iss.len ? config->iss : config->client_id);
-    claim_str(&json, config, "jti", uuid4(id));
+    jwt_id(id);
+    claim_str(&json, config, "jti", str_from_c(id));
     add_scopes(config, &scopes);
     if (scopes.len)
         claim_str(&json, config, "scope", buf_str(&scopes));
@@ -141,54 +121,21 @@ static void add_jose_header(const HttpOauth2Config *config, Str algorithm, Buf *
     json_object_end(&json);
 }
 
-static bool sign(Str text, Str key_pem, gnutls_sign_algorithm_t algorithm, Buf *out, Error *err)
-{
-    gnutls_privkey_t key;
-    gnutls_datum_t pem = {(unsigned char *)(uintptr_t)key_pem.ptr, (unsigned)key_pem.len};
-    gnutls_datum_t data = {(unsigned char *)(uintptr_t)text.ptr, (unsigned)text.len};
-    gnutls_datum_t signature = {NULL, 0};
-    if (gnutls_privkey_init(&key) < 0)
-        out_of_memory(sizeof key);
-    int code = gnutls_privkey_import_x509_raw(key, &pem, GNUTLS_X509_FMT_PEM, NULL, 0);
-    if (code >= 0)
-        code = gnutls_privkey_sign_data2(key, algorithm, 0, &data, &signature);
-    gnutls_privkey_deinit(key);
-    if (code < 0)
-        return error_set(err, ERR_INVALID, "oauth2: cannot sign with client_certificate_key: %s",
-                         gnutls_strerror(code));
-    add_base64url(out, str_make((const char *)signature.data, signature.size));
-    gnutls_free(signature.data);
-    return true;
-}
-
 bool http_oauth2_assertion(const HttpOauth2Config *config, Str key_pem, int64_t now_s,
                            Buf *assertion, Error *err)
 {
-    static const struct {
-        const char *name;
-        gnutls_sign_algorithm_t algorithm;
-    } algorithms[] = {{"RS256", GNUTLS_SIGN_RSA_SHA256},
-                      {"RS384", GNUTLS_SIGN_RSA_SHA384},
-                      {"RS512", GNUTLS_SIGN_RSA_SHA512}};
-    CLEANUP(buf_deinit) Buf text = {0};
-    CLEANUP(buf_deinit) Buf part = {0};
-    size_t a = 0;
-    for (size_t i = 0; i < COUNT_OF(algorithms); i++)
-        if (str_is(config->signature_algorithm, algorithms[i].name))
-            a = i;
-    add_jose_header(config, str_from_c(algorithms[a].name), &part);
-    add_base64url(&text, buf_str(&part));
-    buf_add_char(&text, '.');
-    buf_reset(&part);
-    add_claims(config, now_s, &part);
-    add_base64url(&text, buf_str(&part));
-    buf_reset(&part);
-    if (!sign(buf_str(&text), key_pem, algorithms[a].algorithm, &part, err))
-        return false;
-    buf_add_str(assertion, buf_str(&text));
-    buf_add_char(assertion, '.');
-    buf_add_str(assertion, buf_str(&part));
-    return true;
+    static const char *const names[] = {
+        [JWT_RS256] = "RS256", [JWT_RS384] = "RS384", [JWT_RS512] = "RS512"};
+    CLEANUP(buf_deinit) Buf header = {0};
+    CLEANUP(buf_deinit) Buf claims = {0};
+    JwtAlgorithm algorithm = JWT_RS256;
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (str_is(config->signature_algorithm, names[i]))
+            algorithm = (JwtAlgorithm)i;
+    add_jose_header(config, str_from_c(names[algorithm]), &header);
+    add_claims(config, now_s, &claims);
+    return jwt_sign(buf_str(&header), buf_str(&claims), key_pem, algorithm, assertion, err) ||
+           error_context(err, "oauth2: client_certificate_key");
 }
 
 // The answer --------------------------------------------------------------------------------------------------------------------------------
