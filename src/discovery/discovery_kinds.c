@@ -5,20 +5,26 @@
 // One row per kind: discovery_NAME and its table discovery_NAME_table come from discovery_NAME.c.
 #define KINDS(ROW)                                                                                 \
     ROW(static, "static_configs")                                                                  \
+    ROW(aws, "aws_sd_configs")                                                                     \
+    ROW(azure, "azure_sd_configs")                                                                 \
     ROW(consul, "consul_sd_configs")                                                               \
     ROW(digitalocean, "digitalocean_sd_configs")                                                   \
     ROW(dns, "dns_sd_configs")                                                                     \
     ROW(docker, "docker_sd_configs")                                                               \
     ROW(dockerswarm, "dockerswarm_sd_configs")                                                     \
+    ROW(ec2, "ec2_sd_configs")                                                                     \
     ROW(eureka, "eureka_sd_configs")                                                               \
     ROW(file, "file_sd_configs")                                                                   \
+    ROW(gce, "gce_sd_configs")                                                                     \
     ROW(hetzner, "hetzner_sd_configs")                                                             \
     ROW(http, "http_sd_configs")                                                                   \
     ROW(ionos, "ionos_sd_configs")                                                                 \
     ROW(kuma, "kuma_sd_configs")                                                                   \
+    ROW(lightsail, "lightsail_sd_configs")                                                         \
     ROW(linode, "linode_sd_configs")                                                               \
     ROW(marathon, "marathon_sd_configs")                                                           \
     ROW(nomad, "nomad_sd_configs")                                                                 \
+    ROW(openstack, "openstack_sd_configs")                                                         \
     ROW(outscale, "outscale_sd_configs")                                                           \
     ROW(ovhcloud, "ovhcloud_sd_configs")                                                           \
     ROW(puppetdb, "puppetdb_sd_configs")                                                           \
@@ -70,14 +76,9 @@ static bool note_ignored(ConfigReader *reader, const YamlNode *node, void *membe
 
 static const ConfigField discovery_fields[] = {
     KINDS(FIELD) IGNORED("aws_sd_configs"),
-    IGNORED("azure_sd_configs"),
-    IGNORED("ec2_sd_configs"),
-    IGNORED("gce_sd_configs"),
     IGNORED("kubernetes_sd_configs"),
-    IGNORED("lightsail_sd_configs"),
     IGNORED("nerve_sd_configs"),
     IGNORED("oci_sd_configs"),
-    IGNORED("openstack_sd_configs"),
     IGNORED("serverset_sd_configs"),
 };
 

@@ -64,6 +64,13 @@ static Str next_url(Round *round, Pages *pages, const JsonValue *answer, size_t 
             return mark;
         return arena_printf(arena, STR_FMT "%s" STR_FMT, STR_ARG(origin_of(url)),
                             mark.ptr[0] == '/' ? "" : "/", STR_ARG(mark));
+    case PAGE_LINKS: {
+        const JsonValue *links = json_at(answer, rule->at);
+        for (size_t i = 0; links && links->kind == JSON_ARRAY && i < links->count; i++)
+            if (str_is(json_str_at(&links->items[i], "rel"), "next"))
+                return json_str_at(&links->items[i], "href");
+        return STR_NONE;
+    }
     case PAGE_NUMBER: {
         bool more = rule->at ? json_i64_at(answer, rule->at) >= pages->number
                              : found >= rule->page_items && found > 0;

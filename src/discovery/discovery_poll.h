@@ -161,7 +161,8 @@ typedef enum PageForm {
     PAGE_ONLY, // one answer has all
     PAGE_NEXT, // `at` is the URL of the next page, whole or relative to the first; empty or null: the end
     PAGE_NUMBER, // ?param=2, 3, ... as long as the number at `at` is higher than the page's, or without `at` until a page is not full
-    PAGE_TOKEN,  // ?param=<what stands at `at`>; empty or null: the end
+    PAGE_LINKS, // `at` is a list of {"rel": .., "href": ..}: the one with rel "next", if there is one
+    PAGE_TOKEN, // ?param=<what stands at `at`>; empty or null: the end
 } PageForm;
 
 typedef struct PageRule {

@@ -15,7 +15,7 @@
 // One answer. "%H" stands for the server's host:port in all texts.
 typedef struct RigRoute {
     const char *request; // "GET /path?query", as on the wire
-    const char *header;  // "Name: value" the request must have; NULL: any
+    const char *header;  // "Name: value" the request must have ("value*": begin with); NULL: any
     const char *has;     // what the request's body must contain; NULL: anything
     const char *reply;
     const char *reply_header; // "Name: value"; NULL: none
@@ -60,8 +60,12 @@ static inline bool rig_matches(const Rig *rig, const RigRoute *route, HttpReques
     if (route->header) {
         Str header = rig_expand(rig, request->arena, route->header);
         size_t colon = str_find_char(header, ':');
-        if (!str_equal(http_header(request, str_sub(header, 0, colon)),
-                       str_trim(str_skip(header, colon + 1))))
+        Str got = http_header(request, str_sub(header, 0, colon));
+        Str want = str_trim(str_skip(header, colon + 1));
+        bool same = str_ends_with(want, S("*"))
+                        ? str_starts_with(got, str_sub(want, 0, want.len - 1))
+                        : str_equal(got, want);
+        if (!same)
             return false;
     }
     return !route->has || str_find(request->body, str_from_c(route->has)) != STR_NOT_FOUND;

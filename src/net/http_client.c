@@ -142,9 +142,9 @@ static bool add_secret_lines(HttpCall *call, Buf *lines)
     buf_add_str(lines, http_credentials_lines(client->credentials));
     if (client->oauth2)
         buf_add_str(lines, http_oauth2_line(client->oauth2));
-    return !client->sigv4 ||
-           http_sigv4_sign(client->sigv4, buf_str(&call->method), buf_str(&call->url),
-                           buf_str(&call->request_body), lines, &call->err);
+    return !client->sigv4 || http_sigv4_sign(client->sigv4, buf_str(&call->method),
+                                             buf_str(&call->url), buf_str(&call->headers),
+                                             buf_str(&call->request_body), lines, &call->err);
 }
 
 bool http_call_gather_lines(HttpCall *call, Str host_line)

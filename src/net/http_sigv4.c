@@ -10,6 +10,7 @@
 #include "net/sigv4.h"
 #include "net/url.h"
 
+#define AMZ_HEADERS_MAX 16
 #define FILE_BYTES_MAX ((size_t)1 << 20)
 #define ANSWER_BYTES_MAX ((size_t)1 << 20)
 
@@ -282,11 +283,28 @@ void http_sigv4_fetch(HttpSigv4 *sigv4, void (*on_end)(void *arg, const Error *e
         loop_timer_set(sigv4->fail_timer, 0);
 }
 
-bool http_sigv4_sign(const HttpSigv4 *sigv4, Str method, Str url, Str body, Buf *lines, Error *err)
+// Those that must be signed; they live in the arena.
+static size_t amz_headers(Str headers, Arena *arena, Str **ret_headers)
+{
+    size_t count = 0;
+    Str *found = ARENA_ARRAY(arena, Str, AMZ_HEADERS_MAX);
+    for (Str line; count < AMZ_HEADERS_MAX && str_split_next(&headers, '\0', &line);)
+        if (str_equal_nocase(str_sub(line, 0, strlen("X-Amz-")), S("X-Amz-")))
+            found[count++] = line;
+    *ret_headers = found;
+    return count;
+}
+
+bool http_sigv4_sign(const HttpSigv4 *sigv4, Str method, Str url, Str headers, Str body, Buf *lines,
+                     Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
+    Str *own;
+    size_t own_count = amz_headers(headers, &arena, &own);
     SigV4Request request = {.method = method,
                             .url = url,
+                            .headers = own,
+                            .header_count = own_count,
                             .body = body,
                             .region = sigv4->region,
                             .service = sigv4->service,
