@@ -27,7 +27,7 @@ for (const [path, content] of PAGES)
   test(`axe finds nothing serious on ${path}`, async (page) => {
     for (const colorScheme of ['light', 'dark']) {
       // The scheme may have been chosen by an earlier test.
-      await page.addInitScript((scheme) => localStorage.setItem('mantine-color-scheme-value', scheme), colorScheme);
+      await page.addInitScript((scheme) => localStorage.setItem('narthex-color-scheme', scheme), colorScheme);
       await page.goto(`${base}/${path}`);
       await page.locator(content).first().waitFor();
       await page.evaluate(axe);
@@ -36,7 +36,7 @@ for (const [path, content] of PAGES)
       const text = serious.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.failureSummary ?? ''}`).join(' | ')}`);
       check(serious.length === 0, `${colorScheme}: ${text.join('; ')}`);
     }
-    await page.evaluate(() => localStorage.removeItem('mantine-color-scheme-value'));
+    await page.evaluate(() => localStorage.removeItem('narthex-color-scheme'));
   });
 
 test('a query is asked, drawn and left with the keyboard alone', async (page) => {

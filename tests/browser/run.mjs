@@ -17,6 +17,7 @@ import './explore.mjs';
 import './status.mjs';
 import './rules.mjs';
 import './a11y.mjs';
+import './hostile.mjs';
 
 const tests = every.filter(({ name }) => name.includes(process.env.ONLY ?? ''));
 

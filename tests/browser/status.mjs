@@ -37,7 +37,7 @@ test('targets are filtered by text and health', async (page) => {
 
 const SIMPLE_PAGES = [
   ['service-discovery', 'Service discovery', '.label-pair'],
-  ['status', 'Runtime & build information', 'tr:has-text("Version") td'],
+  ['status', 'Runtime & build information', 'tr:has-text("As Prometheus") td'],
   ['tsdb-status', 'TSDB status', 'tr:has-text("Series") td'],
   ['flags', 'Command-line flags', 'tr:has-text("--storage.tsdb.path") td'],
   ['config', 'Configuration', '.yaml-key'],

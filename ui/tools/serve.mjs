@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serves ui/dist as the program does (src/api/ui_assets.h: tokens, policy, brotli) and passes the API on to
 // a running server, so that the UI can be tried without building the program.
-// Usage: node tools/serve.mjs [--port 5180] [--prefix /some/path] [--backend http://127.0.0.1:9090]
+// Usage: node tools/serve.mjs [--port 5180] [--prefix /some/path] [--backend http://127.0.0.1:9090] [--mode server|agent|alertmanager]
 import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { dirname, extname, join, normalize } from 'node:path';
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     port: { type: 'string', default: '5180' },
     prefix: { type: 'string', default: '' },
     backend: { type: 'string', default: 'http://127.0.0.1:9090' },
+    mode: { type: 'string', default: 'server' },
   },
 });
 const { prefix } = values;
@@ -33,7 +34,7 @@ function serveIndex(response) {
   const html = readFileSync(join(dist, 'index.html'), 'utf8')
     .replaceAll('{{path_prefix}}', prefix)
     .replaceAll('{{page_title}}', 'narthex')
-    .replaceAll('{{mode}}', 'server');
+    .replaceAll('{{mode}}', values.mode);
   response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': policy });
   response.end(html);
 }

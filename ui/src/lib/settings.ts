@@ -71,6 +71,18 @@ export function useSettings(): Settings {
   );
 }
 
+const CREATOR_KEY = 'silences.creator';
+
+// Who creates silences in this browser.
+export function recallCreator(): string {
+  const value = read(CREATOR_KEY);
+  return typeof value === 'string' ? value : '';
+}
+
+export function rememberCreator(name: string): void {
+  write(CREATOR_KEY, name);
+}
+
 export function queryHistory(): string[] {
   const value = read(HISTORY_KEY);
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];

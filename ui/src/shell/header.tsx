@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ActionIcon, Menu, Popover, SegmentedControl, Switch, Tooltip, useMantineColorScheme } from '@mantine/core';
-import { HOME, isAgent } from '../lib/mode';
+import type { ReactNode } from 'react';
+import { HOME, isAgent, isAlertmanager } from '../lib/mode';
 import { href, navigate, usePath } from '../lib/router';
 import { type Settings, setSetting, useSettings } from '../lib/settings';
 import { Icon, Logo } from './icon';
@@ -73,6 +74,25 @@ export function Header() {
   );
 }
 
+// The header of a document whose pages are somewhere else: only its frame is the same.
+export function BareHeader({ home, name, children }: { home: string; name: string; children: ReactNode }) {
+  return (
+    <header className="header">
+      <a href={home} className="brand">
+        <Logo />
+        <span>{name}</span>
+      </a>
+      <nav className="nav" aria-label="Pages">
+        {children}
+      </nav>
+      <div className="header-tools">
+        <ThemeSwitch />
+        <SettingsMenu />
+      </div>
+    </header>
+  );
+}
+
 function ThemeSwitch() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const choice = (name: 'sun' | 'moon' | 'system', label: string) => (
@@ -115,7 +135,7 @@ function SettingsMenu() {
         </ActionIcon>
       </Popover.Target>
       <Popover.Dropdown className="settings">
-        {SWITCHES.map(([name, label]) => (
+        {SWITCHES.filter(([name]) => !isAlertmanager || name === 'useLocalTime').map(([name, label]) => (
           <Switch
             key={name} size="xs" label={label} checked={settings[name]}
             onChange={(event) => setSetting(name, event.currentTarget.checked)}

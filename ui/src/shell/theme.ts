@@ -3,7 +3,7 @@ import { createTheme, localStorageColorSchemeManager, type MantineColorsTuple } 
 
 // The colour of the fire that the stalk carried.
 const ember: MantineColorsTuple = [
-  '#fff1ea', '#fbdfd3', '#f3bca5', '#eb9774', '#e4774b', '#e06331', '#cf5322', '#b4431f', '#963619', '#7a2b13',
+  '#fff1ea', '#fbdfd3', '#f3bca5', '#eb9774', '#e4774b', '#e06331', '#c64e1e', '#b4431f', '#963619', '#7a2b13',
 ];
 
 // The greys of a dark page, from text to the deepest ground; app.css has the same ones.
