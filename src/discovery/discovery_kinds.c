@@ -23,12 +23,14 @@
     ROW(lightsail, "lightsail_sd_configs")                                                         \
     ROW(linode, "linode_sd_configs")                                                               \
     ROW(marathon, "marathon_sd_configs")                                                           \
+    ROW(nerve, "nerve_sd_configs")                                                                 \
     ROW(nomad, "nomad_sd_configs")                                                                 \
     ROW(openstack, "openstack_sd_configs")                                                         \
     ROW(outscale, "outscale_sd_configs")                                                           \
     ROW(ovhcloud, "ovhcloud_sd_configs")                                                           \
     ROW(puppetdb, "puppetdb_sd_configs")                                                           \
     ROW(scaleway, "scaleway_sd_configs")                                                           \
+    ROW(serverset, "serverset_sd_configs")                                                         \
     ROW(stackit, "stackit_sd_configs")                                                             \
     ROW(triton, "triton_sd_configs")                                                               \
     ROW(uyuni, "uyuni_sd_configs")                                                                 \
@@ -77,9 +79,7 @@ static bool note_ignored(ConfigReader *reader, const YamlNode *node, void *membe
 static const ConfigField discovery_fields[] = {
     KINDS(FIELD) IGNORED("aws_sd_configs"),
     IGNORED("kubernetes_sd_configs"),
-    IGNORED("nerve_sd_configs"),
     IGNORED("oci_sd_configs"),
-    IGNORED("serverset_sd_configs"),
 };
 
 const ConfigTable discovery_configs_table =
