@@ -295,7 +295,12 @@ static bool open_channel(DnsProvider *provider, Error *err)
     if (status != ARES_SUCCESS)
         return error_set(err, ERR_UNAVAILABLE, "%s", ares_strerror(status));
     provider->has_channel = true;
-    return true;
+    // c-ares reads the addresses of resolv.conf, but no ports.
+    status = provider->search.servers.len && !str_is(str_from_c(path), RESOLV_CONF)
+                 ? ares_set_servers_ports_csv(provider->channel, provider->search.servers.ptr)
+                 : ARES_SUCCESS;
+    return status == ARES_SUCCESS ||
+           error_set(err, ERR_INVALID, "%s: nameserver: %s", path, ares_strerror(status));
 }
 
 static void close_channel(DnsProvider *provider)

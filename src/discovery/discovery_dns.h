@@ -17,11 +17,12 @@ typedef struct DnsRecord {
 bool dns_records_read(Str message, int type, Arena *arena, DnsRecord **ret_records,
                       size_t *ret_count, Error *err) MUST_CHECK;
 
-// What resolv.conf says of names that are not absolute.
+// What resolv.conf says of servers, and of names that are not absolute.
 typedef struct DnsSearch {
     Str *domains;
     size_t count;
     size_t ndots;
+    Str servers; // "1.2.3.4,[::1]:53": as they stand there, with a NUL behind them
 } DnsSearch;
 
 void dns_search_read(DnsSearch *search, Str resolv_conf, Arena *arena);

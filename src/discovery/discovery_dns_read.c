@@ -221,7 +221,11 @@ void dns_search_read(DnsSearch *search, Str resolv_conf, Arena *arena)
         Str key;
         if (!next_word(&line, &key) || key.ptr[0] == '#' || key.ptr[0] == ';')
             continue;
-        if (str_is(key, "domain"))
+        Str server;
+        if (str_is(key, "nameserver") && next_word(&line, &server))
+            search->servers = arena_printf(arena, STR_FMT "%s" STR_FMT, STR_ARG(search->servers),
+                                           search->servers.len ? "," : "", STR_ARG(server));
+        else if (str_is(key, "domain"))
             read_domains(search, line, 1, arena);
         else if (str_is(key, "search"))
             read_domains(search, line, DOMAINS_MAX, arena);
