@@ -11,8 +11,10 @@ import harness
 
 
 def labels_of(server):
-    """The labels of all targets before relabelling, as a sorted list."""
-    return sorted(json.dumps(target["discoveredLabels"], sort_keys=True) for target in server.targets())
+    """The labels of all targets before relabelling, as a sorted list; without those that Debian's original is too old for."""
+    return sorted(json.dumps({name: value for name, value in target["discoveredLabels"].items()
+                              if not name.startswith("__meta_docker_container_image")}, sort_keys=True)
+                  for target in server.targets())
 
 
 # ---- DNS ----------------------------------------------------------------------------------------
@@ -121,9 +123,6 @@ def test_the_tool_asks_dns(world, dns):
 
 # ---- APIs, beside the original ------------------------------------------------------------------
 
-INSTANCE = {"Node": {"Node": "n1", "Address": "10.0.0.1", "Meta": {"rack-no": "7"}, "TaggedAddresses": {"lan": "10.0.0.2"}},
-            "Service": {"ID": "web-1", "Service": "web", "Tags": ["a", "b"], "Address": "", "Port": 80, "Meta": {"v.1": "2"}},
-            "Checks": [{"CheckID": "x", "Status": "critical"}, {"CheckID": "y", "Status": "warning"}]}
 RPC = '<?xml version="1.0"?><methodResponse><params><param>%s</param></params></methodResponse>'
 
 
@@ -151,7 +150,6 @@ def uyuni(body):
                        member("primary_fqdn", "<string>f.x</string>") + member("ip", "<string>1.1.1.1</string>"))
 
 
-KUMA = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
 EUREKA = """<applications><versions__delta>1</versions__delta><application><name>META</name><instance>
 <hostName>meta.x</hostName><app>META</app><ipAddr>10.0.0.1</ipAddr><status>UP</status><port enabled="true">8080</port>
 <securePort enabled="false">443</securePort><homePageUrl>http://meta.x/</homePageUrl><dataCenterInfo class="c">
@@ -186,8 +184,6 @@ MARATHON = {"apps": [{"id": "plain", "labels": {"l.1": "v"}, "container": {"dock
 PUPPET = [{"certname": "a.x", "resource": "49af", "type": "Class", "title": "Ssh", "exported": False, "tags": ["roles", "ssh"],
            "file": "/etc/s.pp", "environment": "prod", "parameters": {"port": 22, "on": True, "names": ["a", 1.5],
                                                                       "sub-map": {"k": "v"}, "none": None, "text": "t"}}]
-NOMAD = [{"ID": "i1", "ServiceName": "web", "Namespace": "default", "NodeID": "node", "Datacenter": "dc1",
-          "Address": "10.0.0.1", "Port": 8080, "Tags": ["a", "b"]}]
 EC2 = """<DescribeInstancesResponse><reservationSet><item><ownerId>42</ownerId><instancesSet><item><instanceId>i-1</instanceId>
 <imageId>ami-1</imageId><instanceState><code>16</code><name>running</name></instanceState><privateDnsName>in.x</privateDnsName>
 <dnsName>out.x</dnsName><instanceType>t3.nano</instanceType><placement><availabilityZone>eu-west-1a</availabilityZone></placement>
@@ -210,21 +206,11 @@ def answers(host):
                                              "url": f"http://{host}/os/{kind}/"}]} for kind in ("compute", "network")]
     return [
         ("/targets", "", js, [{"targets": ["a:1", "b:2"], "labels": {"x": "y"}}, {"targets": ["c:3"]}]),
-        ("/v1/agent/self", "", js, {"Config": {"Datacenter": "dc1"}}),
-        ("/v1/catalog/services", "", js, {"web": ["a"], "empty": []}),
-        ("/v1/health/service/web", "", js, [INSTANCE]),
-        ("/v1/health/service/empty", "", js, []),
         ("/eureka/apps", "", "application/xml", EUREKA),
         ("/containers/json", "", js, CONTAINERS), ("/networks", "", js, NETWORKS), ("/services", "", js, SERVICES),
         ("/nodes", "", js, NODES), ("/tasks", "", js, TASKS), ("/_ping", "", "text/plain", "OK"),
-        ("/v1/services", "", js, [{"Namespace": "default", "Services": [{"ServiceName": "web"}]}]),
-        ("/v1/service/web", "", js, NOMAD),
         ("/v2/apps/", "", js, MARATHON), ("/pdb/query/v4", "", js, PUPPET),
         ("/rpc/api", "", "text/xml", uyuni),
-        ("/v3/discovery:monitoringassignments", "", js, {
-            "version_info": "1", "nonce": "n", "type_url": KUMA, "resources": [{
-                "@type": KUMA, "mesh": "default", "service": "web", "labels": {"k.io/x": "1"}, "targets": [{
-                    "name": "dp", "scheme": "http", "address": "10.0.0.1:80", "metrics_path": "/m", "labels": {"own": "2"}}]}]}),
         ("/ec2", "Action=DescribeInstances", "text/xml", EC2), ("/ec2", "Action=Describe", "text/xml", ZONES),
         ("/instance/v1/zones/fr-par-1/servers", "", js, SCALEWAY),
         ("/v3/auth/tokens", "", js, {"token": {"catalog": catalog, "expires_at": "2099-01-01T00:00:00.000000Z"}}),
@@ -253,12 +239,12 @@ def apis():
                     self.send_response(201 if "auth/tokens" in path else 200)
                     self.send_header("Content-Type", kind)
                     self.send_header("Content-Length", str(len(data)))
-                    self.send_header("X-Consul-Index", "7")
                     self.send_header("X-Subject-Token", "tok")
                     self.send_header("X-Total-Count", "1")
                     self.send_header("Api-Version", "1.41")
                     self.end_headers()
-                    self.wfile.write(data)
+                    if self.command != "HEAD":
+                        self.wfile.write(data)
                     return
             self.server.missed.append(self.command + " " + self.path + " " + body)
             self.send_error(404)
@@ -278,19 +264,17 @@ def apis():
     server.server_close()
 
 
+# Debian's build of the original has neither consul nor nomad nor kuma: see the unit tests for these.
 @pytest.mark.parametrize("kind,block,count", [
     ("http", "url: 'http://HOST/targets'", 3),
-    ("consul", "server: HOST", 1),
     ("eureka", "server: 'http://HOST/eureka'", 1),
     ("docker", "host: 'http://HOST'", 2),
     ("dockerswarm", "host: 'http://HOST', role: services", 1),
     ("dockerswarm", "host: 'http://HOST', role: nodes", 1),
     ("dockerswarm", "host: 'http://HOST', role: tasks", 2),
-    ("nomad", "server: 'http://HOST'", 1),
     ("marathon", "servers: ['http://HOST']", 2),
     ("puppetdb", "url: 'http://HOST', query: q, include_parameters: true", 1),
     ("uyuni", "server: 'http://HOST', username: u, password: p", 1),
-    ("kuma", "server: 'http://HOST', client_id: me", 1),
     ("ec2", "endpoint: 'http://HOST/ec2', region: eu-west-1, access_key: a, secret_key: s", 1),
     ("scaleway", "api_url: 'http://HOST', role: instance, project_id: 11111111-1111-1111-1111-111111111111, "
                  "access_key: SCWXXXXXXXXXXXXXXXXX, secret_key: 11111111-1111-1111-1111-111111111111", 1),
