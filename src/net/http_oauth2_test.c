@@ -403,9 +403,31 @@ TEST(http_oauth2, profiles_of_the_shared_credentials_file)
 }
 
 // A fake of STS: the answer tells by its keys who asked for what.
+// The metadata service of a machine, version 2.
+static void handle_machine(HttpRequest *request)
+{
+    Str path = request->path;
+    bool is_known = str_is(http_header(request, S("X-aws-ec2-metadata-token")), "secret");
+    if (str_is(path, "/latest/api/token") && str_is(request->method, "PUT") &&
+        str_is(http_header(request, S("X-aws-ec2-metadata-token-ttl-seconds")), "21600"))
+        http_reply(request, 200, S("text/plain"), S("secret"));
+    else if (is_known && str_is(path, "/latest/meta-data/iam/security-credentials/"))
+        http_reply(request, 200, S("text/plain"), S("role-1\n"));
+    else if (is_known && str_is(path, "/latest/meta-data/iam/security-credentials/role-1"))
+        http_reply(request, 200, S("application/json"),
+                   S("{\"AccessKeyId\": \"MACHINE\", \"SecretAccessKey\": \"hidden\","
+                     " \"Token\": \"st\", \"Expiration\": \"2999-01-01T00:00:00Z\"}"));
+    else
+        http_reply(request, 401, S("text/plain"), S("who are you"));
+}
+
 static void handle_sts(void *arg, HttpRequest *request)
 {
     Fixture *f = arg;
+    if (str_starts_with(request->path, S("/latest/"))) {
+        handle_machine(request);
+        return;
+    }
     if (!str_is(request->path, "/sts")) {
         http_reply(request, 200, S("text/plain"), http_header(request, S("Authorization")));
         return;
@@ -439,7 +461,15 @@ TEST(http_oauth2, sigv4_signs_with_keys_roles_and_web_identities)
         const char *web_role;
         const char *want;  // in the Authorization
         const char *roles; // that STS was asked for
+        bool machine;      // has a metadata service
     } cases[] = {
+        {"the machine's role", {.region = STR("eu")}, "", "Credential=MACHINE/", "", true},
+        {"a role by the machine's role",
+         {.region = STR("eu"), .role_arn = STR("arn:x")},
+         "",
+         "Credential=ROLE/",
+         "arn:x;",
+         true},
         {"keys",
          {.region = STR("eu"), .access_key = STR("AK"), .secret_key = STR("hidden")},
          "",
@@ -490,6 +520,8 @@ TEST(http_oauth2, sigv4_signs_with_keys_roles_and_web_identities)
         setenv("AWS_WEB_IDENTITY_TOKEN_FILE",
                *c->web_role ? fake_folder_path(&f.folder, "token").ptr : "", 1);
         unsetenv("AWS_ACCESS_KEY_ID");
+        setenv("AWS_EC2_METADATA_DISABLED", c->machine ? "false" : "true", 1);
+        setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", url_of(&f, "").ptr, 1);
         http_client_config_default(&config);
         HttpSigv4Config sigv4 = c->sigv4;
         config.sigv4 = &sigv4;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/timefmt.h"
+#include "net/aws_machine.h"
 #include "net/http_secret.h"
 #include "net/sigv4.h"
 #include "net/url.h"
@@ -38,6 +39,7 @@ struct HttpSigv4 {
     Keys role;        // with it
     HttpClientConfig client_config;
     HttpClient *client;
+    AwsMachine *machine;
     bool asks_role; // what the call is about
     LoopTimer *fail_timer;
     Error early;
@@ -231,6 +233,27 @@ static void on_answer(void *arg, const HttpResponse *response)
     end_fetch(sigv4, ok ? NULL : &err);
 }
 
+static void on_machine_keys(void *arg, const SigV4Keys *keys, int64_t good_until_ms,
+                            const Error *err)
+{
+    HttpSigv4 *sigv4 = arg;
+    Error own = {0};
+    if (!sigv4->on_end)
+        return; // being freed
+    if (err) {
+        own = *err;
+        (void)error_context(&own, "sigv4: no credentials in the configuration, the environment or "
+                                  "the shared credentials file");
+        end_fetch(sigv4, &own);
+        return;
+    }
+    keys_set(&sigv4->own, *keys, good_until_ms);
+    if (http_sigv4_has_keys(sigv4))
+        end_fetch(sigv4, NULL);
+    else if (!ask(sigv4, &own)) // for the role
+        end_fetch(sigv4, &own);
+}
+
 static bool ask(HttpSigv4 *sigv4, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
@@ -239,7 +262,10 @@ static bool ask(HttpSigv4 *sigv4, Error *err)
     size_t signed_count = 0;
     bool has_own = look_at_hand(sigv4) || is_good(&sigv4->own);
     sigv4->asks_role = has_own;
-    if (!has_own && (sigv4->web_role.len == 0 || !sigv4->token.path))
+    bool has_web = sigv4->web_role.len > 0 && sigv4->token.path;
+    if (!has_own && !has_web && aws_machine_can_ask())
+        return aws_machine_fetch(sigv4->machine, on_machine_keys, sigv4, err);
+    if (!has_own && !has_web)
         return error_set(err, ERR_INVALID,
                          "sigv4: no credentials in the configuration, the environment or the "
                          "shared credentials file");
@@ -359,6 +385,7 @@ bool http_sigv4_new(Loop *loop, const HttpSigv4Config *config, HttpSigv4 **ret_s
         http_sigv4_free(sigv4);
         return false;
     }
+    sigv4->machine = aws_machine_new(sigv4->client);
     sigv4->fail_timer = loop_timer_new(loop, on_fail_timer, sigv4);
     *ret_sigv4 = sigv4;
     return true;
@@ -370,6 +397,7 @@ void http_sigv4_free(HttpSigv4 *sigv4)
         return;
     sigv4->on_end = NULL;
     http_client_free(sigv4->client);
+    aws_machine_free(sigv4->machine);
     if (sigv4->fail_timer)
         loop_timer_free(sigv4->fail_timer);
     http_secret_deinit(&sigv4->file);

@@ -5,6 +5,7 @@
 //     2. AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
 //     3. the profile in the shared credentials file (read anew when it changes)
 //     4. the role AWS_ROLE_ARN, by the token in AWS_WEB_IDENTITY_TOKEN_FILE
+//     5. what Amazon lends to the container or the machine (aws_machine.h)
 //
 // With role_arn these take on that role at STS. What STS lends is renewed five minutes before it runs out.
 //
