@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// /federate: the newest sample of each selected series as a text page. Facts: prometheus.md section 3.7.
+// /federate: the newest sample of each selected series. Facts: prometheus.md section 3.7.
 //
-// Native histograms have no place in the text format and are left out, as upstream does; those with
-// custom buckets become classic histograms.
+// Native histograms have no place in the text format and are left out there, as upstream does; those with
+// custom buckets become classic histograms in every format.
+#include "api/api_federate.h"
+
 #include <stdlib.h>
 
-#include "api/api_internal.h"
 #include "base/number.h"
-
-typedef struct FederateSample {
-    Labels labels;
-    Str name;
-    int64_t t_ms;
-    double value;
-    const Histogram *histogram;
-    size_t order; // keeps the sort stable
-} FederateSample;
-
-typedef struct Federation {
-    ApiCall *call;
-    Labels external; // with an empty "instance" if there is none
-    bool utf8;       // the client takes quoted names
-    FederateSample *samples;
-    size_t count;
-    size_t cap;
-} Federation;
 
 static int compare_samples(const void *a, const void *b)
 {
@@ -40,7 +23,7 @@ static void keep_sample(Federation *f, Labels labels, Str name, const SampleColu
     const Histogram *histogram = columns->histograms ? columns->histograms[last] : NULL;
     if (histogram ? is_stale_nan(histogram->sum) : is_stale_nan(columns->value[last]))
         return;
-    if (histogram && histogram->schema != HISTOGRAM_SCHEMA_CUSTOM)
+    if (histogram && histogram->schema != HISTOGRAM_SCHEMA_CUSTOM && !f->protobuf)
         return;
     Arena *arena = f->call->arena;
     if (f->count == f->cap) {
@@ -86,8 +69,7 @@ static bool gather(Federation *f, Querier *querier, const ApiSelectors *selector
 
 // ---- text ----
 
-// Go's model.EscapeName with the underscores scheme.
-static void add_underscored(Buf *buf, Str name, bool colon_ok)
+void federate_add_underscored(Buf *buf, Str name, bool colon_ok)
 {
     for (size_t i = 0; i < name.len;) {
         uint32_t rune;
@@ -129,7 +111,7 @@ static void add_label(const Federation *f, Buf *buf, Str name, Str value, bool *
     else if (f->utf8)
         add_quoted(buf, name);
     else
-        add_underscored(buf, name, false);
+        federate_add_underscored(buf, name, false);
     buf_add_char(buf, '=');
     add_quoted(buf, value);
 }
@@ -147,7 +129,7 @@ static void add_series(const Federation *f, Buf *buf, const FederateSample *samp
         buf_add_char(buf, '"');
         first = false;
     } else {
-        add_underscored(buf, sample->name, true);
+        federate_add_underscored(buf, sample->name, true);
         buf_add_c(buf, suffix);
     }
     for (size_t i = 0; i < sample->labels.count; i++) {
@@ -175,10 +157,8 @@ static void add_line(const Federation *f, Buf *buf, const FederateSample *sample
     buf_add_char(buf, '\n');
 }
 
-// A custom bucket's index is the place of its upper bound; the one behind all bounds is +Inf.
-static void add_histogram(const Federation *f, Buf *buf, const FederateSample *sample)
+double *federate_custom_counts(const Federation *f, const Histogram *h)
 {
-    const Histogram *h = sample->histogram;
     double *counts = ARENA_ARRAY(f->call->arena, double, h->custom_count + 1);
     int64_t index = 0;
     uint32_t bucket = 0;
@@ -189,12 +169,19 @@ static void add_histogram(const Federation *f, Buf *buf, const FederateSample *s
             if (index >= 0 && index <= h->custom_count)
                 counts[index] = h->positive_buckets[bucket];
     }
-    double cumulative = 0;
+    for (uint32_t i = 1; i < h->custom_count; i++)
+        counts[i] += counts[i - 1];
+    return counts;
+}
+
+static void add_histogram(const Federation *f, Buf *buf, const FederateSample *sample)
+{
+    const Histogram *h = sample->histogram;
+    const double *counts = federate_custom_counts(f, h);
     for (uint32_t i = 0; i < h->custom_count; i++) {
         char le[NUMBER_BYTES_MAX];
-        cumulative += counts[i];
         add_line(f, buf, sample, "_bucket", str_make(le, number_format_g(h->custom_bounds[i], le)),
-                 cumulative);
+                 counts[i]);
     }
     add_line(f, buf, sample, "_bucket", S("+Inf"), h->count);
     add_line(f, buf, sample, "_sum", STR_NONE, h->sum);
@@ -205,7 +192,7 @@ static void add_type(const Federation *f, Buf *buf, const FederateSample *sample
 {
     buf_add_c(buf, "# TYPE ");
     if (!f->utf8 || metric_name_is_legacy(sample->name))
-        add_underscored(buf, sample->name, true);
+        federate_add_underscored(buf, sample->name, true);
     else
         add_quoted(buf, sample->name);
     buf_add_c(buf, sample->histogram ? " histogram\n" : " untyped\n");
@@ -284,6 +271,7 @@ void api_federate(ApiCall *call)
         return;
     Federation f = {
         .call = call,
+        .protobuf = federate_wants_protobuf(http_header(call->request, S("Accept"))),
         .external = external_labels(call),
         .utf8 = str_find(http_header(call->request, S("Accept")), S("escaping=allow-utf-8")) !=
                 STR_NOT_FOUND,
@@ -294,7 +282,7 @@ void api_federate(ApiCall *call)
     Querier *querier = NULL;
     bool opened = source->open(source, start_ms, end_ms, &querier, &err);
     if (opened && gather(&f, querier, &selectors, start_ms, end_ms, &err))
-        write_page(&f);
+        f.protobuf ? federate_write_protobuf(&f) : write_page(&f);
     else
         api_text(call, err.code == ERR_UNAVAILABLE || err.code == ERR_LIMIT ? 503 : 500,
                  arena_printf(call->arena, "%s\n", err.text));
