@@ -189,6 +189,7 @@ void api_status_buildinfo(ApiCall *call);
 void api_status_tsdb(ApiCall *call);
 void api_status_blocks(ApiCall *call);
 void api_status_walreplay(ApiCall *call);
+void api_status_self_metrics(ApiCall *call);
 void api_features(ApiCall *call);
 void api_notifications(ApiCall *call);
 void api_notifications_live(ApiCall *call);

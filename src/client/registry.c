@@ -344,13 +344,7 @@ void registry_collector(Registry *registry, CollectFn collect, void *arg)
 }
 
 // One line of the answer.
-typedef struct GatheredSample {
-    Str suffix;
-    const Str *pairs; // name, value, name, value, ...
-    size_t pair_count;
-    double value;
-    size_t order; // of arrival
-} GatheredSample;
+typedef RegistrySample GatheredSample;
 
 typedef struct GatheredFamily {
     Str name;
@@ -618,15 +612,14 @@ static void gather(Registry *registry, Collection *collection)
     }
 }
 
-void registry_write(Registry *registry, RegistryFormat format, Buf *out)
+// All families, sorted, each with its samples in order; they live in the collection.
+static GatheredFamily **gather_sorted(Registry *registry, Collection *collection, size_t *ret_count)
 {
-    Collection collection = {0};
-    gather(registry, &collection);
-
     size_t count = 0;
+    gather(registry, collection);
     GatheredFamily **families =
-        ARENA_ARRAY(&collection.arena, GatheredFamily *, collection.by_name.count);
-    for (MapEntry *e = NULL; (e = map_next(&collection.by_name, e));)
+        ARENA_ARRAY(&collection->arena, GatheredFamily *, collection->by_name.count);
+    for (MapEntry *e = NULL; (e = map_next(&collection->by_name, e));)
         families[count++] = e->value;
     if (count)
         qsort(families, count, sizeof *families, family_order);
@@ -635,12 +628,38 @@ void registry_write(Registry *registry, RegistryFormat format, Buf *out)
         // Buckets and quantiles keep the order in which they were written.
         if (family->count > 1 && family->kind != FAMILY_HISTOGRAM && family->kind != FAMILY_SUMMARY)
             qsort(family->samples, family->count, sizeof *family->samples, sample_order);
-        if (family->count)
-            write_family(out, family, format);
     }
+    *ret_count = count;
+    return families;
+}
+
+static void collection_deinit(Collection *collection)
+{
+    map_deinit(&collection->by_name);
+    arena_deinit(&collection->arena);
+}
+
+void registry_write(Registry *registry, RegistryFormat format, Buf *out)
+{
+    Collection collection = {0};
+    size_t count;
+    GatheredFamily **families = gather_sorted(registry, &collection, &count);
+    for (size_t i = 0; i < count; i++)
+        if (families[i]->count)
+            write_family(out, families[i], format);
     if (format == REGISTRY_OPENMETRICS)
         buf_add_c(out, "# EOF\n");
+    collection_deinit(&collection);
+}
 
-    map_deinit(&collection.by_name);
-    arena_deinit(&collection.arena);
+void registry_see(Registry *registry, RegistrySeeFn see, void *arg)
+{
+    Collection collection = {0};
+    size_t count;
+    GatheredFamily **families = gather_sorted(registry, &collection, &count);
+    for (size_t i = 0; i < count; i++)
+        if (families[i]->count)
+            see(arg, &(RegistryFamily){families[i]->name, families[i]->help, families[i]->kind,
+                                       families[i]->samples, families[i]->count});
+    collection_deinit(&collection);
 }

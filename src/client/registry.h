@@ -70,6 +70,25 @@ typedef enum RegistryFormat { REGISTRY_TEXT, REGISTRY_OPENMETRICS } RegistryForm
 // Gathers everything and writes it: families sorted by name, samples sorted by label values; HELP, TYPE first.
 void registry_write(Registry *registry, RegistryFormat format, Buf *out);
 
+// The same for who writes another format: families by name, samples in the order of the text. All is good for the call of `see`.
+typedef struct RegistrySample {
+    Str suffix;       // "_bucket", "_sum", "_count" or none
+    const Str *pairs; // name, value, name, value, ...
+    size_t pair_count;
+    double value;
+    size_t order; // of arrival
+} RegistrySample;
+
+typedef struct RegistryFamily {
+    Str name, help;
+    FamilyKind kind;
+    const RegistrySample *samples;
+    size_t count;
+} RegistryFamily;
+
+typedef void (*RegistrySeeFn)(void *arg, const RegistryFamily *family);
+void registry_see(Registry *registry, RegistrySeeFn see, void *arg);
+
 // process_* (cpu, memory, fds, start time) of this process, read anew at each gathering.
 void registry_process_metrics(Registry *registry);
 // The gauge `name` ("prometheus_build_info") with the constant value 1 and the version as its label.
