@@ -157,13 +157,12 @@ void eval_drop_samples(EvalContext *context, uint64_t count)
     __atomic_sub_fetch(&context->samples, count, __ATOMIC_RELAXED);
 }
 
-static uint64_t samples_of(const Histogram *h)
+uint64_t eval_samples_of(const Histogram *h)
 {
-    // A histogram counts as its size in 16-byte samples, as the original does.
-    return 1 + (8 * ((uint64_t)h->positive_count + h->negative_count + h->custom_count +
-                     h->positive_span_count + h->negative_span_count) +
-                80) /
-                   16;
+    enum { HEAD_BYTES = 176 }; // of the original's struct and the time before it
+    uint64_t lists = (uint64_t)h->positive_count + h->negative_count + h->custom_count +
+                     h->positive_span_count + h->negative_span_count;
+    return (HEAD_BYTES + 8 * lists) / 16;
 }
 
 uint64_t eval_points_held(const VectorSeries *series, size_t steps)
@@ -173,7 +172,7 @@ uint64_t eval_points_held(const VectorSeries *series, size_t steps)
         held += series->kind[i] != POINT_NONE;
     for (size_t i = 0; series->histogram && i < steps; i++)
         if (series->kind[i] == POINT_HISTOGRAM)
-            held += samples_of(series->histogram[i]) - 1;
+            held += eval_samples_of(series->histogram[i]) - 1;
     return held;
 }
 
@@ -557,6 +556,16 @@ static bool eval_kind(EvalContext *context, const Expr *expr, const Steps *steps
     return error_set(err, ERR_INVALID, "unexpected expression");
 }
 
+// What one evaluation for all steps looked at counts at each of them, as the original has it.
+static void count_at_all(EvalContext *context, const Steps *steps, uint64_t total,
+                         uint64_t first_before)
+{
+    uint64_t *per_step = context->samples_per_step;
+    context->samples_total += total * (steps->count - 1);
+    for (size_t i = 1; per_step && i < MIN(steps->count, context->step_count); i++)
+        per_step[i] += per_step[0] - first_before;
+}
+
 bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
           Value *ret_value, Error *err)
 {
@@ -568,9 +577,12 @@ bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *are
     bool ok;
     if (eval_hoists(expr, steps)) {
         Steps first = {steps->start_ms, steps->step_ms, 1};
+        uint64_t total = context->samples_total;
+        uint64_t at_first = context->samples_per_step ? context->samples_per_step[0] : 0;
         ok = eval_kind(context, expr, &first, arena, ret_value, err);
         if (ok && ret_value->type != TYPE_STRING)
             spread(arena, steps, ret_value);
+        count_at_all(context, steps, context->samples_total - total, at_first);
     } else {
         ok = eval_kind(context, expr, steps, arena, ret_value, err);
     }

@@ -100,6 +100,8 @@ void eval_drop_samples(EvalContext *context, uint64_t count);
 uint64_t eval_held(const EvalContext *context);
 bool eval_hold_only(EvalContext *context, uint64_t before, const Value *vector, const Steps *steps,
                     Error *err) MUST_CHECK;
+// A histogram counts as its size in samples of 16 bytes, as the original has it.
+uint64_t eval_samples_of(const Histogram *h);
 // Samples in a column; a histogram counts as several.
 uint64_t eval_points_held(const VectorSeries *series, size_t steps);
 void eval_count_read(EvalContext *context, size_t step, uint64_t count);

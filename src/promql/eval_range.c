@@ -59,13 +59,6 @@ static uint64_t window_peak(const RangeSeries *series, size_t steps, uint64_t *r
     return peak;
 }
 
-static void count_windows(EvalContext *context, const RangeSeries *series, size_t steps)
-{
-    for (size_t i = 0; i < steps; i++)
-        if (series->last[i] > series->first[i])
-            eval_count_read(context, i, series->last[i] - series->first[i]);
-}
-
 // The windows of neighbours whose samples stand at the same times are the same.
 static void find_windows_once(Slice *slice, const SampleColumns *columns, RangeSeries *series)
 {
@@ -96,13 +89,47 @@ static void prepare_samples(Slice *slice, SampleColumns *columns)
     samples_drop_stale(columns);
 }
 
+// What of the columns stands before each sample, histograms with their size.
+static uint64_t *weights_before(const SampleColumns *columns, Arena *arena)
+{
+    uint64_t *before = ARENA_ARRAY(arena, uint64_t, columns->count + 1);
+    before[0] = 0;
+    for (size_t i = 0; i < columns->count; i++)
+        before[i + 1] =
+            before[i] + (columns->histograms[i] ? eval_samples_of(columns->histograms[i]) : 1);
+    return before;
+}
+
+// Of window i: how many samples of 16 bytes it has. `before` NULL: all are floats.
+static uint64_t window_weight(const RangeSeries *series, const uint64_t *before, size_t i)
+{
+    uint32_t first = series->first[i];
+    uint32_t last = MAX(series->last[i], first);
+    return before ? before[last] - before[first] : last - first;
+}
+
+// Every sample of every window counts as looked at.
 static void count_all_windows(Slice *slice, const RangeSeries *series, uint64_t total)
 {
     size_t steps = slice->run->steps->count;
-    if (!slice->run->context->samples_per_step)
+    const uint64_t *before =
+        series->samples.histograms ? weights_before(&series->samples, slice->scratch) : NULL;
+    if (!before && !slice->run->context->samples_per_step) {
         slice->looked_at += total;
-    else
-        count_windows(slice->run->context, series, steps);
+        return;
+    }
+    for (size_t i = 0; i < steps; i++)
+        slice_count(slice, i, window_weight(series, before, i));
+}
+
+// The same for the points of a subquery.
+static void count_points(EvalContext *context, const RangeSeries *series, size_t steps,
+                         Arena *arena)
+{
+    const uint64_t *before =
+        series->samples.histograms ? weights_before(&series->samples, arena) : NULL;
+    for (size_t i = 0; i < steps; i++)
+        eval_count_read(context, i, window_weight(series, before, i));
 }
 
 static void keep_range(Slice *slice, size_t index, SampleColumns *columns)
@@ -189,7 +216,14 @@ static bool eval_subquery(EvalContext *context, const Expr *expr, const Steps *s
             err, ERR_LIMIT,
             "query processing would load too many samples into memory in query execution");
     Value inner;
-    if (!eval(context, expr->subquery.expr, &grid, arena, &inner, err))
+    // What it looks at is not what the query looks at: that are its points.
+    uint64_t total = context->samples_total;
+    uint64_t *per_step = context->samples_per_step;
+    context->samples_per_step = NULL;
+    bool ok = eval(context, expr->subquery.expr, &grid, arena, &inner, err);
+    context->samples_total = total;
+    context->samples_per_step = per_step;
+    if (!ok)
         return false;
 
     // A scalar is a vector of one series without labels here.
@@ -224,7 +258,7 @@ static bool eval_subquery(EvalContext *context, const Expr *expr, const Steps *s
         ranges[s] = (RangeSeries){
             .labels = series->labels, .drop_name = series->drop_name, .samples = columns};
         find_windows(&columns, matrix, steps->count, arena, &ranges[s]);
-        count_windows(context, &ranges[s], steps->count);
+        count_points(context, &ranges[s], steps->count, arena);
     }
     *ret_ranges = ranges;
     *ret_count = inner.count;

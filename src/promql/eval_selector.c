@@ -22,7 +22,7 @@ static void take_sample(Slice *slice, const SampleColumns *columns, size_t found
 {
     const SeriesRun *run = slice->run;
     const Histogram *h = columns->histograms ? columns->histograms[found] : NULL;
-    slice_count(slice, step, 1);
+    slice_count(slice, step, h && run->want == WANT_VALUES ? eval_samples_of(h) : 1);
     if (run->want != WANT_VALUES) {
         int64_t start_ms = columns->start_ms ? columns->start_ms[found] : 0;
         int64_t t_ms = run->want == WANT_TIMES ? columns->t_ms[found] : start_ms;
