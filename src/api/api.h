@@ -98,3 +98,5 @@ void api_deinit(ApiContext *context);
 
 // For HttpServerOptions: `context` is an ApiContext.
 void api_handle(void *context, HttpRequest *request);
+// Whether the server is alive, and its metrics: asked by what would end it for want of an answer.
+bool api_is_urgent(void *context, const HttpRequest *request);

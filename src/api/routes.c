@@ -349,6 +349,18 @@ void api_handle(void *context, HttpRequest *request)
     budget_give(&call.budget, budget_taken(&call.budget));
 }
 
+bool api_is_urgent(void *context, const HttpRequest *request)
+{
+    static const char *const paths[] = {"/-/healthy", "/-/ready", "/metrics"};
+    Str path;
+    if (!strip_prefix(context, request->path, &path))
+        return false;
+    for (size_t i = 0; i < COUNT_OF(paths); i++)
+        if (str_is(path, paths[i]))
+            return true;
+    return false;
+}
+
 // What queries hold of what they may.
 static void collect_memory(void *arg, Collection *collection)
 {

@@ -30,7 +30,9 @@
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 #define RETENTION_MS_DEFAULT (15 * DAY_MS)
 #define BLOCK_MS_MAX_DEFAULT (31 * DAY_MS)
-#define HTTP_WORKERS 8
+#define HTTP_WORKERS_MIN 8
+#define HTTP_WORKERS_MAX 64
+#define HTTP_WORKERS_BESIDE 4 // as many queries as may run, and some for the rest
 #define LISTENERS_MAX 16
 #define STACK_INTERVAL_MS 15000
 #define STACK_TIMEOUT_MS 10000
@@ -590,11 +592,14 @@ static bool start_listeners(Run *run, Error *err)
         HttpServerOptions options;
         http_server_options_default(&options);
         options.listen_address = flags->web_listen_address.items[i];
-        options.workers = HTTP_WORKERS;
+        options.workers =
+            (int)MAX(MIN(flags->query_max_concurrency + HTTP_WORKERS_BESIDE, HTTP_WORKERS_MAX),
+                     HTTP_WORKERS_MIN);
         options.connections_max = (size_t)flags->web_max_connections;
         options.read_timeout_ms = flags->web_read_timeout_ms;
         options.gate = run->gate;
         options.handle = api_handle;
+        options.is_urgent = api_is_urgent;
         options.arg = &run->api;
         if (!http_server_start(&options, &run->listeners[i], NULL, err))
             return false;

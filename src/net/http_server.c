@@ -119,6 +119,10 @@ struct HttpServer {
     Condition idle; // an exchange is over
     Exchange *queue_head GUARDED_BY(lock);
     Exchange *queue_tail GUARDED_BY(lock);
+    Thread urgent_worker;
+    Condition urgent_work;
+    Exchange *urgent_head GUARDED_BY(lock);
+    Exchange *urgent_tail GUARDED_BY(lock);
     Exchange *free_list GUARDED_BY(lock);
     size_t free_count GUARDED_BY(lock);
     size_t gone_on GUARDED_BY(lock); // threads of http_go_on
@@ -551,6 +555,18 @@ static void patrol(HttpServer *server)
             (void)shutdown(c->fd, SHUT_RDWR); // the poll thread sees the end and closes
 }
 
+static Exchange *pop(Exchange **head, Exchange **tail)
+{
+    Exchange *exchange = *head;
+    if (!exchange)
+        return NULL;
+    *head = exchange->next;
+    if (!*head)
+        *tail = NULL;
+    exchange->next = NULL;
+    return exchange;
+}
+
 static Exchange *next_exchange(HttpServer *server)
 {
     int64_t wait_ms = MAX(MIN(server->options.read_timeout_ms / 4, PATROL_MS_MAX), 10);
@@ -559,13 +575,17 @@ static Exchange *next_exchange(HttpServer *server)
         (void)condition_wait_ms(&server->work, &server->lock, wait_ms);
         patrol(server);
     }
-    Exchange *exchange = server->queue_head;
-    if (exchange) {
-        server->queue_head = exchange->next;
-        if (!server->queue_head)
-            server->queue_tail = NULL;
-        exchange->next = NULL;
-    }
+    Exchange *exchange = pop(&server->queue_head, &server->queue_tail);
+    lock_give(&server->lock);
+    return exchange;
+}
+
+static Exchange *next_urgent(HttpServer *server)
+{
+    lock_take(&server->lock);
+    while (!server->urgent_head && !server->stopping)
+        condition_wait(&server->urgent_work, &server->lock);
+    Exchange *exchange = pop(&server->urgent_head, &server->urgent_tail);
     lock_give(&server->lock);
     return exchange;
 }
@@ -590,6 +610,19 @@ static void push(Exchange **head, Exchange **tail, Exchange *exchange)
     *tail = exchange;
 }
 
+// The lock is held.
+static void enqueue(HttpServer *server, Exchange *exchange)
+{
+    const HttpServerOptions *options = &server->options;
+    if (options->is_urgent && options->is_urgent(options->arg, &exchange->request)) {
+        push(&server->urgent_head, &server->urgent_tail, exchange);
+        condition_signal(&server->urgent_work);
+    } else {
+        push(&server->queue_head, &server->queue_tail, exchange);
+        condition_signal(&server->work);
+    }
+}
+
 // False: another worker is at it, and the exchange waits for its turn.
 static bool begin_check(HttpServer *server, Exchange *exchange)
 {
@@ -610,8 +643,7 @@ static void end_check(HttpServer *server)
     Exchange *next = server->check_head;
     if (next) {
         server->check_head = next->next;
-        push(&server->queue_head, &server->queue_tail, next);
-        condition_signal(&server->work);
+        enqueue(server, next);
     }
     lock_give(&server->lock);
 }
@@ -699,20 +731,32 @@ static void go_on(HttpServer *server, Exchange *exchange)
         run_on(exchange);
 }
 
+static void answer(HttpServer *server, Exchange *exchange)
+{
+    if (!admit(server, exchange))
+        return;
+    if (!has_answered(exchange))
+        server->options.handle(server->options.arg, &exchange->request);
+    if (exchange->run && !has_answered(exchange))
+        go_on(server, exchange);
+    else
+        finish(exchange);
+}
+
 static void work(void *arg)
 {
     HttpServer *server = arg;
     Exchange *exchange;
-    while ((exchange = next_exchange(server))) {
-        if (!admit(server, exchange))
-            continue;
-        if (!has_answered(exchange))
-            server->options.handle(server->options.arg, &exchange->request);
-        if (exchange->run && !has_answered(exchange))
-            go_on(server, exchange);
-        else
-            finish(exchange);
-    }
+    while ((exchange = next_exchange(server)))
+        answer(server, exchange);
+}
+
+static void work_urgently(void *arg)
+{
+    HttpServer *server = arg;
+    Exchange *exchange;
+    while ((exchange = next_urgent(server)))
+        answer(server, exchange);
 }
 
 // ---- the poll thread ----
@@ -985,8 +1029,7 @@ static enum MHD_Result hand_over(Exchange *exchange)
         exchange->holders++;
         server->handed++;
         MHD_suspend_connection(exchange->connection);
-        push(&server->queue_head, &server->queue_tail, exchange);
-        condition_signal(&server->work);
+        enqueue(server, exchange);
     }
     lock_give(&server->lock);
     return stopping ? refuse(exchange, 503, "Service Unavailable\n") : MHD_YES;
@@ -1164,9 +1207,11 @@ static void stop_workers(HttpServer *server)
     lock_take(&server->lock);
     server->stopping = true;
     condition_broadcast(&server->work);
+    condition_broadcast(&server->urgent_work);
     lock_give(&server->lock);
     for (int i = 0; i < server->worker_count; i++)
         thread_join(&server->workers[i]);
+    thread_join(&server->urgent_worker);
 }
 
 static void server_free(HttpServer *server)
@@ -1178,6 +1223,7 @@ static void server_free(HttpServer *server)
     }
     free(server->workers);
     condition_deinit(&server->work);
+    condition_deinit(&server->urgent_work);
     condition_deinit(&server->idle);
     lock_deinit(&server->lock);
     free(server);
@@ -1189,7 +1235,8 @@ static bool start_workers(HttpServer *server, Error *err)
     for (int i = 0; i < server->worker_count; i++)
         if (!thread_start(&server->workers[i], "http-worker", work, server, err))
             return false;
-    return true;
+    return !server->options.is_urgent ||
+           thread_start(&server->urgent_worker, "http-urgent", work_urgently, server, err);
 }
 
 bool http_server_start(const HttpServerOptions *options, HttpServer **ret_server, int *ret_port,
@@ -1201,6 +1248,7 @@ bool http_server_start(const HttpServerOptions *options, HttpServer **ret_server
     server->worker_count = MAX(options->workers, 1);
     lock_init(&server->lock, "http.server", LOCK_RANK_SERVER);
     condition_init(&server->work);
+    condition_init(&server->urgent_work);
     condition_init(&server->idle);
 
     bool ok = open_listener(options->listen_address, &fd, err) && start_workers(server, err);

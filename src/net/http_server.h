@@ -84,6 +84,8 @@ typedef struct HttpServerOptions {
     struct WebGate *
         gate; // TLS, passwords, headers, rate limit; outlives the server. NULL: plain HTTP for everybody
     void (*handle)(void *arg, HttpRequest *request);
+    // What one more worker answers, which nothing else can keep busy: are you well? NULL: nothing is urgent.
+    bool (*is_urgent)(void *arg, const HttpRequest *request);
     void *arg;
 } HttpServerOptions;
 
