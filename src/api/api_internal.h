@@ -191,6 +191,7 @@ void api_status_blocks(ApiCall *call);
 void api_status_walreplay(ApiCall *call);
 void api_status_self_metrics(ApiCall *call);
 void api_features(ApiCall *call);
+void api_openapi(ApiCall *call);
 void api_notifications(ApiCall *call);
 void api_notifications_live(ApiCall *call);
 

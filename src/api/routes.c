@@ -48,6 +48,7 @@ const ApiRoute api_routes[] = {
     {GET, "/api/v1/status/walreplay", api_status_walreplay, API},
     {GET, "/api/v1/status/self_metrics", api_status_self_metrics, API},
     {GET, "/api/v1/features", api_features, API},
+    {GET, "/api/v1/openapi.yaml", api_openapi, API | READY},
     {GET, "/api/v1/notifications", api_notifications, API},
     {GET, "/api/v1/notifications/live", api_notifications_live, API},
 
