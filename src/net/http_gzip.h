@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// http_gzip.h: compresses an answer while it is being written, as one gzip member or zlib stream
-// (browsers stop after a first member). On isa-l, because it costs a fraction of zlib's time.
+// http_gzip.h: compresses an answer while it is being written, as one gzip member, zlib stream or zstd frame
+// (browsers stop after a first member). The first two on isa-l, because it costs a fraction of zlib's time.
 // Private to the room.
 #pragma once
 
@@ -10,11 +10,12 @@ typedef enum HttpEncoding {
     HTTP_ENCODING_IDENTITY,
     HTTP_ENCODING_GZIP,
     HTTP_ENCODING_DEFLATE, // zlib, as HTTP calls it
+    HTTP_ENCODING_ZSTD,    // RFC 8878; the original does not have it
 } HttpEncoding;
 
-// The first of gzip and deflate that stands in an Accept-Encoding header; q values are ignored.
+// The first of gzip, deflate and zstd that stands in an Accept-Encoding header; q values are ignored.
 HttpEncoding http_encoding_choose(Str accept_encoding);
-// "gzip", "deflate"; empty for identity.
+// "gzip", "deflate", "zstd"; empty for identity.
 Str http_encoding_name(HttpEncoding encoding);
 
 typedef struct HttpGzip HttpGzip;

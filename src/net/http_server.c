@@ -361,10 +361,13 @@ static void fake_reply(HttpFakeReply *fake, int status, Str content_type, Str bo
 static struct MHD_Response *response_compressed(Exchange *exchange, Str body)
 {
     Buf out = {0};
+    Error ignored; // only a Buf with a maximum could be too small
     if (exchange->encoding == HTTP_ENCODING_GZIP)
         gzip_encode(body, COMPRESS_LEVEL, &out);
-    else
+    else if (exchange->encoding == HTTP_ENCODING_DEFLATE)
         zlib_encode(body, COMPRESS_LEVEL, &out);
+    else if (!zstd_encode(body, 1, &out, &ignored))
+        out_of_memory(body.len);
     return MHD_create_response_from_buffer_with_free_callback(out.len, out.ptr, free);
 }
 

@@ -57,7 +57,7 @@ void http_stream_end(HttpRequest *request);
 // Called by a handler that then returns without an answer: `run` gives it, on a thread of its own, so that no worker is held while a
 // client listens for hours. How many there may be at once is the caller's to limit.
 void http_go_on(HttpRequest *request, void (*run)(void *arg, HttpRequest *request), void *arg);
-// gzip or deflate the answer if the client's Accept-Encoding has it (first of them wins, q ignored); sets Vary. Call before reply / begin.
+// gzip, deflate or zstd the answer if the client's Accept-Encoding has it (first of them wins, q ignored); sets Vary. Call before reply / begin.
 void http_reply_compress(HttpRequest *request);
 
 // For tests of handlers: a request that no server stands behind. The answer gathers in `reply`; streams too.

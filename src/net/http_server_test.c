@@ -277,6 +277,15 @@ TEST(http_server, streams_more_than_it_buffers)
     buf_deinit(&zipped);
     buf_deinit(&plain);
 
+    exchange(f.port, S("GET /stream HTTP/1.0\r\nHost: h\r\nAccept-Encoding: zstd, gzip\r\n\r\n"),
+             &zipped);
+    CHECK_HAS(zipped.ptr, "Content-Encoding: zstd\r\n");
+    head = str_find(buf_str(&zipped), S("\r\n\r\n")) + 4;
+    CHECK_OK(zstd_decode(str_skip(buf_str(&zipped), head), 1 << 26, &plain, &err), err);
+    CHECK_EQ(plain.len, 160 * 64 * 1024);
+    buf_deinit(&zipped);
+    buf_deinit(&plain);
+
     Buf none = {0};
     exchange(f.port, S("HEAD /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), &none);
     CHECK(str_ends_with(buf_str(&none), S("\r\n\r\n")));
