@@ -51,6 +51,8 @@ typedef struct DiscoveryConfigs {
 } DiscoveryConfigs;
 
 extern const ConfigTable discovery_configs_table;
+// "static", "file" and so on; NULL behind the last.
+const char *discovery_kind_name_at(size_t index);
 
 // What a job's blocks tell without running: static groups, and files of file discovery as they are now.
 typedef struct DiscoveryAtRest {

@@ -47,6 +47,13 @@ const size_t discovery_kind_count = COUNT_OF(discovery_kinds);
 _Static_assert(COUNT_OF(discovery_kinds) <= DISCOVERY_KINDS_MAX,
                "DiscoveryConfigs has a list per kind");
 
+const char *discovery_kind_name_at(size_t index)
+{
+#define NAME(name, key) #name,
+    static const char *const names[] = {KINDS(NAME)};
+    return index < COUNT_OF(names) ? names[index] : NULL;
+}
+
 #define INDEX(name, key) KIND_##name,
 enum { KINDS(INDEX) };
 

@@ -116,3 +116,12 @@ const FunctionInfo *function_all(size_t *ret_count)
     *ret_count = COUNT_OF(functions);
     return functions;
 }
+
+bool promql_function_at(size_t index, const char **ret_name, bool *ret_experimental)
+{
+    if (index >= COUNT_OF(functions))
+        return false;
+    *ret_name = functions[index].name;
+    *ret_experimental = functions[index].experimental;
+    return true;
+}

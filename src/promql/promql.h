@@ -114,6 +114,9 @@ bool promql_parse_selector(Str text, Arena *arena, Matcher **ret_matchers, size_
                            Error *err) MUST_CHECK;
 void promql_matchers_free(Matcher *matchers, size_t count);
 
+// The function at a place of the table; false behind the last.
+bool promql_function_at(size_t index, const char **ret_name, bool *ret_experimental);
+
 // Only parse and type-check.
 bool promql_check(Str query, const PromqlFeatures *features, Error *err) MUST_CHECK;
 // The canonical form on one line, as rules are shown and linked.
