@@ -81,6 +81,8 @@ typedef struct ApiContext {
     bool enable_lifecycle;
     bool enable_admin;
     bool enable_remote_write;
+    bool enable_search;                    // search-api
+    int64_t search_limit_max;              // 0: none
     bool accept_write_v1, accept_write_v2; // --web.remote-write-receiver.accepted-protobuf-messages
     Str external_url;                      // "http://host:9090/prefix", for globalUrl
     Str route_prefix;                      // "" or "/prefix"

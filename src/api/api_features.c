@@ -48,7 +48,9 @@ static void fill_api(const ApiContext *api, Category *out)
     add(out, "lifecycle", api->enable_lifecycle);
     add(out, "otlp_write_receiver", false);
     add(out, "remote_write_receiver", api->enable_remote_write);
-    add(out, "search", false);
+    add(out, "search", api->enable_search);
+    add(out, "search_fuzz_alg_jarowinkler", true);
+    add(out, "search_fuzz_alg_subsequence", true);
 }
 
 static void fill_server(const ApiContext *api, Category *out)

@@ -171,6 +171,10 @@ void api_series(ApiCall *call);
 void api_labels(ApiCall *call);
 void api_label_values(ApiCall *call);
 
+void api_search_metric_names(ApiCall *call);
+void api_search_label_names(ApiCall *call);
+void api_search_label_values(ApiCall *call);
+
 void api_targets(ApiCall *call);
 void api_scrape_pools(ApiCall *call);
 void api_metadata(ApiCall *call);

@@ -61,6 +61,11 @@ typedef struct OpenApiRow {
     {                                                                                              \
         "timeout", OA_DURATION, false                                                              \
     }
+#define SEARCH                                                                                     \
+    {"search[]", OA_STRINGS, false}, {"fuzz_threshold", OA_COUNT, false},                          \
+        {"fuzz_alg", OA_STRING, false}, {"case_sensitive", OA_BOOL, false},                        \
+        {"include_score", OA_BOOL, false}, {"sort_by", OA_STRING, false},                          \
+        {"sort_dir", OA_STRING, false}, {"batch_size", OA_COUNT, false}, MATCH, START, END, LIMIT
 #define LOOKBACK                                                                                   \
     {                                                                                              \
         "lookback_delta", OA_DURATION, false                                                       \
@@ -78,6 +83,11 @@ static const OpenApiRow rows[] = {
     {"/series", GET | POST, "metadata", "Label sets of the series that match", {{"match[]", OA_STRINGS, true}, START, END, LIMIT}},
     {"/labels", GET | POST, "metadata", "Names of labels", {MATCH, START, END, LIMIT}},
     {"/label/{name}/values", GET, "metadata", "Values of a label", {{"name", OA_SEGMENT, true}, MATCH, START, END, LIMIT}},
+    {"/search/metric_names", GET | POST, "search", "Names of metrics that answer search terms",
+     {SEARCH, {"include_metadata", OA_BOOL, false}}},
+    {"/search/label_names", GET | POST, "search", "Names of labels that answer search terms", {SEARCH}},
+    {"/search/label_values", GET | POST, "search", "Values of a label that answer search terms",
+     {{"label", OA_STRING, true}, SEARCH}},
     {"/metadata", GET, "metadata", "Type, help and unit of metrics by name",
      {LIMIT, {"limit_per_metric", OA_COUNT, false}, {"metric", OA_STRING, false}}},
     {"/targets", GET, "targets", "Targets of scraping and their state", {{"state", OA_STRING, false}, {"scrapePool", OA_STRING, false}}},

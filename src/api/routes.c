@@ -28,6 +28,10 @@ const ApiRoute api_routes[] = {
     {GET, "/api/v1/label/:name/values", api_label_values, API | READY | MEMORY},
     {GET | POST, "/api/v1/series", api_series, API | READY | MEMORY},
 
+    {GET | POST, "/api/v1/search/metric_names", api_search_metric_names, API | READY | MEMORY},
+    {GET | POST, "/api/v1/search/label_names", api_search_label_names, API | READY | MEMORY},
+    {GET | POST, "/api/v1/search/label_values", api_search_label_values, API | READY | MEMORY},
+
     {GET, "/api/v1/targets", api_targets, API | READY},
     {GET, "/api/v1/targets/metadata", api_targets_metadata, API | READY},
     {GET, "/api/v1/targets/relabel_steps", api_relabel_steps, API | READY},

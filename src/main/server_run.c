@@ -98,6 +98,7 @@ static bool check_flags(const Run *run, Error *err)
         "auto-reload-config",
         "extra-scrape-metrics",
         "concurrent-rule-eval",
+        "search-api",
         "created-timestamp-zero-ingestion",
         "st-storage",
         "histograms-st-encoding",
@@ -562,6 +563,8 @@ static void fill_api(Run *run, const FlagTable *table)
     api->enable_lifecycle = flags->web_enable_lifecycle;
     api->enable_admin = flags->web_enable_admin_api;
     api->enable_remote_write = flags->web_enable_remote_write_receiver;
+    api->enable_search = server_feature(flags, "search-api");
+    api->search_limit_max = flags->web_search_max_limit;
     api->accept_write_v1 = api->accept_write_v2 = flags->web_remote_write_messages.count == 0;
     for (size_t i = 0; i < flags->web_remote_write_messages.count; i++) {
         Str rest = flags->web_remote_write_messages.items[i];

@@ -16,7 +16,8 @@ BITS = {"GET": "get", "POST": "post", "PUT": "put"}
 def server(tmp_path_factory):
     world = harness.World(tmp_path_factory.mktemp("openapi"))
     try:
-        yield world.server("global: {}\n", "--web.external-url=http://example.org/").start()
+        yield world.server("global: {}\n", "--web.external-url=http://example.org/",
+                           "--enable-feature=search-api").start()
     finally:
         world.close()
 
