@@ -23,6 +23,7 @@ void scrape_state_deinit(ScrapeState *state, ScrapeWork *work)
 {
     series_cache_deinit(&state->series);
     metadata_deinit(&state->metadata, &work->metadata);
+    comment_cache_deinit(&state->comments);
 }
 
 void scrape_work_deinit(ScrapeWork *work)
@@ -542,11 +543,41 @@ static bool read_converting(Round *round)
     return parser->failed || take_converted(round);
 }
 
+// The lines that begin with '#' from here on. False at the end of the page or on a fault.
+static bool take_comments(Round *round)
+{
+    Exposition *parser = &round->parser;
+    MetadataCache *metadata = &round->state->metadata;
+    CommentCache *comments = &round->state->comments;
+    // Start timestamps want the name of the family, which only a reader knows.
+    if (LIKELY(!parser->wants_start && comment_cache_skip(comments, metadata, parser)))
+        return true;
+    const char *begin = parser->at;
+    size_t first = SIZE_MAX;
+    size_t last = 0;
+    do {
+        if (!exposition_next(parser) || !take_line(round))
+            return false;
+        if (parser->kind != EXPOSITION_COMMENT) {
+            first = MIN(first, metadata->current);
+            last = MAX(last, metadata->current);
+        }
+    } while (parser->at < parser->end && *parser->at == '#');
+    comment_cache_note(comments, parser, begin, first, last);
+    return true;
+}
+
 static bool read_predicting(Round *round)
 {
     Exposition *parser = &round->parser;
     SeriesCache *cache = &round->state->series;
+    bool is_text = parser->format != EXPOSITION_PROTOBUF;
     for (;;) {
+        if (UNLIKELY(is_text && parser->at < parser->end && *parser->at == '#')) {
+            if (!take_comments(round))
+                return round->result->err.code == ERR_NONE;
+            continue;
+        }
         SeriesSlot *expected = series_cache_expected(cache);
         if (LIKELY(expected && exposition_next_hash(parser, expected->bytes, expected->hash))) {
             round->result->scraped++;
@@ -680,8 +711,10 @@ void scrape_append(ScrapeState *state, ScrapeWork *work, Sink *sink, const Scrap
         ret_result->faults.body_limit = input->failed->code == ERR_LIMIT;
     } else {
         metadata_begin(&state->metadata);
+        comment_cache_begin(&state->comments, &state->metadata);
         ret_result->up = append_body(&round);
         metadata_end(&state->metadata, &work->metadata);
+        comment_cache_end(&state->comments);
         if (!ret_result->up)
             give_up_body(&round, sink);
     }

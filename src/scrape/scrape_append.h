@@ -7,7 +7,7 @@
 
 #include "metric/exposition_nhcb.h"
 #include "metric/sink.h"
-#include "scrape/scrape_metadata.h"
+#include "scrape/comment_cache.h"
 #include "scrape/series_cache.h"
 #include "scrape/target.h"
 
@@ -31,6 +31,7 @@ typedef enum ReportSeries {
 typedef struct ScrapeState {
     SeriesCache series;
     MetadataCache metadata;
+    CommentCache comments;
     SeriesRef reports[REPORT_COUNT];
     bool has_reported;
     int64_t newest_ms; // of the last scrape that went well; 0: none

@@ -148,6 +148,15 @@ void metadata_unit(MetadataCache *cache, MetadataPool *pool, Str name, Str unit)
     replace(cache, pool, slot, metadata);
 }
 
+void metadata_seen(MetadataCache *cache, size_t first, size_t count)
+{
+    ASSERT(first + count <= cache->count);
+    for (size_t i = first; i < first + count; i++)
+        cache->slots[i].round = cache->round;
+    if (count)
+        cache->current = first + count - 1;
+}
+
 void metadata_end(MetadataCache *cache, MetadataPool *pool)
 {
     map_deinit(&cache->by_name);
@@ -160,6 +169,7 @@ void metadata_end(MetadataCache *cache, MetadataPool *pool)
         else
             cache->slots[kept++] = cache->slots[i];
     }
+    cache->removals += kept != cache->count;
     cache->count = kept;
 }
 

@@ -34,7 +34,8 @@ typedef struct MetadataCache {
     size_t cap;
     size_t current; // the slot of the line before
     uint32_t round;
-    Map by_name; // made when the order differs
+    uint32_t removals; // how often slots have moved because others were forgotten
+    Map by_name;       // made when the order differs
     bool indexed;
 } MetadataCache;
 
@@ -44,6 +45,8 @@ void metadata_begin(MetadataCache *cache);
 void metadata_type(MetadataCache *cache, MetadataPool *pool, Str name, MetricType type);
 void metadata_help(MetadataCache *cache, MetadataPool *pool, Str name, Str help);
 void metadata_unit(MetadataCache *cache, MetadataPool *pool, Str name, Str unit);
+// The slots from `first` on were told once more, as they were.
+void metadata_seen(MetadataCache *cache, size_t first, size_t count);
 // Forgets what was not told for ten rounds.
 void metadata_end(MetadataCache *cache, MetadataPool *pool);
 void metadata_deinit(MetadataCache *cache, MetadataPool *pool);
