@@ -573,16 +573,16 @@ static bool read_predicting(Round *round)
     SeriesCache *cache = &round->state->series;
     bool is_text = parser->format != EXPOSITION_PROTOBUF;
     for (;;) {
-        if (UNLIKELY(is_text && parser->at < parser->end && *parser->at == '#')) {
-            if (!take_comments(round))
-                return round->result->err.code == ERR_NONE;
-            continue;
-        }
         SeriesSlot *expected = series_cache_expected(cache);
         if (LIKELY(expected && exposition_next_hash(parser, expected->bytes, expected->hash))) {
             round->result->scraped++;
             if (!take_expected(round, expected))
                 return false;
+            continue;
+        }
+        if (is_text && parser->at < parser->end && *parser->at == '#') {
+            if (!take_comments(round))
+                return round->result->err.code == ERR_NONE;
             continue;
         }
         if (!exposition_next(parser))
