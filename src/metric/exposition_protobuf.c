@@ -638,14 +638,18 @@ static bool next_metric(Exposition *parser)
 
 static void add_escaped(Buf *buf, Str text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (c == '\\' || c == '"')
-            buf_add_char(buf, '\\');
-        if (c == '\n')
-            buf_add_c(buf, "\\n");
-        else
-            buf_add_char(buf, c);
+    const char *at = text.ptr;
+    const char *end = at + text.len;
+    bool ignored;
+
+    while (at < end) {
+        const char *stop = scan_plain(at, end, &ignored);
+        buf_add(buf, at, (size_t)(stop - at));
+        if (stop == end)
+            return;
+        buf_add_char(buf, '\\');
+        buf_add_char(buf, *stop == '\n' ? 'n' : *stop);
+        at = stop + 1;
     }
 }
 
