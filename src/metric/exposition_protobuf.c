@@ -640,7 +640,7 @@ static void add_escaped(Buf *buf, Str text)
 {
     const char *at = text.ptr;
     const char *end = at + text.len;
-    bool ignored;
+    bool ignored = false;
 
     while (at < end) {
         const char *stop = scan_plain(at, end, &ignored);

@@ -364,7 +364,7 @@ static void set_curl_error(HttpCall *call, CURLcode code)
             error_set(&call->err, ERR_LIMIT, "response body is larger than %zu bytes",
                       call->body_bytes_max);
         else
-            error_set(&call->err, ERR_LIMIT, "response headers are larger than %d bytes",
+            error_set(&call->err, ERR_INVALID, "response headers are larger than %d bytes",
                       HTTP_PLAIN_HEAD_BYTES_MAX);
         break;
     default:

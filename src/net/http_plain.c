@@ -485,7 +485,7 @@ static size_t read_head(HttpPlainCall *call, Str bytes)
     }
     size_t end = head_end(whole);
     if ((end == STR_NOT_FOUND ? whole.len : end) > HTTP_PLAIN_HEAD_BYTES_MAX) {
-        return call_fail(call, ERR_LIMIT, "response headers are larger than %d bytes",
+        return call_fail(call, ERR_INVALID, "response headers are larger than %d bytes",
                          HTTP_PLAIN_HEAD_BYTES_MAX);
     }
     if (end == STR_NOT_FOUND) {

@@ -42,7 +42,11 @@ static void end(Fixture *f)
 static Str with_user(Fixture *f, const char *name, const char *setting, const char *password)
 {
     static struct crypt_data data;
+#if defined(CRYPT_OUTPUT_SIZE)
+    const char *hash = crypt_rn(password, setting, &data, sizeof data);
+#else
     const char *hash = crypt_r(password, setting, &data);
+#endif
     CHECK(hash != NULL);
     return arena_printf(&f->folder.arena, "basic_auth_users:\n  %s: %s\n", name, hash);
 }

@@ -138,6 +138,17 @@ WebVerdict web_users_recall(WebUsers *users, const ConfigStrMap *hashes, Str aut
 
 // bcrypt ------------------------------------------------------------------------------------------------------------------------------------
 
+// libxcrypt's crypt_rn where it is: it bounds what it writes, and a sanitizer's stand-in for crypt_r needs a library that the linker has
+// left out because of that very stand-in.
+static const char *crypt_with(const char *phrase, const char *setting, struct crypt_data *data)
+{
+#if defined(CRYPT_OUTPUT_SIZE)
+    return crypt_rn(phrase, setting, data, sizeof *data);
+#else
+    return crypt_r(phrase, setting, data);
+#endif
+}
+
 // All minor versions mean the same: "b", which libcrypt knows, stands in for what is there.
 static bool matches_bcrypt(Str hash, Str password)
 {
@@ -156,7 +167,7 @@ static bool matches_bcrypt(Str hash, Str password)
     memcpy(phrase, password.len ? password.ptr : "", MIN(password.len, sizeof phrase - 1));
 
     struct crypt_data *data = X_NEW(struct crypt_data);
-    const char *made = crypt_r(phrase, setting, data);
+    const char *made = crypt_with(phrase, setting, data);
     bool ok = made && strlen(made) == BCRYPT_SALTED_BYTES + BCRYPT_DIGEST_BYTES &&
               gnutls_memcmp(made + BCRYPT_SALTED_BYTES, rest.ptr + BCRYPT_SALTED_BYTES - 4,
                             BCRYPT_DIGEST_BYTES) == 0;
