@@ -163,7 +163,7 @@ static void print_nothing(Buf *buf, int indent, const char *key, const void *mem
 
 #define OWNER RemoteWriteConfig
 static const ConfigField write_fields[] = {
-    FIELD(url, CONFIG_STR, "where samples are sent", .required = true),
+    FIELD(url, CONFIG_URL, "where samples are sent", .required = true),
     MS(remote_timeout, "longest that a request may take", .default_text = "30s", .min = 1,
        .max = INT64_MAX),
     FIELD(headers, CONFIG_STR_MAP, "headers sent with each request"),
@@ -192,11 +192,29 @@ static const ConfigField write_fields[] = {
      .help = "metadata"},
     FIELD(protobuf_message, CONFIG_STR, "message of the protocol: 1.0 or 2.0",
           .default_text = "prometheus.WriteRequest"),
-    REFUSED(sigv4),
+    {.key = "sigv4",
+     .kind = CONFIG_STRUCT_PTR,
+     .offset = offsetof(RemoteWriteConfig, http.sigv4),
+     .table = &http_sigv4_config_table,
+     .help = "sign requests for Amazon's services"},
     REFUSED(azuread),
     REFUSED(google_iam),
 };
 #undef OWNER
+
+static bool check_one_auth(const ConfigReader *reader, const YamlNode *node,
+                           const HttpClientConfig *http, Error *err)
+{
+    const char *other = http->basic_auth      ? "basic_auth"
+                        : http->authorization ? "authorization"
+                        : http->oauth2        ? "oauth2"
+                                              : NULL;
+    return !http->sigv4 || !other ||
+           config_error(reader, node, err,
+                        "at most one of basic_auth, authorization, oauth2, sigv4, azuread or "
+                        "google_iam must be configured. Currently configured: [%s sigv4]",
+                        other);
+}
 
 static bool finish_write(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
 {
@@ -209,6 +227,7 @@ static bool finish_write(ConfigReader *reader, const YamlNode *node, void *objec
                             ", supported: prometheus.WriteRequest, io.prometheus.write.v2.Request",
                             STR_ARG(str_sub(config->protobuf_message, 0, 100)));
     return check_url(reader, node, config->url, "remote_write", err) &&
+           check_one_auth(reader, node, &config->http, err) &&
            check_headers(reader, node, &config->headers, err);
 }
 
@@ -219,7 +238,7 @@ const ConfigTable remote_write_config_table =
 
 #define OWNER RemoteReadConfig
 static const ConfigField read_fields[] = {
-    FIELD(url, CONFIG_STR, "where samples are read from", .required = true),
+    FIELD(url, CONFIG_URL, "where samples are read from", .required = true),
     MS(remote_timeout, "longest that a request may take", .default_text = "1m", .min = 1,
        .max = INT64_MAX),
     FIELD(chunked_read_limit, CONFIG_U64, "largest frame of a streamed answer",

@@ -12,6 +12,11 @@ static bool finish_alertmanager(ConfigReader *reader, const YamlNode *node, void
     if (!str_is(config->scheme, "http") && !str_is(config->scheme, "https"))
         return config_error(reader, node, err, "scheme: \"" STR_FMT "\" is neither http nor https",
                             STR_ARG(str_sub(config->scheme, 0, 100)));
+    if (config->http.sigv4 &&
+        (config->http.basic_auth || config->http.authorization || config->http.oauth2))
+        return config_error(reader, node, err,
+                            "at most one of basic_auth, authorization, oauth2, & sigv4 must be "
+                            "configured");
     const YamlNode *groups = yaml_get(node, S("static_configs"));
     for (size_t i = 0; groups && config->relabel.count == 0 && i < groups->count; i++) {
         const YamlNode *targets = yaml_get(groups->items[i], S("targets"));
@@ -29,6 +34,11 @@ static const ConfigField alertmanager_fields[] = {
      .kind = CONFIG_INLINE,
      .offset = offsetof(AlertmanagerConfig, http),
      .table = &http_client_config_table},
+    {.key = "sigv4",
+     .kind = CONFIG_STRUCT_PTR,
+     .offset = offsetof(AlertmanagerConfig, http.sigv4),
+     .table = &http_sigv4_config_table,
+     .help = "sign requests for Amazon's services"},
     {.key = "scheme",
      .kind = CONFIG_STR,
      .offset = offsetof(AlertmanagerConfig, scheme),

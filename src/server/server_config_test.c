@@ -124,7 +124,75 @@ TEST(server_config, prints_remote_write_without_its_secrets)
     server_config_unref(config);
 }
 
+TEST(server_config, prints_no_secret_of_any_kind)
+{
+    static const char text[] =
+        "scrape_configs:\n"
+        "  - job_name: a\n"
+        "    authorization: {credentials: hidden}\n"
+        "    tls_config: {cert: c, key: hidden}\n"
+        "    proxy_url: http://u:hidden@proxy:1\n"
+        "    proxy_connect_header: {A: [hidden]}\n"
+        "    http_headers: {B: {secrets: [hidden], values: [shown]}}\n"
+        "  - job_name: b\n"
+        "    oauth2: {client_id: i, client_secret: hidden, token_url: http://t,\n"
+        "      client_certificate_key: hidden, proxy_url: http://u:hidden@p}\n"
+        "  - job_name: c\n"
+        "    bearer_token: hidden\n"
+        "alerting:\n"
+        "  alertmanagers:\n"
+        "    - sigv4: {region: r, access_key: k, secret_key: hidden}\n"
+        "      static_configs: [{targets: [am:9093]}]\n"
+        "remote_write:\n"
+        "  - url: http://u:hidden@x/\n"
+        "    sigv4: {region: r, access_key: k, secret_key: hidden}\n"
+        "remote_read:\n"
+        "  - url: http://u:hidden@x/\n"
+        "    basic_auth: {username: u, password: hidden}\n";
+    ServerConfig *config;
+    Error err = {0};
+    Buf printed = {0};
+
+    CHECK_OK(parse(text, &config, &err), err);
+    server_config_print(config, &printed);
+    buf_add_char(&printed, '\0');
+
+    CHECK(strstr(printed.ptr, "hidden") == NULL);
+    CHECK_HAS(printed.ptr, "url: http://u:xxxxx@x/\n");
+    CHECK_HAS(printed.ptr, "    secret_key: <secret>\n");
+    CHECK_HAS(printed.ptr, "- shown\n");
+    buf_deinit(&printed);
+    server_config_unref(config);
+}
+
+TEST(server_config, signing_goes_with_no_other_login)
+{
+    static const struct {
+        const char *name, *text, *want;
+    } cases[] = {
+        {"remote_write",
+         "remote_write:\n  - url: http://x/\n    sigv4: {region: r}\n    basic_auth: {username: "
+         "u}\n",
+         "Currently configured: [basic_auth sigv4]"},
+        {"alertmanagers",
+         "alerting:\n  alertmanagers:\n    - sigv4: {region: r}\n      authorization: "
+         "{credentials: c}\n",
+         "at most one of basic_auth, authorization, oauth2, & sigv4 must be configured"},
+        {"half a key", "remote_write:\n  - url: http://x/\n    sigv4: {access_key: k}\n",
+         "must provide a AWS SigV4 Access key and Secret Key"},
+    };
+
+    EACH_CASE(c, cases) {
+        ServerConfig *config;
+        Error err = {0};
+        CHECK(!parse(c->text, &config, &err));
+        CHECK_HAS(err.text, c->want);
+    }
+}
+
 TEST_MAIN(server_config, TEST_ROW(server_config, an_empty_file_is_all_defaults),
           TEST_ROW(server_config, takes_what_users_write),
           TEST_ROW(server_config, tells_file_line_and_column_of_a_mistake),
-          TEST_ROW(server_config, prints_remote_write_without_its_secrets))
+          TEST_ROW(server_config, prints_remote_write_without_its_secrets),
+          TEST_ROW(server_config, prints_no_secret_of_any_kind),
+          TEST_ROW(server_config, signing_goes_with_no_other_login))
