@@ -18,6 +18,7 @@ import './status.mjs';
 import './rules.mjs';
 import './a11y.mjs';
 import './hostile.mjs';
+import './budget.mjs';
 
 const tests = every.filter(({ name }) => name.includes(process.env.ONLY ?? ''));
 

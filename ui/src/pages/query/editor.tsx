@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The query box: CodeMirror with the PromQL grammar, completion from the server and a linter.
 // Enter executes, Shift-Enter breaks the line.
-import { autocompletion, closeBrackets, closeBracketsKeymap, type CompletionContext, type CompletionResult } from '@codemirror/autocomplete';
+import { autocompletion, closeBrackets, closeBracketsKeymap } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from '@codemirror/commands';
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from '@codemirror/language';
 import { EditorState, Prec, type Extension } from '@codemirror/state';
 import { drawSelection, EditorView, keymap, placeholder } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
-import { type CompleteStrategy, newCompleteStrategy, PromQLExtension } from '@prometheus-io/codemirror-promql';
+import { PromQLExtension } from '@prometheus-io/codemirror-promql';
 import { type Ref, useEffect, useImperativeHandle, useRef } from 'react';
-import { basePath } from '../../lib/base-path';
-import { queryHistory, type Settings } from '../../lib/settings';
+import type { Settings } from '../../lib/settings';
+import { CompleteWithHistory } from './completion';
 
 export interface EditorHandle {
   insert: (text: string) => void; // in place of the selection
@@ -93,25 +93,6 @@ function executeKeys(execute: () => void): Extension {
       { key: 'Shift-Enter', run: insertNewlineAndIndent },
     ]),
   );
-}
-
-// What the server knows, and at the very start of an expression what was asked before.
-class CompleteWithHistory implements CompleteStrategy {
-  private readonly server = newCompleteStrategy({ remote: { url: basePath, cache: { maxAge: 60_000 } } });
-
-  async promQL(context: CompletionContext): Promise<CompletionResult | null> {
-    const result = await this.server.promQL(context);
-    const typed = context.state.doc.toString();
-    if (!result || result.from !== 0 || context.pos !== typed.length) return result;
-    const past = queryHistory()
-      .filter((expr) => expr !== typed)
-      .map((expr) => ({ label: expr.length > 80 ? expr.slice(0, 79) + '…' : expr, apply: expr, detail: 'past query', boost: -50 }));
-    return { ...result, options: [...result.options, ...past] };
-  }
-
-  destroy() {
-    this.server.destroy?.();
-  }
 }
 
 const colors = HighlightStyle.define([
