@@ -22,6 +22,16 @@ typedef struct Entry {
     Labels discovered; // in the pool's arena
 } Entry;
 
+// What one group of targets became. A group that is found again with the same hash becomes the same again: no relabelling.
+typedef struct GroupOutcome {
+    Hash128 hash;
+    uint64_t *kept; // hashes of its targets, those included that an earlier group has, too
+    size_t kept_count;
+    Labels *dropped;
+    size_t dropped_count;
+    bool is_whole; // nothing bad, nothing that was dropped without being kept to be shown
+} GroupOutcome;
+
 // A job.
 typedef struct Job {
     ScrapePool *pool;
@@ -35,6 +45,8 @@ typedef struct Job {
     Labels *dropped;
     size_t dropped_count; // kept to be shown
     uint64_t dropped_total;
+    GroupOutcome *outcomes; // of the groups; in `found`
+    size_t outcome_count;
     bool keep; // mark during apply
 } Job;
 
@@ -85,7 +97,11 @@ typedef struct Sync {
     size_t dropped_cap;
     uint64_t dropped_total;
     uint64_t bad;
-    Map seen; // hashes of entries
+    Map seen;       // hashes of entries
+    Map before;     // the last sync's outcomes by the hash of their group
+    uint64_t *kept; // of the group under way
+    size_t kept_count;
+    size_t kept_cap;
 } Sync;
 
 static void note_dropped(Sync *sync, Labels discovered)
@@ -110,14 +126,34 @@ static void note_bad(Sync *sync, const TargetGroup *group, size_t index, const E
                   KV("group", group->source), KV("instance", index), KV("err", err));
 }
 
+// False if the target was found before. Either way it belongs to the group under way.
+static bool is_first(Sync *sync, uint64_t hash)
+{
+    char *key = arena_alloc(&sync->found, sizeof hash);
+    memcpy(key, &hash, sizeof hash);
+    if (sync->kept_count == sync->kept_cap) {
+        sync->kept_cap = sync->kept_cap ? sync->kept_cap * 2 : 16;
+        sync->kept = x_realloc(sync->kept, sync->kept_cap * sizeof *sync->kept);
+    }
+    sync->kept[sync->kept_count++] = hash;
+    return map_put(&sync->seen, str_make(key, sizeof hash), sync) == NULL;
+}
+
+static void add_entry(Sync *sync, Entry entry)
+{
+    if (sync->count == sync->cap) {
+        sync->cap = sync->cap ? sync->cap * 2 : 16;
+        sync->entries = x_realloc(sync->entries, sync->cap * sizeof(Entry));
+    }
+    sync->entries[sync->count++] = entry;
+}
+
 // A target that is running already goes on; a new one is started.
 static void keep_target(Sync *sync, const TargetSpec *spec)
 {
     ScrapeManager *manager = sync->manager;
-    char *key = arena_alloc(&sync->found, sizeof spec->hash);
-    memcpy(key, &spec->hash, sizeof spec->hash);
-    if (map_put(&sync->seen, str_make(key, sizeof spec->hash), sync))
-        return; // found twice
+    if (!is_first(sync, spec->hash))
+        return;
     Entry *old = find_entry(sync->job->entries, sync->job->count, spec->hash);
     Entry entry = {.hash = spec->hash,
                    .identity = identity_of(spec),
@@ -129,11 +165,7 @@ static void keep_target(Sync *sync, const TargetSpec *spec)
         ScrapeThread *thread = manager->threads[spec->hash % manager->thread_count];
         entry.target = scrape_target_start(thread, sync->job->pool, spec);
     }
-    if (sync->count == sync->cap) {
-        sync->cap = sync->cap ? sync->cap * 2 : 16;
-        sync->entries = x_realloc(sync->entries, sync->cap * sizeof(Entry));
-    }
-    sync->entries[sync->count++] = entry;
+    add_entry(sync, entry);
 }
 
 static void sync_target(Sync *sync, const TargetGroup *group, size_t index)
@@ -153,6 +185,64 @@ static void sync_target(Sync *sync, const TargetGroup *group, size_t index)
         break;
     }
     arena_reset(&sync->scratch);
+}
+
+static Str hash_key(const Hash128 *hash)
+{
+    return str_make((const char *)hash, sizeof *hash);
+}
+
+static void index_outcomes(Sync *sync)
+{
+    for (size_t i = 0; i < sync->job->outcome_count; i++) {
+        GroupOutcome *outcome = &sync->job->outcomes[i];
+        bool has_hash = outcome->hash.low || outcome->hash.high;
+        if (has_hash && outcome->is_whole)
+            map_put(&sync->before, hash_key(&outcome->hash), outcome);
+    }
+}
+
+// The targets of a group that has not changed, as the last sync left them.
+static void repeat_group(Sync *sync, const GroupOutcome *old)
+{
+    for (size_t i = 0; i < old->dropped_count; i++)
+        note_dropped(sync, old->dropped[i]);
+    for (size_t i = 0; i < old->kept_count; i++) {
+        Entry *entry = find_entry(sync->job->entries, sync->job->count, old->kept[i]);
+        if (!is_first(sync, old->kept[i]))
+            continue;
+        Entry again = *entry;
+        again.discovered = labels_copy(&sync->found, entry->discovered);
+        entry->target = NULL;
+        add_entry(sync, again);
+    }
+}
+
+static void sync_group(Sync *sync, const TargetGroup *group, GroupOutcome *ret_outcome)
+{
+    const GroupOutcome *old = map_get(&sync->before, hash_key(&group->hash));
+    uint64_t bad = sync->bad;
+    uint64_t dropped_total = sync->dropped_total;
+    size_t dropped = sync->dropped_count;
+    sync->kept_count = 0;
+    if (old)
+        repeat_group(sync, old);
+    else
+        for (size_t i = 0; i < group->target_count; i++)
+            sync_target(sync, group, i);
+    size_t shown = sync->dropped_count - dropped;
+    *ret_outcome = (GroupOutcome){
+        .hash = group->hash,
+        .kept = ARENA_ARRAY(&sync->found, uint64_t, sync->kept_count),
+        .kept_count = sync->kept_count,
+        .dropped = ARENA_ARRAY(&sync->found, Labels, shown),
+        .dropped_count = shown,
+        .is_whole = sync->bad == bad && sync->dropped_total - dropped_total == shown,
+    };
+    if (sync->kept_count)
+        memcpy(ret_outcome->kept, sync->kept, sync->kept_count * sizeof *sync->kept);
+    if (shown)
+        memcpy(ret_outcome->dropped, sync->dropped + dropped, shown * sizeof(Labels));
 }
 
 static void tell_sync(const Sync *sync)
@@ -176,9 +266,10 @@ static void sync_job(ScrapeManager *manager, Job *job)
 {
     Sync sync = {.manager = manager, .job = job};
     int64_t began_ns = clock_mono_ns(&clock_system);
+    GroupOutcome *outcomes = ARENA_ARRAY(&sync.found, GroupOutcome, job->groups->count);
+    index_outcomes(&sync);
     for (size_t i = 0; i < job->groups->count; i++)
-        for (size_t k = 0; k < job->groups->groups[i].target_count; k++)
-            sync_target(&sync, &job->groups->groups[i], k);
+        sync_group(&sync, &job->groups->groups[i], &outcomes[i]);
     for (size_t i = 0; i < job->count; i++)
         if (job->entries[i].target)
             scrape_target_stop(job->entries[i].target, true);
@@ -193,10 +284,14 @@ static void sync_job(ScrapeManager *manager, Job *job)
     job->dropped = sync.dropped;
     job->dropped_count = sync.dropped_count;
     job->dropped_total = sync.dropped_total;
+    job->outcomes = outcomes;
+    job->outcome_count = job->groups->count;
     tell_sync(&sync);
     summary_observe(summary_of(manager->metrics.sync_lengths, job->name),
                     (double)(clock_mono_ns(&clock_system) - began_ns) / 1e9);
     map_deinit(&sync.seen);
+    map_deinit(&sync.before);
+    free(sync.kept);
     arena_deinit(&sync.scratch);
 }
 

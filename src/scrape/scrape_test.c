@@ -2,7 +2,9 @@
 #include "scrape/scrape.h"
 
 #include <stdatomic.h>
+#include <unistd.h>
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/test.h"
 #include "net/http_server.h"
@@ -200,6 +202,61 @@ TEST(scrape, dropped_and_bad_targets_are_told_apart)
     rig_deinit(&rig);
 }
 
+static void write_targets(Arena *arena, Str folder, const char *file, const char *targets)
+{
+    Error err = {0};
+    CHECK_OK(fs_write_atomic(&fs_system, fs_join(arena, folder, str_from_c(file)),
+                             arena_printf(arena, "[{\"targets\": [%s]}]", targets), &err),
+             err);
+}
+
+// Waits until the job has so many targets; `dropped` are counted with them.
+static bool wait_for_targets(Rig *rig, size_t active, size_t dropped)
+{
+    TargetsSnapshot targets = {0};
+    for (int tries = 0; tries < WAIT_MS / 10; tries++) {
+        scrape_manager_targets(rig->manager, S("j"), true, true, &rig->arena, &targets);
+        if (targets.active_count == active && targets.dropped_count == dropped &&
+            targets.pools[0].dropped == dropped)
+            return true;
+        usleep(10000);
+    }
+    print_error("%zu targets and %zu dropped\n", targets.active_count, targets.dropped_count);
+    return false;
+}
+
+TEST(scrape, groups_that_did_not_change_keep_what_they_became)
+{
+    Rig rig;
+    char folder[] = "/tmp/narthex_scrape_test_XXXXXX";
+    Error err = {0};
+    CHECK(mkdtemp(folder) != NULL);
+    Str path = str_from_c(folder);
+    rig_init(&rig);
+    write_targets(&rig.arena, path, "1.json", "\"127.0.0.1:1\", \"127.0.0.1:2\", \"b:1\"");
+    write_targets(&rig.arena, path, "2.json", "\"127.0.0.1:2\", \"127.0.0.1:3\", \"b:2\"");
+
+    apply(&rig,
+          arena_printf(&rig.arena,
+                       "- job_name: j\n" FAST "  file_sd_configs: [{files: ['%s/*.json']}]\n"
+                       "  relabel_configs:\n"
+                       "  - {source_labels: [__address__], regex: 'b:.*', action: drop}\n"
+                       "  - {regex: __meta_filepath, action: labeldrop}\n",
+                       folder),
+          NULL, NULL);
+
+    CHECK(wait_for_targets(&rig, 3, 2));
+    // The target that both have stays with the other one.
+    write_targets(&rig.arena, path, "1.json", "\"127.0.0.1:4\"");
+    CHECK(wait_for_targets(&rig, 3, 1));
+    write_targets(&rig.arena, path, "1.json", "\"127.0.0.1:2\", \"b:3\"");
+    CHECK(wait_for_targets(&rig, 2, 2));
+    write_targets(&rig.arena, path, "2.json", "\"b:4\"");
+    CHECK(wait_for_targets(&rig, 1, 2));
+    rig_deinit(&rig);
+    CHECK_OK(fs_remove_tree(&fs_system, path, &err), err);
+}
+
 TEST(scrape, too_many_targets_fail_them_all)
 {
     Rig rig;
@@ -327,6 +384,7 @@ TEST(scrape, reloads_under_load_lose_nothing)
 TEST_MAIN(scrape, TEST_ROW(scrape, local_targets_are_visited_on_time),
           TEST_ROW(scrape, an_unchanged_job_goes_on_and_a_removed_one_goes_stale),
           TEST_ROW(scrape, dropped_and_bad_targets_are_told_apart),
+          TEST_ROW(scrape, groups_that_did_not_change_keep_what_they_became),
           TEST_ROW(scrape, too_many_targets_fail_them_all),
           TEST_ROW(scrape, answers_over_http_are_judged),
           TEST_ROW(scrape, reloads_under_load_lose_nothing))
