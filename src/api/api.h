@@ -11,6 +11,7 @@
 #include "client/registry.h"
 #include "net/http_server.h"
 #include "promql/promql.h"
+#include "remote/remote.h"
 #include "rules/rules.h"
 #include "scrape/scrape.h"
 #include "tsdb/tsdb.h"
@@ -46,6 +47,7 @@ typedef struct ApiContext {
     Source *source; // of queries; NULL: tsdb's
     Engine *engine;
     ScrapeManager *scrapes; // NULL: nothing is scraped
+    Otlp *otlp;             // NULL: OTLP is not taken
     RulesManager *rules;    // NULL: nothing is evaluated
     Notifier *notifier;     // NULL: no alerts are sent
     Registry *registry;

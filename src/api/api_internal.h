@@ -214,6 +214,7 @@ void api_version(ApiCall *call);
 
 void api_federate(ApiCall *call);
 void api_remote_write(ApiCall *call);
+void api_otlp_metrics(ApiCall *call);
 void api_remote_read(ApiCall *call);
 // For RemoteReadOptions.
 void api_read_encode(const SampleColumns *samples, Arena *arena, RemoteChunk **ret_chunks,

@@ -61,6 +61,7 @@ const ApiRoute api_routes[] = {
     {POST | PUT, "/api/v1/admin/tsdb/snapshot", api_admin_snapshot, API | READY},
     {POST, "/api/v1/read", api_remote_read, API | READY | MEMORY},
     {POST, "/api/v1/write", api_remote_write, API | READY},
+    {POST, "/api/v1/otlp/v1/metrics", api_otlp_metrics, API | READY},
 
     {GET, "/federate", api_federate, READY | MEMORY},
     {GET, "/metrics", api_metrics, 0},

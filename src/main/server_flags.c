@@ -42,7 +42,7 @@ static const FlagSpec specs[] = {
      .help = "Accept remote write requests at /api/v1/write."},
     {.name = "web.remote-write-receiver.accepted-protobuf-messages", .kind = FLAG_STR_LIST, .offset = OFFSET(web_remote_write_messages),
      .help = "Remote write messages to accept: prometheus.WriteRequest, io.prometheus.write.v2.Request. Both if not given. Can be repeated."},
-    {.name = "web.enable-otlp-receiver", .kind = FLAG_BOOL, .offset = OFFSET(web_enable_otlp_receiver), .help = "Without effect in this version. Accept OTLP metrics at /api/v1/otlp/v1/metrics."},
+    {.name = "web.enable-otlp-receiver", .kind = FLAG_BOOL, .offset = OFFSET(web_enable_otlp_receiver), .help = "Accept OTLP metrics at /api/v1/otlp/v1/metrics."},
     {.name = "web.console.templates", .kind = FLAG_STR, .offset = OFFSET(web_console_templates), .default_text = "consoles",
      .help = "Path to the console template folder, served at /consoles."},
     {.name = "web.console.libraries", .kind = FLAG_STR, .offset = OFFSET(web_console_libraries), .default_text = "console_libraries",

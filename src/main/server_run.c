@@ -52,6 +52,7 @@ typedef struct Run {
     ScrapeManager *scrapes; // at the end taken away under `lock`
     RemoteOut *remote_out;
     RemoteIn *remote_in;
+    Otlp *otlp; // NULL: the receiver is off
     ServerRules rules;
     RuleSet *first_rules; // until they are applied
     ApiContext api;
@@ -103,6 +104,8 @@ static bool check_flags(const Run *run, Error *err)
         "st-storage",
         "histograms-st-encoding",
         "use-start-timestamps",
+        "otlp-native-delta-ingestion",
+        "otlp-deltatocumulative",
     };
     for (size_t i = 0; i < flags->enable_feature.count; i++) {
         Str rest = flags->enable_feature.items[i];
@@ -119,9 +122,6 @@ static bool check_flags(const Run *run, Error *err)
     scrape_config_set_features(server_feature(flags, "st-storage") ||
                                    server_feature(flags, "created-timestamp-zero-ingestion"),
                                server_feature(flags, "extra-scrape-metrics"));
-    if (flags->web_enable_otlp_receiver)
-        log_warn("this version has no OTLP receiver, ignoring",
-                 KV("flag", "web.enable-otlp-receiver"));
     if (flags->web_user_assets.len)
         log_warn("this version serves no files of your own, ignoring",
                  KV("flag", "web.user-assets"));
@@ -350,6 +350,23 @@ static bool start_remote_in(Run *run, ServerConfig *config, Error *err)
     return apply_remote_in(run, config, err);
 }
 
+static void start_otlp(Run *run, const ServerConfig *config)
+{
+    const ServerFlags *flags = &run->flags;
+    if (!flags->web_enable_otlp_receiver)
+        return;
+    run->otlp = otlp_new(&(OtlpOptions){
+        .registry = run->registry,
+        .clock = &clock_system,
+        .lookback_ms = flags->query_lookback_ms,
+        .native_delta = server_feature(flags, "otlp-native-delta-ingestion"),
+        .delta_to_cumulative = server_feature(flags, "otlp-deltatocumulative"),
+        .type_and_unit_labels = server_feature(flags, "type-and-unit-labels"),
+    });
+    otlp_configure(run->otlp, &config->file.otlp);
+    run->api.otlp = run->otlp;
+}
+
 // An endpoint that cannot start is told in the log; the server goes on.
 static void apply_remote_out(Run *run, ServerConfig *config)
 {
@@ -425,6 +442,8 @@ static bool reload(Run *run, Error *err)
                          fresh->file.storage.tsdb.out_of_order_time_window_ms);
         engine_set_default_step(run->engine, fresh->file.global.evaluation_interval_ms);
         apply_remote_out(run, fresh);
+        if (run->otlp)
+            otlp_configure(run->otlp, &fresh->file.otlp);
         if (!apply_remote_in(run, fresh, err))
             log_error("keeping the old endpoints of remote read", KV("err", err));
         apply_scrapes(run, fresh);
@@ -748,6 +767,7 @@ static bool start_machines(Run *run, ServerConfig *config, Error *err)
     run->api.rules = run->rules.manager;
     run->api.notifier = run->rules.notifier;
     start_remote_out(run, config);
+    start_otlp(run, config);
     if (!start_scraping(run, config, err))
         return error_context(err, "starting to scrape failed");
     run->api.scrapes = run->scrapes;
@@ -816,6 +836,7 @@ static void shut_down(Run *run)
     if (run->tsdb)
         tsdb_close(run->tsdb);
     api_deinit(&run->api);
+    otlp_free(run->otlp);
     node_exporter_free(run->node);
     server_config_unref(run->config);
     registry_free(run->registry);

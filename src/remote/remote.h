@@ -15,6 +15,7 @@
 #include "client/registry.h"
 #include "metric/feed.h"
 #include "metric/sink.h"
+#include "remote/otlp.h"
 #include "remote/remote_config.h"
 #include "remote/remote_in.h"
 #include "remote/remote_read.h"

@@ -62,7 +62,7 @@ void write_run_complain(WriteRun *run, const char *fmt, ...)
         run->stopped = true;
 }
 
-static void fail_store(WriteRun *run, const Error *err)
+void write_run_fail(WriteRun *run, const Error *err)
 {
     run->store_failed = true;
     run->stopped = true;
@@ -123,7 +123,7 @@ static SeriesRef resolve(WriteRun *run, WriteOrigin origin, bool *ret_created)
     }
     SeriesRef ref = run->appender->series(run->appender, labels, ret_created, &err);
     if (!ref)
-        fail_store(run, &err);
+        write_run_fail(run, &err);
     else
         remote_series_cache_put(run->remote->cache, origin.key, ref);
     return ref;
@@ -176,7 +176,7 @@ static void judge(WriteRun *run, SinkSample *sample, WriteOrigin origin)
     } else if (sample->status == APPEND_LIMIT || sample->status == APPEND_GONE) {
         Error err;
         error_set(&err, ERR_LIMIT, "the store takes no more samples");
-        fail_store(run, &err);
+        write_run_fail(run, &err);
     } else {
         complain_about(run, sample, origin);
     }
@@ -286,7 +286,7 @@ static WriteVersion version_of(const RemoteWrite *remote, Str content_type,
     return WRITE_NONE;
 }
 
-static void finish(WriteRun *run, bool well_formed, RemoteWriteAnswer *answer)
+void write_run_end(WriteRun *run, bool well_formed, RemoteWriteAnswer *answer)
 {
     Error err = {0};
     write_run_flush(run);
@@ -297,7 +297,7 @@ static void finish(WriteRun *run, bool well_formed, RemoteWriteAnswer *answer)
     else
         committed = run->appender->commit(run->appender, &err);
     if (!roll_back && !committed)
-        fail_store(run, &err);
+        write_run_fail(run, &err);
 
     if (committed) {
         answer->samples = run->samples_written;
@@ -318,24 +318,30 @@ static void finish(WriteRun *run, bool well_formed, RemoteWriteAnswer *answer)
     } else {
         answer->status = 204;
     }
+    buf_deinit(&run->complaints);
+    buf_deinit(&run->key_buf);
+    arena_deinit(&run->scratch);
+}
+
+WriteRun *write_run_begin(RemoteWrite *remote, Sink *sink, bool keeps_good, Arena *arena)
+{
+    WriteRun *run = ARENA_NEW(arena, WriteRun);
+    run->remote = remote;
+    run->arena = arena;
+    run->keeps_good = keeps_good;
+    run->t_ms_max = clock_now_ms(remote->options.clock) + REMOTE_WRITE_FUTURE_MS;
+    run->appender = sink->begin(sink);
+    buf_init(&run->complaints, COMPLAINTS_BYTES_MAX);
+    return run;
 }
 
 static void write_message(RemoteWrite *remote, Sink *sink, WriteVersion version, Str message,
                           Arena *arena, RemoteWriteAnswer *answer)
 {
-    WriteRun *run = ARENA_NEW(arena, WriteRun);
-    run->remote = remote;
-    run->arena = arena;
-    run->keeps_good = version == WRITE_V2;
-    run->t_ms_max = clock_now_ms(remote->options.clock) + REMOTE_WRITE_FUTURE_MS;
-    run->appender = sink->begin(sink);
-    buf_init(&run->complaints, COMPLAINTS_BYTES_MAX);
+    WriteRun *run = write_run_begin(remote, sink, version == WRITE_V2, arena);
     bool well_formed = version == WRITE_V2 ? remote_write_v2_decode(run, message)
                                            : remote_write_v1_decode(run, message);
-    finish(run, well_formed, answer);
-    buf_deinit(&run->complaints);
-    buf_deinit(&run->key_buf);
-    arena_deinit(&run->scratch);
+    write_run_end(run, well_formed, answer);
 }
 
 void remote_write_handle(RemoteWrite *remote, Sink *sink, const RemoteWriteRequest *request,

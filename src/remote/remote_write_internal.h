@@ -63,6 +63,13 @@ struct WriteRun {
 bool remote_write_v1_decode(WriteRun *run, Str message);
 bool remote_write_v2_decode(WriteRun *run, Str message);
 
+// A request's run in the arena, with an appender of the sink; `keeps_good` is 2.0's way. Ended by write_run_end.
+WriteRun *write_run_begin(RemoteWrite *remote, Sink *sink, bool keeps_good, Arena *arena);
+// Commits or rolls back, and says what came of it. `well_formed`: the message was read whole.
+void write_run_end(WriteRun *run, bool well_formed, RemoteWriteAnswer *answer);
+// The request cannot be taken, for a reason that is not in its samples: nothing of it is.
+void write_run_fail(WriteRun *run, const Error *err);
+
 // Adds a complaint; a 1.0 request ends with it.
 void write_run_complain(WriteRun *run, const char *fmt, ...) PRINTF(2, 3);
 // The series' ref: from the cache, or by its labels. 0: there is none (a complaint was made, or the series is to be skipped).

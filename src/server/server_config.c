@@ -425,9 +425,6 @@ static bool fill(ServerConfig *config, Str text, Error *err)
     if (!add_scrape_files(config, err))
         return false;
     warn_about_opaque(config);
-    if (yaml_get(root, S("otlp")))
-        warn(config, yaml_get(root, S("otlp")),
-             "this version has no OTLP receiver: ignoring \"otlp\"");
     if (str_is(config->file.storage.tsdb.chunk_encoding.floats, "xor2"))
         warn(config, root,
              "this version writes xor chunks: ignoring storage.tsdb.chunk_encoding.floats");
