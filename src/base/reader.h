@@ -13,7 +13,8 @@ typedef struct Reader {
 
 static inline Reader reader_from(Str bytes)
 {
-    return (Reader){(const uint8_t *)bytes.ptr, (const uint8_t *)bytes.ptr + bytes.len, false};
+    const uint8_t *at = (const uint8_t *)bytes.ptr;
+    return (Reader){at, bytes.len ? at + bytes.len : at, false}; // NULL + 0 is undefined in C
 }
 
 static inline size_t reader_left(const Reader *r)

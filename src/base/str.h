@@ -68,7 +68,7 @@ static inline Str str_sub(Str s, size_t from, size_t len)
 {
     if (from > s.len)
         from = s.len;
-    return (Str){s.ptr + from, MIN(len, s.len - from)};
+    return (Str){from ? s.ptr + from : s.ptr, MIN(len, s.len - from)}; // NULL + 0 is undefined in C
 }
 
 static inline Str str_skip(Str s, size_t count)

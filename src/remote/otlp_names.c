@@ -63,6 +63,7 @@ static bool has_braces(Str s)
 // "By/s": main "bytes", per "second". Annotations in braces are no units.
 static void split_unit(Str unit, Str *ret_main, Str *ret_per)
 {
+    unit = unit.len ? unit : S("");
     size_t slash = str_find_char(unit, '/');
     Str main = str_trim(str_sub(unit, 0, slash));
     Str per = slash == STR_NOT_FOUND ? STR_NONE : str_trim(str_skip(unit, slash + 1));
