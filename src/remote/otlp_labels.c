@@ -29,12 +29,12 @@ typedef struct KeyValue {
 
 static KeyValue read_key_value(Str message)
 {
-    KeyValue pair = {0};
+    KeyValue pair = {S(""), S("")};
     ProtoReader r = proto_reader(message);
     while (proto_next(&r)) {
         if (r.wire != PROTO_BYTES)
             continue;
-        if (r.field == 1)
+        if (r.field == 1 && r.bytes.len)
             pair.key = r.bytes;
         else if (r.field == 2)
             pair.value = r.bytes;
@@ -65,7 +65,7 @@ static bool write_json(JsonWriter *json, Str message, int depth)
     }
     switch (r.field) {
     case 1:
-        json_str(json, r.bytes);
+        json_str(json, r.bytes.len ? r.bytes : S(""));
         return true;
     case 2:
         json_bool(json, r.number != 0);
@@ -90,7 +90,7 @@ static bool write_json(JsonWriter *json, Str message, int depth)
     default: {
         Buf text = {0};
         base64_encode(r.bytes, &text);
-        json_str(json, buf_str(&text));
+        json_str(json, text.len ? buf_str(&text) : S(""));
         buf_deinit(&text);
         return true;
     }
