@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "alertmanager/am_alert.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+uint64_t am_alert_fingerprint(Labels labels)
+{
+    uint64_t h = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < labels.count; i++) {
+        const Str parts[] = {labels.pairs[i].name, labels.pairs[i].value};
+        for (size_t p = 0; p < 2; p++) {
+            for (size_t k = 0; k < parts[p].len; k++)
+                h = (h ^ (uint8_t)parts[p].ptr[k]) * UINT64_C(1099511628211);
+            h = (h ^ 0xFF) * UINT64_C(1099511628211);
+        }
+    }
+    return h;
+}
+
+uint64_t am_alert_hash(Labels labels)
+{
+    CLEANUP(buf_deinit) Buf bytes = {0};
+    for (size_t i = 0; i < labels.count; i++) {
+        buf_add_str(&bytes, labels.pairs[i].name);
+        buf_add_char(&bytes, (char)0xFF);
+        buf_add_str(&bytes, labels.pairs[i].value);
+        buf_add_char(&bytes, (char)0xFF);
+    }
+    return XXH64(bytes.ptr, bytes.len, 0);
+}
+
+static size_t labels_bytes(Labels labels)
+{
+    size_t bytes = labels.count * sizeof(Label);
+    for (size_t i = 0; i < labels.count; i++)
+        bytes += labels.pairs[i].name.len + labels.pairs[i].value.len;
+    return bytes;
+}
+
+static Str put_str(char **text, Str s)
+{
+    Str copy = {*text, s.len};
+    if (s.len)
+        memcpy(*text, s.ptr, s.len);
+    *text += s.len;
+    return copy;
+}
+
+static Labels put_labels(Label **pairs, char **text, Labels labels)
+{
+    Labels copy = {*pairs, labels.count};
+    for (size_t i = 0; i < labels.count; i++) {
+        (*pairs)->name = put_str(text, labels.pairs[i].name);
+        (*pairs)->value = put_str(text, labels.pairs[i].value);
+        (*pairs)++;
+    }
+    return copy;
+}
+
+AmAlert *am_alert_new(const AmAlertInput *input, int64_t updated_ns, bool is_timeout)
+{
+    AmAlert *alert = x_malloc(sizeof *alert + labels_bytes(input->labels) +
+                              labels_bytes(input->annotations) + input->generator_url.len + 1);
+    Label *pairs = (Label *)(alert + 1);
+    char *text = (char *)(pairs + input->labels.count + input->annotations.count);
+    *alert = (AmAlert){
+        .refs = 1,
+        .is_timeout = is_timeout,
+        .fingerprint = am_alert_fingerprint(input->labels),
+        .hash = am_alert_hash(input->labels),
+        .starts_ns = input->starts_ns,
+        .ends_ns = input->ends_ns,
+        .updated_ns = updated_ns,
+        .labels = put_labels(&pairs, &text, input->labels),
+        .annotations = put_labels(&pairs, &text, input->annotations),
+        .generator_url = put_str(&text, input->generator_url),
+    };
+    return alert;
+}
+
+AmAlert *am_alert_ref(AmAlert *alert)
+{
+    atomic_fetch_add_explicit(&alert->refs, 1, memory_order_relaxed);
+    return alert;
+}
+
+void am_alert_unref(AmAlert *alert)
+{
+    if (alert && atomic_fetch_sub_explicit(&alert->refs, 1, memory_order_acq_rel) == 1)
+        free(alert);
+}
+
+// What comes in ----------------------------------------------------------------------------------
+
+bool am_alert_complete(AmAlertInput *input, int64_t now_ns, int64_t resolve_timeout_ns,
+                       bool *ret_is_timeout, Error *err)
+{
+    bool is_timeout = am_time_is_zero(input->ends_ns);
+    int64_t starts_ns = input->starts_ns;
+    if (am_time_is_zero(starts_ns))
+        starts_ns = is_timeout ? now_ns : input->ends_ns;
+    int64_t ends_ns = is_timeout ? am_time_add(now_ns, resolve_timeout_ns) : input->ends_ns;
+    if (ends_ns < starts_ns)
+        return error_set(err, ERR_INVALID, "start time must be before end time");
+    input->starts_ns = starts_ns;
+    input->ends_ns = ends_ns;
+    *ret_is_timeout = is_timeout;
+    return true;
+}
+
+static bool check_names(Labels labels, bool utf8, const char *what, Error *err)
+{
+    for (size_t i = 0; i < labels.count; i++) {
+        Str name = labels.pairs[i].name;
+        bool ok = utf8 ? name_is_utf8(name) : label_name_is_legacy(name);
+        if (!ok) {
+            CLEANUP(buf_deinit) Buf quoted = {0};
+            buf_add_go_quoted(&quoted, str_sub(name, 0, 200));
+            return error_set(err, ERR_INVALID, "invalid %s: invalid name " STR_FMT, what,
+                             STR_ARG(buf_str(&quoted)));
+        }
+        if (!str_is_utf8(labels.pairs[i].value)) {
+            CLEANUP(buf_deinit) Buf quoted = {0};
+            buf_add_go_quoted(&quoted, str_sub(labels.pairs[i].value, 0, 200));
+            return error_set(err, ERR_INVALID, "invalid %s: invalid value " STR_FMT, what,
+                             STR_ARG(buf_str(&quoted)));
+        }
+    }
+    return true;
+}
+
+bool am_alert_check(const AmAlertInput *input, bool utf8, Error *err)
+{
+    if (input->labels.count == 0)
+        return error_set(err, ERR_INVALID, "at least one label pair required");
+    return check_names(input->labels, utf8, "label set", err) &&
+           check_names(input->annotations, utf8, "annotations", err);
+}
+
+// Order and text ---------------------------------------------------------------------------------
+
+static int compare_one(const AmAlert *a, const AmAlert *b, Str name)
+{
+    Str x = labels_get(a->labels, name);
+    Str y = labels_get(b->labels, name);
+    if (!x.len || !y.len)
+        return (x.len == 0) - (y.len == 0);
+    return str_compare(x, y);
+}
+
+// As the original's LabelSet.Before: fewer labels first, then name by name, value by value.
+static int compare_sets(Labels a, Labels b)
+{
+    if (a.count != b.count)
+        return a.count < b.count ? -1 : 1;
+    for (size_t i = 0; i < a.count; i++) {
+        int c = str_compare(a.pairs[i].name, b.pairs[i].name);
+        if (c == 0)
+            c = str_compare(a.pairs[i].value, b.pairs[i].value);
+        if (c)
+            return c;
+    }
+    return 0;
+}
+
+int am_alert_compare(const AmAlert *a, const AmAlert *b)
+{
+    int c = compare_one(a, b, S("job"));
+    if (c == 0)
+        c = compare_one(a, b, S("instance"));
+    return c ? c : compare_sets(a->labels, b->labels);
+}
+
+void am_labels_print(Buf *buf, Labels labels)
+{
+    buf_add_char(buf, '{');
+    for (size_t i = 0; i < labels.count; i++) {
+        buf_add_c(buf, i ? ", " : "");
+        buf_add_str(buf, labels.pairs[i].name);
+        buf_add_char(buf, '=');
+        buf_add_go_quoted(buf, labels.pairs[i].value);
+    }
+    buf_add_char(buf, '}');
+}
+
+// The store --------------------------------------------------------------------------------------
+
+typedef struct AmNameCount {
+    AmTable alerts; // fingerprint to AmAlert, not referenced
+} AmNameCount;
+
+static uint64_t name_key(const AmAlert *alert)
+{
+    return str_hash(labels_get(alert->labels, S("alertname")));
+}
+
+static void forget_name(AmAlertStore *store, const AmAlert *alert)
+{
+    AmNameCount *bucket =
+        store->per_name_limit ? am_table_get(&store->names, name_key(alert)) : NULL;
+    if (!bucket)
+        return;
+    (void)am_table_remove(&bucket->alerts, alert->fingerprint);
+    if (bucket->alerts.count == 0) {
+        (void)am_table_remove(&store->names, name_key(alert));
+        am_table_deinit(&bucket->alerts);
+        free(bucket);
+    }
+}
+
+static void remove_alert(AmAlertStore *store, AmAlert *alert)
+{
+    (void)am_table_remove(&store->alerts, alert->fingerprint);
+    forget_name(store, alert);
+    am_alert_unref(alert);
+}
+
+// Makes room in the bucket of the alert's name; false if all in it still stand.
+static bool admit(AmAlertStore *store, AmAlert *alert, int64_t now_ns)
+{
+    if (store->per_name_limit == 0)
+        return true;
+    AmNameCount *bucket = am_table_get(&store->names, name_key(alert));
+    if (bucket && (int64_t)bucket->alerts.count >= store->per_name_limit) {
+        AmAlert *oldest = NULL;
+        for (AmTableSlot *s = NULL; (s = am_table_next(&bucket->alerts, s));) {
+            AmAlert *one = s->value;
+            if (am_alert_resolved_at(one, now_ns) && (!oldest || one->ends_ns < oldest->ends_ns))
+                oldest = one;
+        }
+        if (!oldest)
+            return false;
+        remove_alert(store, oldest);
+    }
+    return true;
+}
+
+static void note_name(AmAlertStore *store, AmAlert *alert)
+{
+    if (store->per_name_limit == 0)
+        return;
+    AmNameCount *bucket = am_table_get(&store->names, name_key(alert));
+    if (!bucket) {
+        bucket = X_NEW(AmNameCount);
+        (void)am_table_put(&store->names, name_key(alert), bucket);
+    }
+    (void)am_table_put(&bucket->alerts, alert->fingerprint, alert);
+}
+
+void am_alert_store_deinit(AmAlertStore *store)
+{
+    for (AmTableSlot *s = NULL; (s = am_table_next(&store->alerts, s));)
+        am_alert_unref(s->value);
+    for (AmTableSlot *s = NULL; (s = am_table_next(&store->names, s));) {
+        am_table_deinit(&((AmNameCount *)s->value)->alerts);
+        free(s->value);
+    }
+    am_table_deinit(&store->alerts);
+    am_table_deinit(&store->names);
+}
+
+// Whether b begins or ends while a stands: only then are the two one alert.
+static bool overlap(const AmAlert *a, const AmAlert *b)
+{
+    return (b->ends_ns > a->starts_ns && b->ends_ns < a->ends_ns) ||
+           (b->starts_ns > a->starts_ns && b->starts_ns < a->ends_ns);
+}
+
+// Two states of one alert as one: the newer is the base. Neither is changed; a reference is returned.
+static AmAlert *merge(AmAlert *a, AmAlert *b, int64_t now_ns)
+{
+    AmAlert *older = b->updated_ns < a->updated_ns ? b : a;
+    AmAlert *newer = older == a ? b : a;
+    int64_t starts_ns = MIN(older->starts_ns, newer->starts_ns);
+    int64_t ends_ns = newer->ends_ns;
+    if (am_alert_resolved_at(newer, now_ns)) {
+        if (am_alert_resolved_at(older, now_ns) && older->ends_ns > ends_ns)
+            ends_ns = older->ends_ns;
+    } else if (older->ends_ns > ends_ns && !older->is_timeout) {
+        ends_ns = older->ends_ns;
+    }
+    if (starts_ns == newer->starts_ns && ends_ns == newer->ends_ns)
+        return am_alert_ref(newer);
+    AmAlertInput merged = {newer->labels, newer->annotations, newer->generator_url, starts_ns,
+                           ends_ns};
+    return am_alert_new(&merged, newer->updated_ns, newer->is_timeout);
+}
+
+AmAlert *am_alert_store_put(AmAlertStore *store, AmAlert *alert, int64_t now_ns)
+{
+    AmAlert *old = am_table_get(&store->alerts, alert->fingerprint);
+    if (!old && !admit(store, alert, now_ns)) {
+        am_alert_unref(alert);
+        return NULL;
+    }
+    if (old && overlap(old, alert)) {
+        AmAlert *merged = merge(old, alert, now_ns);
+        am_alert_unref(alert);
+        alert = merged;
+    }
+    (void)am_table_put(&store->alerts, alert->fingerprint, alert);
+    note_name(store, alert);
+    am_alert_unref(old);
+    return alert;
+}
+
+AmAlert *am_alert_store_get(const AmAlertStore *store, uint64_t fingerprint)
+{
+    return am_table_get(&store->alerts, fingerprint);
+}
+
+size_t am_alert_store_collect(AmAlertStore *store, int64_t now_ns)
+{
+    size_t cap = 64;
+    size_t count = 0;
+    AmAlert **gone = x_malloc(cap * sizeof *gone);
+    for (AmTableSlot *s = NULL; (s = am_table_next(&store->alerts, s));) {
+        if (!am_alert_resolved_at(s->value, now_ns))
+            continue;
+        if (count == cap)
+            gone = x_realloc(gone, (cap *= 2) * sizeof *gone);
+        gone[count++] = s->value;
+    }
+    for (size_t i = 0; i < count; i++)
+        remove_alert(store, gone[i]);
+    free(gone);
+    return count;
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+// API v2: alerts and their groups.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "alertmanager/am_api.h"
+
+#define INTERVALS_MAX 64
+
+// What a client asks for.
+typedef struct Wanted {
+    bool active, silenced, inhibited, unprocessed, muted;
+    AmMatchers filters;
+    AmMatchers receiver_matchers;
+    Regex *receiver;
+} Wanted;
+
+static void free_wanted(Wanted *wanted)
+{
+    am_matchers_deinit(&wanted->filters);
+    am_matchers_deinit(&wanted->receiver_matchers);
+    regex_free(wanted->receiver);
+}
+
+static bool read_wanted(AmCall *call, Wanted *wanted)
+{
+    return am_api_flag(call, "active", true, &wanted->active) &&
+           am_api_flag(call, "silenced", true, &wanted->silenced) &&
+           am_api_flag(call, "inhibited", true, &wanted->inhibited) &&
+           am_api_flag(call, "unprocessed", true, &wanted->unprocessed) &&
+           am_api_flag(call, "muted", true, &wanted->muted) &&
+           am_api_matchers(call, "filter", &wanted->filters) &&
+           am_api_matchers(call, "receiver_matchers", &wanted->receiver_matchers) &&
+           am_api_regex(call, "receiver", &wanted->receiver);
+}
+
+static bool receiver_wanted(const AmCall *call, const Wanted *wanted, Str name)
+{
+    if (wanted->receiver && !regex_match(wanted->receiver, name))
+        return false;
+    if (wanted->receiver_matchers.count == 0)
+        return true;
+    const AmReceiverConfig *config = am_config_receiver(call->am->generation->config, name);
+    LabelsBuilder builder;
+    labels_builder_init(&builder, call->arena, LABELS_NONE);
+    for (size_t i = 0; config && i < config->labels.count; i++)
+        labels_builder_set(&builder, config->labels.keys[i], config->labels.values[i]);
+    return am_matchers_match(&wanted->receiver_matchers, labels_builder_finish(&builder));
+}
+
+// ---- what holds an alert back now ----
+
+typedef struct Status {
+    uint64_t inhibited_by;
+    bool is_inhibited;
+    const AmSilence *silences[AM_API_MATCHED_MAX];
+    size_t silence_count;
+    Str muted_by[INTERVALS_MAX];
+    size_t muted_count;
+} Status;
+
+static void status_of(Am *am, const AmAlert *alert, int64_t now_ns, Status *status)
+{
+    status->is_inhibited = am_inhibitor_mutes(am->generation->inhibitor, alert->labels, now_ns,
+                                              &status->inhibited_by);
+    status->silence_count = am_silences_match(&am->silences, alert->labels, now_ns, status->silences,
+                                              AM_API_MATCHED_MAX);
+}
+
+static bool status_wanted(const Wanted *wanted, const Status *status)
+{
+    bool held = status->is_inhibited || status->silence_count;
+    return (wanted->active || held) && (wanted->silenced || !status->silence_count) &&
+           (wanted->inhibited || !status->is_inhibited);
+}
+
+static void json_status(JsonWriter *json, const Status *status)
+{
+    bool held = status->is_inhibited || status->silence_count || status->muted_count;
+    json_key(json, S("status"));
+    json_object(json);
+    json_key(json, S("inhibitedBy"));
+    json_array(json);
+    if (status->is_inhibited) {
+        char fingerprint[17];
+        snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)status->inhibited_by);
+        json_c(json, fingerprint);
+    }
+    json_array_end(json);
+    json_key(json, S("mutedBy"));
+    json_array(json);
+    for (size_t i = 0; i < status->muted_count; i++)
+        json_str(json, status->muted_by[i]);
+    json_array_end(json);
+    json_key(json, S("silencedBy"));
+    json_array(json);
+    for (size_t i = 0; i < status->silence_count; i++)
+        json_str(json, status->silences[i]->data.id);
+    json_array_end(json);
+    json_key_c(json, "state", held ? "suppressed" : "active");
+    json_object_end(json);
+}
+
+static void json_alert(JsonWriter *json, const AmAlert *alert, const Str *receivers, size_t count,
+                       const Status *status)
+{
+    char fingerprint[17];
+    snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)alert->fingerprint);
+    json_object(json);
+    am_api_labels(json, "annotations", alert->annotations);
+    json_key(json, S("endsAt"));
+    am_time_api_json(json, alert->ends_ns);
+    json_key_c(json, "fingerprint", fingerprint);
+    json_key(json, S("receivers"));
+    json_array(json);
+    for (size_t i = 0; i < count; i++) {
+        json_object(json);
+        json_key_str(json, "name", receivers[i]);
+        json_object_end(json);
+    }
+    json_array_end(json);
+    json_key(json, S("startsAt"));
+    am_time_api_json(json, alert->starts_ns);
+    json_status(json, status);
+    json_key(json, S("updatedAt"));
+    am_time_api_json(json, alert->updated_ns);
+    if (alert->generator_url.len)
+        json_key_str(json, "generatorURL", alert->generator_url);
+    am_api_labels(json, "labels", alert->labels);
+    json_object_end(json);
+}
+
+static bool has_ended(const AmAlert *alert, int64_t now_ns)
+{
+    return !am_time_is_zero(alert->ends_ns) && alert->ends_ns < now_ns;
+}
+
+// ---- GET alerts ----
+
+static int by_fingerprint(const void *a, const void *b)
+{
+    uint64_t x = (*(const AmAlert *const *)a)->fingerprint;
+    uint64_t y = (*(const AmAlert *const *)b)->fingerprint;
+    return (x > y) - (x < y);
+}
+
+static void list_alerts(AmCall *call, const Wanted *wanted, JsonWriter *json)
+{
+    Am *am = call->am;
+    int64_t now_ns = am_now_ns(am->clock);
+    AmRouteList routes = {0};
+    size_t count = 0;
+    const AmAlert **all = ARENA_ARRAY(call->arena, const AmAlert *, am->alerts.alerts.count + 1);
+    for (AmTableSlot *s = NULL; (s = am_table_next(&am->alerts.alerts, s));)
+        if (!has_ended(s->value, now_ns) && am_api_passes(&wanted->filters, ((AmAlert *)s->value)->labels))
+            all[count++] = s->value;
+    if (count > 1)
+        qsort(all, count, sizeof *all, by_fingerprint);
+    Status status = {0};
+    for (size_t i = 0; i < count; i++) {
+        bool any = false;
+        am_route_match(am->generation->tree.root, all[i]->labels, &routes);
+        Str *names = ARENA_ARRAY(call->arena, Str, routes.count);
+        for (size_t r = 0; r < routes.count; r++) {
+            names[r] = routes.items[r]->receiver;
+            any |= receiver_wanted(call, wanted, names[r]);
+        }
+        status_of(am, all[i], now_ns, &status);
+        if (any && status_wanted(wanted, &status))
+            json_alert(json, all[i], names, routes.count, &status);
+    }
+    am_route_list_deinit(&routes);
+}
+
+void am_api_alerts_get(AmCall *call)
+{
+    CLEANUP(free_wanted) Wanted wanted = {0};
+    CLEANUP(buf_deinit) Buf buf = {0};
+    JsonWriter json;
+    if (!read_wanted(call, &wanted))
+        return;
+    json_writer_init(&json, &buf);
+    json_array(&json);
+    lock_take(&call->am->lock);
+    list_alerts(call, &wanted, &json);
+    lock_give(&call->am->lock);
+    json_array_end(&json);
+    http_reply_compress(call->request);
+    am_api_json(call, 200, &buf);
+}
+
+// ---- GET alerts/groups ----
+
+typedef struct GroupView {
+    const AmGroup *group;
+    const AmAlert **alerts; // that are wanted, in the order of notifications
+    size_t count;
+    Str muted_by[INTERVALS_MAX];
+    size_t muted_count;
+} GroupView;
+
+static int by_order(const void *a, const void *b)
+{
+    return am_alert_compare(*(const AmAlert *const *)a, *(const AmAlert *const *)b);
+}
+
+static int compare_label_sets(Labels a, Labels b)
+{
+    if (a.count != b.count)
+        return a.count < b.count ? -1 : 1;
+    for (size_t i = 0; i < a.count; i++) {
+        int c = str_compare(a.pairs[i].name, b.pairs[i].name);
+        c = c ? c : str_compare(a.pairs[i].value, b.pairs[i].value);
+        if (c)
+            return c;
+    }
+    return 0;
+}
+
+static int by_labels(const void *a, const void *b)
+{
+    const GroupView *x = a;
+    const GroupView *y = b;
+    int c = compare_label_sets(x->group->labels, y->group->labels);
+    if (c == 0)
+        c = str_compare(x->group->route->receiver, y->group->route->receiver);
+    return c ? c : str_compare(x->group->route->id, y->group->route->id);
+}
+
+static void view_group(AmCall *call, const Wanted *wanted, const AmGroup *group, int64_t now_ns, GroupView *view)
+{
+    bool inactive;
+    Status status = {0};
+    view->group = group;
+    view->alerts = ARENA_ARRAY(call->arena, const AmAlert *, group->alerts.count + 1);
+    view->muted_count = am_notify_muted_by(group->route, now_ns, view->muted_by, INTERVALS_MAX, &inactive);
+    if (!wanted->muted && view->muted_count)
+        return;
+    for (AmTableSlot *s = NULL; (s = am_table_next(&group->alerts, s));) {
+        const AmAlert *alert = s->value;
+        if (has_ended(alert, now_ns) || !am_api_passes(&wanted->filters, alert->labels))
+            continue;
+        status_of(call->am, alert, now_ns, &status);
+        if (status_wanted(wanted, &status))
+            view->alerts[view->count++] = alert;
+    }
+    if (view->count > 1)
+        qsort(view->alerts, view->count, sizeof *view->alerts, by_order);
+}
+
+static int by_str(const void *a, const void *b)
+{
+    return str_compare(*(const Str *)a, *(const Str *)b);
+}
+
+// Receivers by alert over all groups that are shown.
+typedef struct AlertReceivers {
+    Str *names;
+    size_t count;
+} AlertReceivers;
+
+static void note_receiver(AmTable *table, Arena *arena, const AmAlert *alert, Str name)
+{
+    AlertReceivers *all = am_table_get(table, alert->fingerprint);
+    if (!all) {
+        all = ARENA_NEW(arena, AlertReceivers);
+        (void)am_table_put(table, alert->fingerprint, all);
+    }
+    for (size_t i = 0; i < all->count; i++)
+        if (str_equal(all->names[i], name))
+            return;
+    all->names = arena_grow(arena, all->names, all->count * sizeof(Str), (all->count + 1) * sizeof(Str));
+    all->names[all->count++] = name;
+    qsort(all->names, all->count, sizeof(Str), by_str);
+}
+
+static void json_group(AmCall *call, JsonWriter *json, const GroupView *view, const AmTable *receivers,
+                       int64_t now_ns)
+{
+    Status status = {0};
+    status.muted_count = view->muted_count;
+    memcpy(status.muted_by, view->muted_by, sizeof status.muted_by);
+    json_object(json);
+    json_key(json, S("alerts"));
+    json_array(json);
+    for (size_t i = 0; i < view->count; i++) {
+        const AlertReceivers *names = am_table_get(receivers, view->alerts[i]->fingerprint);
+        status_of(call->am, view->alerts[i], now_ns, &status);
+        json_alert(json, view->alerts[i], names->names, names->count, &status);
+    }
+    json_array_end(json);
+    am_api_labels(json, "labels", view->group->labels);
+    json_key(json, S("receiver"));
+    json_object(json);
+    json_key_str(json, "name", view->group->route->receiver);
+    json_object_end(json);
+    json_key(json, S("routeLabels"));
+    json_object(json);
+    for (size_t i = 0; i < view->group->route->labels.count; i++) {
+        json_key(json, view->group->route->labels.keys[i]);
+        json_str(json, view->group->route->labels.values[i]);
+    }
+    json_object_end(json);
+    json_object_end(json);
+}
+
+static void list_groups(AmCall *call, const Wanted *wanted, JsonWriter *json)
+{
+    Am *am = call->am;
+    const AmDispatch *dispatch = &am->generation->dispatch;
+    int64_t now_ns = am_now_ns(am->clock);
+    GroupView *views = arena_zalloc(call->arena, (dispatch->heap_count + 1) * sizeof *views);
+    AmTable receivers = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < dispatch->heap_count; i++) {
+        const AmGroup *group = dispatch->heap[i];
+        if (!receiver_wanted(call, wanted, group->route->receiver))
+            continue;
+        view_group(call, wanted, group, now_ns, &views[count]);
+        for (size_t k = 0; k < views[count].count; k++)
+            note_receiver(&receivers, call->arena, views[count].alerts[k], group->route->receiver);
+        count += views[count].count > 0;
+    }
+    if (count > 1)
+        qsort(views, count, sizeof *views, by_labels);
+    for (size_t i = 0; i < count; i++)
+        json_group(call, json, &views[i], &receivers, now_ns);
+    am_table_deinit(&receivers);
+}
+
+void am_api_groups(AmCall *call)
+{
+    CLEANUP(free_wanted) Wanted wanted = {0};
+    CLEANUP(buf_deinit) Buf buf = {0};
+    JsonWriter json;
+    if (!read_wanted(call, &wanted))
+        return;
+    json_writer_init(&json, &buf);
+    json_array(&json);
+    lock_take(&call->am->lock);
+    list_groups(call, &wanted, &json);
+    lock_give(&call->am->lock);
+    json_array_end(&json);
+    http_reply_compress(call->request);
+    am_api_json(call, 200, &buf);
+}
+
+// ---- POST alerts ----
+
+static bool read_time(const JsonValue *object, const char *key, int64_t *ret_ns, Error *err)
+{
+    const JsonValue *value = json_get(object, str_from_c(key));
+    *ret_ns = AM_TIME_ZERO;
+    if (!value || value->kind == JSON_NULL || (value->kind == JSON_STRING && value->str.len == 0))
+        return true;
+    if (value->kind != JSON_STRING)
+        return error_set(err, ERR_INVALID, "%s must be a string", key);
+    return am_time_parse(value->str, ret_ns, err);
+}
+
+static bool is_uri(Str text)
+{
+    size_t colon = str_find_char(text, ':');
+    bool ok = text.len == 0 || str_starts_with(text, S("/")) || (colon && colon != STR_NOT_FOUND);
+    for (size_t i = 0; i < text.len; i++)
+        ok &= (unsigned char)text.ptr[i] > ' ' && text.ptr[i] != 0x7F;
+    return ok;
+}
+
+// False if the answer has been given.
+static bool read_alert(AmCall *call, const JsonValue *value, size_t index, AmAlertInput *input)
+{
+    Error err = {0};
+    const JsonValue *labels = json_get(value, S("labels"));
+    const JsonValue *annotations = json_get(value, S("annotations"));
+    const JsonValue *url = json_get(value, S("generatorURL"));
+    *input = (AmAlertInput){0};
+    if (!labels || labels->kind == JSON_NULL) {
+        am_api_refuse(call, 422, 602, "%zu.labels in body is required", index);
+        return false;
+    }
+    bool ok = am_api_read_labels(call, labels, &input->labels, &err) &&
+              (!annotations || annotations->kind == JSON_NULL ||
+               am_api_read_labels(call, annotations, &input->annotations, &err)) &&
+              read_time(value, "startsAt", &input->starts_ns, &err) &&
+              read_time(value, "endsAt", &input->ends_ns, &err);
+    if (!ok) {
+        am_api_refuse(call, 400, 400, "parsing alerts body from \"\" failed, because %s", err.text);
+        return false;
+    }
+    if (url && url->kind == JSON_STRING) {
+        input->generator_url = url->str;
+        if (!is_uri(url->str)) {
+            am_api_refuse(call, 422, 601, "%zu.generatorURL in body must be of type uri: \"" STR_FMT "\"", index,
+                          STR_ARG(str_sub(url->str, 0, 200)));
+            return false;
+        }
+    }
+    return true;
+}
+
+void am_api_alerts_post(AmCall *call)
+{
+    JsonValue *body;
+    Error err = {0};
+    if (!am_api_body(call, "alerts", &body))
+        return;
+    if (body->kind != JSON_ARRAY) {
+        am_api_refuse(call, 400, 400, "parsing alerts body from \"\" failed, because it is no array");
+        return;
+    }
+    AmAlertInput *inputs = ARENA_ARRAY(call->arena, AmAlertInput, body->count + 1);
+    for (size_t i = 0; i < body->count; i++)
+        if (!read_alert(call, &body->items[i], i, &inputs[i]))
+            return;
+    if (am_receive(call->am, inputs, body->count, &err))
+        am_api_empty(call, 200);
+    else
+        am_api_fault(call, 400, "%s", err.text);
+}

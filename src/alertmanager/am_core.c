@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life of the Alertmanager: opening, reloading, taking alerts, clearing up.
+#include <stdlib.h>
+
+#include "alertmanager/am_internal.h"
+#include "base/fs.h"
+#include "base/log.h"
+
+#define DATABASE S("alertmanager.db")
+#define MAIL_THREADS 4
+#define IMPORT_BYTES_MAX ((size_t)1 << 30)
+#define INHIBIT_SWEEP_MS (15 * 60 * 1000)
+#define FAULTS_BYTES_MAX 4000
+
+void am_options_default(AmOptions *ret_options)
+{
+    *ret_options = (AmOptions){
+        .retention_ms = INT64_C(120) * 3600 * 1000,
+        .maintenance_ms = 15 * 60 * 1000,
+        .gc_interval_ms = 30 * 60 * 1000,
+        .clock = &clock_system,
+    };
+}
+
+// ---- clearing up ----
+
+static void schedule(Am *am, LoopTimer *timer, int64_t after_ms)
+{
+    loop_timer_set(timer, clock_mono_ns(am->clock) + after_ms * AM_MS_NS);
+}
+
+static void collect_alerts(void *arg)
+{
+    Am *am = arg;
+    lock_take(&am->lock);
+    (void)am_alert_store_collect(&am->alerts, am_now_ns(am->clock));
+    lock_give(&am->lock);
+    schedule(am, am->gc_timer, am->options.gc_interval_ms);
+}
+
+static void maintain(void *arg)
+{
+    Am *am = arg;
+    int64_t now_ns = am_now_ns(am->clock);
+    lock_take(&am->lock);
+    size_t entries = am_log_collect(&am->log, now_ns);
+    size_t silences = am_silences_collect(&am->silences, now_ns);
+    am_inhibitor_collect(am->generation->inhibitor, now_ns);
+    lock_give(&am->lock);
+    counter_inc(am->metrics.log_maintenance);
+    counter_inc(am->metrics.silences_maintenance);
+    if (entries || silences)
+        log_debug("dropped what is over", KV("log_entries", entries), KV("silences", silences));
+    schedule(am, am->maintenance_timer, MIN(am->options.maintenance_ms, INHIBIT_SWEEP_MS));
+}
+
+// ---- what is kept ----
+
+// Takes over a file of the original, once. A file that cannot be read is told and left alone.
+static void import_file(Am *am, Str name, bool silences)
+{
+    Arena arena = {0};
+    Error err = {0};
+    Str bytes;
+    size_t count = 0;
+    int64_t now_ns = am_now_ns(am->clock);
+    Str path = fs_join(&arena, am->options.storage_path, name);
+    if (fs_exists(&fs_system, path)) {
+        bool ok = fs_read_file(&fs_system, path, &arena, IMPORT_BYTES_MAX, &bytes, &err) &&
+                  (silences ? am_silences_import(&am->silences, bytes, now_ns, &count, &err)
+                            : am_log_import(&am->log, bytes, now_ns, &count, &err));
+        if (ok)
+            log_info("took over the state of an Alertmanager", KV("file", path), KV("count", count));
+        else
+            log_error("the state of an Alertmanager cannot be read whole, going on with what was read",
+                      KV("file", path), KV("count", count), KV("err", &err));
+    }
+    arena_deinit(&arena);
+}
+
+static bool open_store(Am *am, Error *err)
+{
+    Arena arena = {0};
+    Error why = {0};
+    bool is_new = false;
+    int64_t now_ns = am_now_ns(am->clock);
+    am->silences.retention_ns = am->options.retention_ms * AM_MS_NS;
+    am->silences.limits = (AmSilenceLimits){am->options.silences_max, am->options.silence_bytes_max};
+    if (am->options.storage_path.len == 0)
+        return true;
+    bool ok = fs_make_dirs(&fs_system, am->options.storage_path, err) &&
+              am_store_open(fs_join(&arena, am->options.storage_path, DATABASE), &am->store, &is_new, err);
+    arena_deinit(&arena);
+    if (!ok)
+        return false;
+    am->silences.store = am->log.store = am->store;
+    // Rows that cannot be read are told and left: the others count.
+    if (!am_silences_load(&am->silences, now_ns, &why) || !am_log_load(&am->log, now_ns, &why))
+        log_error("some of what is kept cannot be read", KV("err", &why));
+    if (is_new) {
+        import_file(am, S("silences"), true);
+        import_file(am, S("nflog"), false);
+    }
+    return true;
+}
+
+// ---- generations ----
+
+static void note_config(Am *am, const AmGeneration *generation)
+{
+    size_t integrations = 0;
+    for (size_t i = 0; i < generation->receiver_count; i++)
+        integrations += generation->receivers[i].count;
+    gauge_set(am->metrics.config_hash, (double)generation->config->hash);
+    gauge_set(am->metrics.config_ok, 1);
+    gauge_set(am->metrics.config_at, (double)clock_now_ms(am->clock) / 1000);
+    gauge_set(am->metrics.receivers, (double)generation->receiver_count);
+    gauge_set(am->metrics.integrations, (double)integrations);
+    gauge_set(am->metrics.inhibition_rules, (double)am_inhibitor_rules(generation->inhibitor));
+}
+
+// Inhibiting alerts are known before anything is dispatched.
+static void feed(Am *am, AmGeneration *generation)
+{
+    int64_t now_ns = am_now_ns(am->clock);
+    int64_t mono_ns = clock_mono_ns(am->clock);
+    for (AmTableSlot *s = NULL; (s = am_table_next(&am->alerts.alerts, s));)
+        am_inhibitor_note(generation->inhibitor, s->value);
+    for (AmTableSlot *s = NULL; (s = am_table_next(&am->alerts.alerts, s));)
+        am_dispatch_alert(&generation->dispatch, s->value, now_ns, mono_ns);
+}
+
+typedef struct Swap {
+    Am *am;
+    AmGeneration *fresh;
+} Swap;
+
+static void swap_generation(void *arg)
+{
+    Swap *swap = arg;
+    Am *am = swap->am;
+    lock_take(&am->lock);
+    AmGeneration *old = am->generation;
+    am->generation = swap->fresh;
+    if (swap->fresh) {
+        feed(am, swap->fresh);
+        am->armed_mono_ns = INT64_MAX;
+        am_notify_arm(am);
+    }
+    lock_give(&am->lock);
+    if (old) {
+        am_notify_stop(am, old);
+        am_generation_unref(old);
+    }
+}
+
+bool am_reload(Am *am, Error *err)
+{
+    AmGeneration *fresh;
+    lock_take(&am->reload_lock);
+    bool ok = am_generation_new(am, &fresh, err);
+    if (ok) {
+        Swap swap = {am, fresh};
+        note_config(am, fresh);
+        loop_call(am->loop, swap_generation, &swap);
+        log_info("completed loading of configuration file", KV("file", am->options.config_file));
+    } else {
+        gauge_set(am->metrics.config_ok, 0);
+        log_error("loading configuration file failed", KV("file", am->options.config_file), KV("err", err));
+    }
+    lock_give(&am->reload_lock);
+    return ok;
+}
+
+// ---- birth and death ----
+
+static void copy_options(Am *am, const AmOptions *options)
+{
+    am->options = *options;
+    Str *texts[] = {&am->options.config_file, &am->options.config_text, &am->options.storage_path,
+                    &am->options.external_url, &am->options.route_prefix};
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        *texts[i] = arena_str(&am->arena, *texts[i]);
+    am->clock = options->clock ? options->clock : &clock_system;
+    if (am->options.get_concurrency == 0)
+        am->options.get_concurrency = MAX(thread_cores(), 8);
+}
+
+static void start_timers(void *arg)
+{
+    Am *am = arg;
+    am->due_timer = loop_timer_new(am->loop, am_notify_due, am);
+    am->gc_timer = loop_timer_new(am->loop, collect_alerts, am);
+    am->maintenance_timer = loop_timer_new(am->loop, maintain, am);
+    schedule(am, am->gc_timer, am->options.gc_interval_ms);
+    schedule(am, am->maintenance_timer, MIN(am->options.maintenance_ms, INHIBIT_SWEEP_MS));
+}
+
+bool am_open(const AmOptions *options, Am **ret_am, Error *err)
+{
+    Am *am = X_NEW(Am);
+    copy_options(am, options);
+    am->armed_mono_ns = INT64_MAX;
+    am->started_ms = clock_now_ms(am->clock);
+    am->alerts.per_name_limit = options->per_alertname_limit;
+    lock_init(&am->reload_lock, "am.reload", 139);
+    lock_init(&am->lock, "am", 140);
+    am_metrics_init(&am->metrics, am);
+    am->mail_pool = thread_pool_new("am-mail", MAIL_THREADS);
+    if (!loop_new("alertmanager", &am->loop, err) || !loop_start(am->loop, err)) {
+        am_close(am);
+        return false;
+    }
+    loop_call(am->loop, start_timers, am);
+    if (!open_store(am, err) || !am_reload(am, err)) {
+        am_close(am);
+        return false;
+    }
+    *ret_am = am;
+    return true;
+}
+
+static void stop_on_loop(void *arg)
+{
+    Am *am = arg;
+    Swap swap = {am, NULL};
+    if (!am->due_timer)
+        return;
+    loop_timer_clear(am->due_timer);
+    loop_timer_clear(am->gc_timer);
+    loop_timer_clear(am->maintenance_timer);
+    swap_generation(&swap);
+}
+
+static void free_timers(void *arg)
+{
+    Am *am = arg;
+    loop_timer_free(am->due_timer);
+    loop_timer_free(am->gc_timer);
+    loop_timer_free(am->maintenance_timer);
+}
+
+void am_close(Am *am)
+{
+    if (!am)
+        return;
+    if (am->loop) {
+        loop_call(am->loop, stop_on_loop, am);
+        thread_pool_free(am->mail_pool);
+        am->mail_pool = NULL;
+        // What the mail threads have posted has run when this returns.
+        loop_call(am->loop, free_timers, am);
+        loop_stop(am->loop);
+        loop_join(am->loop);
+        loop_free(am->loop);
+    }
+    thread_pool_free(am->mail_pool);
+    am_store_close(am->store);
+    am_silences_deinit(&am->silences);
+    am_log_deinit(&am->log);
+    am_alert_store_deinit(&am->alerts);
+    am_metrics_deinit(&am->metrics);
+    lock_deinit(&am->lock);
+    lock_deinit(&am->reload_lock);
+    arena_deinit(&am->arena);
+    free(am);
+}
+
+// ---- alerts ----
+
+static void take(Am *am, AmAlert *alert, int64_t now_ns, int64_t mono_ns)
+{
+    counter_inc(am_alert_resolved_at(alert, now_ns) ? am->metrics.received_resolved
+                                                    : am->metrics.received_firing);
+    AmAlert *stored = am_alert_store_put(&am->alerts, alert, now_ns);
+    if (!stored) {
+        counter_inc(am->metrics.limited);
+        return;
+    }
+    am_inhibitor_note(am->generation->inhibitor, stored);
+    am_dispatch_alert(&am->generation->dispatch, stored, now_ns, mono_ns);
+}
+
+bool am_receive(Am *am, AmAlertInput *alerts, size_t count, Error *err)
+{
+    CLEANUP(buf_deinit) Buf faults = {.max = FAULTS_BYTES_MAX};
+    int64_t now_ns = am_now_ns(am->clock);
+    bool utf8 = am->options.matchers != AM_MATCHER_CLASSIC;
+    AmAlert **taken = x_calloc(count + 1, sizeof(AmAlert *));
+    size_t taken_count = 0;
+    lock_take(&am->lock);
+    int64_t timeout_ns = am->generation->config->file.global.resolve_timeout_ms * AM_MS_NS;
+    lock_give(&am->lock);
+    for (size_t i = 0; i < count; i++) {
+        Error fault = {0};
+        bool is_timeout;
+        if (!am_alert_complete(&alerts[i], now_ns, timeout_ns, &is_timeout, &fault) ||
+            !am_alert_check(&alerts[i], utf8, &fault)) {
+            counter_inc(am->metrics.invalid);
+            buf_printf(&faults, "%s%s", faults.len ? "\n" : "", fault.text);
+            continue;
+        }
+        taken[taken_count++] = am_alert_new(&alerts[i], now_ns, is_timeout);
+    }
+    int64_t mono_ns = clock_mono_ns(am->clock);
+    lock_take(&am->lock);
+    for (size_t i = 0; i < taken_count; i++)
+        take(am, taken[i], now_ns, mono_ns);
+    am_notify_arm(am);
+    lock_give(&am->lock);
+    counter_add(am->metrics.writes_dispatcher, (double)taken_count);
+    counter_add(am->metrics.writes_inhibitor, (double)taken_count);
+    free(taken);
+    return faults.len == 0 || error_set(err, ERR_INVALID, STR_FMT, STR_ARG(buf_str(&faults)));
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "alertmanager/am_dispatch.h"
+
+#include <stdlib.h>
+
+// ---- the heap of due times ----
+
+static void heap_place(AmDispatch *dispatch, size_t at, AmGroup *group)
+{
+    dispatch->heap[at] = group;
+    group->heap_at = at;
+}
+
+static void heap_up(AmDispatch *dispatch, size_t at)
+{
+    AmGroup *group = dispatch->heap[at];
+    while (at && dispatch->heap[(at - 1) / 2]->due_mono_ns > group->due_mono_ns) {
+        heap_place(dispatch, at, dispatch->heap[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    heap_place(dispatch, at, group);
+}
+
+static void heap_down(AmDispatch *dispatch, size_t at)
+{
+    AmGroup *group = dispatch->heap[at];
+    for (;;) {
+        size_t child = at * 2 + 1;
+        if (child + 1 < dispatch->heap_count &&
+            dispatch->heap[child + 1]->due_mono_ns < dispatch->heap[child]->due_mono_ns)
+            child++;
+        if (child >= dispatch->heap_count ||
+            dispatch->heap[child]->due_mono_ns >= group->due_mono_ns)
+            break;
+        heap_place(dispatch, at, dispatch->heap[child]);
+        at = child;
+    }
+    heap_place(dispatch, at, group);
+}
+
+static void heap_add(AmDispatch *dispatch, AmGroup *group)
+{
+    if (dispatch->heap_count == dispatch->heap_cap) {
+        dispatch->heap_cap = dispatch->heap_cap ? dispatch->heap_cap * 2 : 64;
+        dispatch->heap =
+            x_realloc(dispatch->heap, dispatch->heap_cap * sizeof *dispatch->heap);
+    }
+    dispatch->heap[dispatch->heap_count] = group;
+    heap_up(dispatch, dispatch->heap_count++);
+}
+
+static void heap_remove(AmDispatch *dispatch, AmGroup *group)
+{
+    AmGroup *last = dispatch->heap[--dispatch->heap_count];
+    if (last == group)
+        return;
+    heap_place(dispatch, group->heap_at, last);
+    heap_up(dispatch, last->heap_at);
+    heap_down(dispatch, last->heap_at);
+}
+
+static void set_due(AmDispatch *dispatch, AmGroup *group, int64_t due_mono_ns)
+{
+    group->due_mono_ns = MAX(due_mono_ns, dispatch->start_mono_ns);
+    heap_up(dispatch, group->heap_at);
+    heap_down(dispatch, group->heap_at);
+}
+
+// ---- groups ----
+
+static void free_group(AmGroup *group)
+{
+    for (AmTableSlot *s = NULL; (s = am_table_next(&group->alerts, s));)
+        am_alert_unref(s->value);
+    am_table_deinit(&group->alerts);
+    arena_deinit(&group->arena);
+    free(group);
+}
+
+void am_dispatch_init(AmDispatch *dispatch, const AmRoute *root, int64_t start_mono_ns)
+{
+    *dispatch = (AmDispatch){.root = root, .start_mono_ns = start_mono_ns};
+}
+
+void am_dispatch_deinit(AmDispatch *dispatch)
+{
+    for (size_t i = 0; i < dispatch->heap_count; i++)
+        free_group(dispatch->heap[i]);
+    map_deinit(&dispatch->groups);
+    free(dispatch->heap);
+    am_route_list_deinit(&dispatch->scratch);
+    buf_deinit(&dispatch->scratch_id);
+    arena_deinit(&dispatch->scratch_arena);
+    *dispatch = (AmDispatch){0};
+}
+
+static AmGroup *new_group(AmDispatch *dispatch, const AmRoute *route, Labels labels, Str id)
+{
+    CLEANUP(buf_deinit) Buf key = {0};
+    AmGroup *group = X_NEW(AmGroup);
+    group->route = route;
+    group->labels = labels_copy(&group->arena, labels);
+    group->id = arena_str(&group->arena, id);
+    buf_printf(&key, STR_FMT ":", STR_ARG(route->key));
+    am_labels_print(&key, labels);
+    group->key = arena_str(&group->arena, buf_str(&key));
+    (void)map_put(&dispatch->groups, group->id, group);
+    return group;
+}
+
+static void group_alert(AmDispatch *dispatch, const AmRoute *route, AmAlert *alert, int64_t now_ns,
+                        int64_t mono_ns)
+{
+    Buf *id = &dispatch->scratch_id;
+    buf_reset(id);
+    arena_reset(&dispatch->scratch_arena);
+    Labels labels = am_route_group_labels(route, alert->labels, &dispatch->scratch_arena);
+    buf_add(id, &route, sizeof route);
+    for (size_t i = 0; i < labels.count; i++) {
+        buf_add_str(id, labels.pairs[i].name);
+        buf_add_char(id, (char)0xFE);
+        buf_add_str(id, labels.pairs[i].value);
+        buf_add_char(id, (char)0xFF);
+    }
+    int64_t wait_ns = route->group_wait_ms * AM_MS_NS;
+    AmGroup *group = map_get(&dispatch->groups, buf_str(id));
+    if (!group) {
+        group = new_group(dispatch, route, labels, buf_str(id));
+        group->due_mono_ns = MAX(mono_ns + wait_ns, dispatch->start_mono_ns);
+        heap_add(dispatch, group);
+    }
+    am_alert_unref(am_table_put(&group->alerts, alert->fingerprint, am_alert_ref(alert)));
+    // An alert that has stood longer than the group would wait is told at once.
+    if (!group->has_flushed && am_time_add(alert->starts_ns, wait_ns) < now_ns)
+        set_due(dispatch, group, mono_ns);
+}
+
+void am_dispatch_alert(AmDispatch *dispatch, AmAlert *alert, int64_t now_ns, int64_t mono_ns)
+{
+    am_route_match(dispatch->root, alert->labels, &dispatch->scratch);
+    for (size_t i = 0; i < dispatch->scratch.count; i++)
+        group_alert(dispatch, dispatch->scratch.items[i], alert, now_ns, mono_ns);
+}
+
+int64_t am_dispatch_due(const AmDispatch *dispatch)
+{
+    return dispatch->heap_count ? dispatch->heap[0]->due_mono_ns : INT64_MAX;
+}
+
+AmGroup *am_dispatch_take(AmDispatch *dispatch, int64_t mono_ns)
+{
+    while (dispatch->heap_count && dispatch->heap[0]->due_mono_ns <= mono_ns) {
+        AmGroup *group = dispatch->heap[0];
+        set_due(dispatch, group, mono_ns + group->route->group_interval_ms * AM_MS_NS);
+        if (group->is_running) {
+            group->is_late = true;
+            continue;
+        }
+        group->is_running = true;
+        group->has_flushed = true;
+        return group;
+    }
+    return NULL;
+}
+
+static int compare_notes(const void *a, const void *b)
+{
+    return am_alert_compare(((const AmNote *)a)->alert, ((const AmNote *)b)->alert);
+}
+
+AmNote *am_group_notes(const AmGroup *group, int64_t now_ns, Arena *arena, size_t *ret_count)
+{
+    AmNote *notes = ARENA_ARRAY(arena, AmNote, group->alerts.count + 1);
+    size_t count = 0;
+    for (AmTableSlot *s = NULL; (s = am_table_next(&group->alerts, s));) {
+        AmAlert *alert = am_alert_ref(s->value);
+        notes[count++] = (AmNote){alert, am_alert_resolved_at(alert, now_ns)};
+    }
+    if (count > 1)
+        qsort(notes, count, sizeof *notes, compare_notes);
+    *ret_count = count;
+    return notes;
+}
+
+void am_dispatch_finish(AmDispatch *dispatch, AmGroup *group, const AmNote *notes, size_t count,
+                        bool ok, int64_t mono_ns)
+{
+    group->is_running = false;
+    for (size_t i = 0; ok && i < count; i++) {
+        AmAlert *alert = notes[i].alert;
+        if (!notes[i].resolved || am_table_get(&group->alerts, alert->fingerprint) != alert)
+            continue;
+        am_alert_unref(am_table_remove(&group->alerts, alert->fingerprint));
+    }
+    if (group->alerts.count == 0) {
+        heap_remove(dispatch, group);
+        (void)map_remove(&dispatch->groups, group->id);
+        free_group(group);
+        return;
+    }
+    if (group->is_late) {
+        group->is_late = false;
+        set_due(dispatch, group, mono_ns);
+    }
+}

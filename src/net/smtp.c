@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/smtp.h"
+
+#include <curl/curl.h>
+
+#include "net/url.h"
+
+#define CONNECT_TIMEOUT_MS 10000L
+
+typedef struct Upload {
+    Str rest;
+} Upload;
+
+static size_t read_message(char *out, size_t size, size_t count, void *arg)
+{
+    Upload *upload = arg;
+    size_t bytes = MIN(size * count, upload->rest.len);
+    memcpy(out, upload->rest.ptr, bytes);
+    upload->rest = str_skip(upload->rest, bytes);
+    return bytes;
+}
+
+static bool is_local(Str host)
+{
+    return str_is(host, "localhost") || str_is(host, "127.0.0.1") || str_is(host, "::1");
+}
+
+// Which mechanisms may be used; NULL if none may.
+static const char *mechanisms(const SmtpMail *mail)
+{
+    bool safe = mail->implicit_tls || mail->require_tls || is_local(mail->host);
+    if (mail->password.len == 0)
+        return mail->secret.len ? "AUTH=CRAM-MD5" : NULL;
+    return safe ? "AUTH=PLAIN;AUTH=LOGIN" : NULL;
+}
+
+static void set_tls(CURL *curl, const SmtpMail *mail, Arena *arena)
+{
+    const HttpTlsConfig *tls = mail->tls;
+    static const long versions[] = {CURL_SSLVERSION_DEFAULT, CURL_SSLVERSION_TLSv1_0,
+                                    CURL_SSLVERSION_TLSv1_1, CURL_SSLVERSION_TLSv1_2,
+                                    CURL_SSLVERSION_TLSv1_3};
+    if (mail->require_tls && !mail->implicit_tls)
+        curl_easy_setopt(curl, CURLOPT_USE_SSL, (long)CURLUSESSL_ALL);
+    if (!tls)
+        return;
+    if (tls->insecure_skip_verify) {
+        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    if (tls->ca_file.len)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, str_to_c(arena, tls->ca_file));
+    if (tls->cert_file.len)
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, str_to_c(arena, tls->cert_file));
+    if (tls->key_file.len)
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, str_to_c(arena, tls->key_file));
+    if (tls->ca.len) {
+        struct curl_blob blob = {(void *)(uintptr_t)tls->ca.ptr, tls->ca.len, CURL_BLOB_COPY};
+        curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &blob);
+    }
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, versions[tls->min_version]);
+}
+
+// smtp://host:port/hello; the host of the certificate is the one asked for, so that a server_name is resolved to the real one.
+static void set_url(CURL *curl, const SmtpMail *mail, Arena *arena, struct curl_slist **connect_to)
+{
+    CLEANUP(buf_deinit) Buf url = {0};
+    Str host = mail->tls && mail->tls->server_name.len ? mail->tls->server_name : mail->host;
+    buf_add_c(&url, mail->implicit_tls ? "smtps://" : "smtp://");
+    url_add_host_port(&url, host, mail->port);
+    buf_add_char(&url, '/');
+    url_add_path_escaped(&url, mail->hello);
+    curl_easy_setopt(curl, CURLOPT_URL, str_to_c(arena, buf_str(&url)));
+    if (!str_equal(host, mail->host)) {
+        CLEANUP(buf_deinit) Buf to = {0};
+        buf_add_c(&to, "::");
+        url_add_host_port(&to, mail->host, mail->port);
+        *connect_to = curl_slist_append(NULL, str_to_c(arena, buf_str(&to)));
+        curl_easy_setopt(curl, CURLOPT_CONNECT_TO, *connect_to);
+    }
+}
+
+static void set_login(CURL *curl, const SmtpMail *mail, const char *how, Arena *arena)
+{
+    curl_easy_setopt(curl, CURLOPT_USERNAME, str_to_c(arena, mail->username));
+    curl_easy_setopt(curl, CURLOPT_PASSWORD,
+                     str_to_c(arena, mail->password.len ? mail->password : mail->secret));
+    curl_easy_setopt(curl, CURLOPT_LOGIN_OPTIONS, how);
+    if (mail->identity.len)
+        curl_easy_setopt(curl, CURLOPT_SASL_AUTHZID, str_to_c(arena, mail->identity));
+}
+
+static bool send_with(CURL *curl, const SmtpMail *mail, Arena *arena, bool *ret_retry, Error *err)
+{
+    Upload upload = {mail->message};
+    struct curl_slist *to = NULL;
+    struct curl_slist *connect_to = NULL;
+    char fault[CURL_ERROR_SIZE] = "";
+    const char *how = mail->username.len ? mechanisms(mail) : NULL;
+    if (mail->username.len && !how) {
+        *ret_retry = false;
+        return error_set(err, ERR_INVALID, mail->password.len
+                                               ? "unencrypted connection: the password is not sent"
+                                               : "no password and no secret for the user");
+    }
+    set_url(curl, mail, arena, &connect_to);
+    set_tls(curl, mail, arena);
+    if (how)
+        set_login(curl, mail, how, arena);
+    for (size_t i = 0; i < mail->to_count; i++)
+        to = curl_slist_append(to, str_to_c(arena, mail->to[i]));
+    curl_easy_setopt(curl, CURLOPT_MAIL_FROM, str_to_c(arena, mail->from));
+    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, to);
+    curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_message);
+    curl_easy_setopt(curl, CURLOPT_READDATA, &upload);
+    curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, fault);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)mail->timeout_ms);
+    CURLcode rc = curl_easy_perform(curl);
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(to);
+    curl_slist_free_all(connect_to);
+    if (rc == CURLE_OK)
+        return true;
+    // 5yz is a refusal for good, but who knows the configuration of mail servers tries again.
+    *ret_retry = rc != CURLE_URL_MALFORMAT && rc != CURLE_LOGIN_DENIED;
+    return error_set(err, ERR_UNAVAILABLE, "smtp: %s (status %ld)", *fault ? fault : curl_easy_strerror(rc), status);
+}
+
+bool smtp_send(const SmtpMail *mail, bool *ret_retry, Error *err)
+{
+    Arena arena = {0};
+    CURL *curl = curl_easy_init();
+    if (!curl)
+        return error_set(err, ERR_UNAVAILABLE, "libcurl does not start");
+    bool ok = send_with(curl, mail, &arena, ret_retry, err);
+    curl_easy_cleanup(curl);
+    arena_deinit(&arena);
+    return ok;
+}
