@@ -24,7 +24,7 @@ typedef struct Am Am;
 
 typedef struct AmOptions {
     Str config_file;
-    Str config_text; // in place of the file, if that is empty
+    Str config_text;  // in place of the file, if that is empty
     Str storage_path; // folder; empty: nothing is kept
     Str external_url; // as it is, without a slash at its end
     Str route_prefix; // "" or "/x"

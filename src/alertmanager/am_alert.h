@@ -56,9 +56,9 @@ int am_alert_compare(const AmAlert *a, const AmAlert *b);
 void am_labels_print(Buf *buf, Labels labels);
 
 typedef struct AmAlertStore {
-    AmTable alerts;            // fingerprint to AmAlert
-    AmTable names;             // hash of alertname to AmNameCount; only with a limit
-    int64_t per_name_limit;    // 0: none
+    AmTable alerts;         // fingerprint to AmAlert
+    AmTable names;          // hash of alertname to AmNameCount; only with a limit
+    int64_t per_name_limit; // 0: none
 } AmAlertStore;
 
 void am_alert_store_deinit(AmAlertStore *store);

@@ -22,6 +22,12 @@ void am_api_empty(AmCall *call, int status)
     am_api_bytes(call, status, STR_NONE, STR_NONE);
 }
 
+void am_api_writer(JsonWriter *json, Buf *buf)
+{
+    json_writer_init(json, buf);
+    json->keeps_html = true;
+}
+
 void am_api_json(AmCall *call, int status, Buf *buf)
 {
     buf_add_char(buf, '\n');
@@ -36,7 +42,7 @@ void am_api_fault(AmCall *call, int status, const char *fmt, ...)
     va_start(args, fmt);
     Str text = arena_vprintf(call->arena, fmt, args);
     va_end(args);
-    json_writer_init(&json, &buf);
+    am_api_writer(&json, &buf);
     json_str(&json, text);
     am_api_json(call, status, &buf);
 }
@@ -49,7 +55,7 @@ void am_api_refuse(AmCall *call, int status, int code, const char *fmt, ...)
     va_start(args, fmt);
     Str text = arena_vprintf(call->arena, fmt, args);
     va_end(args);
-    json_writer_init(&json, &buf);
+    am_api_writer(&json, &buf);
     json_object(&json);
     json_key_i64(&json, "code", code);
     json_key_str(&json, "message", text);
@@ -61,7 +67,8 @@ void am_api_refuse(AmCall *call, int status, int code, const char *fmt, ...)
 
 bool am_api_flag(AmCall *call, const char *name, bool fallback, bool *ret_value)
 {
-    static const char *const yes[] = {"true", "1", "yes", "ok", "y", "on", "selected", "checked", "t", "enabled"};
+    static const char *const yes[] = {"true", "1",        "yes",     "ok", "y",
+                                      "on",   "selected", "checked", "t",  "enabled"};
     Str text = http_param(call->request, str_from_c(name));
     *ret_value = fallback;
     if (text.len == 0)
@@ -102,7 +109,9 @@ bool am_api_regex(AmCall *call, const char *name, Regex **ret_regex)
     Str text = http_param(call->request, str_from_c(name));
     Error err = {0};
     *ret_regex = NULL;
-    if (text.len == 0 || regex_new(text, ret_regex, &err))
+    // Anchors of its own make the fault read as the original's.
+    Str anchored = arena_printf(call->arena, "^(?:" STR_FMT ")$", STR_ARG(text));
+    if (text.len == 0 || regex_new(anchored, ret_regex, &err))
         return true;
     am_api_fault(call, 400, "failed to parse receiver param: %s", err.text);
     return false;
@@ -114,7 +123,8 @@ bool am_api_body(AmCall *call, const char *what, JsonValue **ret_body)
     Error err = {0};
     Str plain = str_trim(str_sub(type, 0, str_find_char(type, ';')));
     if (!str_equal_nocase(plain, JSON_TYPE)) {
-        am_api_refuse(call, 415, 415, "unsupported media type \"" STR_FMT "\", only [application/json] are allowed",
+        am_api_refuse(call, 415, 415,
+                      "unsupported media type \"" STR_FMT "\", only [application/json] are allowed",
                       STR_ARG(plain));
         return false;
     }
@@ -185,7 +195,7 @@ void am_api_status(AmCall *call)
     Am *am = call->am;
     CLEANUP(buf_deinit) Buf buf = {0};
     JsonWriter json;
-    json_writer_init(&json, &buf);
+    am_api_writer(&json, &buf);
     json_object(&json);
     json_key(&json, S("cluster"));
     json_object(&json);
@@ -232,7 +242,7 @@ void am_api_receivers(AmCall *call)
     JsonWriter json;
     if (!am_api_matchers(call, "receiver_matchers", &matchers))
         return;
-    json_writer_init(&json, &buf);
+    am_api_writer(&json, &buf);
     json_array(&json);
     lock_take(&am->lock);
     const ConfigList *list = &am->generation->config->file.receivers;
@@ -308,10 +318,11 @@ static void run(AmCall *call, const AmApiRoute *route)
     int64_t running = is_get ? atomic_fetch_add(&am->gets_running, 1) + 1 : 0;
     if (running > am->options.get_concurrency) {
         counter_inc(am->metrics.gets_refused);
-        am_api_bytes(call, 503, S("text/plain; charset=utf-8"),
-                     arena_printf(call->arena,
-                                  "Limit of concurrent GET requests reached (%lld), try again later.\n\n",
-                                  (long long)am->options.get_concurrency));
+        am_api_bytes(
+            call, 503, S("text/plain; charset=utf-8"),
+            arena_printf(call->arena,
+                         "Limit of concurrent GET requests reached (%lld), try again later.\n\n",
+                         (long long)am->options.get_concurrency));
     } else {
         gauge_add(am->metrics.gets_in_flight, is_get);
         route->handle(call);

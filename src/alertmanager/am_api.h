@@ -13,7 +13,7 @@ typedef struct AmCall {
     Am *am;
     HttpRequest *request;
     Arena *arena;
-    Str rest; // of the path, behind what chose the handler
+    Str rest;         // of the path, behind what chose the handler
     const char *name; // of the handler, for metrics
     int status;
     uint64_t sent_bytes;
@@ -23,6 +23,8 @@ typedef struct AmCall {
 
 void am_api_bytes(AmCall *call, int status, Str content_type, Str body);
 void am_api_empty(AmCall *call, int status);
+// A writer that leaves < > & alone, as the original's framework does.
+void am_api_writer(JsonWriter *json, Buf *buf);
 // JSON that was gathered in `buf`; a line break is added.
 void am_api_json(AmCall *call, int status, Buf *buf);
 // A bare JSON string, as handlers answer.
@@ -44,7 +46,8 @@ bool am_api_body(AmCall *call, const char *what, JsonValue **ret_body);
 
 void am_api_labels(JsonWriter *json, const char *key, Labels labels);
 // Labels or annotations of a body; false with the message for the client.
-bool am_api_read_labels(AmCall *call, const JsonValue *object, Labels *ret_labels, Error *err) MUST_CHECK;
+bool am_api_read_labels(AmCall *call, const JsonValue *object, Labels *ret_labels,
+                        Error *err) MUST_CHECK;
 
 // Whether an alert passes the filters of the API, which treat absent labels in a way of their own.
 bool am_api_passes(const AmMatchers *filters, Labels labels);

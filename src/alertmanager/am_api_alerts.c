@@ -61,10 +61,10 @@ typedef struct Status {
 
 static void status_of(Am *am, const AmAlert *alert, int64_t now_ns, Status *status)
 {
-    status->is_inhibited = am_inhibitor_mutes(am->generation->inhibitor, alert->labels, now_ns,
-                                              &status->inhibited_by);
-    status->silence_count = am_silences_match(&am->silences, alert->labels, now_ns, status->silences,
-                                              AM_API_MATCHED_MAX);
+    status->is_inhibited =
+        am_inhibitor_mutes(am->generation->inhibitor, alert->labels, now_ns, &status->inhibited_by);
+    status->silence_count = am_silences_match(&am->silences, alert->labels, now_ns,
+                                              status->silences, AM_API_MATCHED_MAX);
 }
 
 static bool status_wanted(const Wanted *wanted, const Status *status)
@@ -83,7 +83,8 @@ static void json_status(JsonWriter *json, const Status *status)
     json_array(json);
     if (status->is_inhibited) {
         char fingerprint[17];
-        snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)status->inhibited_by);
+        snprintf(fingerprint, sizeof fingerprint, "%016llx",
+                 (unsigned long long)status->inhibited_by);
         json_c(json, fingerprint);
     }
     json_array_end(json);
@@ -152,7 +153,8 @@ static void list_alerts(AmCall *call, const Wanted *wanted, JsonWriter *json)
     size_t count = 0;
     const AmAlert **all = ARENA_ARRAY(call->arena, const AmAlert *, am->alerts.alerts.count + 1);
     for (AmTableSlot *s = NULL; (s = am_table_next(&am->alerts.alerts, s));)
-        if (!has_ended(s->value, now_ns) && am_api_passes(&wanted->filters, ((AmAlert *)s->value)->labels))
+        if (!has_ended(s->value, now_ns) &&
+            am_api_passes(&wanted->filters, ((AmAlert *)s->value)->labels))
             all[count++] = s->value;
     if (count > 1)
         qsort(all, count, sizeof *all, by_fingerprint);
@@ -227,13 +229,15 @@ static int by_labels(const void *a, const void *b)
     return c ? c : str_compare(x->group->route->id, y->group->route->id);
 }
 
-static void view_group(AmCall *call, const Wanted *wanted, const AmGroup *group, int64_t now_ns, GroupView *view)
+static void view_group(AmCall *call, const Wanted *wanted, const AmGroup *group, int64_t now_ns,
+                       GroupView *view)
 {
     bool inactive;
     Status status = {0};
     view->group = group;
     view->alerts = ARENA_ARRAY(call->arena, const AmAlert *, group->alerts.count + 1);
-    view->muted_count = am_notify_muted_by(group->route, now_ns, view->muted_by, INTERVALS_MAX, &inactive);
+    view->muted_count =
+        am_notify_muted_by(group->route, now_ns, view->muted_by, INTERVALS_MAX, &inactive);
     if (!wanted->muted && view->muted_count)
         return;
     for (AmTableSlot *s = NULL; (s = am_table_next(&group->alerts, s));) {
@@ -269,13 +273,14 @@ static void note_receiver(AmTable *table, Arena *arena, const AmAlert *alert, St
     for (size_t i = 0; i < all->count; i++)
         if (str_equal(all->names[i], name))
             return;
-    all->names = arena_grow(arena, all->names, all->count * sizeof(Str), (all->count + 1) * sizeof(Str));
+    all->names =
+        arena_grow(arena, all->names, all->count * sizeof(Str), (all->count + 1) * sizeof(Str));
     all->names[all->count++] = name;
     qsort(all->names, all->count, sizeof(Str), by_str);
 }
 
-static void json_group(AmCall *call, JsonWriter *json, const GroupView *view, const AmTable *receivers,
-                       int64_t now_ns)
+static void json_group(AmCall *call, JsonWriter *json, const GroupView *view,
+                       const AmTable *receivers, int64_t now_ns)
 {
     Status status = {0};
     status.muted_count = view->muted_count;
@@ -289,6 +294,8 @@ static void json_group(AmCall *call, JsonWriter *json, const GroupView *view, co
         json_alert(json, view->alerts[i], names->names, names->count, &status);
     }
     json_array_end(json);
+    // The original escapes what is in alerts, and nothing else.
+    json->keeps_html = true;
     am_api_labels(json, "labels", view->group->labels);
     json_key(json, S("receiver"));
     json_object(json);
@@ -302,6 +309,7 @@ static void json_group(AmCall *call, JsonWriter *json, const GroupView *view, co
     }
     json_object_end(json);
     json_object_end(json);
+    json->keeps_html = false;
 }
 
 static void list_groups(AmCall *call, const Wanted *wanted, JsonWriter *json)
@@ -391,7 +399,8 @@ static bool read_alert(AmCall *call, const JsonValue *value, size_t index, AmAle
     if (url && url->kind == JSON_STRING) {
         input->generator_url = url->str;
         if (!is_uri(url->str)) {
-            am_api_refuse(call, 422, 601, "%zu.generatorURL in body must be of type uri: \"" STR_FMT "\"", index,
+            am_api_refuse(call, 422, 601,
+                          "%zu.generatorURL in body must be of type uri: \"" STR_FMT "\"", index,
                           STR_ARG(str_sub(url->str, 0, 200)));
             return false;
         }
@@ -405,8 +414,13 @@ void am_api_alerts_post(AmCall *call)
     Error err = {0};
     if (!am_api_body(call, "alerts", &body))
         return;
+    if (body->kind == JSON_NULL) {
+        am_api_empty(call, 200);
+        return;
+    }
     if (body->kind != JSON_ARRAY) {
-        am_api_refuse(call, 400, 400, "parsing alerts body from \"\" failed, because it is no array");
+        am_api_refuse(call, 400, 400,
+                      "parsing alerts body from \"\" failed, because it is no array");
         return;
     }
     AmAlertInput *inputs = ARENA_ARRAY(call->arena, AmAlertInput, body->count + 1);

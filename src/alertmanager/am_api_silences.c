@@ -72,7 +72,8 @@ typedef struct SilenceView {
 
 static int by_state_and_time(const void *a, const void *b)
 {
-    static const int order[] = {[AM_SILENCE_ACTIVE] = 0, [AM_SILENCE_PENDING] = 1, [AM_SILENCE_EXPIRED] = 2};
+    static const int order[] = {
+        [AM_SILENCE_ACTIVE] = 0, [AM_SILENCE_PENDING] = 1, [AM_SILENCE_EXPIRED] = 2};
     const SilenceView *x = a;
     const SilenceView *y = b;
     if (x->state != y->state)
@@ -85,7 +86,8 @@ static int by_state_and_time(const void *a, const void *b)
     return x->state == AM_SILENCE_EXPIRED ? -c : c;
 }
 
-static void list_silences(AmCall *call, const AmMatchers *filters, const bool *states, JsonWriter *json)
+static void list_silences(AmCall *call, const AmMatchers *filters, const bool *states,
+                          JsonWriter *json)
 {
     Am *am = call->am;
     int64_t now_ns = am_now_ns(am->clock);
@@ -188,8 +190,9 @@ static void log_change(const Am *am, const char *what, const AmSilenceData *sile
         return;
     if (silence->set_count)
         am_matchers_print(&matchers, &silence->sets[0]);
-    log_info("silence changed", KV("what", what), KV("id", silence->id), KV("created_by", silence->created_by),
-             KV("comment", silence->comment), KV("matchers", buf_str(&matchers)));
+    log_info("silence changed", KV("what", what), KV("id", silence->id),
+             KV("created_by", silence->created_by), KV("comment", silence->comment),
+             KV("matchers", buf_str(&matchers)));
 }
 
 void am_api_silence_delete(AmCall *call)
@@ -214,11 +217,12 @@ void am_api_silence_delete(AmCall *call)
 
 static bool member_missing(AmCall *call, const JsonValue *body)
 {
-    static const char *const required[] = {"comment", "createdBy", "endsAt", "matchers", "startsAt"};
+    static const char *const required[] = {"comment", "createdBy", "endsAt", "matchers",
+                                           "startsAt"};
     for (size_t i = 0; i < COUNT_OF(required); i++) {
         const JsonValue *value = json_get(body, str_from_c(required[i]));
         if (!value || value->kind == JSON_NULL) {
-            am_api_refuse(call, 422, 602, "silence.%s in body is required", required[i]);
+            am_api_refuse(call, 422, 602, "%s in body is required", required[i]);
             return true;
         }
     }
@@ -245,13 +249,18 @@ static bool flag_of(const JsonValue *object, const char *key, bool fallback)
 
 static bool read_matcher(AmCall *call, const JsonValue *value, Matcher *matcher, Error *err)
 {
-    static const MatchKind kinds[2][2] = {{MATCH_NOT_EQUAL, MATCH_EQUAL}, {MATCH_NOT_REGEX, MATCH_REGEX}};
+    static const MatchKind kinds[2][2] = {{MATCH_NOT_EQUAL, MATCH_EQUAL},
+                                          {MATCH_NOT_REGEX, MATCH_REGEX}};
     Str name;
     Str text;
     bool is_regex = flag_of(value, "isRegex", false);
     bool is_equal = flag_of(value, "isEqual", true);
-    return text_of(value, "name", &name, err) && text_of(value, "value", &text, err) &&
-           am_matcher_init(matcher, kinds[is_regex][is_equal], name, text, call->arena, err);
+    Error fault = {0};
+    if (!text_of(value, "name", &name, err) || !text_of(value, "value", &text, err))
+        return false;
+    return am_matcher_init(matcher, kinds[is_regex][is_equal], name, text, call->arena, &fault) ||
+           error_set(err, ERR_INVALID, "invalid regular expression \"" STR_FMT "\": %s",
+                     STR_ARG(str_sub(text, 0, 200)), fault.text);
 }
 
 // False if the answer has been given.
@@ -259,7 +268,7 @@ static bool read_matchers(AmCall *call, const JsonValue *list, AmMatchers *set)
 {
     static const char *const required[] = {"isRegex", "name", "value"};
     if (list->kind != JSON_ARRAY || list->count == 0 || list->count > MATCHERS_MAX) {
-        am_api_refuse(call, 422, 612, "silence.matchers in body should have at least 1 items");
+        am_api_refuse(call, 422, 612, "matchers in body should have at least 1 items");
         return false;
     }
     set->items = arena_zalloc(call->arena, list->count * sizeof(Matcher));
@@ -267,11 +276,13 @@ static bool read_matchers(AmCall *call, const JsonValue *list, AmMatchers *set)
         Error err = {0};
         for (size_t k = 0; k < COUNT_OF(required); k++)
             if (!json_get(&list->items[i], str_from_c(required[k]))) {
-                am_api_refuse(call, 422, 602, "silence.matchers.%zu.%s in body is required", i, required[k]);
+                am_api_refuse(call, 422, 602, "matchers.%zu.%s in body is required", i,
+                              required[k]);
                 return false;
             }
         if (!read_matcher(call, &list->items[i], &set->items[i], &err)) {
-            am_api_fault(call, 400, "Failed to create silence: %s", err.text);
+            am_api_fault(call, 400, "invalid silence: invalid label matcher %zu in set 0: %s", i,
+                         err.text);
             return false;
         }
         set->count++;
@@ -285,14 +296,17 @@ static bool read_silence(AmCall *call, const JsonValue *body, AmSilenceData *dat
     Str starts;
     Str ends;
     const JsonValue *annotations = json_get(body, S("annotations"));
-    bool ok = text_of(body, "id", &data->id, &err) && text_of(body, "comment", &data->comment, &err) &&
-              text_of(body, "createdBy", &data->created_by, &err) && text_of(body, "startsAt", &starts, &err) &&
-              text_of(body, "endsAt", &ends, &err) && am_time_parse(starts, &data->starts_ns, &err) &&
+    bool ok = text_of(body, "id", &data->id, &err) &&
+              text_of(body, "comment", &data->comment, &err) &&
+              text_of(body, "createdBy", &data->created_by, &err) &&
+              text_of(body, "startsAt", &starts, &err) && text_of(body, "endsAt", &ends, &err) &&
+              am_time_parse(starts, &data->starts_ns, &err) &&
               am_time_parse(ends, &data->ends_ns, &err) &&
               (!annotations || annotations->kind == JSON_NULL ||
                am_api_read_labels(call, annotations, &data->annotations, &err));
     if (!ok) {
-        am_api_refuse(call, 400, 400, "parsing silence body from \"\" failed, because %s", err.text);
+        am_api_refuse(call, 400, 400, "parsing silence body from \"\" failed, because %s",
+                      err.text);
         return false;
     }
     if (!read_matchers(call, json_get(body, S("matchers")), set))
@@ -347,7 +361,8 @@ void am_api_silences_post(AmCall *call)
     if (!am_api_body(call, "silence", &body))
         return;
     if (body->kind != JSON_OBJECT) {
-        am_api_refuse(call, 400, 400, "parsing silence body from \"\" failed, because it is no object");
+        am_api_refuse(call, 400, 400,
+                      "parsing silence body from \"\" failed, because it is no object");
         return;
     }
     if (!member_missing(call, body) && read_silence(call, body, &data, &set))

@@ -10,8 +10,11 @@ bool am_check_config(Str path, AmMatcherMode mode, Buf *out, Error *err)
         return false;
     bool ok = am_templates_new(&config->file.templates, &templates, err);
     if (ok) {
-        buf_printf(out, "Found:\n - global config\n - route\n - %zu inhibit rules\n - %zu receivers\n - %zu templates\n",
-                   config->file.inhibit_rules.count, config->file.receivers.count, config->file.templates.count);
+        buf_printf(out,
+                   "Found:\n - global config\n - route\n - %zu inhibit rules\n - %zu receivers\n - "
+                   "%zu templates\n",
+                   config->file.inhibit_rules.count, config->file.receivers.count,
+                   config->file.templates.count);
         am_templates_free(templates);
     }
     am_config_unref(config);

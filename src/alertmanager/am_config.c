@@ -88,29 +88,28 @@ static bool exclusive(const ConfigReader *reader, const YamlNode *node, const ch
 static bool finish_global(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
 {
     AmGlobal *g = object;
-    bool ok =
-        exclusive(reader, node, "smtp_auth_password & smtp_auth_password_file",
-                  g->smtp_auth_password, g->smtp_auth_password_file, err) &&
-        exclusive(reader, node, "smtp_auth_secret & smtp_auth_secret_file", g->smtp_auth_secret,
-                  g->smtp_auth_secret_file, err) &&
-        exclusive(reader, node, "slack_api_url & slack_api_url_file", g->slack_api_url,
-                  g->slack_api_url_file, err) &&
-        exclusive(reader, node, "slack_app_token & slack_app_token_file", g->slack_app_token,
-                  g->slack_app_token_file, err) &&
-        exclusive(reader, node, "opsgenie_api_key & opsgenie_api_key_file", g->opsgenie_api_key,
-                  g->opsgenie_api_key_file, err) &&
-        exclusive(reader, node, "wechat_api_secret & wechat_api_secret_file", g->wechat_api_secret,
-                  g->wechat_api_secret_file, err) &&
-        exclusive(reader, node, "victorops_api_key & victorops_api_key_file", g->victorops_api_key,
-                  g->victorops_api_key_file, err) &&
-        exclusive(reader, node, "telegram_bot_token & telegram_bot_token_file",
-                  g->telegram_bot_token, g->telegram_bot_token_file, err) &&
-        exclusive(reader, node, "rocketchat_token & rocketchat_token_file", g->rocketchat_token,
-                  g->rocketchat_token_file, err) &&
-        exclusive(reader, node, "rocketchat_token_id & rocketchat_token_id_file",
-                  g->rocketchat_token_id, g->rocketchat_token_id_file, err) &&
-        exclusive(reader, node, "mattermost_webhook_url & mattermost_webhook_url_file",
-                  g->mattermost_webhook_url, g->mattermost_webhook_url_file, err);
+    bool ok = exclusive(reader, node, "smtp_auth_password & smtp_auth_password_file",
+                        g->smtp_auth_password, g->smtp_auth_password_file, err) &&
+              exclusive(reader, node, "smtp_auth_secret & smtp_auth_secret_file",
+                        g->smtp_auth_secret, g->smtp_auth_secret_file, err) &&
+              exclusive(reader, node, "slack_api_url & slack_api_url_file", g->slack_api_url,
+                        g->slack_api_url_file, err) &&
+              exclusive(reader, node, "slack_app_token & slack_app_token_file", g->slack_app_token,
+                        g->slack_app_token_file, err) &&
+              exclusive(reader, node, "opsgenie_api_key & opsgenie_api_key_file",
+                        g->opsgenie_api_key, g->opsgenie_api_key_file, err) &&
+              exclusive(reader, node, "wechat_api_secret & wechat_api_secret_file",
+                        g->wechat_api_secret, g->wechat_api_secret_file, err) &&
+              exclusive(reader, node, "victorops_api_key & victorops_api_key_file",
+                        g->victorops_api_key, g->victorops_api_key_file, err) &&
+              exclusive(reader, node, "telegram_bot_token & telegram_bot_token_file",
+                        g->telegram_bot_token, g->telegram_bot_token_file, err) &&
+              exclusive(reader, node, "rocketchat_token & rocketchat_token_file",
+                        g->rocketchat_token, g->rocketchat_token_file, err) &&
+              exclusive(reader, node, "rocketchat_token_id & rocketchat_token_id_file",
+                        g->rocketchat_token_id, g->rocketchat_token_id_file, err) &&
+              exclusive(reader, node, "mattermost_webhook_url & mattermost_webhook_url_file",
+                        g->mattermost_webhook_url, g->mattermost_webhook_url_file, err);
     if (!ok)
         return false;
     bool has_token = g->slack_app_token.len || g->slack_app_token_file.len;
@@ -124,9 +123,10 @@ static bool finish_global(ConfigReader *reader, const YamlNode *node, void *obje
         return config_error(reader, node, err, "address " STR_FMT ": port number must be given",
                             STR_ARG(str_sub(g->smtp_smarthost, 0, 200)));
     Str *urls[] = {
-        &g->jira_api_url,      &g->slack_api_url,  &g->slack_app_url,     &g->pagerduty_url,
-        &g->opsgenie_api_url,  &g->wechat_api_url, &g->victorops_api_url, &g->telegram_api_url,
-        &g->webex_api_url,     &g->rocketchat_api_url, &g->mattermost_webhook_url,
+        &g->jira_api_url,       &g->slack_api_url,          &g->slack_app_url,
+        &g->pagerduty_url,      &g->opsgenie_api_url,       &g->wechat_api_url,
+        &g->victorops_api_url,  &g->telegram_api_url,       &g->webex_api_url,
+        &g->rocketchat_api_url, &g->mattermost_webhook_url,
     };
     for (size_t i = 0; i < COUNT_OF(urls); i++)
         if (!am_config_url(reader, node, urls[i], err))
@@ -282,19 +282,22 @@ static bool check_group_by(const ConfigReader *reader, const YamlNode *node,
     for (size_t i = 0; i < by->count; i++) {
         Str name = by->items[i];
         all |= str_is(name, "...");
-        bool valid = config->mode == AM_MATCHER_CLASSIC ? label_name_is_legacy(name)
-                                                        : name_is_utf8(name);
+        bool valid =
+            config->mode == AM_MATCHER_CLASSIC ? label_name_is_legacy(name) : name_is_utf8(name);
         if (!str_is(name, "...") && !valid)
-            return config_error(reader, node, err, "invalid label name \"" STR_FMT "\" in group_by list",
+            return config_error(reader, node, err,
+                                "invalid label name \"" STR_FMT "\" in group_by list",
                                 STR_ARG(str_sub(name, 0, 200)));
         for (size_t k = 0; k < i; k++)
             if (str_equal(by->items[k], name))
-                return config_error(reader, node, err, "duplicated label \"" STR_FMT "\" in group_by",
+                return config_error(reader, node, err,
+                                    "duplicated label \"" STR_FMT "\" in group_by",
                                     STR_ARG(str_sub(name, 0, 200)));
     }
     if (all && by->count > 1)
-        return config_error(reader, node, err,
-                            "cannot have wildcard group_by (`...`) and other labels at the same time");
+        return config_error(
+            reader, node, err,
+            "cannot have wildcard group_by (`...`) and other labels at the same time");
     return true;
 }
 

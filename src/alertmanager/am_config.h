@@ -50,7 +50,7 @@ struct AmRouteConfig {
     ConfigStrMap match, match_re;
     AmMatchers matchers;
     ConfigStrList mute_time_intervals, active_time_intervals;
-    bool goes_on; // continue
+    bool goes_on;      // continue
     ConfigList routes; // AmRouteConfig
     AmDuration group_wait, group_interval, repeat_interval;
     ConfigStrMap labels;
@@ -103,9 +103,9 @@ typedef struct AmTracing {
 typedef struct AmFile {
     AmGlobal global;
     AmRouteConfig *route;
-    ConfigList inhibit_rules;   // AmInhibitConfig
-    ConfigList receivers;       // AmReceiverConfig
-    ConfigStrList templates;    // paths with wildcards
+    ConfigList inhibit_rules;       // AmInhibitConfig
+    ConfigList receivers;           // AmReceiverConfig
+    ConfigStrList templates;        // paths with wildcards
     ConfigList mute_time_intervals; // AmInterval
     ConfigList time_intervals;      // AmInterval
     AmTracing tracing, event_recorder;
@@ -139,11 +139,12 @@ const AmInterval *am_config_interval(const AmConfig *config, Str name);
 #define AM_FIELD(name, of_kind, about, ...)                                                        \
     {                                                                                              \
         .key = #name, .kind = of_kind, .offset = offsetof(OWNER, name), .help = about,             \
-        ##__VA_ARGS__                                                                              \
+        .omit_empty = true, ##__VA_ARGS__                                                          \
     }
 
 // Checks an http(s) URL, writes it as Go's url.URL prints it; the text <secret> gives an empty one.
-bool am_config_url(const ConfigReader *reader, const YamlNode *node, Str *url, Error *err) MUST_CHECK;
+bool am_config_url(const ConfigReader *reader, const YamlNode *node, Str *url,
+                   Error *err) MUST_CHECK;
 // Adds the slash that the path lacks.
 Str am_config_with_slash(Arena *arena, Str url);
 
@@ -157,7 +158,8 @@ Str am_config_with_slash(Arena *arena, Str url);
 bool am_config_decode_go_duration(ConfigReader *reader, const YamlNode *node, void *member,
                                   Error *err);
 void am_config_print_go_duration(Buf *buf, int indent, const char *key, const void *member);
-bool am_config_decode_tristate(ConfigReader *reader, const YamlNode *node, void *member, Error *err);
+bool am_config_decode_tristate(ConfigReader *reader, const YamlNode *node, void *member,
+                               Error *err);
 void am_config_print_tristate(Buf *buf, int indent, const char *key, const void *member);
 bool am_config_decode_node(ConfigReader *reader, const YamlNode *node, void *member, Error *err);
 void am_config_print_node(Buf *buf, int indent, const char *key, const void *member);

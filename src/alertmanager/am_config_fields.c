@@ -24,7 +24,8 @@ bool am_config_url(const ConfigReader *reader, const YamlNode *node, Str *url, E
     }
     size_t scheme = str_find(*url, S("://"));
     Str name = str_sub(*url, 0, scheme);
-    if (scheme == STR_NOT_FOUND || !(str_equal_nocase(name, S("http")) || str_equal_nocase(name, S("https"))))
+    if (scheme == STR_NOT_FOUND ||
+        !(str_equal_nocase(name, S("http")) || str_equal_nocase(name, S("https"))))
         return config_error(reader, node, err, "unsupported scheme \"" STR_FMT "\" for URL",
                             STR_ARG(scheme == STR_NOT_FOUND ? S("") : str_sub(name, 0, 50)));
     Str rest = str_skip(*url, scheme + 3);
@@ -50,14 +51,16 @@ Str am_config_with_slash(Arena *arena, Str url)
 
 // ---- Go durations ----
 
-bool am_config_decode_go_duration(ConfigReader *reader, const YamlNode *node, void *member, Error *err)
+bool am_config_decode_go_duration(ConfigReader *reader, const YamlNode *node, void *member,
+                                  Error *err)
 {
     int64_t ms;
     Error why = {0};
     if (node->kind == YAML_NULL)
         return true;
     if (node->kind != YAML_SCALAR || !go_duration_parse(node->scalar, &ms, &why))
-        return config_error(reader, node, err, "%s", why.text[0] ? why.text : "a duration must be a string");
+        return config_error(reader, node, err, "%s",
+                            why.text[0] ? why.text : "a duration must be a string");
     *(int64_t *)member = ms * 1000000;
     return true;
 }
@@ -105,14 +108,23 @@ static void print_tree(Buf *buf, int indent, const YamlNode *node);
 static int by_key(const void *a, const void *b, void *node)
 {
     const YamlNode *map = node;
-    return str_compare(map->keys[*(const size_t *)a]->scalar, map->keys[*(const size_t *)b]->scalar);
+    return str_compare(map->keys[*(const size_t *)a]->scalar,
+                       map->keys[*(const size_t *)b]->scalar);
+}
+
+static bool is_text(const YamlNode *node)
+{
+    bool boolean;
+    int64_t integer;
+    double number;
+    return !yaml_bool(node, &boolean) && !yaml_i64(node, &integer) && !yaml_double(node, &number);
 }
 
 static void print_scalar(Buf *buf, const YamlNode *node)
 {
     if (node->kind == YAML_NULL)
         buf_add_c(buf, "null");
-    else if (node->quoted)
+    else if (node->quoted || is_text(node))
         yaml_write_scalar(buf, node->scalar);
     else
         buf_add_str(buf, node->scalar);

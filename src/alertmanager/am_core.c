@@ -70,10 +70,12 @@ static void import_file(Am *am, Str name, bool silences)
                   (silences ? am_silences_import(&am->silences, bytes, now_ns, &count, &err)
                             : am_log_import(&am->log, bytes, now_ns, &count, &err));
         if (ok)
-            log_info("took over the state of an Alertmanager", KV("file", path), KV("count", count));
+            log_info("took over the state of an Alertmanager", KV("file", path),
+                     KV("count", count));
         else
-            log_error("the state of an Alertmanager cannot be read whole, going on with what was read",
-                      KV("file", path), KV("count", count), KV("err", &err));
+            log_error(
+                "the state of an Alertmanager cannot be read whole, going on with what was read",
+                KV("file", path), KV("count", count), KV("err", &err));
     }
     arena_deinit(&arena);
 }
@@ -85,11 +87,13 @@ static bool open_store(Am *am, Error *err)
     bool is_new = false;
     int64_t now_ns = am_now_ns(am->clock);
     am->silences.retention_ns = am->options.retention_ms * AM_MS_NS;
-    am->silences.limits = (AmSilenceLimits){am->options.silences_max, am->options.silence_bytes_max};
+    am->silences.limits =
+        (AmSilenceLimits){am->options.silences_max, am->options.silence_bytes_max};
     if (am->options.storage_path.len == 0)
         return true;
     bool ok = fs_make_dirs(&fs_system, am->options.storage_path, err) &&
-              am_store_open(fs_join(&arena, am->options.storage_path, DATABASE), &am->store, &is_new, err);
+              am_store_open(fs_join(&arena, am->options.storage_path, DATABASE), &am->store,
+                            &is_new, err);
     arena_deinit(&arena);
     if (!ok)
         return false;
@@ -166,7 +170,8 @@ bool am_reload(Am *am, Error *err)
         log_info("completed loading of configuration file", KV("file", am->options.config_file));
     } else {
         gauge_set(am->metrics.config_ok, 0);
-        log_error("loading configuration file failed", KV("file", am->options.config_file), KV("err", err));
+        log_error("loading configuration file failed", KV("file", am->options.config_file),
+                  KV("err", err));
     }
     lock_give(&am->reload_lock);
     return ok;

@@ -42,8 +42,7 @@ static void heap_add(AmDispatch *dispatch, AmGroup *group)
 {
     if (dispatch->heap_count == dispatch->heap_cap) {
         dispatch->heap_cap = dispatch->heap_cap ? dispatch->heap_cap * 2 : 64;
-        dispatch->heap =
-            x_realloc(dispatch->heap, dispatch->heap_cap * sizeof *dispatch->heap);
+        dispatch->heap = x_realloc(dispatch->heap, dispatch->heap_cap * sizeof *dispatch->heap);
     }
     dispatch->heap[dispatch->heap_count] = group;
     heap_up(dispatch, dispatch->heap_count++);

@@ -18,8 +18,8 @@ typedef struct AmGroup {
     Arena arena;
     const AmRoute *route;
     Labels labels;
-    Str id;  // route id and labels
-    Str key; // the group key that receivers see
+    Str id;         // route id and labels
+    Str key;        // the group key that receivers see
     AmTable alerts; // fingerprint to AmAlert
     int64_t due_mono_ns;
     size_t heap_at;
@@ -28,7 +28,7 @@ typedef struct AmGroup {
 
 typedef struct AmDispatch {
     const AmRoute *root;
-    Map groups; // by id
+    Map groups;     // by id
     AmGroup **heap; // by due time
     size_t heap_count, heap_cap;
     int64_t start_mono_ns; // nothing is due before

@@ -26,7 +26,8 @@ static size_t count_integrations(const AmReceiverConfig *config)
 static bool new_receiver(Am *am, const AmReceiverConfig *config, AmReceiver *receiver, Error *err)
 {
     receiver->config = config;
-    receiver->integrations = x_calloc(count_integrations(config) + 1, sizeof *receiver->integrations);
+    receiver->integrations =
+        x_calloc(count_integrations(config) + 1, sizeof *receiver->integrations);
     for (int k = 0; k < AM_KIND_COUNT; k++) {
         const AmReceiverKind *kind = am_receiver_kinds[k];
         const char *item = config->kinds[k].items;
@@ -38,7 +39,8 @@ static bool new_receiver(Am *am, const AmReceiverConfig *config, AmReceiver *rec
                                            .metrics = &am->metrics.kinds[k]};
             if (integration->config->http &&
                 !http_client_new(am->loop, integration->config->http, &integration->client, err))
-                return error_context(err, "receiver " STR_FMT ": %s", STR_ARG(config->name), kind->name);
+                return error_context(err, "receiver " STR_FMT ": %s", STR_ARG(config->name),
+                                     kind->name);
         }
     }
     return true;
@@ -51,7 +53,8 @@ static bool new_receivers(Am *am, AmGeneration *generation, Error *err)
     generation->receivers = x_calloc(list->count + 1, sizeof *generation->receivers);
     for (size_t i = 0; i < list->count; i++) {
         if (!is_used(generation->tree.root, all[i].name)) {
-            log_info("skipping creation of receiver not referenced by any route", KV("receiver", all[i].name));
+            log_info("skipping creation of receiver not referenced by any route",
+                     KV("receiver", all[i].name));
             continue;
         }
         if (!new_receiver(am, &all[i], &generation->receivers[generation->receiver_count++], err))
@@ -63,11 +66,13 @@ static bool new_receivers(Am *am, AmGeneration *generation, Error *err)
 static void warn_of_intervals(const Am *am, const AmRoute *route)
 {
     if (route->repeat_interval_ms > am->options.retention_ms)
-        log_warn("repeat_interval is greater than the data retention period, it can lead to notifications being "
+        log_warn("repeat_interval is greater than the data retention period, it can lead to "
+                 "notifications being "
                  "repeated more often than expected",
                  KV("repeat_interval_ms", route->repeat_interval_ms), KV("route", route->key));
     if (route->repeat_interval_ms < route->group_interval_ms)
-        log_warn("repeat_interval is less than group_interval, notifications will not repeat until the next group_interval",
+        log_warn("repeat_interval is less than group_interval, notifications will not repeat until "
+                 "the next group_interval",
                  KV("repeat_interval_ms", route->repeat_interval_ms), KV("route", route->key));
     for (size_t i = 0; i < route->child_count; i++)
         warn_of_intervals(am, &route->children[i]);
@@ -101,8 +106,9 @@ bool am_generation_new(Am *am, AmGeneration **ret_generation, Error *err)
     }
     warn_of_intervals(am, generation->tree.root);
     am_config_print(&generation->printed, generation->config);
-    int64_t start = clock_mono_ns(am->clock) + (am->started_ms + am->options.start_delay_ms -
-                                                clock_now_ms(am->clock)) * AM_MS_NS;
+    int64_t start =
+        clock_mono_ns(am->clock) +
+        (am->started_ms + am->options.start_delay_ms - clock_now_ms(am->clock)) * AM_MS_NS;
     am_dispatch_init(&generation->dispatch, generation->tree.root, start);
     *ret_generation = generation;
     return true;

@@ -41,8 +41,8 @@ static void reload(AmCall *call)
 static void metrics(AmCall *call)
 {
     CLEANUP(buf_deinit) Buf page = {0};
-    bool open = str_find(http_header(call->request, S("Accept")), S("application/openmetrics-text")) !=
-                STR_NOT_FOUND;
+    bool open = str_find(http_header(call->request, S("Accept")),
+                         S("application/openmetrics-text")) != STR_NOT_FOUND;
     registry_write(call->am->options.registry, open ? REGISTRY_OPENMETRICS : REGISTRY_TEXT, &page);
     http_reply_compress(call->request);
     am_api_bytes(call, 200,
@@ -59,7 +59,8 @@ static void old_api(AmCall *call)
     json_object(&json);
     json_key_c(&json, "status", "deprecated");
     json_key_c(&json, "error",
-               "The Alertmanager v1 API was deprecated in version 0.16.0 and is removed as of version 0.27.0 - "
+               "The Alertmanager v1 API was deprecated in version 0.16.0 and is removed as of "
+               "version 0.27.0 - "
                "please use the equivalent route in the v2 API");
     json_object_end(&json);
     am_api_bytes(call, 410, S("application/json"), buf_str(&buf));
@@ -67,8 +68,10 @@ static void old_api(AmCall *call)
 
 // One page without scripts of others: what stands, what is silenced.
 static const char page_head[] =
-    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Alertmanager</title>\n"
-    "<style>body{font:14px/1.5 sans-serif;margin:2rem;max-width:70rem}table{border-collapse:collapse;width:100%}"
+    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta "
+    "charset=\"utf-8\">\n<title>Alertmanager</title>\n"
+    "<style>body{font:14px/1.5 "
+    "sans-serif;margin:2rem;max-width:70rem}table{border-collapse:collapse;width:100%}"
     "td,th{border-bottom:1px solid #ddd;padding:.3rem .6rem;text-align:left;vertical-align:top}"
     ".suppressed{color:#888}code{background:#f3f3f3;padding:0 .2rem}</style>\n</head>\n<body>\n"
     "<h1>Alertmanager</h1>\n";
@@ -115,13 +118,15 @@ static void front_page(AmCall *call)
     CLEANUP(buf_deinit) Buf page = {0};
     Am *am = call->am;
     buf_add_c(&page, page_head);
-    buf_add_c(&page, "<h2>Alerts</h2>\n<table><tr><th>State</th><th>Labels</th><th>Since</th></tr>\n");
+    buf_add_c(&page,
+              "<h2>Alerts</h2>\n<table><tr><th>State</th><th>Labels</th><th>Since</th></tr>\n");
     lock_take(&am->lock);
     add_alert_rows(am, &page);
     lock_give(&am->lock);
-    buf_add_c(&page, "</table>\n<p><a href=\"api/v2/alerts/groups\">Groups</a> · "
-                     "<a href=\"api/v2/silences\">Silences</a> · <a href=\"api/v2/status\">Status</a> · "
-                     "<a href=\"metrics\">Metrics</a></p>\n</body>\n</html>\n");
+    buf_add_c(&page,
+              "</table>\n<p><a href=\"api/v2/alerts/groups\">Groups</a> · "
+              "<a href=\"api/v2/silences\">Silences</a> · <a href=\"api/v2/status\">Status</a> · "
+              "<a href=\"metrics\">Metrics</a></p>\n</body>\n</html>\n");
     http_reply_header(call->request, S("Cache-Control"), S("no-cache, no-store, must-revalidate"));
     am_api_bytes(call, 200, S("text/html; charset=utf-8"), buf_str(&page));
 }
@@ -145,6 +150,7 @@ static void dispatch(AmCall *call, Str path)
         call->name = "/";
         front_page(call);
     } else {
+        http_reply_header(call->request, S("X-Content-Type-Options"), S("nosniff"));
         am_api_bytes(call, 404, PLAIN, S("404 page not found\n"));
     }
 }
@@ -168,13 +174,15 @@ void am_handle(Am *am, HttpRequest *request)
     int64_t began_ns = clock_mono_ns(am->clock);
     Str path = request->path;
     Str prefix = am->options.route_prefix;
-    if (prefix.len && str_starts_with(path, prefix) && (path.len == prefix.len || path.ptr[prefix.len] == '/')) {
+    if (prefix.len && str_starts_with(path, prefix) &&
+        (path.len == prefix.len || path.ptr[prefix.len] == '/')) {
         path = str_skip(path, prefix.len);
         path = path.len ? path : S("/");
     } else if (prefix.len) {
         bool root = str_is(path, "/");
         if (root)
-            http_reply_header(request, S("Location"), arena_printf(request->arena, STR_FMT "/", STR_ARG(prefix)));
+            http_reply_header(request, S("Location"),
+                              arena_printf(request->arena, STR_FMT "/", STR_ARG(prefix)));
         am_api_bytes(&call, root ? 302 : 404, PLAIN, root ? S("") : S("404 page not found\n"));
         observe(&call, began_ns);
         return;

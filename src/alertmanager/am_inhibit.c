@@ -128,7 +128,8 @@ bool am_inhibitor_mutes(const AmInhibitor *in, Labels labels, int64_t now_ns, ui
         if (!source || am_alert_resolved_at(source, now_ns))
             continue;
         // What is on both sides is not inhibited by what is on both sides: nothing inhibits itself.
-        if (am_matchers_match(&rule->source, labels) && am_matchers_match(&rule->target, source->labels))
+        if (am_matchers_match(&rule->source, labels) &&
+            am_matchers_match(&rule->target, source->labels))
             continue;
         *ret_source = source->fingerprint;
         return true;

@@ -62,7 +62,7 @@ struct Am {
     AmAlertStore alerts GUARDED_BY(lock);
     AmSilences silences GUARDED_BY(lock);
     AmLog log GUARDED_BY(lock);
-    AmStore *store; // has its own lock
+    AmStore *store;                         // has its own lock
     int64_t armed_mono_ns GUARDED_BY(lock); // what the due timer is set to
 };
 
@@ -81,7 +81,8 @@ void am_notify_arm(Am *am);
 
 // Why now nothing of a route is notified: names of time intervals. Returns how many were written; *ret_inactive: it is none of
 // the active ones.
-size_t am_notify_muted_by(const AmRoute *route, int64_t now_ns, Str *names, size_t max, bool *ret_inactive);
+size_t am_notify_muted_by(const AmRoute *route, int64_t now_ns, Str *names, size_t max,
+                          bool *ret_inactive);
 
 // The decision of the log: whether an integration is told, and why.
 AmReason am_notify_decide(const AmLogEntry *entry, const uint64_t *firing, size_t firing_count,

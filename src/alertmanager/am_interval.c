@@ -78,7 +78,8 @@ static bool decode_ranges(ConfigReader *reader, const YamlNode *node, void *memb
         return true;
     if (node->kind != YAML_SEQUENCE)
         return config_error(reader, node, err, "%s must be a list", what);
-    *ranges = (AmRanges){ARENA_ARRAY(reader->arena, AmRange, MAX(node->count, 1u)), node->count, true};
+    *ranges =
+        (AmRanges){ARENA_ARRAY(reader->arena, AmRange, MAX(node->count, 1u)), node->count, true};
     for (size_t i = 0; i < node->count; i++) {
         Str text = node->items[i]->scalar;
         AmRange *range = &ranges->items[i];
@@ -165,7 +166,8 @@ static bool decode_times(ConfigReader *reader, const YamlNode *node, void *membe
         return true;
     if (node->kind != YAML_SEQUENCE)
         return config_error(reader, node, err, "times must be a list");
-    *ranges = (AmRanges){ARENA_ARRAY(reader->arena, AmRange, MAX(node->count, 1u)), node->count, true};
+    *ranges =
+        (AmRanges){ARENA_ARRAY(reader->arena, AmRange, MAX(node->count, 1u)), node->count, true};
     for (size_t i = 0; i < node->count; i++) {
         const YamlNode *start = yaml_get(node->items[i], S("start_time"));
         const YamlNode *end = yaml_get(node->items[i], S("end_time"));
@@ -174,13 +176,16 @@ static bool decode_times(ConfigReader *reader, const YamlNode *node, void *membe
             return config_error(reader, node->items[i], err,
                                 "both start and end times must be provided");
         if (!parse_clock(start->scalar, &range->from))
-            return config_error(reader, start, err, "couldn't parse timestamp " STR_FMT ", invalid format",
+            return config_error(reader, start, err,
+                                "couldn't parse timestamp " STR_FMT ", invalid format",
                                 STR_ARG(str_sub(start->scalar, 0, 50)));
         if (!parse_clock(end->scalar, &range->to))
-            return config_error(reader, end, err, "couldn't parse timestamp " STR_FMT ", invalid format",
+            return config_error(reader, end, err,
+                                "couldn't parse timestamp " STR_FMT ", invalid format",
                                 STR_ARG(str_sub(end->scalar, 0, 50)));
         if (range->from >= range->to)
-            return config_error(reader, start, err, "start time cannot be equal or greater than end time");
+            return config_error(reader, start, err,
+                                "start time cannot be equal or greater than end time");
     }
     return true;
 }
@@ -215,9 +220,9 @@ static void print_flow(Buf *buf, int indent, const char *key, const AmRanges *ra
         bool is_pair = r.from != r.to;
         int len = by_name && is_pair ? snprintf(text, sizeof text, "%s:%s", weekday_names[r.from],
                                                 weekday_names[r.to])
-                  : by_name ? snprintf(text, sizeof text, "%s", weekday_names[r.from])
-                  : is_pair ? snprintf(text, sizeof text, "%d:%d", r.from, r.to)
-                            : snprintf(text, sizeof text, "%d", r.from);
+                  : by_name          ? snprintf(text, sizeof text, "%s", weekday_names[r.from])
+                  : is_pair          ? snprintf(text, sizeof text, "%d:%d", r.from, r.to)
+                                     : snprintf(text, sizeof text, "%d", r.from);
         buf_add_c(buf, i ? ", " : "");
         yaml_write_flow_scalar(buf, str_make(text, (size_t)len));
     }
@@ -346,9 +351,9 @@ bool am_interval_contains(const AmInterval *interval, int64_t unix_s)
     for (size_t i = 0; i < interval->specs.count; i++) {
         const AmIntervalSpec *spec = &specs[i];
         CivilTime at = civil_from_s(unix_s + zone_at(spec->zone, unix_s).offset_s);
-        if (holds_minute(&spec->times, at.hour * 60 + at.minute) && holds_day(&spec->days_of_month, &at) &&
-            holds(&spec->months, at.month) && holds(&spec->weekdays, at.weekday) &&
-            holds(&spec->years, (int)at.year))
+        if (holds_minute(&spec->times, at.hour * 60 + at.minute) &&
+            holds_day(&spec->days_of_month, &at) && holds(&spec->months, at.month) &&
+            holds(&spec->weekdays, at.weekday) && holds(&spec->years, (int)at.year))
             return true;
     }
     return false;

@@ -70,7 +70,8 @@ bool am_mail_addresses(Str text, Arena *arena, Str **ret_list, size_t *ret_count
 static bool is_plain(Str text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.ptr[i] >= 0x7F || ((unsigned char)text.ptr[i] < ' ' && text.ptr[i] != '\t'))
+        if ((unsigned char)text.ptr[i] >= 0x7F ||
+            ((unsigned char)text.ptr[i] < ' ' && text.ptr[i] != '\t'))
             return false;
     return true;
 }
@@ -162,8 +163,9 @@ static void add_part(Buf *out, Str boundary, const char *type, Str body)
 {
     if (body.len == 0)
         return;
-    buf_printf(out, "--" STR_FMT "\r\nContent-Transfer-Encoding: quoted-printable\r\n"
-                    "Content-Type: %s; charset=UTF-8\r\n\r\n",
+    buf_printf(out,
+               "--" STR_FMT "\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+               "Content-Type: %s; charset=UTF-8\r\n\r\n",
                STR_ARG(boundary), type);
     add_quoted_printable(out, body);
     buf_add_c(out, "\r\n");
@@ -174,7 +176,9 @@ void am_mail_write(Buf *out, const AmMailHeader *headers, size_t count, Str text
 {
     for (size_t i = 0; i < count; i++)
         add_header(out, headers[i].name, headers[i].value);
-    buf_printf(out, "Content-Type: multipart/alternative;  boundary=" STR_FMT "\r\nMIME-Version: 1.0\r\n\r\n",
+    buf_printf(out,
+               "Content-Type: multipart/alternative;  boundary=" STR_FMT
+               "\r\nMIME-Version: 1.0\r\n\r\n",
                STR_ARG(boundary));
     add_part(out, boundary, "text/plain", text);
     add_part(out, boundary, "text/html", html);

@@ -17,7 +17,8 @@ typedef struct AmMailHeader {
 } AmMailHeader;
 
 // "a@b.c, Someone <d@e.f>": the addresses alone, in the arena.
-bool am_mail_addresses(Str text, Arena *arena, Str **ret_list, size_t *ret_count, Error *err) MUST_CHECK;
+bool am_mail_addresses(Str text, Arena *arena, Str **ret_list, size_t *ret_count,
+                       Error *err) MUST_CHECK;
 
 // `headers` are written in order, values encoded where they are not plain ASCII. A part that is empty is left out.
 void am_mail_write(Buf *out, const AmMailHeader *headers, size_t count, Str text, Str html,

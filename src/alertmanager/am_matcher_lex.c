@@ -38,10 +38,10 @@ static size_t operator_at(Str text, MatchKind *ret_kind)
         Str text;
         MatchKind kind;
     } operators[] = {
-        {STR("=~"), MATCH_REGEX    },
+        {STR("=~"), MATCH_REGEX},
         {STR("!~"), MATCH_NOT_REGEX},
         {STR("!="), MATCH_NOT_EQUAL},
-        {STR("="),  MATCH_EQUAL    },
+        {STR("="), MATCH_EQUAL},
     };
     for (size_t i = 0; i < COUNT_OF(operators); i++)
         if (str_starts_with(text, operators[i].text)) {
@@ -123,7 +123,8 @@ static bool classic_next(AmMatcherLex *lex, MatchKind *ret_kind, Str *ret_name, 
     Str after = str_trim(str_skip(piece, name));
     size_t op = operator_at(after, ret_kind);
     if (name == 0 || op == 0) {
-        error_set(err, ERR_INVALID, "bad matcher format: " STR_FMT, STR_ARG(str_sub(piece, 0, 200)));
+        error_set(err, ERR_INVALID, "bad matcher format: " STR_FMT,
+                  STR_ARG(str_sub(piece, 0, 200)));
         return fail(lex);
     }
     *ret_name = arena_str(lex->arena, str_sub(piece, 0, name));

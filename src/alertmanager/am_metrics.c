@@ -30,16 +30,18 @@ static void init_kinds(AmMetrics *m, Registry *registry)
     static const double latency[] = {1, 5, 10, 15, 20};
     Family *total = registry_counter(registry, "alertmanager_notifications_total",
                                      "The total number of attempted notifications.", by_kind);
-    Family *failed = registry_counter(registry, "alertmanager_notifications_failed_total",
-                                      "The total number of failed notifications.", by_kind_and_reason);
-    Family *requests = registry_counter(registry, "alertmanager_notification_requests_total",
-                                        "The total number of attempted notification requests.", by_kind);
+    Family *failed =
+        registry_counter(registry, "alertmanager_notifications_failed_total",
+                         "The total number of failed notifications.", by_kind_and_reason);
+    Family *requests =
+        registry_counter(registry, "alertmanager_notification_requests_total",
+                         "The total number of attempted notification requests.", by_kind);
     Family *requests_failed =
         registry_counter(registry, "alertmanager_notification_requests_failed_total",
                          "The total number of failed notification requests.", by_kind);
     Family *seconds = registry_histogram(registry, "alertmanager_notification_latency_seconds",
-                                         "The latency of notifications in seconds.", by_kind, latency,
-                                         COUNT_OF(latency));
+                                         "The latency of notifications in seconds.", by_kind,
+                                         latency, COUNT_OF(latency));
     m->kinds = x_calloc(AM_KIND_COUNT, sizeof *m->kinds);
     for (int k = 0; k < AM_KIND_COUNT; k++) {
         Str name = str_from_c(am_receiver_kinds[k]->name);
@@ -59,25 +61,31 @@ static void init_alerts(AmMetrics *m, Registry *registry)
 {
     static const char *const by_status[] = {"status", "version", NULL};
     static const char suppressed[] = "alertmanager_notifications_suppressed_total";
-    static const char suppressed_help[] =
-        "The total number of notifications suppressed for being silenced, inhibited, outside of active time "
-        "intervals or within muted time intervals.";
+    static const char suppressed_help[] = "The total number of notifications suppressed for being "
+                                          "silenced, inhibited, outside of active time "
+                                          "intervals or within muted time intervals.";
     Family *received = registry_counter(registry, "alertmanager_alerts_received_total",
                                         "The total number of received alerts.", by_status);
     Str firing[] = {S("firing"), S("v2")};
     Str resolved[] = {S("resolved"), S("v2")};
     m->received_firing = counter_of(received, firing);
     m->received_resolved = counter_of(received, resolved);
-    m->invalid = labelled(registry, "alertmanager_alerts_invalid_total",
-                          "The total number of received alerts that were invalid.", "version", "v2");
-    m->limited = one_counter(registry, "alertmanager_alerts_limited_total",
-                             "The total number of alerts that were dropped due to per alert name limit.");
-    m->suppressed_inhibition = labelled(registry, suppressed, suppressed_help, "reason", "inhibition");
+    m->invalid =
+        labelled(registry, "alertmanager_alerts_invalid_total",
+                 "The total number of received alerts that were invalid.", "version", "v2");
+    m->limited =
+        one_counter(registry, "alertmanager_alerts_limited_total",
+                    "The total number of alerts that were dropped due to per alert name limit.");
+    m->suppressed_inhibition =
+        labelled(registry, suppressed, suppressed_help, "reason", "inhibition");
     m->suppressed_silence = labelled(registry, suppressed, suppressed_help, "reason", "silence");
-    m->suppressed_active = labelled(registry, suppressed, suppressed_help, "reason", "active_time_interval");
-    m->suppressed_mute = labelled(registry, suppressed, suppressed_help, "reason", "mute_time_interval");
+    m->suppressed_active =
+        labelled(registry, suppressed, suppressed_help, "reason", "active_time_interval");
+    m->suppressed_mute =
+        labelled(registry, suppressed, suppressed_help, "reason", "mute_time_interval");
     static const char writes[] = "alertmanager_alerts_subscriber_channel_writes_total";
-    static const char writes_help[] = "Number of times alerts were handed to those who wait for them.";
+    static const char writes_help[] =
+        "Number of times alerts were handed to those who wait for them.";
     m->writes_dispatcher = labelled(registry, writes, writes_help, "subscriber", "dispatcher");
     m->writes_inhibitor = labelled(registry, writes, writes_help, "subscriber", "inhibitor");
 }
@@ -89,21 +97,23 @@ static void init_http(AmMetrics *m, Registry *registry)
     static const double seconds[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
     static const double bytes[] = {100, 1000, 10000, 100000, 1e6, 1e7, 1e8};
     m->http_duration = registry_histogram(registry, "alertmanager_http_request_duration_seconds",
-                                          "Histogram of latencies for HTTP requests.", by_handler, seconds,
-                                          COUNT_OF(seconds));
+                                          "Histogram of latencies for HTTP requests.", by_handler,
+                                          seconds, COUNT_OF(seconds));
     m->http_size = registry_histogram(registry, "alertmanager_http_response_size_bytes",
-                                      "Histogram of response size for HTTP requests.", by_handler_only, bytes,
-                                      COUNT_OF(bytes));
+                                      "Histogram of response size for HTTP requests.",
+                                      by_handler_only, bytes, COUNT_OF(bytes));
     static const char *const by_method[] = {"method", NULL};
     Str get = S("get");
-    m->gets_in_flight = gauge_of(registry_gauge(registry, "alertmanager_http_requests_in_flight",
-                                                "Current number of HTTP requests being processed.", by_method),
-                                 &get);
+    m->gets_in_flight =
+        gauge_of(registry_gauge(registry, "alertmanager_http_requests_in_flight",
+                                "Current number of HTTP requests being processed.", by_method),
+                 &get);
     m->gets_refused =
-        counter_of(registry_counter(registry, "alertmanager_http_concurrency_limit_exceeded_total",
-                                    "Total number of times an HTTP request failed because the concurrency limit "
-                                    "was reached.",
-                                    by_method),
+        counter_of(registry_counter(
+                       registry, "alertmanager_http_concurrency_limit_exceeded_total",
+                       "Total number of times an HTTP request failed because the concurrency limit "
+                       "was reached.",
+                       by_method),
                    &get);
 }
 
@@ -144,7 +154,8 @@ static void collect_silences(Am *am, Collection *c)
     }
 }
 
-static void collect_one(Collection *c, const char *name, FamilyKind kind, const char *help, double value)
+static void collect_one(Collection *c, const char *name, FamilyKind kind, const char *help,
+                        double value)
 {
     collection_family(c, name, kind, help);
     collection_add(c, NULL, 0, value);
@@ -158,17 +169,20 @@ static void collect(void *arg, Collection *c)
         collect_alerts(am, c);
         collect_silences(am, c);
         collect_one(c, "alertmanager_dispatcher_aggregation_groups", FAMILY_GAUGE,
-                    "Number of active aggregation groups", (double)am->generation->dispatch.groups.count);
+                    "Number of active aggregation groups",
+                    (double)am->generation->dispatch.groups.count);
         collect_one(c, "alertmanager_nflog_queries_total", FAMILY_COUNTER,
                     "Number of notification log queries were received.", (double)am->log.queries);
         collect_one(c, "alertmanager_nflog_query_errors_total", FAMILY_COUNTER,
-                    "Number notification log received queries that failed.", (double)am->log.query_misses);
+                    "Number notification log received queries that failed.",
+                    (double)am->log.query_misses);
         collect_one(c, "narthex_alertmanager_nflog_entries", FAMILY_GAUGE,
                     "Entries of the notification log.", (double)am->log.entries.count);
         collect_one(c, "alertmanager_silences_queries_total", FAMILY_COUNTER,
                     "How many silence queries were received.", (double)am->silences.queries);
         collect_one(c, "alertmanager_silences_query_silences_scanned_total", FAMILY_COUNTER,
-                    "Silences that were looked at to answer queries.", (double)am->silences.scanned);
+                    "Silences that were looked at to answer queries.",
+                    (double)am->silences.scanned);
     }
     lock_give(&am->lock);
     if (!am->store)
@@ -178,8 +192,8 @@ static void collect(void *arg, Collection *c)
                 "Commits of silences and notification log.", (double)counts.commits);
     collect_one(c, "narthex_alertmanager_store_failures_total", FAMILY_COUNTER,
                 "Commits that failed and were tried again.", (double)counts.failures);
-    collect_one(c, "narthex_alertmanager_store_waiting", FAMILY_GAUGE, "Writes that wait for a commit.",
-                (double)counts.waiting);
+    collect_one(c, "narthex_alertmanager_store_waiting", FAMILY_GAUGE,
+                "Writes that wait for a commit.", (double)counts.waiting);
 }
 
 void am_metrics_init(AmMetrics *m, Am *am)
@@ -189,21 +203,28 @@ void am_metrics_init(AmMetrics *m, Am *am)
     init_kinds(m, r);
     init_alerts(m, r);
     init_http(m, r);
-    m->config_hash = one_gauge(r, "alertmanager_config_hash", "Hash of the currently loaded alertmanager configuration.");
+    m->config_hash = one_gauge(r, "alertmanager_config_hash",
+                               "Hash of the currently loaded alertmanager configuration.");
     m->config_ok = one_gauge(r, "alertmanager_config_last_reload_successful",
                              "Whether the last configuration reload attempt was successful.");
     m->config_at = one_gauge(r, "alertmanager_config_last_reload_success_timestamp_seconds",
                              "Timestamp of the last successful configuration reload.");
     m->receivers = one_gauge(r, "alertmanager_receivers", "Number of configured receivers.");
-    m->integrations = one_gauge(r, "alertmanager_integrations", "Number of configured integrations.");
-    m->inhibition_rules = one_gauge(r, "alertmanager_inhibition_rules", "Number of configured inhibition rules.");
-    m->log_maintenance = one_counter(r, "alertmanager_nflog_maintenance_total",
-                                     "How many maintenances were executed for the notification log.");
+    m->integrations =
+        one_gauge(r, "alertmanager_integrations", "Number of configured integrations.");
+    m->inhibition_rules =
+        one_gauge(r, "alertmanager_inhibition_rules", "Number of configured inhibition rules.");
+    m->log_maintenance =
+        one_counter(r, "alertmanager_nflog_maintenance_total",
+                    "How many maintenances were executed for the notification log.");
     m->silences_maintenance = one_counter(r, "alertmanager_silences_maintenance_total",
                                           "How many maintenances were executed for silences.");
-    gauge_set(one_gauge(r, "alertmanager_cluster_enabled", "Indicates whether the clustering is enabled or not."), 0);
-    m->processing = summary_new(r, "alertmanager_dispatcher_alert_processing_duration_seconds",
-                                "Summary of latencies for the processing of alerts.", NULL, quantiles);
+    gauge_set(one_gauge(r, "alertmanager_cluster_enabled",
+                        "Indicates whether the clustering is enabled or not."),
+              0);
+    m->processing =
+        summary_new(r, "alertmanager_dispatcher_alert_processing_duration_seconds",
+                    "Summary of latencies for the processing of alerts.", NULL, quantiles);
     registry_build_info(r, "alertmanager_build_info", AM_VERSION);
     registry_collector(r, collect, am);
 }

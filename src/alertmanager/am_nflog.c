@@ -106,7 +106,8 @@ bool am_log_load(AmLog *log, int64_t now_ns, Error *err)
     if (!am_store_load(log->store, AM_STORE_LOG, load_row, &loading, err))
         return false;
     return loading.bad == 0 ||
-           error_set(err, ERR_CORRUPT, "%zu entries of the notification log cannot be read", loading.bad);
+           error_set(err, ERR_CORRUPT, "%zu entries of the notification log cannot be read",
+                     loading.bad);
 }
 
 bool am_log_import(AmLog *log, Str bytes, int64_t now_ns, size_t *ret_count, Error *err)
@@ -171,7 +172,8 @@ size_t am_log_collect(AmLog *log, int64_t now_ns)
     return count;
 }
 
-bool am_log_is_subset(const uint64_t *part, size_t part_count, const uint64_t *whole, size_t whole_count)
+bool am_log_is_subset(const uint64_t *part, size_t part_count, const uint64_t *whole,
+                      size_t whole_count)
 {
     size_t at = 0;
     for (size_t i = 0; i < part_count; i++) {

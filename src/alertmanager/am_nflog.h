@@ -15,7 +15,7 @@ typedef struct AmLogEntry {
 } AmLogEntry;
 
 typedef struct AmLog {
-    Map entries; // AmLogEntry by key
+    Map entries;    // AmLogEntry by key
     AmStore *store; // NULL: kept in memory alone
     uint64_t queries, query_misses;
 } AmLog;
@@ -34,4 +34,5 @@ void am_log_put(AmLog *log, const AmLogData *data);
 size_t am_log_collect(AmLog *log, int64_t now_ns);
 
 // Whether all of `part` (sorted) stands in `whole` (sorted).
-bool am_log_is_subset(const uint64_t *part, size_t part_count, const uint64_t *whole, size_t whole_count);
+bool am_log_is_subset(const uint64_t *part, size_t part_count, const uint64_t *whole,
+                      size_t whole_count);

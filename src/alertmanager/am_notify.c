@@ -77,7 +77,8 @@ AmReason am_notify_decide(const AmLogEntry *entry, const uint64_t *firing, size_
     return told->at_ns < now_ns - repeat_ns ? AM_REASON_REPEAT : AM_REASON_NONE;
 }
 
-size_t am_notify_muted_by(const AmRoute *route, int64_t now_ns, Str *names, size_t max, bool *ret_inactive)
+size_t am_notify_muted_by(const AmRoute *route, int64_t now_ns, Str *names, size_t max,
+                          bool *ret_inactive)
 {
     int64_t s;
     int32_t ns;
@@ -104,14 +105,16 @@ static size_t keep_unmuted(AmFlush *flush, AmNote *kept)
     size_t count = 0;
     for (size_t i = 0; i < flush->count; i++) {
         uint64_t source;
-        if (am_inhibitor_mutes(flush->generation->inhibitor, flush->notes[i].alert->labels, flush->now_ns,
-                               &source))
+        if (am_inhibitor_mutes(flush->generation->inhibitor, flush->notes[i].alert->labels,
+                               flush->now_ns, &source))
             counter_inc(am->metrics.suppressed_inhibition);
         else
             kept[count++] = flush->notes[i];
     }
-    if (count && am_notify_muted_by(flush->group->route, flush->now_ns, names, INTERVALS_MAX, &inactive)) {
-        counter_add(inactive ? am->metrics.suppressed_active : am->metrics.suppressed_mute, (double)count);
+    if (count &&
+        am_notify_muted_by(flush->group->route, flush->now_ns, names, INTERVALS_MAX, &inactive)) {
+        counter_add(inactive ? am->metrics.suppressed_active : am->metrics.suppressed_mute,
+                    (double)count);
         return 0;
     }
     size_t left = 0;
@@ -132,7 +135,8 @@ static int compare_hashes(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static uint64_t *hashes_of(Arena *arena, const AmNote *notes, size_t count, bool resolved, size_t *ret_count)
+static uint64_t *hashes_of(Arena *arena, const AmNote *notes, size_t count, bool resolved,
+                           size_t *ret_count)
 {
     uint64_t *hashes = ARENA_ARRAY(arena, uint64_t, count + 1);
     size_t found = 0;
@@ -243,8 +247,9 @@ static void fail_for_good(AmTask *task, AmFailure failure)
     counter_inc(task->integration->metrics->failed[failure]);
     if (!flush->is_cancelled)
         log_error("notify for alerts failed", KV("receiver", flush->group->route->receiver),
-                  KV("integration", task->integration->kind->name), KV("index", task->integration->index),
-                  KV("group", flush->group->key), KV("alerts", task->count), KV("attempts", task->attempts),
+                  KV("integration", task->integration->kind->name),
+                  KV("index", task->integration->index), KV("group", flush->group->key),
+                  KV("alerts", task->count), KV("attempts", task->attempts),
                   KV("err", &task->fault));
     end_task(task, false);
 }
@@ -294,8 +299,9 @@ static void attempt_failed(AmTask *task, const Error *err)
     }
     if (task->attempts == 1)
         log_warn("notify attempt failed, retrying", KV("receiver", flush->group->route->receiver),
-                 KV("integration", task->integration->kind->name), KV("index", task->integration->index),
-                 KV("group", flush->group->key), KV("err", err));
+                 KV("integration", task->integration->kind->name),
+                 KV("index", task->integration->index), KV("group", flush->group->key),
+                 KV("err", err));
     wait_for_next(task);
 }
 
@@ -337,7 +343,8 @@ static void send_request(AmTask *task)
     am_send_header(send, "User-Agent", S("Alertmanager/" AM_VERSION));
     request->headers = send->headers;
     request->header_count = send->header_count;
-    request->timeout_ms = send->timeout_ms && send->timeout_ms < left_ms ? send->timeout_ms : left_ms;
+    request->timeout_ms =
+        send->timeout_ms && send->timeout_ms < left_ms ? send->timeout_ms : left_ms;
     request->body_bytes_max = ANSWER_BYTES_MAX;
     request->done = on_response;
     request->arg = task;
@@ -427,8 +434,9 @@ static bool make_task(AmFlush *flush, AmIntegration *integration, const AmNote *
 {
     Am *am = flush->am;
     const AmRoute *route = flush->group->route;
-    const AmLogEntry *entry = am_log_find(&am->log, flush->group->key, route->receiver,
-                                          integration->kind->name, integration->index, flush->now_ns);
+    const AmLogEntry *entry =
+        am_log_find(&am->log, flush->group->key, route->receiver, integration->kind->name,
+                    integration->index, flush->now_ns);
     AmReason reason = am_notify_decide(entry, firing, firing_count, resolved, resolved_count,
                                        integration->config->send_resolved,
                                        route->repeat_interval_ms * AM_MS_NS, am_now_ns(am->clock));
@@ -463,13 +471,15 @@ static bool make_task(AmFlush *flush, AmIntegration *integration, const AmNote *
 static void make_tasks(AmFlush *flush, const AmNote *kept, size_t count)
 {
     size_t firing_count, resolved_count;
-    const AmReceiver *receiver = am_generation_receiver(flush->generation, flush->group->route->receiver);
+    const AmReceiver *receiver =
+        am_generation_receiver(flush->generation, flush->group->route->receiver);
     uint64_t *firing = hashes_of(&flush->arena, kept, count, false, &firing_count);
     uint64_t *resolved = hashes_of(&flush->arena, kept, count, true, &resolved_count);
     flush->tasks = arena_zalloc(&flush->arena, (receiver->count + 1) * sizeof *flush->tasks);
     for (size_t i = 0; i < receiver->count; i++)
-        flush->task_count += make_task(flush, &receiver->integrations[i], kept, count, firing, firing_count,
-                                       resolved, resolved_count, &flush->tasks[flush->task_count]);
+        flush->task_count +=
+            make_task(flush, &receiver->integrations[i], kept, count, firing, firing_count,
+                      resolved, resolved_count, &flush->tasks[flush->task_count]);
 }
 
 // With the lock. NULL if nobody is to be told, then the flush is over already.

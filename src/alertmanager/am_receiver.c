@@ -12,8 +12,8 @@
 #define FAULT_BODY_BYTES 300
 
 const char *const am_failure_names[AM_FAILURE_COUNT] = {
-    "other",       "clientError", "serverError", "contextCanceled", "contextDeadlineExceeded",
-    "authError",   "rateLimited",
+    "other",     "clientError", "serverError", "contextCanceled", "contextDeadlineExceeded",
+    "authError", "rateLimited",
 };
 
 bool am_receiver_finish(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
@@ -24,8 +24,8 @@ bool am_receiver_finish(ConfigReader *reader, const YamlNode *node, void *object
     return true;
 }
 
-bool am_receiver_one_of(const ConfigReader *reader, const AmCommon *common, const char *names, Str a,
-                        Str b, Error *err)
+bool am_receiver_one_of(const ConfigReader *reader, const AmCommon *common, const char *names,
+                        Str a, Str b, Error *err)
 {
     if (!a.len || !b.len)
         return true;
@@ -100,7 +100,8 @@ Str am_send_key(AmSend *send)
 Str am_truncate_runes(Arena *arena, Str text, size_t max)
 {
     size_t runes = 0;
-    size_t keep = 0; // bytes of the first max - 1 runes (or max, if there is no room for the ellipsis)
+    size_t keep =
+        0; // bytes of the first max - 1 runes (or max, if there is no room for the ellipsis)
     size_t kept = max <= 3 ? max : max - 1;
     uint32_t rune;
     for (size_t at = 0; at < text.len; runes++) {
@@ -161,7 +162,7 @@ static AmFailure failure_of_status(int status)
         return AM_FAILURE_AUTH;
     if (status == 429)
         return AM_FAILURE_RATE;
-    return status / 100 == 4 ? AM_FAILURE_CLIENT
+    return status / 100 == 4   ? AM_FAILURE_CLIENT
            : status / 100 == 5 ? AM_FAILURE_SERVER
                                : AM_FAILURE_OTHER;
 }
@@ -185,7 +186,8 @@ AmStep am_send_check(AmSend *send, const int *retry_statuses, size_t count, Erro
     send->failure = failure_of_status(status);
     Str body = str_sub(response->body, 0, FAULT_BODY_BYTES);
     if (body.len)
-        error_set(err, ERR_UNAVAILABLE, "unexpected status code %d: " STR_FMT, status, STR_ARG(body));
+        error_set(err, ERR_UNAVAILABLE, "unexpected status code %d: " STR_FMT, status,
+                  STR_ARG(body));
     else
         error_set(err, ERR_UNAVAILABLE, "unexpected status code %d", status);
     return AM_STEP_FAILED;
@@ -249,8 +251,8 @@ static bool is_text(const YamlNode *node)
     bool boolean;
     int64_t integer;
     double number;
-    return node->quoted || !(yaml_bool(node, &boolean) || yaml_i64(node, &integer) ||
-                             yaml_double(node, &number));
+    return node->quoted ||
+           !(yaml_bool(node, &boolean) || yaml_i64(node, &integer) || yaml_double(node, &number));
 }
 
 // YAML 1.1 reads y and n as booleans, and what is no text is no key of a document.
@@ -279,8 +281,8 @@ static void add_mapping(const Tree *tree, JsonWriter *json, const YamlNode *node
 {
     Str *keys = ARENA_ARRAY(tree->send->arena, Str, MAX(node->count, 1u));
     for (size_t i = 0; i < node->count; i++)
-        keys[i] = tree->fills ? am_send_text(tree->send, node->keys[i]->scalar)
-                              : node->keys[i]->scalar;
+        keys[i] =
+            tree->fills ? am_send_text(tree->send, node->keys[i]->scalar) : node->keys[i]->scalar;
     size_t *order = sorted(tree->send->arena, keys, node->count);
     json_object(json);
     for (size_t i = 0; i < node->count; i++) {

@@ -22,8 +22,9 @@ typedef struct AmCommon {
 
 #define AM_COMMON_RESOLVED(type, text)                                                             \
     {                                                                                              \
-        .key = "send_resolved", .kind = CONFIG_BOOL, .offset = offsetof(type, common.send_resolved), \
-        .default_text = text, .always_print = true, .help = "tell of alerts that are resolved"     \
+        .key = "send_resolved", .kind = CONFIG_BOOL,                                               \
+        .offset = offsetof(type, common.send_resolved), .default_text = text,                      \
+        .always_print = true, .help = "tell of alerts that are resolved"                           \
     }
 #define AM_COMMON_FIELDS(type, text)                                                               \
     AM_COMMON_RESOLVED(type, text),                                                                \
@@ -101,11 +102,12 @@ typedef struct AmReceiverKind {
 } AmReceiverKind;
 
 // At most one of two: "at most one of a & b must be configured".
-bool am_receiver_one_of(const ConfigReader *reader, const AmCommon *common, const char *names, Str a,
-                        Str b, Error *err) MUST_CHECK;
+bool am_receiver_one_of(const ConfigReader *reader, const AmCommon *common, const char *names,
+                        Str a, Str b, Error *err) MUST_CHECK;
 // Takes what `global` has where neither is set. False if nothing is left; the text tells.
 bool am_receiver_inherit(const ConfigReader *reader, const AmCommon *common, Str *value, Str *file,
-                         Str global_value, Str global_file, const char *fault, Error *err) MUST_CHECK;
+                         Str global_value, Str global_file, const char *fault,
+                         Error *err) MUST_CHECK;
 
 // By AmKind.
 extern const AmReceiverKind *const am_receiver_kinds[AM_KIND_COUNT];
@@ -137,7 +139,8 @@ AmStep am_send_finish(AmSend *send, Str url, Buf *body, Error *err);
 // The answer's status: 2xx is done; 5xx and `retry_status` may be tried again. The transport's failures too.
 AmStep am_send_check(AmSend *send, const int *retry_statuses, size_t count, Error *err);
 #define AM_CHECK(send, err, ...)                                                                   \
-    am_send_check(send, (const int[]){0, ##__VA_ARGS__}, sizeof((const int[]){0, ##__VA_ARGS__}) / sizeof(int), err)
+    am_send_check(send, (const int[]){0, ##__VA_ARGS__},                                           \
+                  sizeof((const int[]){0, ##__VA_ARGS__}) / sizeof(int), err)
 // "key": text, filled in; left out when it is empty, unless `always`.
 void am_send_member(AmSend *send, JsonWriter *json, const char *key, Str text, bool always);
 // For good.

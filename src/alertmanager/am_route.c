@@ -54,7 +54,8 @@ static bool set_matchers(AmRouteTree *tree, AmRoute *route, const AmRouteConfig 
     // Sorting moves matchers: those that the tree owns are freed by their copies.
     AmMatchers sorted = {arena_zalloc(&tree->arena, (max + 1) * sizeof(Matcher)), 0};
     memcpy(sorted.items, all.items, all.count * sizeof(Matcher));
-    memcpy(sorted.items + all.count, config->matchers.items, config->matchers.count * sizeof(Matcher));
+    memcpy(sorted.items + all.count, config->matchers.items,
+           config->matchers.count * sizeof(Matcher));
     sorted.count = max;
     am_matchers_sort(&sorted);
     route->matchers = sorted;
@@ -132,7 +133,8 @@ static bool build(AmRouteTree *tree, const AmConfig *config, const AmRouteConfig
         return false;
     set_keys(tree, route, index);
     route->child_count = from->routes.count;
-    route->children = arena_zalloc(&tree->arena, (route->child_count + 1) * sizeof *route->children);
+    route->children =
+        arena_zalloc(&tree->arena, (route->child_count + 1) * sizeof *route->children);
     for (size_t i = 0; i < route->child_count; i++)
         if (!build(tree, config, &children[i], route, i, &route->children[i], err))
             return false;

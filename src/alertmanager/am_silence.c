@@ -103,7 +103,7 @@ AmSilenceState am_silence_state(const AmSilenceData *silence, int64_t now_ns)
     if (now_ns < silence->starts_ns)
         return AM_SILENCE_PENDING;
     return now_ns > silence->ends_ns || silence->ends_ns == silence->starts_ns ? AM_SILENCE_EXPIRED
-                                                                                : AM_SILENCE_ACTIVE;
+                                                                               : AM_SILENCE_ACTIVE;
 }
 
 const char *am_silence_state_name(AmSilenceState state)
@@ -179,10 +179,12 @@ bool am_silences_load(AmSilences *silences, int64_t now_ns, Error *err)
     Loading loading = {silences, now_ns, 0};
     if (!am_store_load(silences->store, AM_STORE_SILENCES, load_row, &loading, err))
         return false;
-    return loading.bad == 0 || error_set(err, ERR_CORRUPT, "%zu silences cannot be read", loading.bad);
+    return loading.bad == 0 ||
+           error_set(err, ERR_CORRUPT, "%zu silences cannot be read", loading.bad);
 }
 
-bool am_silences_import(AmSilences *silences, Str bytes, int64_t now_ns, size_t *ret_count, Error *err)
+bool am_silences_import(AmSilences *silences, Str bytes, int64_t now_ns, size_t *ret_count,
+                        Error *err)
 {
     Str message;
     bool bad;
@@ -203,7 +205,7 @@ bool am_silences_import(AmSilences *silences, Str bytes, int64_t now_ns, size_t 
 
 // ---- changes ----
 
-static bool check_matchers(const AmMatchers *set, bool utf8, Error *err)
+static bool check_matchers(const AmMatchers *set, size_t index, bool utf8, Error *err)
 {
     bool all_empty = true;
     if (set->count == 0)
@@ -213,28 +215,34 @@ static bool check_matchers(const AmMatchers *set, bool utf8, Error *err)
         bool valid = utf8 ? name_is_utf8(m->name) : label_name_is_legacy(m->name);
         if (!valid)
             return error_set(err, ERR_INVALID,
-                             "invalid silence: invalid label matcher %zu: invalid label name \"" STR_FMT "\"",
-                             i, STR_ARG(str_sub(m->name, 0, 200)));
+                             "invalid silence: invalid label matcher %zu in set %zu: invalid label "
+                             "name \"" STR_FMT "\"",
+                             i, index, STR_ARG(str_sub(m->name, 0, 200)));
         bool negative = m->kind == MATCH_NOT_EQUAL || m->kind == MATCH_NOT_REGEX;
         all_empty &= !negative && matcher_matches(m, STR_NONE);
     }
-    return !all_empty || error_set(err, ERR_INVALID,
-                                   "invalid silence: at least one matcher must not match the empty string");
+    return !all_empty ||
+           error_set(err, ERR_INVALID,
+                     "invalid silence: matcher set %zu: at least one matcher must not match the "
+                     "empty string",
+                     index);
 }
 
 static bool check(const AmSilences *silences, const AmSilenceData *data, bool utf8, Error *err)
 {
     for (size_t i = 0; i < data->set_count; i++)
-        if (!check_matchers(&data->sets[i], utf8, err))
+        if (!check_matchers(&data->sets[i], i, utf8, err))
             return false;
     if (data->set_count == 0)
         return error_set(err, ERR_INVALID, "invalid silence: at least one matcher required");
     if (data->ends_ns < data->starts_ns)
-        return error_set(err, ERR_INVALID, "invalid silence: end time must not be before start time");
+        return error_set(err, ERR_INVALID,
+                         "invalid silence: end time must not be before start time");
     size_t bytes = silences->limits.bytes_max ? am_wire_silence_bytes(data) : 0;
     if ((int64_t)bytes > silences->limits.bytes_max)
-        return error_set(err, ERR_INVALID, "silence exceeded maximum size: %zu bytes (limit: %lld bytes)",
-                         bytes, (long long)silences->limits.bytes_max);
+        return error_set(err, ERR_INVALID,
+                         "silence exceeded maximum size: %zu bytes (limit: %lld bytes)", bytes,
+                         (long long)silences->limits.bytes_max);
     return true;
 }
 
@@ -273,9 +281,9 @@ static Str new_id(Arena *arena)
     random_system(b, sizeof b);
     b[6] = (b[6] & 0x0F) | 0x40;
     b[8] = (b[8] & 0x3F) | 0x80;
-    return arena_printf(arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-                        b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11],
-                        b[12], b[13], b[14], b[15]);
+    return arena_printf(
+        arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+        b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 // A copy by way of the wire: regexes are compiled anew.
@@ -339,7 +347,8 @@ bool am_silences_set(AmSilences *silences, const AmSilenceData *data, bool utf8,
     return true;
 }
 
-bool am_silences_expire(AmSilences *silences, Str id, int64_t now_ns, uint64_t *ret_ticket, Error *err)
+bool am_silences_expire(AmSilences *silences, Str id, int64_t now_ns, uint64_t *ret_ticket,
+                        Error *err)
 {
     AmSilence *silence = map_get(&silences->by_id, id);
     if (!silence)
@@ -358,8 +367,9 @@ static bool silence_matches(const AmSilenceData *silence, Labels labels)
     return false;
 }
 
-static size_t match_list(AmSilences *silences, AmSilence *const *list, size_t list_count, Labels labels,
-                         int64_t now_ns, const AmSilence **ret_list, size_t count, size_t max)
+static size_t match_list(AmSilences *silences, AmSilence *const *list, size_t list_count,
+                         Labels labels, int64_t now_ns, const AmSilence **ret_list, size_t count,
+                         size_t max)
 {
     for (size_t i = 0; i < list_count && count < max; i++) {
         const AmSilence *silence = list[i];
@@ -378,11 +388,12 @@ static size_t match_list(AmSilences *silences, AmSilence *const *list, size_t li
 
 static int by_id(const void *a, const void *b)
 {
-    return str_compare((*(const AmSilence *const *)a)->data.id, (*(const AmSilence *const *)b)->data.id);
+    return str_compare((*(const AmSilence *const *)a)->data.id,
+                       (*(const AmSilence *const *)b)->data.id);
 }
 
-size_t am_silences_match(AmSilences *silences, Labels labels, int64_t now_ns, const AmSilence **ret_list,
-                         size_t max)
+size_t am_silences_match(AmSilences *silences, Labels labels, int64_t now_ns,
+                         const AmSilence **ret_list, size_t max)
 {
     size_t count = 0;
     silences->queries++;
@@ -394,9 +405,11 @@ size_t am_silences_match(AmSilences *silences, Labels labels, int64_t now_ns, co
         const AmSilenceList *list =
             am_table_get(&silences->index, pair_key(labels.pairs[i].name, labels.pairs[i].value));
         if (list)
-            count = match_list(silences, list->items, list->count, labels, now_ns, ret_list, count, max);
+            count = match_list(silences, list->items, list->count, labels, now_ns, ret_list, count,
+                               max);
     }
-    count = match_list(silences, silences->others, silences->other_count, labels, now_ns, ret_list, count, max);
+    count = match_list(silences, silences->others, silences->other_count, labels, now_ns, ret_list,
+                       count, max);
     if (count > 1)
         qsort(ret_list, count, sizeof(*ret_list), by_id);
     return count;

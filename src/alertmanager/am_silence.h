@@ -10,7 +10,11 @@
 #include "alertmanager/am_wire.h"
 #include "base/map.h"
 
-typedef enum AmSilenceState { AM_SILENCE_EXPIRED, AM_SILENCE_ACTIVE, AM_SILENCE_PENDING } AmSilenceState;
+typedef enum AmSilenceState {
+    AM_SILENCE_EXPIRED,
+    AM_SILENCE_ACTIVE,
+    AM_SILENCE_PENDING
+} AmSilenceState;
 
 typedef struct AmSilence {
     Arena arena;
@@ -18,13 +22,13 @@ typedef struct AmSilence {
 } AmSilence;
 
 typedef struct AmSilenceLimits {
-    int64_t count_max;  // 0: none
-    int64_t bytes_max;  // of one; 0: none
+    int64_t count_max; // 0: none
+    int64_t bytes_max; // of one; 0: none
 } AmSilenceLimits;
 
 typedef struct AmSilences {
-    Map by_id; // AmSilence
-    AmTable index; // hash of an equality to AmSilenceList
+    Map by_id;          // AmSilence
+    AmTable index;      // hash of an equality to AmSilenceList
     AmSilence **others; // without an equality
     size_t other_count;
     bool index_is_old;
@@ -54,7 +58,7 @@ bool am_silences_expire(AmSilences *silences, Str id, int64_t now_ns, uint64_t *
                         Error *err) MUST_CHECK;
 
 // Active silences that match, at most `max`, sorted by id. Returns how many.
-size_t am_silences_match(AmSilences *silences, Labels labels, int64_t now_ns, const AmSilence **ret_list,
-                         size_t max);
+size_t am_silences_match(AmSilences *silences, Labels labels, int64_t now_ns,
+                         const AmSilence **ret_list, size_t max);
 // Drops silences whose retention is over. Returns how many.
 size_t am_silences_collect(AmSilences *silences, int64_t now_ns);

@@ -84,13 +84,15 @@ static bool make_schema(AmStore *store, bool *ret_is_new, Error *err)
     if (version > SCHEMA_VERSION)
         return error_set(err, ERR_INVALID, "the database is of a later version (%d)", version);
     *ret_is_new = version == 0;
-    return run(store,
-               "BEGIN;"
-               "CREATE TABLE IF NOT EXISTS silences(key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;"
-               "CREATE TABLE IF NOT EXISTS nflog(key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;"
-               "PRAGMA user_version = 1;"
-               "COMMIT",
-               err);
+    return run(
+        store,
+        "BEGIN;"
+        "CREATE TABLE IF NOT EXISTS silences(key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT "
+        "ROWID;"
+        "CREATE TABLE IF NOT EXISTS nflog(key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;"
+        "PRAGMA user_version = 1;"
+        "COMMIT",
+        err);
 }
 
 static void close_database(AmStore *store)

@@ -272,8 +272,7 @@ static const TemplateType alerts_type;
 static bool alerts_which(const TemplateCall *call, TemplateValue *ret_value, bool resolved)
 {
     size_t count = 0;
-    TemplateValue *items =
-        ARENA_ARRAY(call->arena, TemplateValue, MAX(call->self.list.count, 1u));
+    TemplateValue *items = ARENA_ARRAY(call->arena, TemplateValue, MAX(call->self.list.count, 1u));
     for (size_t i = 0; i < call->self.list.count; i++) {
         const AmNote *note = call->self.list.items[i].record;
         if (note->resolved == resolved)
@@ -504,8 +503,13 @@ bool am_data_route_labels(AmData *data, const AmTemplates *templates, const Conf
     size_t count = labels->count;
     if (count == 0)
         return true;
-    AmRouteLabels all = {templates, labels, arena, ARENA_ARRAY(arena, Str, count),
-                         arena_zalloc(arena, count), ARENA_ARRAY(arena, size_t, count), 0};
+    AmRouteLabels all = {templates,
+                         labels,
+                         arena,
+                         ARENA_ARRAY(arena, Str, count),
+                         arena_zalloc(arena, count),
+                         ARENA_ARRAY(arena, size_t, count),
+                         0};
     AmReason reason = data->reason;
     LabelsBuilder builder;
     bool ok = true;
@@ -572,8 +576,9 @@ bool am_templates_new(const ConfigStrList *paths, AmTemplates **ret_templates, E
     templates->text = template_set_new(&options);
     options.html = true;
     templates->html = template_set_new(&options);
-    bool ok = parse_both(templates, S("default.tmpl"), str_from_c(am_template_defaults_text), err) &&
-              parse_both(templates, S("email.tmpl"), str_from_c(am_template_defaults_email), err);
+    bool ok =
+        parse_both(templates, S("default.tmpl"), str_from_c(am_template_defaults_text), err) &&
+        parse_both(templates, S("email.tmpl"), str_from_c(am_template_defaults_email), err);
     for (size_t i = 0; ok && i < paths->count; i++)
         ok = parse_glob(templates, paths->items[i], err);
     if (!ok) {
@@ -605,7 +610,8 @@ void am_templates_free(AmTemplates *templates)
     free(templates);
 }
 
-static bool known_text(AmTemplates *templates, Str text, bool html, TemplateSet **ret_set, Error *err)
+static bool known_text(AmTemplates *templates, Str text, bool html, TemplateSet **ret_set,
+                       Error *err)
 {
     Map *known = &templates->known[html];
     KnownText *found = map_get(known, text);

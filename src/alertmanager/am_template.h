@@ -47,7 +47,8 @@ Str am_quote_meta(Arena *arena, Str text);
 typedef struct AmTemplates AmTemplates;
 
 // The defaults, then each file that a path with wildcards names. `paths` are absolute or relative to the process.
-bool am_templates_new(const ConfigStrList *paths, AmTemplates **ret_templates, Error *err) MUST_CHECK;
+bool am_templates_new(const ConfigStrList *paths, AmTemplates **ret_templates,
+                      Error *err) MUST_CHECK;
 void am_templates_free(AmTemplates *templates); // accepts NULL
 
 // Fills in one text; in the arena. `html`: values are escaped for where they stand.

@@ -95,8 +95,8 @@ void am_time_api_json(JsonWriter *json, int64_t t_ns)
     int32_t ns;
     am_time_split(t_ns, &s, &ns);
     CivilTime at = civil_from_s(s);
-    int len = snprintf(text, sizeof text, "%04lld-%02d-%02dT%02d:%02d:%02d.%03dZ",
-                       (long long)at.year, at.month, at.day, at.hour, at.minute, at.second,
-                       ns / 1000000);
+    int len =
+        snprintf(text, sizeof text, "%04lld-%02d-%02dT%02d:%02d:%02d.%03dZ", (long long)at.year,
+                 at.month, at.day, at.hour, at.minute, at.second, ns / 1000000);
     json_str(json, str_make(text, (size_t)len));
 }

@@ -123,7 +123,8 @@ static bool read_set(Str message, Arena *arena, AmSilenceData *silence, Error *e
 {
     ProtoReader r = proto_reader(message);
     if (silence->set_count == AM_MATCHER_SETS_MAX)
-        return error_set(err, ERR_LIMIT, "a silence has more than %d sets of matchers", AM_MATCHER_SETS_MAX);
+        return error_set(err, ERR_LIMIT, "a silence has more than %d sets of matchers",
+                         AM_MATCHER_SETS_MAX);
     AmMatchers *set = &silence->sets[silence->set_count++];
     while (proto_next(&r))
         if (r.field == 1 && !read_matcher(r.bytes, arena, set, err))
@@ -168,17 +169,38 @@ static bool read_silence(Str message, Arena *arena, AmSilenceData *silence, Erro
     labels_builder_init(&annotations, arena, LABELS_NONE);
     while (ok && proto_next(&r)) {
         switch (r.field) {
-        case 1: silence->id = arena_str(arena, r.bytes); break;
-        case 2: ok = read_matcher(r.bytes, arena, &old, err); break;
-        case 3: silence->starts_ns = read_time(r.bytes); break;
-        case 4: silence->ends_ns = read_time(r.bytes); break;
-        case 5: silence->updated_ns = read_time(r.bytes); break;
-        case 7: read_comment(r.bytes, arena, silence); break;
-        case 8: silence->created_by = arena_str(arena, r.bytes); break;
-        case 9: silence->comment = arena_str(arena, r.bytes); break;
-        case 10: read_annotation(r.bytes, arena, &annotations); break;
-        case 11: ok = read_set(r.bytes, arena, silence, err); break;
-        default: break;
+        case 1:
+            silence->id = arena_str(arena, r.bytes);
+            break;
+        case 2:
+            ok = read_matcher(r.bytes, arena, &old, err);
+            break;
+        case 3:
+            silence->starts_ns = read_time(r.bytes);
+            break;
+        case 4:
+            silence->ends_ns = read_time(r.bytes);
+            break;
+        case 5:
+            silence->updated_ns = read_time(r.bytes);
+            break;
+        case 7:
+            read_comment(r.bytes, arena, silence);
+            break;
+        case 8:
+            silence->created_by = arena_str(arena, r.bytes);
+            break;
+        case 9:
+            silence->comment = arena_str(arena, r.bytes);
+            break;
+        case 10:
+            read_annotation(r.bytes, arena, &annotations);
+            break;
+        case 11:
+            ok = read_set(r.bytes, arena, silence, err);
+            break;
+        default:
+            break;
         }
     }
     silence->annotations = labels_builder_finish(&annotations);
@@ -273,7 +295,8 @@ static bool read_hashes(const ProtoReader *r, Arena *arena, uint64_t **list, siz
         return true;
     }
     // Each takes a byte at least.
-    *list = arena_grow(arena, *list, *count * sizeof **list, (*count + r->bytes.len) * sizeof **list);
+    *list =
+        arena_grow(arena, *list, *count * sizeof **list, (*count + r->bytes.len) * sizeof **list);
     while (proto_packed_next(&packed, PROTO_VARINT, &hash))
         (*list)[(*count)++] = hash;
     return !packed.failed;
@@ -319,13 +342,26 @@ static bool read_entry(Str message, Arena *arena, AmLogData *entry)
     bool ok = true;
     while (ok && proto_next(&r)) {
         switch (r.field) {
-        case 1: entry->group_key = arena_str(arena, r.bytes); break;
-        case 2: read_receiver(r.bytes, arena, entry); break;
-        case 5: entry->at_ns = read_time(r.bytes); break;
-        case 6: ok = read_hashes(&r, arena, &entry->firing, &entry->firing_count); break;
-        case 7: ok = read_hashes(&r, arena, &entry->resolved, &entry->resolved_count); break;
-        case 8: read_receiver_data(r.bytes, arena, entry); break;
-        default: break;
+        case 1:
+            entry->group_key = arena_str(arena, r.bytes);
+            break;
+        case 2:
+            read_receiver(r.bytes, arena, entry);
+            break;
+        case 5:
+            entry->at_ns = read_time(r.bytes);
+            break;
+        case 6:
+            ok = read_hashes(&r, arena, &entry->firing, &entry->firing_count);
+            break;
+        case 7:
+            ok = read_hashes(&r, arena, &entry->resolved, &entry->resolved_count);
+            break;
+        case 8:
+            read_receiver_data(r.bytes, arena, entry);
+            break;
+        default:
+            break;
         }
     }
     return ok && !r.failed;

@@ -20,7 +20,8 @@ typedef struct AmSilenceData {
 
 void am_wire_add_silence(Buf *buf, const AmSilenceData *silence);
 // Strings are copied into the arena; am_wire_free_silence frees the regexes.
-bool am_wire_read_silence(Str message, Arena *arena, AmSilenceData *ret_silence, Error *err) MUST_CHECK;
+bool am_wire_read_silence(Str message, Arena *arena, AmSilenceData *ret_silence,
+                          Error *err) MUST_CHECK;
 void am_wire_free_silence(AmSilenceData *silence);
 // The size that --silences.max-silence-size-bytes speaks of.
 size_t am_wire_silence_bytes(const AmSilenceData *silence);

@@ -83,7 +83,7 @@ static const bool plain_byte[256] = {
 };
 
 // Writes one byte or rune that is not plain; returns how many bytes it took.
-static size_t add_escaped(Buf *buf, Str rest)
+static size_t add_escaped(Buf *buf, Str rest, bool keeps_html)
 {
     unsigned char byte = (unsigned char)rest.ptr[0];
     if (byte >= 0x80) {
@@ -115,6 +115,14 @@ static size_t add_escaped(Buf *buf, Str rest)
     case '\t':
         buf_add(buf, "\\t", 2);
         break;
+    case '<':
+    case '>':
+    case '&':
+        if (keeps_html) {
+            buf_add_char(buf, (char)byte);
+            break;
+        }
+        __attribute__((fallthrough));
     default: {
         char hex[6] = {'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]};
         buf_add(buf, hex, sizeof hex);
@@ -123,8 +131,9 @@ static size_t add_escaped(Buf *buf, Str rest)
     return 1;
 }
 
-static void add_quoted(Buf *buf, Str value)
+static void add_quoted(const JsonWriter *json, Str value)
 {
+    Buf *buf = json->buf;
     buf_add_char(buf, '"');
     size_t from = 0;
     for (size_t i = 0; i < value.len;) {
@@ -133,7 +142,7 @@ static void add_quoted(Buf *buf, Str value)
             continue;
         }
         buf_add(buf, value.ptr + from, i - from);
-        i += add_escaped(buf, str_skip(value, i));
+        i += add_escaped(buf, str_skip(value, i), json->keeps_html);
         from = i;
     }
     buf_add(buf, value.ptr + from, value.len - from);
@@ -146,7 +155,7 @@ void json_key(JsonWriter *json, Str key)
     if (json->stopped)
         return;
     begin_value(json);
-    add_quoted(json->buf, key);
+    add_quoted(json, key);
     buf_add_char(json->buf, ':');
     json->after_key = true;
 }
@@ -156,7 +165,7 @@ void json_str(JsonWriter *json, Str value)
     if (json->stopped)
         return;
     begin_value(json);
-    add_quoted(json->buf, value);
+    add_quoted(json, value);
     maybe_flush(json);
 }
 

@@ -15,6 +15,8 @@ struct JsonWriter {
     bool (*flush)(void *arg, Str bytes); // false stops the output: later writes are dropped
     void *arg;
     bool stopped;
+    bool
+        keeps_html; // <, > and & stand as they are, as with Go's SetEscapeHTML(false); set it after json_writer_init
     int depth;
     bool after_key;
     bool needs_comma[JSON_DEPTH_MAX];

@@ -756,7 +756,8 @@ static void print_field(Buf *buf, int indent, const ConfigField *field, const vo
             field->print(buf, indent, field->key, member);
         return;
     }
-    if (is_empty(field, object) && !field->always_print && !default_is_not_empty(field))
+    if (is_empty(field, object) && !field->always_print &&
+        (field->omit_empty || !default_is_not_empty(field)))
         return;
     if (field->kind == CONFIG_STRUCT_PTR && !*(void *const *)member)
         return;

@@ -66,6 +66,7 @@ typedef struct ConfigField {
     int64_t min, max;         // numbers, durations (ms), sizes; both 0: no limit
     bool required;
     bool always_print;     // printed even when it is empty
+    bool omit_empty;       // not printed when it is empty, even if the default is another
     bool flow;             // a list of strings is printed as [a, b]
     size_t present_offset; // != 0: a bool member that tells that the key stood in the file
     // CONFIG_CUSTOM

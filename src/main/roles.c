@@ -4,6 +4,8 @@
 const Role roles[] = {
     {"server", (const char *const[]){"prometheus", NULL},
      "Scrapes, stores, answers queries: in place of prometheus.", role_server},
+    {"alertmanager", (const char *const[]){"prometheus-alertmanager", NULL},
+     "Groups, silences and sends alerts: in place of alertmanager.", role_alertmanager},
     {"node-exporter", (const char *const[]){"node_exporter", "prometheus-node-exporter", NULL},
      "Exposes the machine it runs on: in place of node_exporter.", role_node_exporter},
     {"tool", (const char *const[]){"promtool", NULL},

@@ -24,5 +24,6 @@ const char *role_suggest(Str name);
 
 int role_stack(int argc, char **argv); // no command: everything in one process
 int role_server(int argc, char **argv);
+int role_alertmanager(int argc, char **argv);
 int role_node_exporter(int argc, char **argv);
 int role_tool(int argc, char **argv);

@@ -99,9 +99,9 @@ static bool send_with(CURL *curl, const SmtpMail *mail, Arena *arena, bool *ret_
     const char *how = mail->username.len ? mechanisms(mail) : NULL;
     if (mail->username.len && !how) {
         *ret_retry = false;
-        return error_set(err, ERR_INVALID, mail->password.len
-                                               ? "unencrypted connection: the password is not sent"
-                                               : "no password and no secret for the user");
+        return error_set(err, ERR_INVALID,
+                         mail->password.len ? "unencrypted connection: the password is not sent"
+                                            : "no password and no secret for the user");
     }
     set_url(curl, mail, arena, &connect_to);
     set_tls(curl, mail, arena);
@@ -128,7 +128,8 @@ static bool send_with(CURL *curl, const SmtpMail *mail, Arena *arena, bool *ret_
         return true;
     // 5yz is a refusal for good, but who knows the configuration of mail servers tries again.
     *ret_retry = rc != CURLE_URL_MALFORMAT && rc != CURLE_LOGIN_DENIED;
-    return error_set(err, ERR_UNAVAILABLE, "smtp: %s (status %ld)", *fault ? fault : curl_easy_strerror(rc), status);
+    return error_set(err, ERR_UNAVAILABLE, "smtp: %s (status %ld)",
+                     *fault ? fault : curl_easy_strerror(rc), status);
 }
 
 bool smtp_send(const SmtpMail *mail, bool *ret_retry, Error *err)

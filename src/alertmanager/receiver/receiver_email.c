@@ -19,7 +19,8 @@ typedef struct EmailThreading {
 typedef struct Email {
     AmCommon common;
     Str to, from, hello, smarthost;
-    Str auth_username, auth_password, auth_password_file, auth_secret, auth_secret_file, auth_identity;
+    Str auth_username, auth_password, auth_password_file, auth_secret, auth_secret_file,
+        auth_identity;
     ConfigStrMap headers;
     Str html, text;
     AmTristate require_tls;
@@ -62,7 +63,8 @@ static const ConfigField fields[] = {
              .decode = am_config_decode_tristate, .print = am_config_print_tristate),
     AM_FIELD(threading, CONFIG_STRUCT, "how mails hang together", .table = &threading_table),
 };
-const ConfigTable receiver_email_table = CONFIG_TABLE(Email, "email_config", fields, am_receiver_finish);
+const ConfigTable receiver_email_table =
+    CONFIG_TABLE(Email, "email_config", fields, am_receiver_finish);
 
 // "subject" as Subject, "x-my-thing" as X-My-Thing.
 static Str canonical(Arena *arena, Str name)
@@ -92,12 +94,14 @@ static bool complete_headers(ConfigReader *reader, Email *email, Error *err)
     const char *const names[] = {"From", "Subject", "To"};
     const Str values[] = {email->from, S("{{ template \"email.default.subject\" . }}"), email->to};
     size_t count = email->headers.count;
-    ConfigStrMap all = {ARENA_ARRAY(reader->arena, Str, count + 3), ARENA_ARRAY(reader->arena, Str, count + 3), 0};
+    ConfigStrMap all = {ARENA_ARRAY(reader->arena, Str, count + 3),
+                        ARENA_ARRAY(reader->arena, Str, count + 3), 0};
     for (size_t i = 0; i < count; i++) {
         Str name = canonical(reader->arena, email->headers.keys[i]);
         if (has_header(&all, str_to_c(reader->arena, name)))
             return config_error(reader, email->common.node, err,
-                                "duplicate header \"" STR_FMT "\" in email config", STR_ARG(str_sub(name, 0, 100)));
+                                "duplicate header \"" STR_FMT "\" in email config",
+                                STR_ARG(str_sub(name, 0, 100)));
         all.keys[all.count] = name;
         all.values[all.count++] = email->headers.values[i];
     }
@@ -116,9 +120,12 @@ static bool check_threading(ConfigReader *reader, const Email *email, Error *err
     if (!threading->enabled)
         return true;
     if (!str_is(threading->thread_by_date, "daily") && !str_is(threading->thread_by_date, "none"))
-        return config_error(reader, email->common.node, err, "threading.thread_by_date must be either daily or none");
+        return config_error(reader, email->common.node, err,
+                            "threading.thread_by_date must be either daily or none");
     if (has_header(&email->headers, "References") || has_header(&email->headers, "In-Reply-To"))
-        return config_error(reader, email->common.node, err, "conflicting configuration: threading.enabled conflicts with custom References and In-Reply-To headers");
+        return config_error(reader, email->common.node, err,
+                            "conflicting configuration: threading.enabled conflicts with custom "
+                            "References and In-Reply-To headers");
     return true;
 }
 
@@ -136,8 +143,8 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
         email->from = global->smtp_from;
     if (email->from.len == 0)
         return config_error(reader, common->node, err, "no global SMTP from set");
-    if (!am_receiver_one_of(reader, common, "auth_password & auth_password_file", email->auth_password,
-                            email->auth_password_file, err) ||
+    if (!am_receiver_one_of(reader, common, "auth_password & auth_password_file",
+                            email->auth_password, email->auth_password_file, err) ||
         !am_receiver_one_of(reader, common, "auth_secret & auth_secret_file", email->auth_secret,
                             email->auth_secret_file, err))
         return false;
@@ -174,8 +181,9 @@ static Str message_id(AmSend *send)
     uint64_t random;
     random_system(&random, sizeof random);
     (void)gethostname(host, sizeof host - 1);
-    return arena_printf(send->arena, "<%lld.%llu@%s>", (long long)clock_now_ms(send->clock) * 1000000,
-                        (unsigned long long)random, host);
+    return arena_printf(send->arena, "<%lld.%llu@%s>",
+                        (long long)clock_now_ms(send->clock) * 1000000, (unsigned long long)random,
+                        host);
 }
 
 // Fri, 21 Nov 2026 07:36:08 +0000
@@ -185,8 +193,9 @@ static Str date_line(AmSend *send)
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     CivilTime at = civil_from_s(clock_now_ms(send->clock) / 1000);
-    return arena_printf(send->arena, "%s, %02d %s %lld %02d:%02d:%02d +0000", days[at.weekday], at.day,
-                        months[at.month - 1], (long long)at.year, at.hour, at.minute, at.second);
+    return arena_printf(send->arena, "%s, %02d %s %lld %02d:%02d:%02d +0000", days[at.weekday],
+                        at.day, months[at.month - 1], (long long)at.year, at.hour, at.minute,
+                        at.second);
 }
 
 static Str thread_line(AmSend *send, const Email *email)
@@ -212,7 +221,8 @@ static Str write_message(AmSend *send, const Email *email)
     size_t count = 0;
     AmMailHeader *headers = ARENA_ARRAY(send->arena, AmMailHeader, email->headers.count + 4);
     for (size_t i = 0; i < email->headers.count; i++)
-        headers[count++] = (AmMailHeader){email->headers.keys[i], am_send_text(send, email->headers.values[i])};
+        headers[count++] =
+            (AmMailHeader){email->headers.keys[i], am_send_text(send, email->headers.values[i])};
     qsort(headers, count, sizeof *headers, by_name);
     if (!has_header(&email->headers, "Message-Id"))
         headers[count++] = (AmMailHeader){S("Message-Id"), message_id(send)};
@@ -242,7 +252,8 @@ static AmStep step(AmSend *send, Error *err)
     if (send->step)
         return AM_STEP_DONE; // the mail is out
     send->retry = true;
-    if (!am_send_secret(send, email->auth_password, email->auth_password_file, &smtp->password, err) ||
+    if (!am_send_secret(send, email->auth_password, email->auth_password_file, &smtp->password,
+                        err) ||
         !am_send_secret(send, email->auth_secret, email->auth_secret_file, &smtp->secret, err) ||
         !url_split_host_port(email->smarthost, &smtp->host, &smtp->port, err))
         return AM_STEP_FAILED;

@@ -33,10 +33,15 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
     if (!inc->url.len && !inc->url_file.len)
         return config_error(reader, node, err, "one of url or url_file must be configured");
     if (has_token && inc->common.http->authorization)
-        return config_error(reader, node, err, "cannot specify alert_source_token or alert_source_token_file when using http_config.authorization");
+        return config_error(reader, node, err,
+                            "cannot specify alert_source_token or alert_source_token_file when "
+                            "using http_config.authorization");
     if (!has_token && !inc->common.http->authorization)
-        return config_error(reader, node, err, "at least one of alert_source_token, alert_source_token_file or http_config.authorization must be configured");
-    return am_receiver_one_of(reader, &inc->common, "url & url_file", inc->url, inc->url_file, err) &&
+        return config_error(reader, node, err,
+                            "at least one of alert_source_token, alert_source_token_file or "
+                            "http_config.authorization must be configured");
+    return am_receiver_one_of(reader, &inc->common, "url & url_file", inc->url, inc->url_file,
+                              err) &&
            am_receiver_one_of(reader, &inc->common, "alert_source_token & alert_source_token_file",
                               inc->alert_source_token, inc->alert_source_token_file, err) &&
            am_config_url(reader, node, &inc->url, err);
@@ -61,9 +66,11 @@ static AmStep step(AmSend *send, Error *err)
         am_send_message(send, &json, "1", 1);
     }
     if (token.len)
-        am_send_header(send, "Authorization", arena_printf(send->arena, "Bearer " STR_FMT, STR_ARG(token)));
+        am_send_header(send, "Authorization",
+                       arena_printf(send->arena, "Bearer " STR_FMT, STR_ARG(token)));
     send->timeout_ms = inc->timeout / 1000000;
     return am_send_finish(send, url, &body, err);
 }
 
-const AmReceiverKind receiver_incidentio = {"incidentio", &receiver_incidentio_table, complete, step};
+const AmReceiverKind receiver_incidentio = {"incidentio", &receiver_incidentio_table, complete,
+                                            step};

@@ -34,12 +34,14 @@ static bool decode_text(ConfigReader *reader, const YamlNode *node, void *member
         return true;
     }
     if (node->kind != YAML_MAPPING)
-        return config_error(reader, node, err, "must be a string or a map with template and enable_update");
+        return config_error(reader, node, err,
+                            "must be a string or a map with template and enable_update");
     for (size_t i = 0; i < node->count; i++) {
         if (str_is(node->keys[i]->scalar, "template"))
             text->text = node->items[i]->scalar;
         else if (!str_is(node->keys[i]->scalar, "enable_update"))
-            return config_error(reader, node->keys[i], err, "field " STR_FMT " not found in jira text",
+            return config_error(reader, node->keys[i], err,
+                                "field " STR_FMT " not found in jira text",
                                 STR_ARG(str_sub(node->keys[i]->scalar, 0, 100)));
         else if (!am_config_decode_tristate(reader, node->items[i], &text->enable_update, err))
             return false;
@@ -89,7 +91,8 @@ static const ConfigField fields[] = {
     AM_FIELD(fields, CONFIG_CUSTOM, "more fields of the issue", .decode = am_config_decode_node,
              .print = am_config_print_node),
 };
-const ConfigTable receiver_jira_table = CONFIG_TABLE(Jira, "jira_config", fields, am_receiver_finish);
+const ConfigTable receiver_jira_table =
+    CONFIG_TABLE(Jira, "jira_config", fields, am_receiver_finish);
 
 static bool complete(ConfigReader *reader, const AmGlobal *global, void *config, Error *err)
 {
@@ -101,7 +104,8 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
         return config_error(reader, node, err, "missing issue_type in jira_config");
     if (!str_is(jira->api_type, "auto") && !str_is(jira->api_type, "cloud") &&
         !str_is(jira->api_type, "datacenter"))
-        return config_error(reader, node, err, "unknown api_type on jira_config, must be cloud, datacenter or auto");
+        return config_error(reader, node, err,
+                            "unknown api_type on jira_config, must be cloud, datacenter or auto");
     if (jira->fields && jira->fields->kind != YAML_MAPPING)
         return config_error(reader, jira->fields, err, "fields must be a map");
     if (!am_config_url(reader, node, &jira->api_url, err))
@@ -153,7 +157,8 @@ static Str search_url(AmSend *send, const Jira *jira)
     size_t at = str_find(base, S("/rest/api/2"));
     if (at == STR_NOT_FOUND)
         return arena_printf(send->arena, STR_FMT "/search/jql", STR_ARG(base));
-    return arena_printf(send->arena, STR_FMT "/rest/api/3" STR_FMT "/search/jql", STR_ARG(str_sub(base, 0, at)),
+    return arena_printf(send->arena, STR_FMT "/rest/api/3" STR_FMT "/search/jql",
+                        STR_ARG(str_sub(base, 0, at)),
                         STR_ARG(str_skip(base, at + strlen("/rest/api/2"))));
 }
 
@@ -171,7 +176,9 @@ static AmStep search(AmSend *send, const Jira *jira, Error *err)
     else
         buf_printf(&jql, "(resolutiondate is EMPTY OR resolutiondate >= -%lldm) and ",
                    (long long)(jira->reopen_duration_ms / 60000));
-    buf_printf(&jql, "project=\"" STR_FMT "\" and labels=\"ALERT{" STR_FMT "}\" order by status ASC,resolutiondate DESC",
+    buf_printf(&jql,
+               "project=\"" STR_FMT "\" and labels=\"ALERT{" STR_FMT
+               "}\" order by status ASC,resolutiondate DESC",
                STR_ARG(project), STR_ARG(am_send_key(send)));
     json_writer_init(&json, &body);
     json_object(&json);
@@ -247,7 +254,8 @@ static void add_description(AmSend *send, JsonWriter *json, const Jira *jira)
 {
     JsonValue *document;
     Error fault = {0};
-    Str text = am_truncate_runes(send->arena, am_send_text(send, jira->description.text), DESCRIPTION_RUNES_MAX);
+    Str text = am_truncate_runes(send->arena, am_send_text(send, jira->description.text),
+                                 DESCRIPTION_RUNES_MAX);
     if (text.len == 0)
         return;
     if (!str_ends_with(base_url(jira), S("/3"))) {
@@ -285,7 +293,8 @@ static void add_issue(AmSend *send, JsonWriter *json, const Jira *jira, bool fou
     add_named(send, json, "project", "key", jira->project);
     if (may_update(&jira->summary, found))
         json_key_str(json, "summary",
-                     am_truncate_runes(send->arena, am_send_text(send, jira->summary.text), SUMMARY_RUNES_MAX));
+                     am_truncate_runes(send->arena, am_send_text(send, jira->summary.text),
+                                       SUMMARY_RUNES_MAX));
     json_object_end(json);
     json_object_end(json);
 }
@@ -298,10 +307,12 @@ static AmStep put_issue(AmSend *send, const Jira *jira, JiraWork *work, Error *e
     json_writer_init(&json, &body);
     add_issue(send, &json, jira, work->found);
     if (!work->found)
-        return request(send, "POST", arena_printf(send->arena, STR_FMT "/issue", STR_ARG(base)), &body, err);
-    return request(send, "PUT",
-                   arena_printf(send->arena, STR_FMT "/issue/" STR_FMT, STR_ARG(base), STR_ARG(work->key)),
-                   &body, err);
+        return request(send, "POST", arena_printf(send->arena, STR_FMT "/issue", STR_ARG(base)),
+                       &body, err);
+    return request(
+        send, "PUT",
+        arena_printf(send->arena, STR_FMT "/issue/" STR_FMT, STR_ARG(base), STR_ARG(work->key)),
+        &body, err);
 }
 
 // The transition that the issue needs, or none.
@@ -347,8 +358,8 @@ static AmStep do_transition(AmSend *send, const Jira *jira, const JiraWork *work
     json_object_end(&json);
     json_object_end(&json);
     return request(send, "POST",
-                   arena_printf(send->arena, STR_FMT "/issue/" STR_FMT "/transitions", STR_ARG(base_url(jira)),
-                                STR_ARG(work->key)),
+                   arena_printf(send->arena, STR_FMT "/issue/" STR_FMT "/transitions",
+                                STR_ARG(base_url(jira)), STR_ARG(work->key)),
                    &body, err);
 }
 

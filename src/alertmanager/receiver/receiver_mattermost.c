@@ -63,13 +63,15 @@ static const ConfigTable field_table =
     CONFIG_TABLE(MattermostField, "mattermost_field", field_fields, finish_field);
 
 #define OWNER MattermostAttachment
-#define FLAT_FIELDS(text_default, fallback_default, color_default, title_default, link_default)     \
-    AM_FIELD(text, CONFIG_STR, "text", .default_text = text_default),                              \
-        AM_FIELD(fallback, CONFIG_STR, "text where attachments are not shown",                     \
-                 .default_text = fallback_default),                                                \
+// `text` stands elsewhere in a list of attachments than among the receiver's own settings.
+#define TEXT_FIELD(default_value) AM_FIELD(text, CONFIG_STR, "text", .default_text = default_value)
+#define HEAD_FIELDS(fallback_default, color_default)                                               \
+    AM_FIELD(fallback, CONFIG_STR, "text where attachments are not shown",                         \
+             .default_text = fallback_default),                                                    \
         AM_FIELD(color, CONFIG_STR, "of the bar", .default_text = color_default),                  \
-        AM_FIELD(pretext, CONFIG_STR, "text above"),                                               \
-        AM_FIELD(author_name, CONFIG_STR, "who says it"),                                          \
+        AM_FIELD(pretext, CONFIG_STR, "text above")
+#define TAIL_FIELDS(title_default, link_default)                                                   \
+    AM_FIELD(author_name, CONFIG_STR, "who says it"),                                              \
         AM_FIELD(author_link, CONFIG_STR, "where the author leads"),                               \
         AM_FIELD(author_icon, CONFIG_STR, "picture of the author"),                                \
         AM_FIELD(title, CONFIG_STR, "heading", .default_text = title_default),                     \
@@ -79,11 +81,12 @@ static const ConfigTable field_table =
         AM_FIELD(footer, CONFIG_STR, "small text at the end"),                                     \
         AM_FIELD(footer_icon, CONFIG_STR, "picture beside it"),                                    \
         AM_FIELD(image_url, CONFIG_STR, "picture")
-static const ConfigField attachment_fields[] = {FLAT_FIELDS(NULL, NULL, NULL, NULL, NULL)};
+static const ConfigField attachment_fields[] = {HEAD_FIELDS(NULL, NULL), TEXT_FIELD(NULL),
+                                                TAIL_FIELDS(NULL, NULL)};
 static const ConfigField flat_fields[] = {
-    FLAT_FIELDS(AM_TEMPLATE("mattermost", "text"), AM_TEMPLATE("mattermost", "fallback"),
-                AM_TEMPLATE("mattermost", "color"), AM_TEMPLATE("mattermost", "title"),
-                AM_TEMPLATE("mattermost", "titlelink"))};
+    TEXT_FIELD(AM_TEMPLATE("mattermost", "text")),
+    HEAD_FIELDS(AM_TEMPLATE("mattermost", "fallback"), AM_TEMPLATE("mattermost", "color")),
+    TAIL_FIELDS(AM_TEMPLATE("mattermost", "title"), AM_TEMPLATE("mattermost", "titlelink"))};
 #undef OWNER
 static const ConfigTable attachment_table =
     CONFIG_TABLE(MattermostAttachment, "mattermost_attachment", attachment_fields, NULL);
@@ -113,10 +116,7 @@ static const ConfigField fields_of[] = {
     AM_FIELD(webhook_url_file, CONFIG_STR, "file with it"),
     AM_FIELD(channel, CONFIG_STR, "channel or user"),
     AM_FIELD(username, CONFIG_STR, "sender", .default_text = AM_TEMPLATE("mattermost", "username")),
-    {.key = "",
-     .kind = CONFIG_INLINE,
-     .offset = offsetof(Mattermost, flat),
-     .table = &flat_table},
+    {.key = "", .kind = CONFIG_INLINE, .offset = offsetof(Mattermost, flat), .table = &flat_table},
     AM_FIELD(icon_url, CONFIG_STR, "picture of the sender"),
     AM_FIELD(icon_emoji, CONFIG_STR, "the same, as an emoji"),
     AM_FIELD(attachments, CONFIG_STRUCT_LIST, "in place of the one that the settings make",
@@ -128,18 +128,16 @@ static const ConfigField fields_of[] = {
 const ConfigTable receiver_mattermost_table =
     CONFIG_TABLE(Mattermost, "mattermost_config", fields_of, am_receiver_finish);
 
-static bool check_priority(ConfigReader *reader, const AmCommon *common, MattermostPriority *priority, Error *err)
+static bool check_priority(ConfigReader *reader, const AmCommon *common,
+                           const MattermostPriority *priority, Error *err)
 {
     if (!priority)
         return true;
     bool standard = str_is(priority->priority, "standard");
     bool urgent = str_is(priority->priority, "urgent");
     if (!standard && !urgent && !str_is(priority->priority, "important"))
-        return config_error(reader, common->node, err, "priority must be one of urgent, important or standard");
-    if (standard)
-        priority->requested_ack = false;
-    if (!urgent)
-        priority->persistent_notifications = false;
+        return config_error(reader, common->node, err,
+                            "priority must be one of urgent, important or standard");
     return true;
 }
 
@@ -201,9 +199,9 @@ static void add_priority(AmSend *send, JsonWriter *json, const MattermostPriorit
     json_key(json, S("priority"));
     json_object(json);
     am_send_member(send, json, "priority", priority->priority, true);
-    if (priority->requested_ack)
+    if (priority->requested_ack && !str_is(priority->priority, "standard"))
         json_key_bool(json, "requested_ack", true);
-    if (priority->persistent_notifications)
+    if (priority->persistent_notifications && str_is(priority->priority, "urgent"))
         json_key_bool(json, "persistent_notifications", true);
     json_object_end(json);
 }
@@ -213,7 +211,8 @@ static void add_message(AmSend *send, JsonWriter *json, const Mattermost *mm)
     const MattermostAttachment *all = mm->attachments.items;
     json_object(json);
     if (mm->attachments.count) {
-        Str text = am_truncate_runes(send->arena, am_send_text(send, mm->flat.text), TEXT_RUNES_MAX);
+        Str text =
+            am_truncate_runes(send->arena, am_send_text(send, mm->flat.text), TEXT_RUNES_MAX);
         if (text.len)
             json_key_str(json, "text", text);
     }
@@ -255,4 +254,5 @@ static AmStep step(AmSend *send, Error *err)
     return am_send_finish(send, url, &body, err);
 }
 
-const AmReceiverKind receiver_mattermost = {"mattermost", &receiver_mattermost_table, complete, step};
+const AmReceiverKind receiver_mattermost = {"mattermost", &receiver_mattermost_table, complete,
+                                            step};

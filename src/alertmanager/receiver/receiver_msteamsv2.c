@@ -23,8 +23,9 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
 {
     Msteamsv2 *teams = config;
     HttpClientConfig *http = teams->common.http;
-    if (http != &global->http && http->proxy_url.len == 0 && !http->proxy_from_environment)
-        http->proxy_url = global->http.proxy_url;
+    if (http != &global->http && http->proxy.proxy_url.len == 0 &&
+        !http->proxy.proxy_from_environment)
+        http->proxy.proxy_url = global->http.proxy.proxy_url;
     if (!teams->webhook_url.len && !teams->webhook_url_file.len)
         return config_error(reader, teams->common.node, err,
                             "one of webhook_url or webhook_url_file must be configured");

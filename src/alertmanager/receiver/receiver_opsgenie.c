@@ -36,8 +36,9 @@ static bool finish_responder(ConfigReader *reader, const YamlNode *node, void *o
     OpsgenieResponder *responder = object;
     bool known = str_find(responder->type, S("{{")) != STR_NOT_FOUND;
     if (!responder->id.len && !responder->name.len && !responder->username.len)
-        return config_error(reader, node, err,
-                            "opsGenieConfig responder must have at least one of id, username or name specified");
+        return config_error(
+            reader, node, err,
+            "opsGenieConfig responder must have at least one of id, username or name specified");
     if (!known) {
         char *lower = str_to_c(reader->arena, responder->type);
         for (size_t i = 0; i < responder->type.len; i++)
@@ -72,7 +73,8 @@ static const ConfigField fields[] = {
     AM_FIELD(tags, CONFIG_STR, "tags, with commas"),
     AM_FIELD(note, CONFIG_STR, "a note"),
     AM_FIELD(priority, CONFIG_STR, "P1 to P5"),
-    AM_FIELD(update_alerts, CONFIG_BOOL, "change message and description of an alert that is there"),
+    AM_FIELD(update_alerts, CONFIG_BOOL,
+             "change message and description of an alert that is there"),
 };
 const ConfigTable receiver_opsgenie_table =
     CONFIG_TABLE(Opsgenie, "opsgenie_config", fields, am_receiver_finish);
@@ -160,7 +162,8 @@ static void add_details(AmSend *send, JsonWriter *json, const Opsgenie *og)
     LabelsBuilder builder;
     labels_builder_init(&builder, send->arena, send->data->common_labels);
     for (size_t i = 0; i < og->details.count; i++)
-        labels_builder_set(&builder, og->details.keys[i], am_send_text(send, og->details.values[i]));
+        labels_builder_set(&builder, og->details.keys[i],
+                           am_send_text(send, og->details.values[i]));
     Labels details = labels_builder_finish(&builder);
     json_key(json, S("details"));
     json_object(json);
@@ -197,7 +200,8 @@ static AmStep begin(AmSend *send, const char *method, Str url, Buf *body, Error 
         return AM_STEP_FAILED;
     }
     key = am_send_text(send, key);
-    am_send_header(send, "Authorization", arena_printf(send->arena, "GenieKey " STR_FMT, STR_ARG(key)));
+    am_send_header(send, "Authorization",
+                   arena_printf(send->arena, "GenieKey " STR_FMT, STR_ARG(key)));
     AmStep step = am_send_finish(send, url, body, err);
     send->request.method = str_from_c(method);
     return step;
@@ -212,14 +216,16 @@ static AmStep step(AmSend *send, Error *err)
     int last = send->data->firing && og->update_alerts ? 3 : 1;
     if (before != AM_STEP_DONE || send->step == last)
         return before;
-    Str message = am_truncate_runes(send->arena, am_send_text(send, og->message), MESSAGE_RUNES_MAX);
+    Str message =
+        am_truncate_runes(send->arena, am_send_text(send, og->message), MESSAGE_RUNES_MAX);
     Str alias = am_send_key(send);
     const char *path = "";
     json_writer_init(&json, &body);
     if (send->step == 0 && send->data->firing) {
         add_alert(send, &json, og, message);
-        return begin(send, "POST", arena_printf(send->arena, STR_FMT "v2/alerts", STR_ARG(og->api_url)),
-                     &body, err);
+        return begin(send, "POST",
+                     arena_printf(send->arena, STR_FMT "v2/alerts", STR_ARG(og->api_url)), &body,
+                     err);
     }
     json_object(&json);
     if (send->step == 0) {

@@ -115,7 +115,8 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
     bool v1 = pd->service_key.len || pd->service_key_file.len;
     bool v2 = pd->routing_key.len || pd->routing_key_file.len;
     if (!v1 && !v2)
-        return config_error(reader, common->node, err, "missing service or routing key in PagerDuty config");
+        return config_error(reader, common->node, err,
+                            "missing service or routing key in PagerDuty config");
     if (pd->details && pd->details->kind != YAML_MAPPING)
         return config_error(reader, pd->details, err, "details must be a map");
     if (!am_receiver_one_of(reader, common, "routing_key & routing_key_file", pd->routing_key,
@@ -275,7 +276,8 @@ static AmStep step(AmSend *send, Error *err)
         return AM_STEP_FAILED;
     key = am_send_text(send, key);
     if (am_send_rendered(send, err) && key.len == 0)
-        return am_send_fail(send, err, v1 ? "service key cannot be empty" : "routing key cannot be empty");
+        return am_send_fail(send, err,
+                            v1 ? "service key cannot be empty" : "routing key cannot be empty");
     for (int whole = 1; whole >= 0; whole--) {
         buf_reset(&body);
         json_writer_init(&json, &body);

@@ -54,11 +54,14 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
     const AmCommon *common = &po->common;
     (void)global;
     if (!po->user_key.len && !po->user_key_file.len)
-        return config_error(reader, common->node, err, "one of user_key or user_key_file must be configured");
+        return config_error(reader, common->node, err,
+                            "one of user_key or user_key_file must be configured");
     if (!po->token.len && !po->token_file.len)
-        return config_error(reader, common->node, err, "one of token or token_file must be configured");
+        return config_error(reader, common->node, err,
+                            "one of token or token_file must be configured");
     if (po->html && po->monospace)
-        return config_error(reader, common->node, err, "at most one of monospace & html must be configured");
+        return config_error(reader, common->node, err,
+                            "at most one of monospace & html must be configured");
     return am_receiver_one_of(reader, common, "user_key & user_key_file", po->user_key,
                               po->user_key_file, err) &&
            am_receiver_one_of(reader, common, "token & token_file", po->token, po->token_file, err);
@@ -114,7 +117,8 @@ static AmStep step(AmSend *send, Error *err)
     add_params(send, &url, po, am_send_text(send, token), am_send_text(send, user));
     if (!am_send_rendered(send, err))
         return AM_STEP_FAILED;
-    return am_send_request(send, "POST", arena_str(send->arena, buf_str(&url)), S("text/plain"), STR_NONE);
+    return am_send_request(send, "POST", arena_str(send->arena, buf_str(&url)), S("text/plain"),
+                           STR_NONE);
 }
 
 const AmReceiverKind receiver_pushover = {"pushover", &receiver_pushover_table, complete, step};

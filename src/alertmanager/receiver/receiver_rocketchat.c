@@ -29,6 +29,15 @@ typedef struct Rocketchat {
     ConfigList actions; // RocketchatAction
 } Rocketchat;
 
+// The original shows it when nobody has said it, too.
+static void print_short(Buf *buf, int indent, const char *key, const void *member)
+{
+    if (((const AmTristate *)member)->is_set)
+        am_config_print_tristate(buf, indent, key, member);
+    else
+        buf_printf(buf, "%*s%s: null\n", indent, "", key);
+}
+
 #define OWNER RocketchatField
 static const ConfigField field_fields[] = {
     {.key = "short",
@@ -36,7 +45,7 @@ static const ConfigField field_fields[] = {
      .offset = offsetof(RocketchatField, is_short),
      .help = "may stand beside another",
      .decode = am_config_decode_tristate,
-     .print = am_config_print_tristate},
+     .print = print_short},
     AM_FIELD(title, CONFIG_STR, "heading"),
     AM_FIELD(value, CONFIG_STR, "text below"),
 };
@@ -46,7 +55,8 @@ static const ConfigTable field_table =
 
 #define OWNER RocketchatAction
 static const ConfigField action_fields[] = {
-    AM_FIELD(type, CONFIG_STR, "taken for compatibility: it is always a button", .always_print = true),
+    AM_FIELD(type, CONFIG_STR, "taken for compatibility: it is always a button",
+             .always_print = true),
     AM_FIELD(text, CONFIG_STR, "what stands on it", .always_print = true),
     AM_FIELD(url, CONFIG_STR, "where it leads", .always_print = true),
     AM_FIELD(imageurl, CONFIG_STR, "taken for compatibility", .always_print = true),
@@ -194,8 +204,9 @@ static AmStep check_answer(AmSend *send, Error *err)
     const JsonValue *fault = json_get(answer, S("error"));
     if (success && success->kind == JSON_BOOL && success->boolean)
         return AM_STEP_DONE;
-    return am_send_fail(send, err, "error response from Rocketchat: " STR_FMT,
-                        STR_ARG(fault && fault->kind == JSON_STRING ? str_sub(fault->str, 0, 200) : S("")));
+    return am_send_fail(
+        send, err, "error response from Rocketchat: " STR_FMT,
+        STR_ARG(fault && fault->kind == JSON_STRING ? str_sub(fault->str, 0, 200) : S("")));
 }
 
 static AmStep step(AmSend *send, Error *err)
@@ -216,8 +227,10 @@ static AmStep step(AmSend *send, Error *err)
     Str base = rc->api_url;
     while (str_ends_with(base, S("/")))
         base.len--;
-    return am_send_finish(send, arena_printf(send->arena, STR_FMT "/api/v1/chat.postMessage", STR_ARG(base)),
-                          &body, err);
+    return am_send_finish(
+        send, arena_printf(send->arena, STR_FMT "/api/v1/chat.postMessage", STR_ARG(base)), &body,
+        err);
 }
 
-const AmReceiverKind receiver_rocketchat = {"rocketchat", &receiver_rocketchat_table, complete, step};
+const AmReceiverKind receiver_rocketchat = {"rocketchat", &receiver_rocketchat_table, complete,
+                                            step};

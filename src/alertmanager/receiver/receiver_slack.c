@@ -105,8 +105,7 @@ static bool finish_action(ConfigReader *reader, const YamlNode *node, void *obje
         action->name = action->value = STR_NONE;
         action->confirm = NULL;
     } else if (action->name.len == 0) {
-        return config_error(reader, node, err,
-                            "missing name or url in Slack action configuration");
+        return config_error(reader, node, err, "missing name or url in Slack action configuration");
     }
     return true;
 }
@@ -131,6 +130,7 @@ static const ConfigField fields_of[] = {
     T(title_link, "titlelink", "where the heading leads"),
     T(pretext, "pretext", "text above the attachment"),
     T(text, "text", "text of the attachment"),
+    AM_FIELD(message_text, CONFIG_STR, "text of the message itself"),
     {.key = "fields",
      .kind = CONFIG_STRUCT_LIST,
      .offset = offsetof(Slack, fields),
@@ -151,8 +151,8 @@ static const ConfigField fields_of[] = {
      .offset = offsetof(Slack, actions),
      .table = &action_table,
      .help = "buttons"},
-    AM_FIELD(update_message, CONFIG_BOOL, "changes the group's first message", .always_print = true),
-    AM_FIELD(message_text, CONFIG_STR, "text of the message itself"),
+    AM_FIELD(update_message, CONFIG_BOOL, "changes the group's first message",
+             .always_print = true),
     AM_FIELD_GO_DURATION(timeout, "longest that one attempt may take"),
 };
 const ConfigTable receiver_slack_table =
@@ -165,7 +165,9 @@ static bool inherit(ConfigReader *reader, const AmGlobal *global, Slack *slack, 
     bool has_auth = slack->common.http->authorization != NULL;
     bool has_url = slack->api_url.len || slack->api_url_file.len;
     if (has_own_token && has_auth)
-        return config_error(reader, node, err, "http authorization can't be set when using app_token or app_token_file");
+        return config_error(
+            reader, node, err,
+            "http authorization can't be set when using app_token or app_token_file");
     if (!has_url && !has_own_token && !(has_auth && slack->common.http != &global->http)) {
         slack->app_token = global->slack_app_token;
         slack->app_token_file = global->slack_app_token_file;
@@ -183,7 +185,8 @@ static bool inherit(ConfigReader *reader, const AmGlobal *global, Slack *slack, 
     if (!slack->app_url.len)
         slack->app_url = global->slack_app_url;
     if (!slack->api_url.len && !slack->api_url_file.len && !has_auth)
-        return config_error(reader, node, err, "no Slack API URL nor App token set either inline or in a file");
+        return config_error(reader, node, err,
+                            "no Slack API URL nor App token set either inline or in a file");
     return true;
 }
 
@@ -199,9 +202,10 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
                             "at most one of app_token & app_token_file must be configured");
     if ((slack->app_token.len || slack->app_token_file.len) &&
         (slack->api_url.len || slack->api_url_file.len))
-        return config_error(reader, node, err,
-                            "at most one of app_token/app_token_file & api_url/api_url_file must be "
-                            "configured");
+        return config_error(
+            reader, node, err,
+            "at most one of app_token/app_token_file & api_url/api_url_file must be "
+            "configured");
     if (slack->update_message && !str_equal(slack->api_url, POST_URL))
         return config_error(reader, node, err,
                             "update_message can only be used with api_url " STR_FMT,
@@ -372,7 +376,8 @@ static AmStep step(AmSend *send, Error *err)
         return AM_STEP_FAILED;
     }
     if (token.len)
-        am_send_header(send, "Authorization", arena_printf(send->arena, "Bearer " STR_FMT, STR_ARG(token)));
+        am_send_header(send, "Authorization",
+                       arena_printf(send->arena, "Bearer " STR_FMT, STR_ARG(token)));
     send->timeout_ms = slack->timeout / 1000000;
     return am_send_json(send, is_update(send, slack) ? UPDATE_URL : url, &body);
 }

@@ -66,8 +66,10 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
     const Sns *sns = config;
     bool one = (sns->target_arn.len > 0) ^ (sns->topic_arn.len > 0) ^ (sns->phone_number.len > 0);
     (void)global;
-    return one || config_error(reader, sns->common.node, err,
-                               "must provide either a Target ARN, Topic ARN, or Phone Number for SNS config");
+    return one ||
+           config_error(
+               reader, sns->common.node, err,
+               "must provide either a Target ARN, Topic ARN, or Phone Number for SNS config");
 }
 
 static void add(Buf *body, const char *name, Str value)
@@ -158,7 +160,8 @@ static Str arn_region(Str arn)
 static SigV4Keys own_keys(const Sns *sns)
 {
     if (sns->sigv4.access_key.len)
-        return (SigV4Keys){.access_key = sns->sigv4.access_key, .secret_key = sns->sigv4.secret_key};
+        return (SigV4Keys){.access_key = sns->sigv4.access_key,
+                           .secret_key = sns->sigv4.secret_key};
     return (SigV4Keys){.access_key = env_or(STR_NONE, "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"),
                        .secret_key = env_or(STR_NONE, "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"),
                        .session_token = env_or(STR_NONE, "AWS_SESSION_TOKEN", NULL)};
@@ -170,7 +173,8 @@ static AmStep signed_request(AmSend *send, Str url, Str body, Str region, const 
     Str lines[SIGV4_LINES_MAX];
     size_t count;
     if (keys->access_key.len == 0)
-        return am_send_fail(send, err, "no AWS credentials: neither sigv4.access_key nor AWS_ACCESS_KEY_ID is set");
+        return am_send_fail(
+            send, err, "no AWS credentials: neither sigv4.access_key nor AWS_ACCESS_KEY_ID is set");
     AmStep step = am_send_request(send, "POST", url, S("application/x-www-form-urlencoded"), body);
     SigV4Request request = {
         .method = S("POST"),
@@ -218,12 +222,14 @@ static AmStep assume_role(AmSend *send, const Sns *sns, Error *err)
     if (sns->sigv4.external_id.len)
         add(&body, "ExternalId", sns->sigv4.external_id);
     add(&body, "RoleArn", sns->sigv4.role_arn);
-    add(&body, "RoleSessionName", arena_printf(send->arena, "alertmanager-%lld", (long long)clock_now_ms(send->clock)));
+    add(&body, "RoleSessionName",
+        arena_printf(send->arena, "alertmanager-%lld", (long long)clock_now_ms(send->clock)));
     add(&body, "Version", S("2011-06-15"));
     Str url = arena_printf(send->arena, "https://sts." STR_FMT ".amazonaws.com/", STR_ARG(region));
     if (region.len == 0)
         return am_send_fail(send, err, "no AWS region: set sigv4.region or AWS_REGION");
-    return signed_request(send, url, arena_str(send->arena, buf_str(&body)), region, "sts", &keys, err);
+    return signed_request(send, url, arena_str(send->arena, buf_str(&body)), region, "sts", &keys,
+                          err);
 }
 
 // The text of an element of the answer.

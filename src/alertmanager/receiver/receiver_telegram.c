@@ -41,11 +41,15 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
     for (size_t i = 0; i < COUNT_OF(modes); i++)
         known |= str_is(tg->parse_mode, modes[i]);
     if (!known)
-        return config_error(reader, common->node, err, "unknown parse_mode on telegram_config, must be Markdown, MarkdownV2, HTML or empty string");
+        return config_error(reader, common->node, err,
+                            "unknown parse_mode on telegram_config, must be Markdown, MarkdownV2, "
+                            "HTML or empty string");
     if (!tg->chat_id && !tg->chat_id_file.len)
-        return config_error(reader, common->node, err, "missing chat_id or chat_id_file on telegram_config");
+        return config_error(reader, common->node, err,
+                            "missing chat_id or chat_id_file on telegram_config");
     if (tg->chat_id && tg->chat_id_file.len)
-        return config_error(reader, common->node, err, "at most one of chat_id & chat_id_file must be configured");
+        return config_error(reader, common->node, err,
+                            "at most one of chat_id & chat_id_file must be configured");
     if (!am_receiver_one_of(reader, common, "bot_token & bot_token_file", tg->bot_token,
                             tg->bot_token_file, err) ||
         !am_config_url(reader, common->node, &tg->api_url, err) ||
@@ -91,7 +95,8 @@ static AmStep check_answer(AmSend *send, Error *err)
         const JsonValue *text = json_get(answer, S("description"));
         if (ok && ok->kind == JSON_BOOL && !ok->boolean) {
             error_set(err, ERR_UNAVAILABLE, "telegram: " STR_FMT,
-                      STR_ARG(text && text->kind == JSON_STRING ? str_sub(text->str, 0, 300) : S("refused")));
+                      STR_ARG(text && text->kind == JSON_STRING ? str_sub(text->str, 0, 300)
+                                                                : S("refused")));
             return AM_STEP_FAILED;
         }
     }
@@ -123,7 +128,8 @@ static AmStep step(AmSend *send, Error *err)
         json_key_str(&json, "parse_mode", tg->parse_mode);
     json_key_str(&json, "text", message(send, tg));
     json_object_end(&json);
-    Str url = arena_printf(send->arena, STR_FMT "/bot" STR_FMT "/sendMessage", STR_ARG(tg->api_url), STR_ARG(token));
+    Str url = arena_printf(send->arena, STR_FMT "/bot" STR_FMT "/sendMessage", STR_ARG(tg->api_url),
+                           STR_ARG(token));
     return am_send_finish(send, url, &body, err);
 }
 

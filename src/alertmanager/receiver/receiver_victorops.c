@@ -32,7 +32,7 @@ const ConfigTable receiver_victorops_table =
 
 static bool complete(ConfigReader *reader, const AmGlobal *global, void *config, Error *err)
 {
-    static const char *const taken[] = {"routing_key", "message_type", "state_message",
+    static const char *const taken[] = {"routing_key",         "message_type",    "state_message",
                                         "entity_display_name", "monitoring_tool", "entity_id",
                                         "entity_state"};
     Victorops *vo = config;
@@ -42,10 +42,11 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
     for (size_t i = 0; i < vo->custom_fields.count; i++)
         for (size_t k = 0; k < COUNT_OF(taken); k++)
             if (str_is(vo->custom_fields.keys[i], taken[k]))
-                return config_error(reader, common->node, err,
-                                    "victorOps config contains custom field %s which cannot be used "
-                                    "as it conflicts with the fixed/static fields",
-                                    taken[k]);
+                return config_error(
+                    reader, common->node, err,
+                    "victorOps config contains custom field %s which cannot be used "
+                    "as it conflicts with the fixed/static fields",
+                    taken[k]);
     if (!am_receiver_one_of(reader, common, "api_key & api_key_file", vo->api_key, vo->api_key_file,
                             err) ||
         !am_config_url(reader, common->node, &vo->api_url, err) ||
@@ -78,7 +79,8 @@ static AmStep step(AmSend *send, Error *err)
     if (!am_send_secret(send, vo->api_key, vo->api_key_file, &key, err))
         return AM_STEP_FAILED;
     size_t count = vo->custom_fields.count;
-    ConfigStrMap all = {ARENA_ARRAY(send->arena, Str, count + 5), ARENA_ARRAY(send->arena, Str, count + 5), 5};
+    ConfigStrMap all = {ARENA_ARRAY(send->arena, Str, count + 5),
+                        ARENA_ARRAY(send->arena, Str, count + 5), 5};
     const Str names[] = {STR("message_type"), STR("entity_id"), STR("entity_display_name"),
                          STR("monitoring_tool"), STR("state_message")};
     const Str values[] = {
@@ -100,15 +102,16 @@ static AmStep step(AmSend *send, Error *err)
     for (size_t done = 0; done < all.count; done++) {
         size_t least = SIZE_MAX;
         for (size_t i = 0; i < all.count; i++)
-            if (all.keys[i].ptr && (least == SIZE_MAX || str_compare(all.keys[i], all.keys[least]) < 0))
+            if (all.keys[i].ptr &&
+                (least == SIZE_MAX || str_compare(all.keys[i], all.keys[least]) < 0))
                 least = i;
         json_key(&json, all.keys[least]);
         json_str(&json, all.values[least]);
         all.keys[least] = STR_NONE;
     }
     json_object_end(&json);
-    Str url = arena_printf(send->arena, STR_FMT STR_FMT "/" STR_FMT, STR_ARG(vo->api_url), STR_ARG(key),
-                           STR_ARG(am_send_text(send, vo->routing_key)));
+    Str url = arena_printf(send->arena, STR_FMT STR_FMT "/" STR_FMT, STR_ARG(vo->api_url),
+                           STR_ARG(key), STR_ARG(am_send_text(send, vo->routing_key)));
     return am_send_finish(send, url, &body, err);
 }
 

@@ -43,8 +43,9 @@ static AmStep step(AmSend *send, Error *err)
         return AM_CHECK(send, err);
     json_writer_init(&json, &body);
     json_object(&json);
-    json_key_str(&json, "markdown",
-                 am_truncate_bytes(send->arena, am_send_text(send, webex->message), MESSAGE_BYTES_MAX));
+    json_key_str(
+        &json, "markdown",
+        am_truncate_bytes(send->arena, am_send_text(send, webex->message), MESSAGE_BYTES_MAX));
     am_send_member(send, &json, "roomId", webex->room_id, true);
     json_object_end(&json);
     return am_send_finish(send, webex->api_url, &body, err);

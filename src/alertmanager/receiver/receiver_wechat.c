@@ -36,7 +36,8 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
     const AmCommon *common = &wechat->common;
     if (!str_is(wechat->message_type, "text") && !str_is(wechat->message_type, "markdown"))
         return config_error(reader, common->node, err,
-                            "weChat message type \"" STR_FMT "\" does not match valid options text|markdown",
+                            "weChat message type \"" STR_FMT
+                            "\" does not match valid options text|markdown",
                             STR_ARG(str_sub(wechat->message_type, 0, 50)));
     if (!am_receiver_one_of(reader, common, "api_secret & api_secret_file", wechat->api_secret,
                             wechat->api_secret_file, err) ||
