@@ -142,7 +142,7 @@ const AmInterval *am_config_interval(const AmConfig *config, Str name);
         .omit_empty = true, ##__VA_ARGS__                                                          \
     }
 
-// Checks an http(s) URL, writes it as Go's url.URL prints it; the text <secret> gives an empty one.
+// Checks an http(s) URL, writes it as Go's url.URL prints it; the text <secret> stays.
 bool am_config_url(const ConfigReader *reader, const YamlNode *node, Str *url,
                    Error *err) MUST_CHECK;
 // Adds the slash that the path lacks.

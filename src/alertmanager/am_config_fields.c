@@ -18,10 +18,8 @@ bool am_config_url(const ConfigReader *reader, const YamlNode *node, Str *url, E
     CLEANUP(buf_deinit) Buf out = {0};
     if (url->len == 0)
         return true;
-    if (str_is(*url, "<secret>")) {
-        *url = STR_NONE;
-        return true;
-    }
+    if (str_is(*url, "<secret>"))
+        return true; // a configuration that was printed is read back
     size_t scheme = str_find(*url, S("://"));
     Str name = str_sub(*url, 0, scheme);
     if (scheme == STR_NOT_FOUND ||

@@ -94,13 +94,14 @@ TEST(am_config, what_is_printed_can_be_read_and_printed_again)
     am_config_print(&once, config);
     am_config_unref(config);
     buf_add_char(&once, 0);
-    // What is secret reads as no URL: amtool reads printed configurations back.
-    char *secret = strstr(once.ptr, "    url: <secret>");
-    CHECK(secret != NULL);
-    memcpy(secret, "    url: http://x", strlen("    url: http://x"));
+    once.len--;
 
     config = parse(once.ptr, &err);
-    CHECK_OK(config != NULL || strstr(err.text, "Slack"), err);
+    CHECK_OK(config != NULL, err);
+    am_config_print(&twice, config);
+    CHECK_STR(buf_str(&twice), buf_str(&once));
+    CHECK_HAS(once.ptr, "slack_api_url: <secret>");
+    CHECK_HAS(once.ptr, "group_wait: 0s");
     am_config_unref(config);
 }
 
