@@ -2,10 +2,20 @@
 #include "alertmanager/am_time.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/str.h"
 
 #define ZERO_S INT64_C(-62135596800)
+
+int64_t am_now_ns(Clock *clock)
+{
+    struct timespec now;
+    if (clock != &clock_system)
+        return clock_now_ms(clock) * AM_MS_NS;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * AM_S_NS + now.tv_nsec;
+}
 
 void am_time_split(int64_t t_ns, int64_t *ret_s, int32_t *ret_ns)
 {
