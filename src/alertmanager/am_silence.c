@@ -6,6 +6,9 @@
 
 #include "base/random.h"
 
+// What has been over for longer is not in the index; a clock that is set back by less finds all that it must.
+#define CLOCK_STEP_NS (INT64_C(3600) * AM_S_NS)
+
 // The silences whose sets have the same equality.
 typedef struct AmSilenceList {
     AmSilence **items;
@@ -82,7 +85,7 @@ static void build_index(AmSilences *silences, int64_t now_ns)
     silences->others = x_calloc(silences->by_id.count + 1, sizeof *silences->others);
     for (MapEntry *e = NULL; (e = map_next(&silences->by_id, e));) {
         AmSilence *silence = e->value;
-        if (silence->data.ends_ns > now_ns)
+        if (am_time_add(silence->data.ends_ns, CLOCK_STEP_NS) > now_ns)
             index_silence(silences, silence);
     }
     silences->index_is_old = false;
