@@ -131,6 +131,16 @@ static void front_page(AmCall *call)
     am_api_bytes(call, 200, S("text/html; charset=utf-8"), buf_str(&page));
 }
 
+static bool page_of_options(AmCall *call, Str path)
+{
+    const AmOptions *options = &call->am->options;
+    if (!options->page || !options->page(options->page_arg, call->request, path))
+        return false;
+    call->name = "/";
+    call->status = 200;
+    return true;
+}
+
 static void dispatch(AmCall *call, Str path)
 {
     if (str_starts_with(path, S("/api/v2/"))) {
@@ -146,6 +156,8 @@ static void dispatch(AmCall *call, Str path)
     } else if (str_is(path, "/metrics")) {
         call->name = "/metrics";
         metrics(call);
+    } else if (page_of_options(call, path)) {
+        return;
     } else if (str_is(path, "/") && is_read(call)) {
         call->name = "/";
         front_page(call);
@@ -177,7 +189,13 @@ void am_handle(Am *am, HttpRequest *request)
     if (prefix.len && str_starts_with(path, prefix) &&
         (path.len == prefix.len || path.ptr[prefix.len] == '/')) {
         path = str_skip(path, prefix.len);
-        path = path.len ? path : S("/");
+        if (path.len == 0) {
+            http_reply_header(request, S("Location"),
+                              arena_printf(request->arena, STR_FMT "/", STR_ARG(prefix)));
+            am_api_bytes(&call, 302, PLAIN, STR_NONE);
+            observe(&call, began_ns);
+            return;
+        }
     } else if (prefix.len) {
         bool root = str_is(path, "/");
         if (root)

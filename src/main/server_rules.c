@@ -38,6 +38,7 @@ void server_rules_init(ServerRules *rules, const ServerFlags *flags, Sink *sink,
         .queue_capacity = (size_t)flags->alertmanager_queue_capacity,
         .batch_size = (size_t)flags->alertmanager_batch_size,
     });
+    rules->alerts.notifier = rules->notifier;
     rules->manager = rules_manager_new(&(RulesOptions){
         .sink = sink,
         .source = source,
@@ -50,8 +51,8 @@ void server_rules_init(ServerRules *rules, const ServerFlags *flags, Sink *sink,
         .grace_period_ms = flags->rules_for_grace_period_ms,
         .resend_delay_ms = flags->rules_resend_delay_ms,
         .restores = true,
-        .send = notifier_send,
-        .send_arg = rules->notifier,
+        .send = server_alerts_send,
+        .send_arg = &rules->alerts,
     });
 }
 
@@ -81,4 +82,5 @@ void server_rules_deinit(ServerRules *rules, bool drain)
 {
     rules_manager_free(rules->manager);
     notifier_free(rules->notifier, drain);
+    server_alerts_close(&rules->alerts);
 }

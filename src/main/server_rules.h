@@ -2,6 +2,7 @@
 // server_rules.h: rules and alerts of the server, from flags and configuration.
 #pragma once
 
+#include "main/server_alerts.h"
 #include "main/server_flags.h"
 #include "rules/rules.h"
 #include "server/server.h"
@@ -10,6 +11,7 @@
 typedef struct ServerRules {
     RulesManager *manager;
     Notifier *notifier;
+    ServerAlerts alerts; // opened by the caller
 } ServerRules;
 
 // Reads and checks the rule files that the configuration names. Each mistake is told in the log.

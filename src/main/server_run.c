@@ -427,7 +427,8 @@ static bool reload(Run *run, Error *err)
     bool ok = load_config(run, &fresh, err) &&
               server_rules_load(&run->flags, fresh, run->external_url, &rules, err);
     // Opened anew each time: a file that was moved away is not written to any longer.
-    if (ok && !engine_set_query_log(run->engine, fresh->file.global.query_log_file, err)) {
+    if (ok && (!engine_set_query_log(run->engine, fresh->file.global.query_log_file, err) ||
+               !server_alerts_reload(&run->rules.alerts, err))) {
         rule_set_free(rules);
         ok = false;
     }
@@ -602,6 +603,19 @@ static void fill_api(Run *run, const FlagTable *table)
     api->cors_origin = flags->web_cors_origin;
 }
 
+static void handle(void *arg, HttpRequest *request)
+{
+    Run *run = arg;
+    // The rules, and with them the Alertmanager, are there once the phase says so.
+    if (api_phase(run) != API_READY || !server_alerts_handle(&run->rules.alerts, request))
+        api_handle(&run->api, request);
+}
+
+static bool is_urgent(void *arg, const HttpRequest *request)
+{
+    return api_is_urgent(&((Run *)arg)->api, request);
+}
+
 static bool start_listeners(Run *run, Error *err)
 {
     const ServerFlags *flags = &run->flags;
@@ -620,9 +634,9 @@ static bool start_listeners(Run *run, Error *err)
         options.connections_max = (size_t)flags->web_max_connections;
         options.read_timeout_ms = flags->web_read_timeout_ms;
         options.gate = run->gate;
-        options.handle = api_handle;
-        options.is_urgent = api_is_urgent;
-        options.arg = &run->api;
+        options.handle = handle;
+        options.is_urgent = is_urgent;
+        options.arg = run;
         if (!http_server_start(&options, &run->listeners[i], NULL, err))
             return false;
         run->listener_count++;
@@ -762,6 +776,9 @@ static bool start_machines(Run *run, ServerConfig *config, Error *err)
     run->api.engine = run->engine;
     if (!start_remote_in(run, config, err))
         return error_context(err, "starting remote read failed");
+    if (!server_alerts_open(&run->rules.alerts, &run->flags, run->stack, run->route_prefix,
+                            run->external_url, run->registry, &run->arena, err))
+        return false;
     server_rules_init(&run->rules, &run->flags, tsdb_sink(run->tsdb), run->api.source, run->engine,
                       run->registry);
     run->api.rules = run->rules.manager;

@@ -155,3 +155,34 @@ def test_state_of_the_original_is_taken_over(world, listener):  # noqa: F811
     assert [s["id"] for s in new.v2("silences")] == [silence_id]
     new.send("alerts", [alertmanagers.alert({"alertname": "A", "job": "j"}), alertmanagers.alert({"alertname": "C", "job": "k"})])
     assert wait_messages(listener, 2)[1]["groupLabels"] == {"job": "k"}
+
+
+def test_in_the_servers_own_process(world, listener):  # noqa: F811
+    """Alerts of rules reach the Alertmanager by a call; its API stands below /alertmanager on the server's port."""
+    target = world.target("ping_request_count 9\n")
+    world.write_file("rules.yml", PING)
+    world.write_file("am.yml", HOOK % listener.url)
+    config = harness.scrape_config(("pings", [target.address]), extra="  evaluation_interval: 1s") + "rule_files: [rules.yml]\n"
+    server = world.server(config, f"--alertmanager.config.file={world.directory / 'am.yml'}", "--web.enable-lifecycle")
+    server.start()
+    message = wait_messages(listener, 1)[0]
+    assert message["alerts"][0]["labels"]["alertname"] == "HighPing"
+    assert message["externalURL"].endswith("/alertmanager")
+    alerts = server.get("/alertmanager/api/v2/alerts").json()
+    assert [a["labels"]["alertname"] for a in alerts] == ["HighPing"]
+    assert server.get("/alertmanager/").status == 200 and server.get("/api/v1/alerts").status == 200
+    assert server.metric('alertmanager_notifications_total{integration="webhook"}') >= 1
+    world.write_file("am.yml", "route: {}\n")
+    reply = server.reload()
+    assert reply.status == 500 and "root route" in reply.text
+    world.write_file("am.yml", HOOK % (listener.url + "/again"))
+    assert server.reload().status == 200
+    assert server.stop() == 0
+
+
+def test_the_stack_has_one_that_tells_nobody(world):
+    server = world.all_in_one()
+    server.start()
+    assert server.get("/alertmanager/api/v2/status").json()["cluster"]["status"] == "disabled"
+    assert server.get("/alertmanager/-/ready").status == 200
+    assert server.stop() == 0
