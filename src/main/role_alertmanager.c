@@ -297,7 +297,7 @@ static int serve(const AlertmanagerFlags *f, AmOptions *options)
 int role_alertmanager(int argc, char **argv)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
-    AlertmanagerFlags f;
+    AlertmanagerFlags f = {0};
     AmOptions options;
     Error err = {0};
     FlagResult result = {0};
