@@ -54,8 +54,9 @@ static bool set_matchers(AmRouteTree *tree, AmRoute *route, const AmRouteConfig 
     // Sorting moves matchers: those that the tree owns are freed by their copies.
     AmMatchers sorted = {arena_zalloc(&tree->arena, (max + 1) * sizeof(Matcher)), 0};
     memcpy(sorted.items, all.items, all.count * sizeof(Matcher));
-    memcpy(sorted.items + all.count, config->matchers.items,
-           config->matchers.count * sizeof(Matcher));
+    if (config->matchers.count)
+        memcpy(sorted.items + all.count, config->matchers.items,
+               config->matchers.count * sizeof(Matcher));
     sorted.count = max;
     am_matchers_sort(&sorted);
     route->matchers = sorted;
