@@ -254,7 +254,7 @@ TEST(hosts, kuma)
                          "__meta_kuma_label_team=\"a\", __meta_kuma_mesh=\"default\", "
                          "__meta_kuma_service=\"web\", __metrics_path__=\"/m\", "
                          "__scheme__=\"http\", instance=\"dp-1\"}\n"));
-    CHECK(rig_wait_metric(&rig, "prometheus_sd_kuma_fetch_skipped_updates_total 2\n"));
+    CHECK(rig_wait_metric(&rig, "prometheus_sd_kuma_fetch_skipped_updates_total 2+"));
     CHECK(rig_wait_metric(&rig, "prometheus_sd_kuma_fetch_failures_total 0\n"));
     rig_deinit(&rig);
 }

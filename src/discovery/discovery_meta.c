@@ -149,6 +149,14 @@ void meta_rows(LabelsBuilder *labels, const JsonValue *item, const MetaRow *rows
         case META_TEXT:
             meta_set(labels, rows[i].label, meta_text(labels->arena, value));
             break;
+        case META_TIME: {
+            Str text = meta_text(labels->arena, value);
+            size_t dot = str_find_char(text, '.');
+            if (dot != STR_NOT_FOUND && str_ends_with(text, S("Z")))
+                text = arena_printf(labels->arena, STR_FMT "Z", STR_ARG(str_sub(text, 0, dot)));
+            meta_set(labels, rows[i].label, text);
+            break;
+        }
         case META_LIST:
             if (value->kind == JSON_ARRAY && value->count)
                 meta_set(labels, rows[i].label, meta_join_json(labels->arena, value, separator));

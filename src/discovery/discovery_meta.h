@@ -19,6 +19,7 @@ bool json_bool_at(const JsonValue *value, const char *path);   // also from "tru
 typedef enum MetaForm {
     META_TEXT,
     META_LIST, // ",a,b,": with the separator around it; no label for an empty list
+    META_TIME, // RFC 3339, without a fraction of a second
     META_MAP,  // an object's members: the label is the prefix, the rest is the member's name
 } MetaForm;
 

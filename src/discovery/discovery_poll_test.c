@@ -49,7 +49,7 @@ TEST(poll, a_failing_api_is_counted_and_keeps_its_targets)
 
         rig_route(&rig, &c->route, 1);
 
-        CHECK(rig_wait_metric(&rig, "prometheus_sd_http_failures_total 2\n"));
+        CHECK(rig_wait_metric(&rig, "prometheus_sd_http_failures_total 2+"));
         CHECK(rig_wait_metric(
             &rig, "prometheus_sd_refresh_failures_total{mechanism=\"http\",config=\"j\"} "));
         CHECK(rig_wait_metric(
@@ -71,7 +71,7 @@ TEST(poll, what_did_not_change_is_not_told_again)
 
     rig_apply(&rig, http_config);
 
-    CHECK(rig_wait_metric(&rig, "prometheus_sd_received_updates_total{name=\"scrape\"} 5\n"));
+    CHECK(rig_wait_metric(&rig, "prometheus_sd_received_updates_total{name=\"scrape\"} 5+"));
     CHECK(rig_wait_metric(&rig, "prometheus_sd_updates_total{name=\"scrape\"} 2\n"));
     rig_deinit(&rig);
 }

@@ -212,13 +212,30 @@ static inline bool rig_wait(Rig *rig, const char *want)
     return same;
 }
 
+// Whether a page of metrics has this line; "name 3+" is a line "name N" with N at least 3.
+static inline bool rig_has_metric(Str page, const char *line)
+{
+    Str want = str_from_c(line);
+    if (!str_ends_with(want, S("+")))
+        return str_find(page, want) != STR_NOT_FOUND;
+    size_t blank = str_rfind_char(want, ' ');
+    CLEANUP(buf_deinit) Buf begin = {0};
+    buf_add_char(&begin, '\n');
+    buf_add_str(&begin, str_sub(want, 0, blank + 1));
+    size_t at = str_find(page, buf_str(&begin));
+    // The page goes on behind every number.
+    return at != STR_NOT_FOUND &&
+           strtod(page.ptr + at + begin.len, NULL) >= strtod(line + blank + 1, NULL);
+}
+
 // Until our own metrics have this line.
 static inline bool rig_wait_metric(Rig *rig, const char *line)
 {
     for (int tries = 0; tries < 500; tries++) {
         CLEANUP(buf_deinit) Buf page = {0};
         registry_write(rig->registry, REGISTRY_TEXT, &page);
-        if (str_find(buf_str(&page), str_from_c(line)) != STR_NOT_FOUND)
+        buf_add_char(&page, 0);
+        if (rig_has_metric(buf_str(&page), line))
             return true;
         lock_take(&rig->lock);
         (void)condition_wait_ms(&rig->changed, &rig->lock, 20);

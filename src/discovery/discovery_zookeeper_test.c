@@ -242,7 +242,7 @@ TEST(zookeeper, members_come_and_go)
     // What changes while there is no connection is found by the next one.
     zk_change(&zk, moved, NULL, true);
     CHECK(rig_wait(&rig, NERVE_LABELS("/s/b", "h4", "83")));
-    CHECK(rig_wait_metric(&rig, "prometheus_treecache_zookeeper_failures_total 1\n"));
+    CHECK(rig_wait_metric(&rig, "prometheus_treecache_zookeeper_failures_total 1+"));
     rig_deinit(&rig);
     zk_stop(&zk);
 }
@@ -282,7 +282,7 @@ TEST(zookeeper, a_server_that_is_not_there_is_tried_again)
 
     rig_apply(&rig, "nerve_sd_configs: [{servers: ['127.0.0.1:1'], paths: [/s]}]");
 
-    CHECK(rig_wait_metric(&rig, "prometheus_treecache_zookeeper_failures_total 2\n"));
+    CHECK(rig_wait_metric(&rig, "prometheus_treecache_zookeeper_failures_total 2+"));
     rig_deinit(&rig);
 }
 
