@@ -7,8 +7,10 @@
 enum { ROLE_NONE, ROLE_EC2, ROLE_ECS, ROLE_ELASTICACHE, ROLE_LIGHTSAIL, ROLE_MSK, ROLE_RDS };
 static const char *const role_words[] = {"",          "ec2", "ecs", "elasticache",
                                          "lightsail", "msk", "rds", NULL};
-static const AwsRole *const roles[] = {
-    [ROLE_EC2] = &aws_role_ec2, [ROLE_LIGHTSAIL] = &aws_role_lightsail, [ROLE_RDS] = &aws_role_rds};
+static const AwsRole *const roles[] = {[ROLE_EC2] = &aws_role_ec2,
+                                       [ROLE_LIGHTSAIL] = &aws_role_lightsail,
+                                       [ROLE_MSK] = &aws_role_msk,
+                                       [ROLE_RDS] = &aws_role_rds};
 
 static const ConfigField filter_fields[] = {
     POLL_STR(AwsFilter, name, "name of the filter"),

@@ -129,6 +129,56 @@ TEST(vendors, aws_with_the_role_rds)
     rig_check(&c);
 }
 
+TEST(vendors, aws_with_the_role_msk)
+{
+    static const RigRoute routes[] = {
+        {.request =
+             "GET /kafka.us-east-1.amazonaws.com/api/v2/clusters?clusterTypeFilter=PROVISIONED"
+             "&maxResults=100",
+         .header = "Authorization: AWS4-HMAC-SHA256 Credential=a/*",
+         .reply = "{\"clusterInfoList\": [{\"clusterName\": \"c\", \"clusterArn\": \"arn:k/c\","
+                  " \"state\": \"ACTIVE\", \"clusterType\": \"PROVISIONED\", \"currentVersion\":"
+                  " \"K1\", \"tags\": {\"a-b\": \"t\"}, \"provisioned\":"
+                  " {\"currentBrokerSoftwareInfo\": {\"kafkaVersion\": \"3.5\","
+                  " \"configurationRevision\": 2}, \"openMonitoring\": {\"prometheus\":"
+                  " {\"jmxExporter\": {\"enabledInBroker\": true}, \"nodeExporter\":"
+                  " {\"enabledInBroker\": false}}}}}]}"},
+        {.request = "GET /kafka.us-east-1.amazonaws.com/v1/clusters/arn%3Ak%2Fc/nodes"
+                    "?maxResults=100",
+         .reply = "{\"nodeInfoList\": [{\"nodeARN\": \"arn:n\", \"addedToClusterTime\":"
+                  " \"2024-01-02T03:04:05.678Z\", \"instanceType\": \"m5\", \"brokerNodeInfo\":"
+                  " {\"attachedENIId\": \"eni\", \"brokerId\": 1.0, \"clientSubnet\": \"s\","
+                  " \"clientVpcIpAddress\": \"10.0.0.1\", \"endpoints\": [\"b-1.x\"]}}],"
+                  " \"nextToken\": \"n/1\"}"},
+        {.request = "GET /kafka.us-east-1.amazonaws.com/v1/clusters/arn%3Ak%2Fc/nodes"
+                    "?maxResults=100&nextToken=n%2F1",
+         .reply = "{\"nodeInfoList\": [{\"nodeARN\": \"arn:m\", \"controllerNodeInfo\":"
+                  " {\"endpoints\": [\"c-1.x\"]}}]}"},
+    };
+#define MSK_CLUSTER                                                                                \
+    "__meta_msk_cluster_arn=\"arn:k/c\", __meta_msk_cluster_configuration_revision=\"2\", "        \
+    "__meta_msk_cluster_jmx_exporter_enabled=\"true\", "                                           \
+    "__meta_msk_cluster_kafka_version=\"3.5\", __meta_msk_cluster_name=\"c\", "                    \
+    "__meta_msk_cluster_state=\"ACTIVE\", __meta_msk_cluster_tag_a_b=\"t\", "                      \
+    "__meta_msk_cluster_type=\"PROVISIONED\", __meta_msk_cluster_version=\"K1\", "
+    static const RigCase c = {
+        "msk",
+        "aws_sd_configs: [{role: msk, region: us-east-1, access_key: a, secret_key: s, port: "
+        "11001}]",
+        routes, COUNT_OF(routes),
+        "b-1.x:11001{__meta_msk_broker_client_subnet=\"s\", "
+        "__meta_msk_broker_client_vpc_ip=\"10.0.0.1\", __meta_msk_broker_endpoint_index=\"0\", "
+        "__meta_msk_broker_id=\"1\", "
+        "__meta_msk_broker_node_exporter_enabled=\"false\", " MSK_CLUSTER
+        "__meta_msk_node_added_time=\"2024-01-02T03:04:05.678Z\", __meta_msk_node_arn=\"arn:n\", "
+        "__meta_msk_node_attached_eni=\"eni\", __meta_msk_node_instance_type=\"m5\", "
+        "__meta_msk_node_type=\"BROKER\"}\n"
+        "c-1.x:11001{" MSK_CLUSTER
+        "__meta_msk_controller_endpoint_index=\"0\", __meta_msk_node_arn=\"arn:m\", "
+        "__meta_msk_node_type=\"CONTROLLER\"}\n"};
+    rig_check(&c);
+}
+
 TEST(vendors, lightsail)
 {
     static const RigRoute routes[] = {
@@ -413,8 +463,8 @@ TEST(vendors, bad_blocks_are_refused)
 }
 
 TEST_MAIN(vendors, TEST_ROW(vendors, ec2), TEST_ROW(vendors, aws_with_the_role_ec2),
-          TEST_ROW(vendors, aws_with_the_role_rds), TEST_ROW(vendors, lightsail),
-          TEST_ROW(vendors, gce), TEST_ROW(vendors, azure),
+          TEST_ROW(vendors, aws_with_the_role_rds), TEST_ROW(vendors, aws_with_the_role_msk),
+          TEST_ROW(vendors, lightsail), TEST_ROW(vendors, gce), TEST_ROW(vendors, azure),
           TEST_ROW(vendors, azure_ids_are_taken_apart), TEST_ROW(vendors, openstack_hypervisors),
           TEST_ROW(vendors, openstack_instances), TEST_ROW(vendors, openstack_load_balancers),
           TEST_ROW(vendors, bad_blocks_are_refused))
