@@ -9,6 +9,7 @@ static const char *const role_words[] = {"",          "ec2", "ecs", "elasticache
                                          "lightsail", "msk", "rds", NULL};
 static const AwsRole *const roles[] = {[ROLE_EC2] = &aws_role_ec2,
                                        [ROLE_LIGHTSAIL] = &aws_role_lightsail,
+                                       [ROLE_ELASTICACHE] = &aws_role_elasticache,
                                        [ROLE_MSK] = &aws_role_msk,
                                        [ROLE_RDS] = &aws_role_rds};
 

@@ -179,6 +179,68 @@ TEST(vendors, aws_with_the_role_msk)
     rig_check(&c);
 }
 
+TEST(vendors, aws_with_the_role_elasticache)
+{
+#define ELASTICACHE "POST /elasticache.us-east-1.amazonaws.com/"
+    static const RigRoute routes[] = {
+        {.request = ELASTICACHE,
+         .has = "Action=DescribeServerlessCaches&Version=2015-02-02&MaxResults=50"
+                "&ServerlessCacheName=sl",
+         .reply = "<R><DescribeServerlessCachesResult><ServerlessCaches><member><ARN>arn:s</ARN>"
+                  "<ServerlessCacheName>sl</ServerlessCacheName><Endpoint><Address>sl.x</Address>"
+                  "<Port>6379</Port></Endpoint><SecurityGroupIds><SecurityGroupId>sg-1"
+                  "</SecurityGroupId><SecurityGroupId>sg-2</SecurityGroupId></SecurityGroupIds>"
+                  "</member></ServerlessCaches></DescribeServerlessCachesResult></R>"},
+        {.request = ELASTICACHE,
+         .has = "ShowCacheClustersNotInReplicationGroups=false",
+         .reply = "<R><DescribeCacheClustersResult><CacheClusters/></DescribeCacheClustersResult>"
+                  "</R>"},
+        {.request = ELASTICACHE,
+         .has = "ShowCacheNodeInfo=true&ShowCacheClustersNotInReplicationGroups=true&Marker=m",
+         .reply = "<R><DescribeCacheClustersResult><CacheClusters/></DescribeCacheClustersResult>"
+                  "</R>"},
+        {.request = ELASTICACHE,
+         .has = "ShowCacheNodeInfo=true&ShowCacheClustersNotInReplicationGroups=true",
+         .reply = "<R><DescribeCacheClustersResult><Marker>m</Marker><CacheClusters><CacheCluster>"
+                  "<ARN>arn:c</ARN><CacheClusterId>cc</CacheClusterId><CacheClusterCreateTime>"
+                  "2024-01-02T03:04:05.678Z</CacheClusterCreateTime><SecurityGroups><member>"
+                  "<SecurityGroupId>sg</SecurityGroupId><Status>active</Status></member>"
+                  "</SecurityGroups><CacheNodes><CacheNode><CacheNodeId>0001</CacheNodeId>"
+                  "<Endpoint><Address>n.x</Address><Port>11211</Port></Endpoint></CacheNode>"
+                  "</CacheNodes></CacheCluster></CacheClusters></DescribeCacheClustersResult></R>"},
+        {.request = ELASTICACHE,
+         .has = "Action=ListTagsForResource&Version=2015-02-02&ResourceName=arn%3Ac",
+         .reply = "<R><ListTagsForResourceResult><TagList><Tag><Key>a b</Key><Value>c</Value></Tag>"
+                  "</TagList></ListTagsForResourceResult></R>"},
+        {.request = ELASTICACHE,
+         .has = "ResourceName=arn%3As",
+         .reply = "<R><ListTagsForResourceResult><TagList/></ListTagsForResourceResult></R>"},
+    };
+    static const RigCase c = {
+        "elasticache",
+        "aws_sd_configs: [{role: elasticache, region: us-east-1, access_key: a, secret_key: s, "
+        "clusters: ['arn:aws:elasticache:us-east-1:1:serverlesscache:sl']}]",
+        routes, COUNT_OF(routes),
+        "sl.x:6379{__meta_elasticache_deployment_option=\"serverless\", "
+        "__meta_elasticache_serverless_cache_arn=\"arn:s\", "
+        "__meta_elasticache_serverless_cache_endpoint_address=\"sl.x\", "
+        "__meta_elasticache_serverless_cache_endpoint_port=\"6379\", "
+        "__meta_elasticache_serverless_cache_name=\"sl\", "
+        "__meta_elasticache_serverless_cache_security_group_id_0=\"sg-1\", "
+        "__meta_elasticache_serverless_cache_security_group_id_1=\"sg-2\"}\n"
+        "n.x:11211{__meta_elasticache_cache_cluster_arn=\"arn:c\", "
+        "__meta_elasticache_cache_cluster_cache_cluster_create_time=\"2024-01-02T03:04:05Z\", "
+        "__meta_elasticache_cache_cluster_cache_cluster_id=\"cc\", "
+        "__meta_elasticache_cache_cluster_node_endpoint_address=\"n.x\", "
+        "__meta_elasticache_cache_cluster_node_endpoint_port=\"11211\", "
+        "__meta_elasticache_cache_cluster_node_id=\"0001\", "
+        "__meta_elasticache_cache_cluster_security_group_membership_id_0=\"sg\", "
+        "__meta_elasticache_cache_cluster_security_group_membership_status_0=\"active\", "
+        "__meta_elasticache_cache_cluster_tag_a_b=\"c\", "
+        "__meta_elasticache_deployment_option=\"node\"}\n"};
+    rig_check(&c);
+}
+
 TEST(vendors, lightsail)
 {
     static const RigRoute routes[] = {
@@ -464,7 +526,8 @@ TEST(vendors, bad_blocks_are_refused)
 
 TEST_MAIN(vendors, TEST_ROW(vendors, ec2), TEST_ROW(vendors, aws_with_the_role_ec2),
           TEST_ROW(vendors, aws_with_the_role_rds), TEST_ROW(vendors, aws_with_the_role_msk),
-          TEST_ROW(vendors, lightsail), TEST_ROW(vendors, gce), TEST_ROW(vendors, azure),
+          TEST_ROW(vendors, aws_with_the_role_elasticache), TEST_ROW(vendors, lightsail),
+          TEST_ROW(vendors, gce), TEST_ROW(vendors, azure),
           TEST_ROW(vendors, azure_ids_are_taken_apart), TEST_ROW(vendors, openstack_hypervisors),
           TEST_ROW(vendors, openstack_instances), TEST_ROW(vendors, openstack_load_balancers),
           TEST_ROW(vendors, bad_blocks_are_refused))
