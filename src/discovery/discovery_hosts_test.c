@@ -2,6 +2,7 @@
 // More kinds that ask a provider of machines; see discovery_clouds_test.c.
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <unistd.h>
 
 #include "discovery/discovery_rig.h"
 
@@ -283,6 +284,79 @@ TEST(hosts, outscale)
     rig_check(&c);
 }
 
+// A new RSA key in PEM; returns its bytes.
+static size_t make_rsa_key(char *pem, size_t size)
+{
+    gnutls_x509_privkey_t key;
+    size_t bytes = size - 1;
+    CHECK_EQ(gnutls_x509_privkey_init(&key), 0);
+    CHECK_EQ(gnutls_x509_privkey_generate(key, GNUTLS_PK_RSA, 2048, 0), 0);
+    CHECK_EQ(gnutls_x509_privkey_export(key, GNUTLS_X509_FMT_PEM, pem, &bytes), 0);
+    gnutls_x509_privkey_deinit(key);
+    return bytes;
+}
+
+TEST(hosts, oci)
+{
+#define IAAS "GET /iaas.r.oraclecloud.com/20160918/"
+#define IDENTITY "GET /identity.r.oci.oraclecloud.com/20160918/compartments?compartmentId="
+#define CHILDREN "&accessLevel=ACCESSIBLE&compartmentIdInSubtree=false&limit=100"
+    static const RigRoute routes[] = {
+        {.request = IDENTITY "ten" CHILDREN,
+         .header = "Authorization: Signature version=\"1\",keyId=\"ten/us/fp\","
+                   "algorithm=\"rsa-sha256\",headers=\"date (request-target) host\",signature=*",
+         .reply = "[{\"id\": \"sub\", \"lifecycleState\": \"ACTIVE\"}, {\"id\": \"old\","
+                  " \"lifecycleState\": \"DELETED\"}]"},
+        {.request = IDENTITY "sub" CHILDREN, .status = 404, .reply = "{}"},
+        {.request = IAAS "instances?compartmentId=ten&limit=100", .reply = "[]"},
+        {.request = IAAS "instances?compartmentId=sub&limit=100",
+         .reply_header = "opc-next-page: p/2",
+         .reply = "[{\"id\": \"i1\", \"compartmentId\": \"sub\", \"displayName\": \"n\","
+                  " \"lifecycleState\": \"RUNNING\", \"shape\": \"VM\", \"availabilityDomain\":"
+                  " \"ad\", \"faultDomain\": \"fd\", \"region\": \"r\", \"imageId\": \"im\","
+                  " \"freeformTags\": {\"a-b\": \"c\"}, \"definedTags\": {\"Oracle-T\":"
+                  " {\"By\": \"me\", \"n\": 5}}}]"},
+        {.request = IAAS "instances?compartmentId=sub&limit=100&page=p%2F2",
+         .reply = "[{\"id\": \"i2\", \"compartmentId\": \"sub\"}]"},
+        {.request = IAAS "vnicAttachments?compartmentId=sub&instanceId=i1&limit=100",
+         .reply = "[{\"vnicId\": \"v0\", \"lifecycleState\": \"DETACHED\"},"
+                  " {\"vnicId\": \"v1\", \"lifecycleState\": \"ATTACHED\"}]"},
+        {.request = IAAS "vnicAttachments?compartmentId=sub&instanceId=i2&limit=100",
+         .status = 500,
+         .reply = "{}"},
+        {.request = IAAS "vnics/v1",
+         .reply = "{\"id\": \"v1\", \"isPrimary\": true, \"privateIp\": \"10.0.0.1\","
+                  " \"publicIp\": \"1.2.3.4\", \"hostnameLabel\": \"h\", \"ipv6Addresses\":"
+                  " [\"2001::2\", \"2001::1\"]}"},
+    };
+    CLEANUP(arena_deinit) Arena arena = {0};
+    char path[] = "/tmp/narthex_oci_test_XXXXXX";
+    char pem[8192];
+    int fd = mkstemp(path);
+    CHECK(fd >= 0);
+    size_t bytes = make_rsa_key(pem, sizeof pem);
+    CHECK_EQ(write(fd, pem, bytes), (ssize_t)bytes);
+    close(fd);
+    const RigCase c = {
+        "oci",
+        str_to_c(&arena, arena_printf(&arena,
+                                      "oci_sd_configs: [{region: r, tenancy: ten, user: us, "
+                                      "fingerprint: fp, key_file: '%s'}]",
+                                      path)),
+        routes, COUNT_OF(routes),
+        "10.0.0.1:80{__meta_oci_availability_domain=\"ad\", __meta_oci_compartment_id=\"sub\", "
+        "__meta_oci_defined_tag_Oracle_T_By=\"me\", __meta_oci_defined_tag_Oracle_T_n=\"5\", "
+        "__meta_oci_fault_domain=\"fd\", __meta_oci_hostname_label=\"h\", "
+        "__meta_oci_image_id=\"im\", __meta_oci_instance_id=\"i1\", "
+        "__meta_oci_instance_name=\"n\", __meta_oci_instance_shape=\"VM\", "
+        "__meta_oci_instance_state=\"RUNNING\", "
+        "__meta_oci_ipv6_addresses=\",2001::1,2001::2,\", __meta_oci_private_ip=\"10.0.0.1\", "
+        "__meta_oci_public_ip=\"1.2.3.4\", __meta_oci_region=\"r\", __meta_oci_tag_a_b=\"c\", "
+        "__meta_oci_tenancy_id=\"ten\", __meta_oci_vnic_id=\"v1\"}\n"};
+    rig_check(&c);
+    CHECK_EQ(unlink(path), 0);
+}
+
 TEST(hosts, stackit)
 {
     static const RigRoute routes[] = {
@@ -297,13 +371,8 @@ TEST(hosts, stackit)
                   " \"ipv4\": \"10.0.0.1\", \"publicIp\": \"1.2.3.4\"}]}, {\"id\": \"x\"}]}"},
     };
     CLEANUP(buf_deinit) Buf config = {0};
-    gnutls_x509_privkey_t key;
     char pem[8192];
-    size_t bytes = sizeof pem - 1;
-    CHECK_EQ(gnutls_x509_privkey_init(&key), 0);
-    CHECK_EQ(gnutls_x509_privkey_generate(key, GNUTLS_PK_RSA, 2048, 0), 0);
-    CHECK_EQ(gnutls_x509_privkey_export(key, GNUTLS_X509_FMT_PEM, pem, &bytes), 0);
-    gnutls_x509_privkey_deinit(key);
+    size_t bytes = make_rsa_key(pem, sizeof pem);
     buf_add_c(&config, "stackit_sd_configs:\n- project: p\n  service_account_key: "
                        "'{\"credentials\": {\"iss\": \"i\", \"kid\": \"k\"}}'\n  private_key: |\n");
     Str rest = {pem, bytes};
@@ -330,6 +399,9 @@ TEST(hosts, bad_blocks_are_refused)
          "scaleway_sd_configs: [{role: instance, project_id: a, secret_key: b, secret_key_file: "
          "c}]",
          "at most one of secret_key & secret_key_file must be configured"},
+        {"oci", "oci_sd_configs: [{}]", "oci_sd: region is required"},
+        {"oci key", "oci_sd_configs: [{region: r, tenancy: t}]",
+         "oci_sd: api_key auth requires user"},
         {"ovhcloud", "ovhcloud_sd_configs: [{}]", "application key can not be empty"},
         {"uyuni", "uyuni_sd_configs: [{server: 'http://h'}]",
          "Uyuni SD configuration requires a username"},
@@ -347,4 +419,4 @@ TEST(hosts, bad_blocks_are_refused)
 
 TEST_MAIN(hosts, TEST_ROW(hosts, linode), TEST_ROW(hosts, scaleway), TEST_ROW(hosts, ovhcloud),
           TEST_ROW(hosts, uyuni), TEST_ROW(hosts, kuma), TEST_ROW(hosts, outscale),
-          TEST_ROW(hosts, stackit), TEST_ROW(hosts, bad_blocks_are_refused))
+          TEST_ROW(hosts, oci), TEST_ROW(hosts, stackit), TEST_ROW(hosts, bad_blocks_are_refused))

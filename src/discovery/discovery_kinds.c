@@ -25,6 +25,7 @@
     ROW(marathon, "marathon_sd_configs")                                                           \
     ROW(nerve, "nerve_sd_configs")                                                                 \
     ROW(nomad, "nomad_sd_configs")                                                                 \
+    ROW(oci, "oci_sd_configs")                                                                     \
     ROW(openstack, "openstack_sd_configs")                                                         \
     ROW(outscale, "outscale_sd_configs")                                                           \
     ROW(ovhcloud, "ovhcloud_sd_configs")                                                           \
@@ -86,7 +87,6 @@ static bool note_ignored(ConfigReader *reader, const YamlNode *node, void *membe
 static const ConfigField discovery_fields[] = {
     KINDS(FIELD) IGNORED("aws_sd_configs"),
     IGNORED("kubernetes_sd_configs"),
-    IGNORED("oci_sd_configs"),
 };
 
 const ConfigTable discovery_configs_table =
