@@ -34,9 +34,9 @@ static HttpCall *call_new(HttpClient *client)
 static void call_free(HttpCall *call)
 {
     http_curl_call_free(call);
-    Buf *bufs[] = {&call->method,        &call->url,        &call->request_body, &call->headers,
-                   &call->list_key,      &call->new_key,    &call->wire,         &call->own_body,
-                   &call->reply_headers, &call->unix_socket};
+    Buf *bufs[] = {&call->method,        &call->url,         &call->request_body,   &call->headers,
+                   &call->list_key,      &call->new_key,     &call->wire,           &call->own_body,
+                   &call->reply_headers, &call->unix_socket, &call->connect_address};
     for (size_t i = 0; i < COUNT_OF(bufs); i++)
         buf_deinit(bufs[i]);
     free(call);
@@ -348,7 +348,8 @@ static bool call_run(HttpCall *call)
     buf_reset(&call->reply_headers);
     call->body_begun = call->is_encoded = call->is_unknown_encoding = call->too_large = false;
     HttpPlainUrl url;
-    if (client->plain && !call->unix_socket.len && http_plain_can(buf_str(&call->url), &url))
+    if (client->plain && !call->unix_socket.len && !call->connect_address.len &&
+        http_plain_can(buf_str(&call->url), &url))
         return run_plain(call, &url);
     return http_curl_run(call, spent_ms);
 }
@@ -368,6 +369,7 @@ HttpCall *http_call(HttpClient *client, const HttpCallOptions *options)
     copy_c(&call->method, options->method.len ? options->method : S("GET"));
     copy_c(&call->url, options->url);
     copy_c(&call->unix_socket, options->unix_socket);
+    copy_c(&call->connect_address, options->connect_address);
     copy_c(&call->request_body, options->body);
     buf_reset(&call->headers);
     for (size_t i = 0; i < options->header_count; i++)

@@ -111,6 +111,7 @@ typedef struct HttpCallOptions {
     size_t header_count;
     Str body;
     Str unix_socket; // path of a socket to ask instead of the URL's host; empty: none
+    Str connect_address; // an address (IPv6 in brackets) to ask instead of looking the URL's host up; empty: none
     int64_t timeout_ms;
     size_t body_bytes_max; // of the answer after decompression; 0: 1 GiB. Above: ERR_LIMIT
     bool accept_gzip;      // asks for it and undoes it

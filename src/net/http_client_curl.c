@@ -231,7 +231,8 @@ static bool set_url_renamed(HttpCall *call, Arena *arena, Str *ret_host_line)
                              ? arena_printf(arena, "Host: %s:%s", host.ptr, given_port.ptr)
                              : arena_printf(arena, "Host: %s", host.ptr);
         Str route = arena_printf(arena, STR_FMT ":%s:%s:%s", STR_ARG(server_name), port.ptr,
-                                 host.ptr, port.ptr);
+                                 call->connect_address.len ? call->connect_address.ptr : host.ptr,
+                                 port.ptr);
         curl_slist_free_all(call->connect_to);
         call->connect_to = curl_slist_append(NULL, route.ptr);
         curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
@@ -247,6 +248,20 @@ static bool set_url_renamed(HttpCall *call, Arena *arena, Str *ret_host_line)
     buf_deinit(&given_port);
     buf_deinit(&text);
     return ok || error_set(&call->err, ERR_INVALID, "malformed URL or server_name");
+}
+
+// Any host and port of the URL: the address of the caller, the port of the URL.
+static void set_address(HttpCall *call, Arena *arena)
+{
+    bool other = call->connect_address.len && !call->left_home;
+    if (!other && !call->connect_to)
+        return;
+    curl_slist_free_all(call->connect_to);
+    call->connect_to = NULL;
+    if (other)
+        call->connect_to =
+            curl_slist_append(NULL, arena_printf(arena, "::%s:", call->connect_address.ptr).ptr);
+    curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
 }
 
 static void set_method(HttpCall *call)
@@ -286,8 +301,7 @@ bool http_curl_run(HttpCall *call, int64_t spent_ms)
     if (rename) {
         ok = set_url_renamed(call, &arena, &host_line);
     } else {
-        if (call->connect_to)
-            curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, NULL);
+        set_address(call, &arena);
         curl_easy_setopt(call->easy, CURLOPT_URL, call->url.ptr);
     }
     if (http_call_has_line(buf_str(&call->headers), S("Host")))

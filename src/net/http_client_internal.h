@@ -58,7 +58,7 @@ struct HttpCall {
 
     // What the caller asked for.
     Buf method, url, request_body, headers; // headers: each ends in NUL
-    Buf unix_socket;
+    Buf unix_socket, connect_address;
     int64_t begin_ns;
     int64_t timeout_ms;
     size_t body_bytes_max;

@@ -550,6 +550,45 @@ TEST(remote_out, sends_the_headers_that_it_was_given)
     rig_free(rig);
 }
 
+TEST(remote_out, round_robin_dns_asks_the_addresses_of_the_name)
+{
+    Rig *rig = rig_new(false);
+    rig->config.url = arena_printf(&rig->arena, "http://localhost:%d/write", rig->receiver.port);
+    rig->config.round_robin_dns = true;
+    start(rig);
+    fake_feed_series(&rig->feed, 10);
+    for (int i = 0; i < 6; i++) {
+        put_rounds(rig, 10, i, i + 1);
+        usleep(50000);
+    }
+
+    // Of the name's addresses only one is listened on; the others are tried in turn and fail.
+    wait_taken(rig, 60);
+    CHECK_EQ(rig->receiver.refused_by_sink, 0);
+    rig_free(rig);
+}
+
+TEST(remote_resolver, takes_the_host_of_a_url)
+{
+    static const struct {
+        const char *name, *url, *want;
+    } cases[] = {
+        {"plain", "http://localhost/x", "localhost"},
+        {"with a port", "http://localhost:9090/x?y#z", "localhost"},
+        {"with a user", "https://u:p@localhost:1/@", "localhost"},
+        {"without path", "http://127.0.0.1", "127.0.0.1"},
+        {"IPv6", "http://[::1]:80/", ""},
+    };
+
+    EACH_CASE(c, cases) {
+        CLEANUP(arena_deinit) Arena arena = {0};
+        RemoteResolver resolver;
+        remote_resolver_init(&resolver, str_from_c(c->url), &arena);
+        CHECK_STR(str_from_c(resolver.host ? resolver.host : ""), str_from_c(c->want));
+        CHECK((remote_resolver_next(&resolver).len > 0) == (c->want[0] != 0));
+    }
+}
+
 TEST(remote_out, samples_that_became_too_old_are_dropped)
 {
     Rig *rig = rig_new(false);
@@ -678,6 +717,8 @@ TEST_MAIN(remote_out, TEST_ROW(remote_out, every_sample_arrives_in_order),
           TEST_ROW(remote_out, a_reload_keeps_queues_that_are_the_same),
           TEST_ROW(remote_out, histograms_exemplars_and_metadata_go_along),
           TEST_ROW(remote_out, sends_the_headers_that_it_was_given),
+          TEST_ROW(remote_out, round_robin_dns_asks_the_addresses_of_the_name),
+          TEST_ROW(remote_resolver, takes_the_host_of_a_url),
           TEST_ROW(remote_out, samples_that_became_too_old_are_dropped),
           TEST_ROW(remote_request, old_entries_are_taken_out_of_a_finished_request),
           TEST_ROW(remote_places, the_newest_whole_slot_counts),

@@ -565,6 +565,8 @@ bool remote_queue_start(RemoteQueue *queue, Error *err)
         queue->samples_max += queue->samples_max / 10;
     queue->places.file = (File)FILE_NONE;
     make_headers(queue);
+    if (config->round_robin_dns)
+        remote_resolver_init(&queue->resolver, config->url, &queue->arena);
     remote_metrics_init(&queue->metrics, queue->families, queue->name, config->url);
     if (!loop_new("remote-write", &queue->loop, err))
         return false;

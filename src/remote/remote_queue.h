@@ -17,6 +17,7 @@
 #include "remote/remote_places.h"
 #include "remote/remote_rates.h"
 #include "remote/remote_request.h"
+#include "remote/remote_resolve.h"
 
 typedef struct RemoteQueue RemoteQueue;
 
@@ -203,6 +204,7 @@ struct RemoteQueue {
 
     Loop *loop;
     HttpClient *client;
+    RemoteResolver resolver; // with round_robin_dns
     LoopTimer *tick, *reshard_timer;
     Feed *feed;
     FeedReader *reader;

@@ -319,6 +319,7 @@ static void send(RemoteShard *shard)
         .headers = queue->headers,
         .header_count = count,
         .body = buf_str(&batch->body),
+        .connect_address = remote_resolver_next(&queue->resolver),
         .timeout_ms = queue->config->remote_timeout_ms,
         .body_bytes_max = ANSWER_BYTES_MAX,
         .done = on_answer,
