@@ -201,6 +201,22 @@ static size_t requests(Rig *rig)
     return count;
 }
 
+static size_t taken_of(Rig *rig, const char *series)
+{
+    lock_take(&rig->receiver.lock);
+    size_t count = fake_count(&rig->receiver.sink, series);
+    lock_give(&rig->receiver.lock);
+    return count;
+}
+
+static size_t exemplars_taken(Rig *rig)
+{
+    lock_take(&rig->receiver.lock);
+    size_t count = rig->receiver.sink.exemplars;
+    lock_give(&rig->receiver.lock);
+    return count;
+}
+
 static void wait_taken(Rig *rig, size_t count)
 {
     for (int i = 0; i < 1000 && taken(rig) < count; i++)
@@ -263,7 +279,7 @@ TEST(remote_out, every_sample_arrives_in_order)
 
         wait_taken(rig, 3000);
         CHECK_EQ(rig->receiver.refused_by_sink, 0);
-        CHECK_EQ(fake_count(&rig->receiver.sink, "m{i=\"42\"}"), 30);
+        CHECK_EQ(taken_of(rig, "m{i=\"42\"}"), 30);
         usleep(50000); // the answer to the last request
         CHECK_DOUBLE(metric(rig, "prometheus_remote_storage_samples_total{"), 3000.0);
         CHECK_DOUBLE(metric(rig, "prometheus_remote_storage_samples_failed_total{"), 0.0);
@@ -296,8 +312,8 @@ TEST(remote_out, external_labels_and_relabelling_are_applied)
     put_rounds(rig, 5, 0, 1);
 
     wait_taken(rig, 4);
-    CHECK_EQ(fake_count(&rig->receiver.sink, "m{i=\"2\", zone=\"z1\"}"), 1);
-    CHECK_EQ(fake_count(&rig->receiver.sink, "m{i=\"3\", zone=\"z1\"}"), 0);
+    CHECK_EQ(taken_of(rig, "m{i=\"2\", zone=\"z1\"}"), 1);
+    CHECK_EQ(taken_of(rig, "m{i=\"3\", zone=\"z1\"}"), 0);
     stop(rig);
     rig_free(rig);
     relabel_rule_deinit(&rule);
@@ -434,7 +450,7 @@ TEST(remote_out, sends_the_same_request_again_after_a_kill)
     start(rig);
     wait_requests(rig, between + 1);
     CHECK_STR(rig->receiver.bodies[between], rig->receiver.bodies[before]);
-    for (int i = 0; i < 300 && fake_count(&rig->receiver.sink, "m{i=\"10\"}") < 10; i++)
+    for (int i = 0; i < 300 && taken_of(rig, "m{i=\"10\"}") < 10; i++)
         usleep(10000);
     // The one request twice: the sink refuses it whole the second time, as samples of it are older than the newest.
     CHECK_EQ(rig->receiver.refused_by_sink, 1);
@@ -523,9 +539,9 @@ TEST(remote_out, histograms_exemplars_and_metadata_go_along)
                                                   .refs = refs,
                                                   .t_ms = t_ms,
                                                   .exemplars = exemplars});
-        for (int i = 0; i < 300 && !c->v2 && rig->receiver.sink.exemplars == 0; i++)
+        for (int i = 0; i < 300 && !c->v2 && exemplars_taken(rig) == 0; i++)
             usleep(10000);
-        CHECK_EQ(rig->receiver.sink.exemplars, !c->v2);
+        CHECK_EQ(exemplars_taken(rig), !c->v2);
         CHECK_EQ(rig->receiver.sink.metadata, c->v2);
         CHECK_EQ(rig->receiver.refused_by_sink, 0);
         rig_free(rig);
