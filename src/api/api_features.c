@@ -46,7 +46,7 @@ static void fill_api(const ApiContext *api, Category *out)
     add_all(out, always, COUNT_OF(always));
     add(out, "admin", api->enable_admin);
     add(out, "lifecycle", api->enable_lifecycle);
-    add(out, "otlp_write_receiver", false);
+    add(out, "otlp_write_receiver", api->otlp != NULL);
     add(out, "remote_write_receiver", api->enable_remote_write);
     add(out, "search", api->enable_search);
     add(out, "search_fuzz_alg_jarowinkler", true);
@@ -161,9 +161,8 @@ static void fill_ui(const ApiContext *api, Category *out)
 
 static void fill_otlp(const ApiContext *api, Category *out)
 {
-    (void)api;
-    add(out, "delta_conversion", false);
-    add(out, "native_delta_ingestion", false);
+    add(out, "delta_conversion", has_feature(api, "otlp-deltatocumulative"));
+    add(out, "native_delta_ingestion", has_feature(api, "otlp-native-delta-ingestion"));
 }
 
 static int compare_features(const void *a, const void *b)

@@ -118,6 +118,7 @@ static const OpenApiRow rows[] = {
     {"/admin/tsdb/snapshot", POST | PUT, "admin", "Make a copy of all data", {{"skip_head", OA_BOOL, false}}},
     {"/read", POST, "remote", "Remote read", {{NULL}}},
     {"/write", POST, "remote", "Remote write", {{NULL}}},
+    {"/otlp/v1/metrics", POST, "remote", "OTLP metrics", {{NULL}}},
     {"/openapi.yaml", GET, "status", "This document", {{"openapi_version", OA_STRING, false}}},
 };
 // clang-format on
