@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/arena.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,6 +20,103 @@ static char *block_data(ArenaBlock *block)
     return (char *)(block + 1);
 }
 
+// --- free large blocks ---
+
+#define KEPT_BLOCK_BYTES_MIN                                                                       \
+    ((size_t)256 << 10) // malloc maps them: each page of a new one costs a fault
+#define KEPT_CLASSES 5  // 256 KiB to 4 MiB
+#define KEPT_BYTES_MAX ((size_t)32 << 20)
+
+typedef struct KeptBlocks {
+    ArenaBlock *first;
+    size_t count;
+    size_t idle; // the least count since the last trim
+} KeptBlocks;
+
+static pthread_mutex_t kept_lock =
+    PTHREAD_MUTEX_INITIALIZER;        // held for a few instructions, and nothing is taken under it
+static KeptBlocks kept[KEPT_CLASSES]; // GUARDED_BY(kept_lock)
+static size_t kept_bytes;             // GUARDED_BY(kept_lock)
+
+// -1: blocks of this length are not kept.
+static int kept_class(size_t bytes)
+{
+    for (int i = 0; i < KEPT_CLASSES && !MEMORY_SANITIZED; i++)
+        if (bytes == KEPT_BLOCK_BYTES_MIN << i)
+            return i;
+    return -1;
+}
+
+static ArenaBlock *block_new(size_t bytes)
+{
+    ArenaBlock *block = NULL;
+    int class = kept_class(bytes);
+
+    if (class >= 0) {
+        pthread_mutex_lock(&kept_lock);
+        KeptBlocks *k = &kept[class];
+        block = k->first;
+        if (block) {
+            k->first = block->older;
+            k->count--;
+            k->idle = MIN(k->idle, k->count);
+            kept_bytes -= bytes;
+        }
+        pthread_mutex_unlock(&kept_lock);
+    }
+    if (!block)
+        block = x_malloc(sizeof *block + bytes);
+    block->bytes = bytes;
+    return block;
+}
+
+static void block_free(ArenaBlock *block)
+{
+    int class = kept_class(block->bytes);
+
+    if (class >= 0) {
+        pthread_mutex_lock(&kept_lock);
+        bool room = kept_bytes + block->bytes <= KEPT_BYTES_MAX;
+        if (room) {
+            block->older = kept[class].first;
+            kept[class].first = block;
+            kept[class].count++;
+            kept_bytes += block->bytes;
+        }
+        pthread_mutex_unlock(&kept_lock);
+        if (room)
+            return;
+    }
+    free(block);
+}
+
+void arena_trim(void)
+{
+    ArenaBlock *doomed = NULL;
+
+    pthread_mutex_lock(&kept_lock);
+    for (int i = 0; i < KEPT_CLASSES; i++) {
+        KeptBlocks *k = &kept[i];
+        for (; k->idle; k->idle--) {
+            ArenaBlock *block = k->first;
+            k->first = block->older;
+            k->count--;
+            kept_bytes -= block->bytes;
+            block->older = doomed;
+            doomed = block;
+        }
+        k->idle = k->count;
+    }
+    pthread_mutex_unlock(&kept_lock);
+    while (doomed) {
+        ArenaBlock *older = doomed->older;
+        free(doomed);
+        doomed = older;
+    }
+}
+
+// --- life ---
+
 void arena_init(Arena *arena)
 {
     *arena = (Arena){0};
@@ -29,7 +127,7 @@ void arena_deinit(Arena *arena)
     ArenaBlock *block = arena->block;
     while (block) {
         ArenaBlock *older = block->older;
-        free(block);
+        block_free(block);
         block = older;
     }
     if (arena->budget)
@@ -53,14 +151,14 @@ void arena_reset(Arena *arena)
     for (ArenaBlock *b = arena->block; b;) {
         ArenaBlock *older = b->older;
         if (b != largest)
-            free(b);
+            block_free(b);
         b = older;
     }
-    size_t kept_bytes = largest ? largest->bytes : 0;
+    size_t stays_bytes = largest ? largest->bytes : 0;
     Budget *budget = arena->budget;
     if (budget)
-        budget_give(budget, arena->held_bytes - kept_bytes);
-    *arena = (Arena){.budget = budget, .held_bytes = kept_bytes};
+        budget_give(budget, arena->held_bytes - stays_bytes);
+    *arena = (Arena){.budget = budget, .held_bytes = stays_bytes};
     if (largest) {
         largest->older = NULL;
         enter_block(arena, largest);
@@ -71,8 +169,7 @@ static void add_block(Arena *arena, size_t block_bytes)
 {
     if (arena->block)
         arena->used_bytes += (size_t)(arena->next - block_data(arena->block));
-    ArenaBlock *block = x_malloc(sizeof *block + block_bytes);
-    block->bytes = block_bytes;
+    ArenaBlock *block = block_new(block_bytes);
     block->older = arena->block;
     arena->held_bytes += block_bytes;
     enter_block(arena, block);

@@ -26,6 +26,11 @@ typedef struct Arena {
 void arena_init(Arena *arena);
 void arena_deinit(Arena *arena);
 
+// Large blocks that no arena needs now are kept for the next one that does, up to a limit. This frees those that nobody has asked for since
+// the last call.
+// Thread: any.
+void arena_trim(void);
+
 // Forgets everything, keeps the largest block for the next round.
 void arena_reset(Arena *arena);
 

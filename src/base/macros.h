@@ -37,6 +37,18 @@
 void assert_failed(const char *claim, const char *file, int line) NORETURN;
 
 // Aborts with "out of memory": honest because every size a stranger controls is limited at the door.
+// A build that looks for memory used too long or too far: nothing is kept for others then.
+#if defined(__SANITIZE_ADDRESS__)
+#define MEMORY_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MEMORY_SANITIZED 1
+#endif
+#endif
+#ifndef MEMORY_SANITIZED
+#define MEMORY_SANITIZED 0
+#endif
+
 void out_of_memory(size_t bytes) NORETURN;
 
 // malloc, calloc and realloc that never return NULL.

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "base/footprint.h"
 #include "config/flags.h"
 #include "main/roles.h"
 #include "main/server_flags.h"
@@ -26,6 +27,7 @@ int main(int argc, char **argv)
 {
     // A peer that goes away is an error of that write, not of the process.
     signal(SIGPIPE, SIG_IGN);
+    footprint_setup();
 
     Str program = str_from_c(argc > 0 ? argv[0] : "narthex");
     size_t slash = str_rfind_char(program, '/');

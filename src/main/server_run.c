@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "base/footprint.h"
 #include "base/lock.h"
 #include "base/number.h"
 #include "base/thread.h"
@@ -882,6 +883,7 @@ static int live(Run *run, const FlagTable *table, const sigset_t *signals)
         return fail("cannot start", &err);
     note_reload(run, true);
     set_phase(run, API_READY);
+    footprint_forget_start();
     log_info("server is ready to receive web requests", KV("url", run->external_url));
     serve(run, signals);
     return 0;

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 
+#define BODIES_THINNED_AFTER 100    // scrapes
 #define BODIES_KEPT 16              // buffers that wait for the next scrape
 #define BODY_BYTES_KEPT (64u << 20) // larger ones are given back
 #define BODY_BYTES_MAX (1u << 30)   // of one answer when the job has no limit
@@ -21,6 +22,8 @@ struct ScrapeThread {
     ScrapeTarget *targets; // all that live on this thread
     Buf *bodies[BODIES_KEPT];
     size_t body_count;
+    size_t bodies_idle; // the least body_count since they were thinned out
+    unsigned bodies_given;
 };
 
 struct ScrapeTarget {
@@ -84,7 +87,23 @@ static HttpClient *client_of(ScrapePool *pool, ScrapeThread *thread, Error *err)
 
 static Buf *body_take(ScrapeThread *thread)
 {
-    return thread->body_count ? thread->bodies[--thread->body_count] : X_NEW(Buf);
+    if (!thread->body_count)
+        return X_NEW(Buf);
+    thread->body_count--;
+    thread->bodies_idle = MIN(thread->bodies_idle, thread->body_count);
+    return thread->bodies[thread->body_count];
+}
+
+// Those that were not needed for a while, as only a moment with many answers at once needed them all.
+static void thin_bodies_out(ScrapeThread *thread)
+{
+    for (; thread->bodies_idle; thread->bodies_idle--) {
+        Buf *body = thread->bodies[--thread->body_count];
+        buf_deinit(body);
+        free(body);
+    }
+    thread->bodies_idle = thread->body_count;
+    thread->bodies_given = 0;
 }
 
 static void body_give(ScrapeThread *thread, Buf *body)
@@ -98,6 +117,8 @@ static void body_give(ScrapeThread *thread, Buf *body)
     }
     buf_reset(body);
     thread->bodies[thread->body_count++] = body;
+    if (++thread->bodies_given >= BODIES_THINNED_AFTER)
+        thin_bodies_out(thread);
 }
 
 // ---- one scrape ----

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/footprint.h"
 #include "base/log.h"
 #include "tsdb/merge_querier.h"
 #include "tsdb/tsdb_internal.h"
@@ -122,6 +123,7 @@ static void run_maintenance(void *arg)
             continue;
         compact_and_log(tsdb);
         release_pages(tsdb);
+        footprint_trim();
         next_ns = clock_mono_ns(&clock_system) + MINUTE_MS * INT64_C(1000000);
     }
 }

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/footprint.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/test.h"
+#include "base/thread.h"
+
+static size_t resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL);
+    CHECK_EQ(fscanf(file, "%*u %lu", &pages), 1);
+    fclose(file);
+    return pages * 4096;
+}
+
+static void *fill(Arena *arena, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 65536)
+        memset(arena_alloc(arena, 65536), 1, 65536);
+    return arena->block;
+}
+
+TEST(footprint, a_large_block_serves_the_next_arena_until_nobody_wants_it)
+{
+    Arena arena = {0};
+
+    if (MEMORY_SANITIZED)
+        skip(); // every block is freed at once there
+    fill(&arena, 6 << 20);
+    arena_deinit(&arena);
+    size_t before = resident_bytes();
+
+    for (int i = 0; i < 3; i++) {
+        fill(&arena, 6 << 20);
+        arena_deinit(&arena);
+        CHECK(resident_bytes() < before + (1 << 20));
+        footprint_trim();
+    }
+    footprint_trim(); // nobody has asked since the one before
+    footprint_trim();
+
+    CHECK(resident_bytes() < before);
+}
+
+TEST(footprint, the_program_goes_on_without_the_pages_of_its_start)
+{
+    size_t before = resident_bytes();
+
+    footprint_forget_start();
+
+    CHECK(resident_bytes() <= before);
+    char *text = malloc(100);
+    snprintf(text, 100, "%g", atof("0.5"));
+    CHECK(strcmp(text, "0.5") == 0);
+    free(text);
+}
+
+static void churn(void *arg)
+{
+    size_t bytes = *(size_t *)arg;
+
+    for (int i = 0; i < 200; i++) {
+        CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+        fill(&arena, bytes);
+        if (i % 50 == 0)
+            footprint_trim();
+    }
+}
+
+TEST(footprint, arenas_of_many_threads_share_free_blocks)
+{
+    static size_t sizes[] = {300000, 700000, 1500000, 3000000};
+    Thread threads[COUNT_OF(sizes)];
+    Error err = {0};
+
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        CHECK_OK(thread_start(&threads[i], "churn", churn, &sizes[i], &err), err);
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        thread_join(&threads[i]);
+
+    footprint_trim();
+}
+
+TEST_MAIN(footprint, TEST_ROW(footprint, a_large_block_serves_the_next_arena_until_nobody_wants_it),
+          TEST_ROW(footprint, the_program_goes_on_without_the_pages_of_its_start),
+          TEST_ROW(footprint, arenas_of_many_threads_share_free_blocks))
