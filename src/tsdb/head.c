@@ -399,7 +399,6 @@ void head_counters(Head *head, HeadCounters *ret)
         to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
     head_lead(head); // the log's own counters are the leader's
     wal_counters(head->wal, &log);
-    ret->held_bytes = head->pool.held_bytes;
     head_follow(head);
     ret->wal_writes_failed = log.writes_failed;
     ret->wal_page_flushes = log.page_flushes;
@@ -417,9 +416,6 @@ void head_counters(Head *head, HeadCounters *ret)
     lock_take(&head->readers_lock);
     ret->open_queriers = head->open_queriers;
     lock_give(&head->readers_lock);
-    rwlock_take_read(&head->index_lock);
-    ret->held_bytes += head_index_held_bytes(&head->index);
-    rwlock_give(&head->index_lock);
     if (head->exemplars)
         head_exemplars_count(head->exemplars, &ret->exemplars_in_storage, &ret->exemplars_series);
 }

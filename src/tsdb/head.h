@@ -115,9 +115,30 @@ typedef struct HeadCounters {
     uint64_t wal_bytes, wbl_bytes, chunks_head_bytes; // on disk
     uint64_t mmap_chunk_corruptions, chunk_writes_failed;
     int64_t replay_ms;
-    uint64_t held_bytes; // memory of series, labels, postings and open chunks
 } HeadCounters;
 void head_counters(Head *head, HeadCounters *ret_counters);
+
+// Parts of the head's memory.
+typedef enum HeadMemoryPart {
+    HEAD_MEMORY_SERIES,        // records
+    HEAD_MEMORY_REFS,          // the way from a ref to a record
+    HEAD_MEMORY_LABEL_SETS,    // numbers of a series' label pairs
+    HEAD_MEMORY_LABEL_TEXTS,   // names and values, each once
+    HEAD_MEMORY_LABEL_PAIRS,   // pairs with the heads of their postings, lists of a name's pairs
+    HEAD_MEMORY_HASH_TABLES,   // of names, pairs and label sets
+    HEAD_MEMORY_POSTINGS,      // what does not fit into their heads
+    HEAD_MEMORY_CHUNKS,        // open float chunks, and lists of full ones
+    HEAD_MEMORY_EXTRAS,        // open histogram chunks, late samples, deletions
+    HEAD_MEMORY_EXEMPLARS,     // with the labels of their series
+    HEAD_MEMORY_METADATA,      // of metrics
+    HEAD_MEMORY_COMMITS,       // buffers that wait for the next commit
+    HEAD_MEMORY_UNDO,          // for open Queriers
+    HEAD_MEMORY_FREE_IN_POOLS, // of the pages that label sets, texts, postings and chunks live in
+    HEAD_MEMORY_PARTS,
+} HeadMemoryPart;
+// Bytes of each.
+void head_memory(Head *head, uint64_t ret_bytes[HEAD_MEMORY_PARTS]);
+const char *head_memory_part_name(HeadMemoryPart part);
 
 // Walks everything and asserts what must hold; for tests.
 void head_check(Head *head);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/head_exemplars.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/lock.h"
@@ -8,8 +9,8 @@
 #include "tsdb/ref_map.h"
 
 typedef struct ExemplarSeries {
-    Arena arena; // owns the labels
     Labels labels;
+    void *memory;  // of the labels
     size_t newest; // 1 + place in the ring
     size_t count;
 } ExemplarSeries;
@@ -26,7 +27,9 @@ struct HeadExemplars {
     size_t size;
     size_t next;
     size_t count;
-    RefMap series; // ref to ExemplarSeries
+    RefMap series;     // ref to ExemplarSeries
+    size_t touched;    // places of the ring that were ever used
+    size_t text_bytes; // of all labels
 };
 
 HeadExemplars *head_exemplars_new(uint64_t max)
@@ -40,7 +43,7 @@ HeadExemplars *head_exemplars_new(uint64_t max)
 
 static void free_series(ExemplarSeries *series)
 {
-    arena_deinit(&series->arena);
+    free(series->memory);
     free(series);
 }
 
@@ -114,8 +117,10 @@ static void drop(HeadExemplars *store, ExemplarSlot *slot)
     ExemplarSeries *series = ref_map_pointer(&store->series, slot->ref);
     if (--series->count == 0) {
         ref_map_remove(&store->series, slot->ref);
+        store->text_bytes -= malloc_usable_size(series->memory);
         free_series(series);
     }
+    store->text_bytes -= malloc_usable_size(slot->memory);
     free(slot->memory);
     *slot = (ExemplarSlot){0};
     store->count--;
@@ -135,7 +140,8 @@ bool head_exemplars_add(HeadExemplars *store, uint64_t ref, Labels labels, const
         drop(store, slot);
         if (!series && labels.count) {
             series = X_NEW(ExemplarSeries);
-            series->labels = labels_copy(&series->arena, labels);
+            series->labels = copy_labels(labels, &series->memory);
+            store->text_bytes += malloc_usable_size(series->memory);
             series->count = 1;
             ref_map_put(&store->series, ref, (uint64_t)(uintptr_t)series);
         }
@@ -143,6 +149,8 @@ bool head_exemplars_add(HeadExemplars *store, uint64_t ref, Labels labels, const
         if (good) {
             *slot = (ExemplarSlot){.ref = ref, .exemplar = *exemplar};
             slot->exemplar.labels = copy_labels(exemplar->labels, &slot->memory);
+            store->text_bytes += malloc_usable_size(slot->memory);
+            store->touched = MAX(store->touched, store->next + 1);
             // The newest by time stays where the next one is judged against.
             if (!series->newest || store->ring[series->newest - 1].ref != ref ||
                 store->ring[series->newest - 1].exemplar.t_ms <= exemplar->t_ms)
@@ -238,6 +246,16 @@ void head_exemplars_count(HeadExemplars *store, uint64_t *ret_exemplars, uint64_
     *ret_exemplars = store->count;
     *ret_series = store->series.count;
     lock_give(&store->lock);
+}
+
+uint64_t head_exemplars_held_bytes(HeadExemplars *store)
+{
+    lock_take(&store->lock);
+    uint64_t bytes = store->touched * sizeof(ExemplarSlot) + store->text_bytes +
+                     store->series.size * sizeof(RefMapEntry) +
+                     store->series.count * sizeof(ExemplarSeries);
+    lock_give(&store->lock);
+    return bytes;
 }
 
 void head_exemplars_each(HeadExemplars *store,

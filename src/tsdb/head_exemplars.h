@@ -25,6 +25,7 @@ void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t
                            int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
                            TsdbExemplars *ret_exemplars);
 void head_exemplars_count(HeadExemplars *store, uint64_t *ret_exemplars, uint64_t *ret_series);
+uint64_t head_exemplars_held_bytes(HeadExemplars *store);
 // Walks all from the oldest to the newest.
 void head_exemplars_each(HeadExemplars *store,
                          void (*each)(void *arg, uint64_t ref, const Exemplar *exemplar),

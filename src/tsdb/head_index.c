@@ -69,6 +69,7 @@ static PoolHandle text_new(HeadIndex *index, Str text)
     uint8_t *at = pool_at(&index->pool, handle);
     uint32_t len = (uint32_t)text.len;
 
+    index->text_bytes += pool_size(&index->pool, handle);
     memcpy(at, &len, 4);
     if (len)
         memcpy(at + 4, text.ptr, len);
@@ -310,6 +311,7 @@ SeriesSlot head_index_add(HeadIndex *index, Labels labels, LabelKey *key, uint64
     SeriesSlot slot = series_table_add(&index->series, ref);
     Series *series = series_at(&index->series, slot);
     series->labels = pool_alloc(&index->pool, key->bytes_len);
+    index->set_bytes += pool_size(&index->pool, series->labels);
     memcpy(pool_at(&index->pool, series->labels), key->bytes, key->bytes_len);
     __atomic_store_n(&series->ref_word, ref, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < key->count; i++)
@@ -423,6 +425,7 @@ void head_index_remove(HeadIndex *index, const uint64_t *refs, size_t count)
             touched[pair] = 1;
         const uint8_t *bytes = pool_at(&index->pool, series->labels);
         hash_remove(&index->set_table, set_hash(bytes, (uint32_t)(walk.at - bytes)), slot);
+        index->set_bytes -= pool_size(&index->pool, series->labels);
         pool_free(&index->pool, series->labels);
         ref_runs_add(&gone, &arena, refs[i], 1);
     }
@@ -446,8 +449,10 @@ void head_index_remove(HeadIndex *index, const uint64_t *refs, size_t count)
 
 void head_index_free_limbo(HeadIndex *index)
 {
-    for (size_t i = 0; i < index->limbo_count; i++)
+    for (size_t i = 0; i < index->limbo_count; i++) {
+        index->text_bytes -= pool_size(&index->pool, index->limbo[i]);
         pool_free(&index->pool, index->limbo[i]);
+    }
     index->limbo_count = 0;
 }
 
@@ -597,14 +602,6 @@ RefRuns head_index_match(const HeadIndex *index, const Matcher *matchers, size_t
         refs = plans[i].equal ? narrow_equal(index, &refs, &plans[i], arena)
                               : narrow_other(index, &refs, &plans[i], arena);
     return refs;
-}
-
-uint64_t head_index_held_bytes(const HeadIndex *index)
-{
-    return index->pool.held_bytes + index->series.held_bytes + index->name_cap * sizeof(LabelName) +
-           index->pair_cap * sizeof(LabelPair) +
-           (index->name_table.size + index->pair_table.size + index->set_table.size) *
-               sizeof(HashSlot);
 }
 
 void head_index_check(const HeadIndex *index)

@@ -57,6 +57,8 @@ typedef struct HeadIndex {
     HashTable pair_table;
     HashTable set_table;
     Postings all;
+    uint64_t text_bytes; // of the pool: names and values
+    uint64_t set_bytes;  // of the pool: label sets
     uint64_t next_ref;
     uint64_t version;  // changes with every addition and removal
     PoolHandle *limbo; // values of dropped pairs that an open Querier may still show
@@ -116,5 +118,4 @@ uint32_t head_index_pair(const HeadIndex *index, Str name, Str value);
 RefRuns head_index_match(const HeadIndex *index, const Matcher *matchers, size_t count,
                          Arena *arena);
 
-uint64_t head_index_held_bytes(const HeadIndex *index);
 void head_index_check(const HeadIndex *index);

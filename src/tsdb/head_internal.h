@@ -394,6 +394,7 @@ void head_undo_push(UndoRing *ring, SeriesSlot slot, Series *series);
 void head_undo_note(UndoRing *ring, uint64_t epoch);
 // Newest in-order time of the series at `epoch`; the stripe is held.
 int64_t head_undo_time(const UndoRing *ring, SeriesSlot slot, const Series *series, uint64_t epoch);
+uint64_t head_undo_held_bytes(const UndoRing *ring);
 // Forgets what no Querier with epoch >= oldest needs.
 void head_undo_cut(UndoRing *ring, uint64_t oldest);
 
@@ -405,6 +406,7 @@ bool head_replay(Head *head, bool *ret_empty, Error *err);
 // True if that is news.
 bool head_metadata_put(Head *head, Str name, Metadata metadata);
 void head_metadata_deinit(Head *head);
+uint64_t head_metadata_held_bytes(Head *head);
 
 // head_truncate.c
 // Drops the series that replay has left without samples; `any`: there may be some.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The newest metadata of each metric.
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "tsdb/head_internal.h"
@@ -53,6 +54,16 @@ bool head_metadata(Head *head, Str metric_name, Arena *arena, Metadata *ret_meta
         *ret_metadata = (Metadata){e->type, arena_str(arena, e->help), arena_str(arena, e->unit)};
     lock_give(&head->metadata_lock);
     return e != NULL;
+}
+
+uint64_t head_metadata_held_bytes(Head *head)
+{
+    lock_take(&head->metadata_lock);
+    uint64_t bytes = head->metadata.slots * sizeof(MapEntry);
+    for (MapEntry *e = NULL; (e = map_next(&head->metadata, e));)
+        bytes += malloc_usable_size(e->value);
+    lock_give(&head->metadata_lock);
+    return bytes;
 }
 
 void head_metadata_deinit(Head *head)

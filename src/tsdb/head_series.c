@@ -118,14 +118,17 @@ static int compare_falling(const void *a, const void *b)
 // pages of slots are small and stay. The lowest free slots are used first, so that high pages can empty.
 void series_table_trim(SeriesTable *table)
 {
+    table->trimmed_bytes = 0;
     qsort(table->free_slots, table->free_count, sizeof(SeriesSlot), compare_falling);
     for (size_t i = 0; i < table->free_count;) {
         uint32_t page = table->free_slots[i] / SERIES_PAGE_RECORDS;
         size_t end = i;
         while (end < table->free_count && table->free_slots[end] / SERIES_PAGE_RECORDS == page)
             end++;
-        if (end - i == SERIES_PAGE_RECORDS)
+        if (end - i == SERIES_PAGE_RECORDS) {
             madvise(table->pages[page], PAGE_BYTES, MADV_DONTNEED);
+            table->trimmed_bytes += PAGE_BYTES;
+        }
         i = end;
     }
 }

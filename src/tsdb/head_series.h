@@ -56,6 +56,7 @@ typedef struct SeriesTable {
     uint32_t ***roots; // SERIES_RADIX pointers to pages of pointers to pages of slots
     uint64_t count;
     uint64_t held_bytes;
+    uint64_t trimmed_bytes; // pages of records among them that hold no memory now
 } SeriesTable;
 
 void series_table_init(SeriesTable *table);

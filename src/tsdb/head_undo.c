@@ -25,6 +25,15 @@ static UndoEntry *entry_at(const UndoRing *ring, uint32_t number)
     return page ? &page[number % UNDO_PAGE] : NULL;
 }
 
+uint64_t head_undo_held_bytes(const UndoRing *ring)
+{
+    uint64_t bytes = ring->mark_cap * sizeof(UndoMark);
+
+    for (size_t i = 0; i < UNDO_PAGES; i++)
+        bytes += ring->pages[i] ? UNDO_PAGE * sizeof(UndoEntry) : 0;
+    return bytes;
+}
+
 void head_undo_push(UndoRing *ring, SeriesSlot slot, Series *series)
 {
     // Sixty million entries: a Querier has been open for very long. What it sees is no longer cut.

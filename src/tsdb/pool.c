@@ -173,6 +173,15 @@ PoolHandle pool_grow(Pool *pool, PoolHandle old, uint32_t keep, uint32_t bytes)
     return handle;
 }
 
+uint64_t pool_free_bytes(const Pool *pool)
+{
+    uint64_t untouched = 0;
+
+    for (unsigned i = 0; i < POOL_CLASSES; i++)
+        untouched += pool->current[i] ? POOL_PAGE_BYTES - pool->current_used[i] : 0;
+    return pool->held_bytes - pool->live_bytes - untouched;
+}
+
 // Takes the free pieces of empty pages out of the chain.
 static void unchain_empty(Pool *pool, unsigned class_index)
 {

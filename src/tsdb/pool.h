@@ -59,6 +59,9 @@ static inline uint32_t pool_size(const Pool *pool, PoolHandle handle)
 // A piece of at least `bytes` with the first `keep` bytes of the old one, which is freed. Accepts 0 as old.
 PoolHandle pool_grow(Pool *pool, PoolHandle old, uint32_t keep, uint32_t bytes);
 
+// Of what is held but not handed out, what was touched and so costs memory.
+uint64_t pool_free_bytes(const Pool *pool);
+
 // Gives pages without pieces back to the kernel. Returns the bytes.
 uint64_t pool_trim(Pool *pool);
 

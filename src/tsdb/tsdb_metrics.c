@@ -142,6 +142,23 @@ static void collect_fsyncs(Collection *c, HeadCounters *h)
     collection_add_suffixed(c, "_count", NULL, 0, (double)h->wal_fsyncs);
 }
 
+// Part by part; their sum is what the head holds.
+static void collect_memory(Tsdb *tsdb, Collection *c)
+{
+    uint64_t bytes[HEAD_MEMORY_PARTS];
+    double all = 0;
+
+    head_memory(tsdb->head, bytes);
+    collection_family(c, "narthex_tsdb_head_memory_bytes", FAMILY_GAUGE,
+                      "Memory of the head by what it is for.");
+    for (int i = 0; i < HEAD_MEMORY_PARTS; i++) {
+        Str label[2] = {STR("part"), str_from_c(head_memory_part_name((HeadMemoryPart)i))};
+        collection_add(c, label, 1, (double)bytes[i]);
+        all += (double)bytes[i];
+    }
+    gauge(c, "narthex_tsdb_head_held_bytes", "Memory of the head.", all);
+}
+
 static void collect_head(Tsdb *tsdb, Collection *c)
 {
     int64_t min_t_ms = 0, max_t_ms = 0;
@@ -161,8 +178,7 @@ static void collect_head(Tsdb *tsdb, Collection *c)
     gauge(c, "prometheus_tsdb_exemplar_max_exemplars",
           "Total number of exemplars the exemplar storage can store.",
           (double)tsdb->options.max_exemplars);
-    gauge(c, "narthex_tsdb_head_held_bytes", "Memory of series, labels, postings and open chunks.",
-          (double)h.held_bytes);
+    collect_memory(tsdb, c);
     gauge(c, "narthex_tsdb_open_queriers", "Open views of the head.", (double)h.open_queriers);
     if (!head_time_range(tsdb->head, &min_t_ms, &max_t_ms))
         min_t_ms = max_t_ms = 0;

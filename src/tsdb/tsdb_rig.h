@@ -96,7 +96,10 @@ static inline void rig_init(Rig *rig, uint64_t seed, bool journal)
     *rig = (Rig){.seed = seed};
     random_seed(&rig->random, seed);
     random_system_pretend(&seed); // names of blocks decide in which order the disk is asked
-    snprintf(rig->root, sizeof rig->root, "%s/narthex-rig-XXXXXX", tmp ? tmp : "/tmp");
+    // In memory where there is such a folder: syncs are not done anyway, and there are hundreds of thousands of small files.
+    if (!tmp)
+        tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    snprintf(rig->root, sizeof rig->root, "%s/narthex-rig-XXXXXX", tmp);
     ASSERT(mkdtemp(rig->root) != NULL);
     rig->dir = arena_printf(&rig->arena, "%s/db", rig->root);
     rig->fs = (Fs){.fault = &rig->fault, .skip_sync = true};
