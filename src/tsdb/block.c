@@ -8,6 +8,9 @@
 #include "base/lock.h"
 #include "base/reader.h"
 
+#define CHECKED_BYTES                                                                              \
+    64 // hardly longer than the shortest chunks: few share a place, and those are checked each time
+
 struct Block {
     size_t users;
     Arena arena;
@@ -18,6 +21,8 @@ struct Block {
     IndexReader *index;
     FsMap *segments;
     size_t segment_count;
+    // For each CHECKED_BYTES of a segment: 1 + place in them of a chunk whose checksum was right, 0: none. Atomic bytes.
+    uint8_t **checked;
     uint64_t bytes;
     Lock lock;
     Tombstones tombstones; // GUARDED_BY(lock)
@@ -57,6 +62,8 @@ static bool open_segments(Block *block, Error *err)
     if (!fs_list(block->fs, dir, &block->arena, &list, err))
         return false;
     block->segments = ARENA_ARRAY(&block->arena, FsMap, list.count);
+    block->checked = ARENA_ARRAY(&block->arena, uint8_t *, list.count);
+    memset(block->checked, 0, list.count * sizeof *block->checked);
     for (size_t i = 0; i < list.count; i++) {
         if (!is_segment_name(list.entries[i].name))
             continue;
@@ -64,6 +71,9 @@ static bool open_segments(Block *block, Error *err)
         *map = (FsMap){STR_NONE};
         if (!open_segment(block, fs_join(&block->arena, dir, list.entries[i].name), map, err))
             return false;
+        // Zeros that cost no memory until somebody reads there.
+        block->checked[block->segment_count - 1] =
+            X_ARRAY(uint8_t, map->bytes.len / CHECKED_BYTES + 1);
     }
     return true;
 }
@@ -136,8 +146,10 @@ void block_unref(Block *block)
         return;
     index_reader_free(block->index);
     fs_unmap(&block->index_map);
-    for (size_t i = 0; i < block->segment_count; i++)
+    for (size_t i = 0; i < block->segment_count; i++) {
         fs_unmap(&block->segments[i]);
+        free(block->checked[i]);
+    }
     tombstones_deinit(&block->tombstones);
     lock_deinit(&block->lock);
     arena_deinit(&block->arena);
@@ -261,8 +273,8 @@ bool block_delete(Block *block, const Matcher *matchers, size_t count, int64_t m
 
 // Samples
 
-bool block_chunk(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding, Str *ret_bytes,
-                 Error *err)
+static bool find_chunk(const Block *block, uint64_t ref, bool always_check,
+                       ChunkEncoding *ret_encoding, Str *ret_bytes, Error *err)
 {
     size_t segment = (size_t)(ref >> 32), offset = (size_t)(ref & UINT32_MAX);
 
@@ -276,12 +288,30 @@ bool block_chunk(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding, 
     uint8_t encoding = reader_u8(&r);
     Str bytes = len <= CHUNK_BYTES_MAX ? reader_bytes(&r, (size_t)len) : STR_NONE;
     uint32_t crc = reader_u32be(&r);
-    if (r.failed || len > CHUNK_BYTES_MAX || crc != crc32c((Str){from, 1 + (size_t)len}))
+    uint8_t *checked = &block->checked[segment][offset / CHECKED_BYTES];
+    uint8_t mark = (uint8_t)(offset % CHECKED_BYTES + 1);
+    bool known = !always_check && __atomic_load_n(checked, __ATOMIC_RELAXED) == mark;
+    if (r.failed || len > CHUNK_BYTES_MAX ||
+        (!known && crc != crc32c((Str){from, 1 + (size_t)len})))
         return error_set(err, ERR_CORRUPT, "block " STR_FMT ": corrupt chunk at %zu:%zu",
                          STR_ARG(block->dir), segment + 1, offset);
+    if (!known)
+        __atomic_store_n(checked, mark, __ATOMIC_RELAXED);
     *ret_encoding = (ChunkEncoding)encoding;
     *ret_bytes = bytes;
     return true;
+}
+
+bool block_chunk(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding, Str *ret_bytes,
+                 Error *err)
+{
+    return find_chunk(block, ref, false, ret_encoding, ret_bytes, err);
+}
+
+bool block_chunk_checked(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding,
+                         Str *ret_bytes, Error *err)
+{
+    return find_chunk(block, ref, true, ret_encoding, ret_bytes, err);
 }
 
 // Removes the samples from index `from` on that were deleted.

@@ -29,9 +29,12 @@ uint64_t block_bytes(const Block *block);
 // Tombstones now.
 uint64_t block_tombstone_count(Block *block);
 
-// One chunk's bytes in the map. Fails ERR_CORRUPT.
+// One chunk's bytes in the map; its checksum is looked at the first time. Fails ERR_CORRUPT.
 bool block_chunk(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding, Str *ret_bytes,
                  Error *err) MUST_CHECK;
+// The same, the checksum looked at again: for what is copied to another block, or asked for damage.
+bool block_chunk_checked(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding,
+                         Str *ret_bytes, Error *err) MUST_CHECK;
 
 // What was deleted of a series, copied (release with intervals_deinit).
 void block_deleted(Block *block, uint32_t series_ref, Intervals *ret_intervals);

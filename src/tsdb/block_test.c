@@ -346,6 +346,36 @@ TEST(block, a_flipped_bit_of_the_index_is_noticed)
     fake_deinit(&fake);
 }
 
+TEST(block, a_chunk_is_checked_when_it_is_first_read_and_when_it_is_copied)
+{
+    CLEANUP(scratch_remove) Scratch scratch = scratch_new();
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    FakeSource fake;
+    Error err = {0};
+    ChunkEncoding encoding;
+    Str bytes;
+    fake_init(&fake, 20, 0, 600000, STEP_MS);
+    Block *block = fake_block(&fake, &fs_system, str_from_c(scratch.path), 1000);
+    Str path = fs_join(&arena, block_dir(block), S("chunks/000001"));
+    CHECK_OK(block_chunk(block, 8, &encoding, &bytes, &err), err);
+    uint64_t next = 8 + (uint64_t)(bytes.ptr + bytes.len + 4 - (bytes.ptr - 2));
+    flip(path, 30);
+    flip(path, next + 20);
+
+    CHECK_OK(block_chunk(block, 8, &encoding, &bytes, &err), err);
+    CHECK(!block_chunk_checked(block, 8, &encoding, &bytes, &err));
+    CHECK_HAS(err.text, "corrupt chunk at 1:8");
+    for (int i = 0; i < 2; i++)
+        CHECK(!block_chunk(block, next, &encoding, &bytes, &err));
+    CHECK(!block_chunk(block, 9, &encoding, &bytes, &err)); // beside one that was checked
+
+    flip(path, 30);
+    flip(path, next + 20);
+    CHECK_OK(block_chunk(block, next, &encoding, &bytes, &err), err);
+    block_unref(block);
+    fake_deinit(&fake);
+}
+
 TEST(block, a_flipped_bit_of_a_chunk_is_noticed)
 {
     CLEANUP(scratch_remove) Scratch scratch = scratch_new();
@@ -476,4 +506,5 @@ TEST_MAIN(block, TEST_ROW(block, reads_what_prometheus_wrote),
           TEST_ROW(block, writing_leaves_nothing_behind_whatever_call_fails),
           TEST_ROW(block, a_kill_while_writing_leaves_no_block),
           TEST_ROW(block, a_flipped_bit_of_the_index_is_noticed),
+          TEST_ROW(block, a_chunk_is_checked_when_it_is_first_read_and_when_it_is_copied),
           TEST_ROW(block, a_flipped_bit_of_a_chunk_is_noticed))

@@ -18,7 +18,7 @@ static void verify_chunk(const Block *block, uint32_t ref, const IndexChunk *chu
     Str bytes;
     Error err = {0};
 
-    bool ok = block_chunk(block, chunk->ref, &encoding, &bytes, &err) &&
+    bool ok = block_chunk_checked(block, chunk->ref, &encoding, &bytes, &err) &&
               chunk_decode(encoding, bytes, INT64_MIN, INT64_MAX, &columns, &err);
     for (size_t i = 1; ok && i < c->count; i++)
         if (c->t_ms[i] <= c->t_ms[i - 1])

@@ -266,7 +266,8 @@ static bool decode_live(Merge *m, const SourceChunk *source, const Intervals *de
     ChunkEncoding encoding;
     Str bytes;
 
-    if (!block_chunk(m->inputs[source->input].block, source->chunk.ref, &encoding, &bytes, err) ||
+    if (!block_chunk_checked(m->inputs[source->input].block, source->chunk.ref, &encoding, &bytes,
+                             err) ||
         !chunk_decode(encoding, bytes, INT64_MIN, INT64_MAX, columns, err))
         return false;
     for (; i < c->count; i++) {
@@ -298,8 +299,8 @@ static bool copy_chunk(Merge *m, const SourceChunk *source, ChunkEncode *out, Er
 {
     BlockChunk chunk = {.min_t_ms = source->chunk.min_t_ms, .max_t_ms = source->chunk.max_t_ms};
 
-    if (!block_chunk(m->inputs[source->input].block, source->chunk.ref, &chunk.encoding,
-                     &chunk.bytes, err))
+    if (!block_chunk_checked(m->inputs[source->input].block, source->chunk.ref, &chunk.encoding,
+                             &chunk.bytes, err))
         return false;
     chunk_encode_add(out, chunk);
     return true;
