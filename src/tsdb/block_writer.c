@@ -31,6 +31,8 @@ typedef struct PairEntry {
 
 struct BlockWriter {
     Arena arena;
+    void (*chunk_written)(void *arg, const BlockChunk *chunk);
+    void *chunk_written_arg;
     Fs *fs;
     BlockMeta meta;
     Str dir;
@@ -145,6 +147,8 @@ bool block_writer_open(const BlockWriterOptions *options, BlockWriter **ret_writ
     BlockWriter *w = X_NEW(BlockWriter);
 
     w->fs = options->fs;
+    w->chunk_written = options->chunk_written;
+    w->chunk_written_arg = options->chunk_written_arg;
     w->index.file = w->segment.file = (File)FILE_NONE;
     w->dir = arena_str(&w->arena, options->dir);
     w->final_dir = fs_join(&w->arena, w->dir, ulid_str(&options->ulid));
@@ -357,6 +361,8 @@ static bool add_chunks(BlockWriter *w, const BlockChunk *chunks, size_t count, E
         before = c;
         before_ref = ref;
         count_samples(w, &c);
+        if (w->chunk_written)
+            w->chunk_written(w->chunk_written_arg, &c);
     }
     buf_add_uvarint(&w->record, written);
     buf_add_str(&w->record, buf_str(&w->chunk_entries));

@@ -17,6 +17,7 @@
 #include "tsdb/chunk.h"
 
 typedef struct BlockWriter BlockWriter;
+struct BlockChunk;
 
 typedef struct BlockWriterOptions {
     Fs *fs;
@@ -30,6 +31,9 @@ typedef struct BlockWriterOptions {
     const BlockParent *parents;
     size_t parent_count;
     bool from_out_of_order; // the hint
+    // Sees each chunk that is written; NULL: nobody does.
+    void (*chunk_written)(void *arg, const struct BlockChunk *chunk);
+    void *chunk_written_arg;
 } BlockWriterOptions;
 
 typedef struct BlockChunk {

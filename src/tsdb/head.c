@@ -407,6 +407,9 @@ void head_counters(Head *head, HeadCounters *ret)
     ret->wal_fsync_seconds = log.fsync_seconds;
     memcpy(ret->wal_fsync_recent_s, log.fsync_recent_s, sizeof ret->wal_fsync_recent_s);
     ret->wal_segment = log.segment;
+    ret->wal_part_writes = log.part_writes;
+    ret->wal_part_bytes = log.part_bytes;
+    ret->newest_epoch = __atomic_load_n(&head->epoch, __ATOMIC_ACQUIRE);
     ret->wal_bytes = bytes_below(head, head->wal_dir);
     ret->wbl_bytes = bytes_below(head, head->wbl_dir);
     ret->chunks_head_bytes = head_chunks_bytes_on_disk(head->chunks);
@@ -415,9 +418,13 @@ void head_counters(Head *head, HeadCounters *ret)
     lock_give(&head->commit_lock);
     lock_take(&head->readers_lock);
     ret->open_queriers = head->open_queriers;
+    ret->oldest_epoch = ret->newest_epoch;
+    for (const HeadQuerier *q = head->readers; q; q = q->next)
+        ret->oldest_epoch = MIN(ret->oldest_epoch, q->epoch);
     lock_give(&head->readers_lock);
     if (head->exemplars)
-        head_exemplars_count(head->exemplars, &ret->exemplars_in_storage, &ret->exemplars_series);
+        head_exemplars_count(head->exemplars, &ret->exemplars_in_storage, &ret->exemplars_series,
+                             &ret->oldest_exemplar_ms);
 }
 
 void head_check(Head *head)

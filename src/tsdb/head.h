@@ -110,8 +110,16 @@ typedef struct HeadCounters {
         wal_page_flushes, wal_completed_pages;
     uint64_t wal_fsyncs;
     double wal_fsync_seconds;
-    double wal_fsync_recent_s[WAL_FSYNCS_KEPT];       // the ring of WalCounters
-    uint64_t wal_segment;                             // current
+    double wal_fsync_recent_s[WAL_FSYNCS_KEPT]; // the ring of WalCounters
+    uint64_t wal_segment;                       // current
+    uint64_t wal_part_writes,
+        wal_part_bytes; // pieces of records that were written, with their heads
+    uint64_t checkpoint_deletions, checkpoint_deletions_failed;
+    uint64_t mmap_chunks;                // full chunks that went to disk
+    uint64_t appenders_created;          // since the start
+    uint64_t newest_epoch, oldest_epoch; // given out; still looked at
+    uint64_t gc_nanoseconds, wal_truncate_nanoseconds;
+    int64_t oldest_exemplar_ms;                       // INT64_MIN: there is none
     uint64_t wal_bytes, wbl_bytes, chunks_head_bytes; // on disk
     uint64_t mmap_chunk_corruptions, chunk_writes_failed;
     int64_t replay_ms;

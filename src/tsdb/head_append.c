@@ -89,6 +89,7 @@ static bool write_full_as_is(Head *head, uint64_t ref, Series *series, int64_t m
     }
     if (retry_ns)
         SET(head->chunk_retry_ns, INT64_C(0));
+    COUNT(head, mmap_chunks, 1);
     PoolHandle list = head_full_add(&head->pool, series->full, full);
     if (!list)
         return false;
@@ -1128,6 +1129,7 @@ Appender *head_append_begin(Sink *sink)
         head->free_appender_count--;
     }
     head->active_appenders++;
+    COUNT(head, appenders_created, 1);
     lock_give(&head->commit_lock);
     if (!app) {
         app = X_NEW(HeadAppender);

@@ -320,11 +320,16 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
     }
     if (ok && any) {
         head_lead(head);
+        int64_t started_ns = clock_mono_ns(&clock_system);
         ok = wal_truncate(head->wal, last + 1, err);
+        COUNT(head, wal_truncate_nanoseconds, clock_mono_ns(&clock_system) - started_ns);
         COUNT(head, wal_truncations, 1);
         forget_expired(head, last);
         head_follow(head);
-        ok = ok && remove_old(head, last, err);
+        bool removed = ok && remove_old(head, last, err);
+        COUNT(head, checkpoint_deletions, 1);
+        COUNT(head, checkpoint_deletions_failed, !removed);
+        ok = removed;
         if (!ok)
             COUNT(head, wal_truncations_failed, 1);
     }

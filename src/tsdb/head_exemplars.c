@@ -240,9 +240,15 @@ void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t
     }
 }
 
-void head_exemplars_count(HeadExemplars *store, uint64_t *ret_exemplars, uint64_t *ret_series)
+void head_exemplars_count(HeadExemplars *store, uint64_t *ret_exemplars, uint64_t *ret_series,
+                          int64_t *ret_oldest_ms)
 {
     lock_take(&store->lock);
+    // The next place is the oldest one's, or the ring has not been filled yet.
+    const ExemplarSlot *oldest = &store->ring[store->size ? store->next : 0];
+    if (store->size && !oldest->ref)
+        oldest = &store->ring[0];
+    *ret_oldest_ms = store->count && oldest->ref ? oldest->exemplar.t_ms : INT64_MIN;
     *ret_exemplars = store->count;
     *ret_series = store->series.count;
     lock_give(&store->lock);

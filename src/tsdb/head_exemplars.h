@@ -24,7 +24,9 @@ bool head_exemplars_knows(HeadExemplars *store, uint64_t ref);
 void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t count,
                            int64_t min_t_ms, int64_t max_t_ms, Arena *arena,
                            TsdbExemplars *ret_exemplars);
-void head_exemplars_count(HeadExemplars *store, uint64_t *ret_exemplars, uint64_t *ret_series);
+// *ret_oldest_ms: INT64_MIN if there is none.
+void head_exemplars_count(HeadExemplars *store, uint64_t *ret_exemplars, uint64_t *ret_series,
+                          int64_t *ret_oldest_ms);
 uint64_t head_exemplars_held_bytes(HeadExemplars *store);
 // Walks all from the oldest to the newest.
 void head_exemplars_each(HeadExemplars *store,

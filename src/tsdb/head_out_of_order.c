@@ -80,6 +80,7 @@ static bool add_chunk(const ChunkParts *p, ChunkEncoding encoding, uint32_t from
     extra->chunks[extra->chunk_count++] = chunk;
     if (p->markers)
         wal_record_marker(p->markers, p->ref, chunk.ref);
+    COUNT(p->head, mmap_chunks, 1);
     COUNT(p->head, chunks_created, 1);
     COUNT(p->head, chunks, 1);
     return true;

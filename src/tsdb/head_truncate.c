@@ -215,6 +215,7 @@ bool head_truncate(Head *head, int64_t min_t_ms, Error *err)
     SET(head->generation, (uint8_t)(GET(head->generation) + 1));
     bool ok = head_chunks_flush(head->chunks, err) && head_out_of_order_settle(head, err);
     head_chunks_cut(head->chunks);
+    int64_t started_ns = clock_mono_ns(&clock_system);
     collect_all(&c);
     ok = ok && head_chunks_truncate(head->chunks, c.lowest_file, err);
     free_limbo(head);
@@ -231,6 +232,7 @@ bool head_truncate(Head *head, int64_t min_t_ms, Error *err)
         SET(head->min_t, GET(head->max_t));
     COUNT(head, chunks_removed, c.chunks_removed);
     COUNT(head, chunks, -c.chunks_removed);
+    COUNT(head, gc_nanoseconds, clock_mono_ns(&clock_system) - started_ns);
     head_follow(head);
     free(c.refs);
 

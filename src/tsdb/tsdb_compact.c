@@ -17,11 +17,26 @@ static int64_t align_down(int64_t t, int64_t range)
     return t - (rest < 0 ? rest + range : rest);
 }
 
+static void set_populating(Tsdb *tsdb, uint64_t value)
+{
+    __atomic_store_n(&tsdb->counters.populating, value, __ATOMIC_RELAXED);
+}
+
 static void observe_seconds(Tsdb *tsdb, int64_t from_mono_ns)
 {
     if (tsdb->compaction_seconds)
-        histogram_observe(histogram_of(tsdb->compaction_seconds, NULL),
+        histogram_observe(tsdb->compaction_seconds,
                           (double)(clock_mono_ns(tsdb->options.clock) - from_mono_ns) / 1e9);
+}
+
+static void observe_chunk(void *arg, const BlockChunk *chunk)
+{
+    Tsdb *tsdb = (Tsdb *)arg;
+
+    histogram_observe(tsdb->chunk_bytes, (double)chunk->bytes.len);
+    histogram_observe(tsdb->chunk_samples,
+                      (double)chunk_sample_count(chunk->encoding, chunk->bytes));
+    histogram_observe(tsdb->chunk_seconds, (double)(chunk->max_t_ms - chunk->min_t_ms) / 1e3);
 }
 
 typedef bool (*HeadWriteFn)(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer,
@@ -42,12 +57,17 @@ static bool write_head_block(Tsdb *tsdb, HeadWriteFn write, int64_t min_t_ms, in
         .max_t_ms = max_t_ms,
         .level = 1,
         .from_out_of_order = out_of_order,
+        .chunk_written = tsdb->chunk_bytes ? observe_chunk : NULL,
+        .chunk_written_arg = tsdb,
     };
 
     tsdb_count(&tsdb->counters.compactions);
     if (!block_writer_open(&options, &writer, err))
         return false;
-    if (!write(tsdb->head, min_t_ms, max_t_ms, writer, err)) {
+    set_populating(tsdb, 1);
+    bool ok = write(tsdb->head, min_t_ms, max_t_ms, writer, err);
+    set_populating(tsdb, 0);
+    if (!ok) {
         block_writer_abort(writer);
         return false;
     }
@@ -172,8 +192,11 @@ static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool ov
     tsdb_count(&tsdb->counters.compactions);
     if (overlapping)
         tsdb_count(&tsdb->counters.vertical_compactions);
-    if (!compact_blocks(tsdb->options.fs, tsdb->blocks_dir, blocks, count, ulid,
-                        (size_t)tsdb->options.samples_per_chunk, &tsdb->stop, &made, err)) {
+    set_populating(tsdb, 1);
+    bool merged = compact_blocks(tsdb->options.fs, tsdb->blocks_dir, blocks, count, ulid,
+                                 (size_t)tsdb->options.samples_per_chunk, &tsdb->stop, &made, err);
+    set_populating(tsdb, 0);
+    if (!merged) {
         Error why = *err;
         if (err->code == ERR_CORRUPT && !mark_damaged(tsdb, blocks, count))
             for (size_t i = 0; i < count; i++)

@@ -26,6 +26,7 @@ typedef struct TsdbCounters {
     uint64_t blocks_corrupt;     // not loaded
     uint64_t blocks_quarantined; // of them: renamed aside
     uint64_t blocks_unreadable;  // now: the disk refused, tried again
+    uint64_t populating;         // 1: a block is being written
     int clean_start;
 } TsdbCounters;
 
@@ -37,7 +38,9 @@ struct Tsdb {
     Head *head;
     Source source;
     WalTail *tail;
-    Family *compaction_seconds; // NULL: no registry
+    // NULL: no registry. The last three are of chunks that the head gives to blocks.
+    HistogramMetric *compaction_seconds, *cleanup_seconds, *chunk_bytes, *chunk_samples,
+        *chunk_seconds;
 
     // One at a time: compaction, retention, deletion, snapshot.
     Lock work_lock;

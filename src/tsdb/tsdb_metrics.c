@@ -42,6 +42,24 @@ static const HeadRow head_rows[] = {
         "Total number of checkpoint creations attempted.", checkpoints),
     ROW(FAMILY_COUNTER, "checkpoint_creations_failed_total",
         "Total number of checkpoint creations that failed.", checkpoints_failed),
+    ROW(FAMILY_COUNTER, "checkpoint_deletions_total",
+        "Total number of checkpoint deletions attempted.", checkpoint_deletions),
+    ROW(FAMILY_COUNTER, "checkpoint_deletions_failed_total",
+        "Total number of checkpoint deletions that failed.", checkpoint_deletions_failed),
+    ROW(FAMILY_COUNTER, "head_appenders_created_total",
+        "Total number of appenders created in the head.", appenders_created),
+    ROW(FAMILY_COUNTER, "mmap_chunks_total", "Total number of chunks that were memory-mapped.",
+        mmap_chunks),
+    ROW(FAMILY_GAUGE, "isolation_high_watermark",
+        "The highest TSDB append ID that has been given out.", newest_epoch),
+    ROW(FAMILY_GAUGE, "isolation_low_watermark",
+        "The lowest TSDB append ID that is still referenced.", oldest_epoch),
+    ROW(FAMILY_COUNTER, "wal_record_part_writes_total",
+        "Total number of record parts written before flushing.", wal_part_writes),
+    ROW(FAMILY_COUNTER, "wal_record_parts_bytes_written_total",
+        "Total number of record part bytes written before flushing, including CRC and compression "
+        "headers.",
+        wal_part_bytes),
     ROW(FAMILY_GAUGE, "wal_segment_current", "WAL segment index that TSDB is currently writing to.",
         wal_segment),
     ROW(FAMILY_COUNTER, "wal_corruptions_total", "Total number of WAL corruptions.",
@@ -81,6 +99,15 @@ static void counter(Collection *c, const char *name, const char *help, const uin
 {
     collection_family(c, name, FAMILY_COUNTER, help);
     collection_add(c, NULL, 0, (double)__atomic_load_n(value, __ATOMIC_RELAXED));
+}
+
+// Without quantiles.
+static void summary(Collection *c, const char *name, const char *help, uint64_t nanoseconds,
+                    uint64_t count)
+{
+    collection_family(c, name, FAMILY_SUMMARY, help);
+    collection_add_suffixed(c, "_sum", NULL, 0, (double)nanoseconds / 1e9);
+    collection_add_suffixed(c, "_count", NULL, 0, (double)count);
 }
 
 static void add_typed(Collection *c, const char *type, double value)
@@ -175,6 +202,19 @@ static void collect_head(Tsdb *tsdb, Collection *c)
     collect_fsyncs(c, &h);
     gauge(c, "prometheus_tsdb_data_replay_duration_seconds",
           "Time taken to replay the data on disk.", (double)h.replay_ms / 1e3);
+    collection_family(c, "prometheus_tsdb_snapshot_replay_error_total", FAMILY_COUNTER,
+                      "Total number snapshot replays that failed.");
+    collection_add(c, NULL, 0, 0); // none is made or read: the log is enough
+    summary(c, "prometheus_tsdb_head_gc_duration_seconds",
+            "Runtime of garbage collection in the head block.", h.gc_nanoseconds, h.truncations);
+    summary(c, "prometheus_tsdb_wal_truncate_duration_seconds", "Duration of WAL truncation.",
+            h.wal_truncate_nanoseconds, h.wal_truncations);
+    gauge(c, "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds",
+          "The timestamp of the oldest exemplar stored in circular storage. Useful to check for "
+          "what timerange the current exemplar buffer limit allows. This usually means the last "
+          "timestamp for all exemplars for a typical setup. This is not true though if one of the "
+          "series timestamp is in future compared to rest series.",
+          h.exemplars_in_storage ? (double)h.oldest_exemplar_ms / 1e3 : 0);
     gauge(c, "prometheus_tsdb_exemplar_max_exemplars",
           "Total number of exemplars the exemplar storage can store.",
           (double)tsdb->options.max_exemplars);
@@ -236,6 +276,12 @@ static void collect_blocks(Tsdb *tsdb, Collection *c)
             "Total number of compactions that failed for the partition.", &n->compactions_failed);
     counter(c, "prometheus_tsdb_compactions_triggered_total",
             "Total number of triggered compactions for the partition.", &n->compactions_triggered);
+    collection_family(c, "prometheus_tsdb_compactions_skipped_total", FAMILY_COUNTER,
+                      "Total number of skipped compactions due to disabled auto compaction.");
+    collection_add(c, NULL, 0, 0); // it cannot be disabled
+    gauge(c, "prometheus_tsdb_compaction_populating_block",
+          "Set to 1 when a block is currently being written to the disk.",
+          (double)__atomic_load_n(&n->populating, __ATOMIC_RELAXED));
     counter(c, "prometheus_tsdb_vertical_compactions_total",
             "Total number of compactions done on overlapping blocks.", &n->vertical_compactions);
     counter(c, "prometheus_tsdb_reloads_total",
@@ -268,16 +314,45 @@ static void collect(void *arg, Collection *c)
     collect_blocks(tsdb, c);
 }
 
+static HistogramMetric *histogram(Tsdb *tsdb, const char *name, const char *help,
+                                  const double *bounds, size_t count)
+{
+    static const char *const no_labels[] = {NULL};
+
+    return histogram_of(
+        registry_histogram(tsdb->options.registry, name, help, no_labels, bounds, count), NULL);
+}
+
+#define BOUNDS 14
+
+// first, first * factor, ...
+static const double *exponential(double bounds[BOUNDS], double first, double factor)
+{
+    for (int i = 0; i < BOUNDS; i++, first *= factor)
+        bounds[i] = first;
+    return bounds;
+}
+
 void tsdb_metrics_register(Tsdb *tsdb)
 {
-    static const double bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192};
-    static const char *const no_labels[] = {NULL};
+    double bounds[BOUNDS];
 
     if (!tsdb->options.registry)
         return;
     tsdb->compaction_seconds =
-        registry_histogram(tsdb->options.registry, "prometheus_tsdb_compaction_duration_seconds",
-                           "Duration of compaction runs", no_labels, bounds, COUNT_OF(bounds));
-    (void)histogram_of(tsdb->compaction_seconds, NULL);
+        histogram(tsdb, "prometheus_tsdb_compaction_duration_seconds",
+                  "Duration of compaction runs", exponential(bounds, 1, 2), 14);
+    tsdb->cleanup_seconds =
+        histogram(tsdb, "prometheus_tsdb_tombstone_cleanup_seconds",
+                  "The time taken to recompact blocks to remove tombstones.", bounds, 0);
+    tsdb->chunk_bytes = histogram(tsdb, "prometheus_tsdb_compaction_chunk_size_bytes",
+                                  "Final size of chunks on their first compaction",
+                                  exponential(bounds, 32, 1.5), 12);
+    tsdb->chunk_samples = histogram(tsdb, "prometheus_tsdb_compaction_chunk_samples",
+                                    "Final number of samples on their first compaction",
+                                    exponential(bounds, 4, 1.5), 12);
+    tsdb->chunk_seconds = histogram(tsdb, "prometheus_tsdb_compaction_chunk_range_seconds",
+                                    "Final time range of chunks on their first compaction",
+                                    exponential(bounds, 100, 4), 10);
     registry_collector(tsdb->options.registry, collect, tsdb);
 }

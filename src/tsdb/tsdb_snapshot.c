@@ -146,6 +146,7 @@ static bool clean_block(Tsdb *tsdb, Block *block, Error *err) REQUIRES(tsdb->wor
 
 bool tsdb_clean_tombstones(Tsdb *tsdb, Error *err)
 {
+    int64_t started_ns = clock_mono_ns(tsdb->options.clock);
     lock_take(&tsdb->work_lock);
     TsdbBlocks all = tsdb_blocks_take(tsdb);
     bool ok = true;
@@ -156,5 +157,8 @@ bool tsdb_clean_tombstones(Tsdb *tsdb, Error *err)
     }
     tsdb_blocks_give(&all);
     lock_give(&tsdb->work_lock);
+    if (tsdb->cleanup_seconds)
+        histogram_observe(tsdb->cleanup_seconds,
+                          (double)(clock_mono_ns(tsdb->options.clock) - started_ns) / 1e9);
     return ok || error_context(err, "clean tombstones");
 }

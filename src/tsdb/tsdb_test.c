@@ -417,6 +417,90 @@ TEST(tsdb, measures_itself_under_the_known_names)
     CHECK_HAS(text.ptr, "\nprometheus_tsdb_compactions_failed_total 0\n");
     CHECK_HAS(text.ptr, "\nprometheus_tsdb_reloads_failures_total 0\n");
     CHECK_HAS(text.ptr, "\nprometheus_tsdb_wal_segment_current ");
+    // What the original exposes, so its mixin, dashboards and alerts find.
+    static const char *const families[] = {
+        "blocks_loaded gauge",
+        "checkpoint_creations_failed_total counter",
+        "checkpoint_creations_total counter",
+        "checkpoint_deletions_failed_total counter",
+        "checkpoint_deletions_total counter",
+        "clean_start gauge",
+        "compaction_chunk_range_seconds histogram",
+        "compaction_chunk_samples histogram",
+        "compaction_chunk_size_bytes histogram",
+        "compaction_duration_seconds histogram",
+        "compaction_populating_block gauge",
+        "compactions_failed_total counter",
+        "compactions_skipped_total counter",
+        "compactions_total counter",
+        "compactions_triggered_total counter",
+        "data_replay_duration_seconds gauge",
+        "exemplar_exemplars_appended_total counter",
+        "exemplar_exemplars_in_storage gauge",
+        "exemplar_last_exemplars_timestamp_seconds gauge",
+        "exemplar_max_exemplars gauge",
+        "exemplar_out_of_order_exemplars_total counter",
+        "exemplar_series_with_exemplars_in_storage gauge",
+        "head_active_appenders gauge",
+        "head_chunks gauge",
+        "head_chunks_created_total counter",
+        "head_chunks_removed_total counter",
+        "head_chunks_storage_size_bytes gauge",
+        "head_gc_duration_seconds summary",
+        "head_max_time gauge",
+        "head_max_time_seconds gauge",
+        "head_min_time gauge",
+        "head_min_time_seconds gauge",
+        "head_out_of_order_samples_appended_total counter",
+        "head_samples_appended_total counter",
+        "head_series gauge",
+        "head_series_created_total counter",
+        "head_series_not_found_total counter",
+        "head_series_removed_total counter",
+        "head_truncations_failed_total counter",
+        "head_truncations_total counter",
+        "isolation_high_watermark gauge",
+        "isolation_low_watermark gauge",
+        "lowest_timestamp gauge",
+        "lowest_timestamp_seconds gauge",
+        "mmap_chunk_corruptions_total counter",
+        "mmap_chunks_total counter",
+        "out_of_bound_samples_total counter",
+        "out_of_order_samples_total counter",
+        "reloads_failures_total counter",
+        "reloads_total counter",
+        "retention_limit_bytes gauge",
+        "retention_limit_seconds gauge",
+        "size_retentions_total counter",
+        "snapshot_replay_error_total counter",
+        "storage_blocks_bytes gauge",
+        "symbol_table_size_bytes gauge",
+        "time_retentions_total counter",
+        "tombstone_cleanup_seconds histogram",
+        "too_old_samples_total counter",
+        "vertical_compactions_total counter",
+        "wal_completed_pages_total counter",
+        "wal_corruptions_total counter",
+        "wal_fsync_duration_seconds summary",
+        "wal_page_flushes_total counter",
+        "wal_record_part_writes_total counter",
+        "wal_record_parts_bytes_written_total counter",
+        "wal_segment_current gauge",
+        "wal_storage_size_bytes gauge",
+        "wal_truncate_duration_seconds summary",
+        "wal_truncations_failed_total counter",
+        "wal_truncations_total counter",
+        "wal_writes_failed_total counter",
+    };
+    for (size_t i = 0; i < COUNT_OF(families); i++) {
+        char line[200];
+        snprintf(line, sizeof line, "\n# TYPE prometheus_tsdb_%s\n", families[i]);
+        CHECK_HAS(text.ptr, line);
+    }
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_isolation_high_watermark 4\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_head_appenders_created_total 4\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_wal_record_part_writes_total 5\n");
+    CHECK_HAS(text.ptr, "\nnarthex_tsdb_head_memory_bytes{part=\"series\"} 65536\n");
     store_deinit(&s);
     registry_free(registry);
     fake_deinit(&f);

@@ -255,6 +255,8 @@ static void frame(Wal *wal, const WalRecord *record)
         buf_add_u16be(&wal->pending, (uint16_t)part.len);
         buf_add_u32be(&wal->pending, crc32c(part));
         buf_add_str(&wal->pending, part);
+        wal->counters.part_writes++;
+        wal->counters.part_bytes += part.len + 7;
         first = false;
     } while (rest.len);
 }

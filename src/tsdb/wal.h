@@ -39,6 +39,7 @@ WalFlags wal_compress(TsdbCompression compression, Str record, Buf *out);
 
 typedef struct WalCounters {
     uint64_t records, bytes, page_flushes, writes_failed, truncations, segments_removed;
+    uint64_t part_writes, part_bytes; // pieces of records, with their heads
     uint64_t fsyncs;
     double fsync_seconds;
     double fsync_recent_s[WAL_FSYNCS_KEPT]; // a ring: fsync i lies at i % WAL_FSYNCS_KEPT
