@@ -27,6 +27,8 @@ int main(int argc, char **argv)
 {
     // A peer that goes away is an error of that write, not of the process.
     signal(SIGPIPE, SIG_IGN);
+    // A file that may not grow any more is an error of that write, too.
+    signal(SIGXFSZ, SIG_IGN);
     footprint_setup();
 
     Str program = str_from_c(argc > 0 ? argv[0] : "narthex");
