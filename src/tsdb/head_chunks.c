@@ -204,7 +204,11 @@ static bool parse_name(Str name, uint32_t *ret_number)
 static bool move_aside(HeadChunks *chunks, uint32_t number, Arena *arena, Error *err)
 {
     Str path = file_path(arena, chunks, number);
-    return fs_rename(chunks->fs, path, arena_printf(arena, STR_FMT ".corrupt", STR_ARG(path)), err);
+    Str aside = arena_printf(arena, STR_FMT ".corrupt", STR_ARG(path));
+
+    for (int i = 1; fs_exists(chunks->fs, aside) && i < 1000; i++)
+        aside = arena_printf(arena, STR_FMT ".corrupt-%d", STR_ARG(path), i);
+    return fs_rename(chunks->fs, path, aside, err);
 }
 
 // The file keeps its first `good` bytes; what was there in all stays beside it.
@@ -333,7 +337,10 @@ static bool open_all(HeadChunks *chunks, HeadChunkFn each, void *arg, HeadChunks
     for (size_t i = 0; i < count && !torn; i++)
         if (!open_file(chunks, numbers + i, count - i, each, arg, repair, &torn, err))
             return false;
-    chunks->next_number = count ? numbers[count - 1] + 1 : 1;
+    // Prometheus refuses a folder with a gap, so the number of a file that was moved aside is used again.
+    chunks->next_number = chunks->file_count ? chunks->files[chunks->file_count - 1]->number + 1
+                          : count            ? numbers[count - 1] + 1
+                                             : 1;
     return true;
 }
 

@@ -185,6 +185,8 @@ TEST(head_chunks, keeps_what_stands_before_a_torn_or_corrupt_chunk)
         // What is kept stays: another start finds it whole, and new chunks go behind.
         HeadChunkRef ref = write_number(chunks, 25);
         check_number(chunks, ref, 25);
+        // Prometheus refuses a folder whose files are not numbered one by one.
+        CHECK_EQ(head_chunks_file_of(ref), repair.torn ? 2 : 3);
         head_chunks_close(chunks);
         chunks = open_chunks(&fs_system, &scratch, &seen, &repair);
         CHECK_EQ(seen.count, c->want + 1);

@@ -149,14 +149,30 @@ static inline void rig_close(Rig *rig)
     rig->tsdb = NULL;
 }
 
-static inline void rig_deinit(Rig *rig)
+// Removes a folder; or puts every NARTHEX_RIG_KEEP_EACH-th into the folder NARTHEX_RIG_KEEP, for other programs to look at.
+static inline void rig_remove(Rig *rig, Str root)
 {
+    static unsigned long count;
+    const char *keep = getenv("NARTHEX_RIG_KEEP"), *each = getenv("NARTHEX_RIG_KEEP_EACH");
+    unsigned long step = each ? strtoul(each, NULL, 10) : 1;
     Error err = {0};
 
+    count++;
+    if (keep && step && count % step == 0) {
+        Str to = arena_printf(&rig->arena, "%s/%lu", keep, count);
+        if (fs_rename(&fs_system, root, to, &err))
+            return;
+        fprintf(stderr, "rig: not kept: %s\n", err.text);
+    }
+    bool ok = fs_remove_tree(&fs_system, root, &err);
+    (void)ok; // a scratch folder that stays harms nobody
+}
+
+static inline void rig_deinit(Rig *rig)
+{
     rig_close(rig);
     random_system_pretend(NULL);
-    bool ok = fs_remove_tree(&fs_system, str_from_c(rig->root), &err);
-    (void)ok; // a scratch folder that stays harms nobody
+    rig_remove(rig, str_from_c(rig->root));
     fs_journal_free(rig->fs.journal);
     for (int i = 0; i < RIG_SERIES; i++)
         free(rig->series[i].items);
@@ -611,5 +627,5 @@ static inline void rig_check_cut(Rig *rig, size_t at, FsLoss loss)
         rig_check(rig, tsdb, at, loss == FS_LOSS_NONE ? RIG_PROCESS_CRASH : RIG_POWER_CUT);
         tsdb_close(tsdb);
     }
-    RIG_REQUIRE(rig, fs_remove_tree(&fs_system, root, &err), "%s", err.text);
+    rig_remove(rig, root);
 }
