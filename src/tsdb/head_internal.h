@@ -302,16 +302,25 @@ static inline void head_give_stripe(Head *head, unsigned held) NO_THREAD_SAFETY
         lock_give(&head->stripes[held]);
 }
 
+// head_commit.c
 // One is the leader at a time: commits, truncation, deletion. The lock is not held meanwhile.
 void head_lead(Head *head);
 void head_follow(Head *head);
+// Returns when what the appender has gathered is logged and applied, or app->err says why not.
+bool head_commit(Head *head, HeadAppender *app);
+// The series' record goes before the next commit's.
+void head_commit_log_series(Head *head, uint64_t ref, Labels labels);
 
 // head_append.c
 Appender *head_append_begin(Sink *sink);
 void head_append_free(HeadAppender *appender);
 // Creates the series of the labels under `ref` (0: the next). index_lock is held for writing.
 SeriesSlot head_append_create(Head *head, Labels labels, LabelKey *key, uint64_t ref, bool log);
-SeriesRef head_append_series(Appender *base, Labels labels, bool *ret_created, Error *err);
+
+// head_append_record.c
+void head_append_encode(HeadAppender *app);
+
+// head_append_chunk.c
 SeriesExtra *head_extra(Head *head, uint64_t ref, Series *series, bool make);
 void head_extra_free(SeriesExtra *extra);
 // Puts an in-order sample into a series; its stripe is held, the caller leads. False: no room, nothing changed.
