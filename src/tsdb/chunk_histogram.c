@@ -5,54 +5,9 @@
 #include <stdlib.h>
 
 #include "tsdb/bitstream.h"
+#include "tsdb/chunk_histogram_internal.h"
 #include "tsdb/chunk_start.h"
 #include "tsdb/chunk_xor.h"
-
-#define HEADER_BYTES 3
-#define STALE_BITS UINT64_C(0x7ff0000000000002)
-#define SPANS_MAX HISTOGRAM_BUCKETS_MAX
-
-enum {
-    FLAG_UNKNOWN = 0,
-    FLAG_NO_RESET = 0x40,
-    FLAG_RESET = 0x80,
-    FLAG_GAUGE = 0xc0,
-    FLAG_MASK = 0xc0
-};
-
-// One XOR-coded number with a window of its own.
-typedef struct Field {
-    uint64_t bits;
-    uint8_t leading;
-    uint8_t trailing;
-} Field;
-
-// The positive or the negative buckets of a chunk.
-typedef struct Side {
-    HistogramSpan *spans;
-    uint32_t span_count;
-    uint32_t count;   // buckets
-    double *absolute; // newest counts
-    int64_t *value;   // integer flavour: newest, as difference to the bucket before
-    int64_t *delta;   // and its change
-    Field *field;     // float flavour
-} Side;
-
-// What encoding and decoding carry from sample to sample.
-typedef struct State {
-    bool is_integer;
-    int32_t schema;
-    double zero_threshold;
-    double *custom;
-    uint32_t custom_count;
-    Side positive;
-    Side negative;
-    int64_t t, t_delta;
-    int64_t total, total_delta; // integer flavour
-    int64_t zero, zero_delta;
-    Field total_field, zero_field; // float flavour
-    Field sum;
-} State;
 
 struct ChunkHistogram {
     BitWriter w;
@@ -62,11 +17,6 @@ struct ChunkHistogram {
     int64_t min_t;
     Histogram last; // its arrays are those of the state
 };
-
-static bool is_stale(const Histogram *h)
-{
-    return chunk_xor_to_bits(h->sum) == STALE_BITS;
-}
 
 static void side_deinit(Side *side)
 {
@@ -78,7 +28,7 @@ static void side_deinit(Side *side)
     *side = (Side){.spans = NULL};
 }
 
-static void state_deinit(State *state)
+void chunk_histogram_state_deinit(State *state)
 {
     side_deinit(&state->positive);
     side_deinit(&state->negative);
@@ -86,8 +36,8 @@ static void state_deinit(State *state)
     state->custom = NULL;
 }
 
-// Takes over the layout; the arrays begin at zero.
-static void side_init(Side *side, const HistogramSpan *spans, uint32_t span_count, bool is_integer)
+void chunk_histogram_side_init(Side *side, const HistogramSpan *spans, uint32_t span_count,
+                               bool is_integer)
 {
     *side = (Side){.span_count = span_count};
     for (uint32_t i = 0; i < span_count; i++)
@@ -109,6 +59,11 @@ static void side_init(Side *side, const HistogramSpan *spans, uint32_t span_coun
         side->field[i].leading = CHUNK_XOR_NO_WINDOW;
 }
 
+static bool is_stale(const Histogram *h)
+{
+    return chunk_xor_to_bits(h->sum) == STALE_BITS;
+}
+
 // Layout
 
 static void put_zero_threshold(BitWriter *w, double threshold)
@@ -123,15 +78,6 @@ static void put_zero_threshold(BitWriter *w, double threshold)
     } else {
         bit_writer_put(w, (uint64_t)(exponent + 243), 8);
     }
-}
-
-static double read_zero_threshold(BitReader *r)
-{
-    uint64_t code = bit_reader_get(r, 8);
-
-    if (code == 0)
-        return 0;
-    return code == 255 ? chunk_xor_from_bits(bit_reader_get(r, 64)) : ldexp(0.5, (int)code - 243);
 }
 
 static void put_spans(BitWriter *w, const HistogramSpan *spans, uint32_t count)
@@ -156,12 +102,6 @@ static void put_custom_bound(BitWriter *w, double bound)
     }
 }
 
-static double read_custom_bound(BitReader *r)
-{
-    uint64_t code = bit_reader_varbit_uint(r);
-    return code ? (double)(code - 1) / 1000 : chunk_xor_from_bits(bit_reader_get(r, 64));
-}
-
 static void put_layout(BitWriter *w, const State *s)
 {
     put_zero_threshold(w, s->zero_threshold);
@@ -173,69 +113,6 @@ static void put_layout(BitWriter *w, const State *s)
         for (uint32_t i = 0; i < s->custom_count; i++)
             put_custom_bound(w, s->custom[i]);
     }
-}
-
-static bool read_side(BitReader *r, Side *side, bool is_integer, Error *err)
-{
-    uint64_t span_count = bit_reader_varbit_uint(r), buckets = 0;
-    HistogramSpan *spans;
-
-    if (r->failed || span_count > SPANS_MAX || span_count > r->bits - r->bit)
-        return error_set(err, ERR_CORRUPT, "histogram chunk with %llu spans",
-                         (unsigned long long)span_count);
-    spans = X_ARRAY(HistogramSpan, span_count + 1);
-    for (uint64_t i = 0; i < span_count; i++) {
-        uint64_t length = bit_reader_varbit_uint(r);
-        int64_t offset = bit_reader_varbit_int(r);
-        buckets += MIN(length, HISTOGRAM_BUCKETS_MAX + 1);
-        if (r->failed || buckets > HISTOGRAM_BUCKETS_MAX || offset < INT32_MIN ||
-            offset > INT32_MAX) {
-            free(spans);
-            return error_set(err, ERR_CORRUPT, "histogram chunk with impossible spans");
-        }
-        spans[i] = (HistogramSpan){(int32_t)offset, (uint32_t)length};
-    }
-    side_init(side, spans, (uint32_t)span_count, is_integer);
-    free(spans);
-    return true;
-}
-
-static bool read_custom(BitReader *r, State *s, Error *err)
-{
-    uint64_t count = bit_reader_varbit_uint(r);
-
-    if (r->failed || count > HISTOGRAM_BUCKETS_MAX)
-        return error_set(err, ERR_CORRUPT, "histogram chunk with %llu custom bounds",
-                         (unsigned long long)count);
-    s->custom = X_ARRAY(double, count + 1);
-    s->custom_count = (uint32_t)count;
-    for (uint64_t i = 0; i < count; i++)
-        s->custom[i] = read_custom_bound(r);
-    return true;
-}
-
-static bool schema_is_known(int64_t schema)
-{
-    // Up to 52 is reserved for finer resolutions; what is finer than 8 is not written by anybody yet.
-    return schema == HISTOGRAM_SCHEMA_CUSTOM ||
-           (schema >= HISTOGRAM_SCHEMA_MIN && schema <= HISTOGRAM_SCHEMA_MAX);
-}
-
-static bool read_layout(BitReader *r, State *s, Error *err)
-{
-    s->zero_threshold = read_zero_threshold(r);
-    int64_t schema = bit_reader_varbit_int(r);
-    if (r->failed || !schema_is_known(schema))
-        return error_set(err, ERR_CORRUPT, "histogram chunk of unknown schema %lld",
-                         (long long)schema);
-    s->schema = (int32_t)schema;
-    if (!read_side(r, &s->positive, s->is_integer, err) ||
-        !read_side(r, &s->negative, s->is_integer, err) ||
-        (schema == HISTOGRAM_SCHEMA_CUSTOM && !read_custom(r, s, err)))
-        return false;
-    if (r->failed)
-        return error_set(err, ERR_CORRUPT, "histogram chunk ends in its layout");
-    return true;
 }
 
 // Numbers
@@ -262,31 +139,6 @@ static void put_field(BitWriter *w, Field *field, double value)
     bit_writer_put(w, x >> field->trailing, 64u - field->leading - field->trailing);
 }
 
-static double read_field(BitReader *r, Field *field)
-{
-    if (bit_reader_get(r, 1)) {
-        if (bit_reader_get(r, 1)) {
-            unsigned leading = (unsigned)bit_reader_get(r, 5),
-                     wide = (unsigned)bit_reader_get(r, 6);
-            wide = wide ? wide : 64;
-            r->failed |= leading + wide > 64;
-            field->leading = (uint8_t)leading;
-            field->trailing = (uint8_t)(64 - leading - wide);
-        }
-        r->failed |= field->leading == CHUNK_XOR_NO_WINDOW;
-        if (r->failed)
-            return 0;
-        field->bits ^= bit_reader_get(r, 64u - field->leading - field->trailing) << field->trailing;
-    }
-    return chunk_xor_from_bits(field->bits);
-}
-
-// Sums and differences may wrap as they do in the original.
-static int64_t plus(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a + (uint64_t)b);
-}
-
 static int64_t minus(int64_t a, int64_t b)
 {
     return (int64_t)((uint64_t)a - (uint64_t)b);
@@ -300,12 +152,6 @@ static void put_dod(BitWriter *w, int64_t *value, int64_t *delta, int64_t now)
     bit_writer_varbit_int(w, minus(change, *delta));
     *delta = change;
     *value = now;
-}
-
-static void read_dod(BitReader *r, int64_t *value, int64_t *delta)
-{
-    *delta = plus(*delta, bit_reader_varbit_int(r));
-    *value = plus(*value, *delta);
 }
 
 // Writing
@@ -617,8 +463,10 @@ static void begin(ChunkHistogram *chunk, const Histogram *h)
 
     s->schema = layout->schema;
     s->zero_threshold = layout->zero_threshold;
-    side_init(&s->positive, layout->positive_spans, layout->positive_span_count, s->is_integer);
-    side_init(&s->negative, layout->negative_spans, layout->negative_span_count, s->is_integer);
+    chunk_histogram_side_init(&s->positive, layout->positive_spans, layout->positive_span_count,
+                              s->is_integer);
+    chunk_histogram_side_init(&s->negative, layout->negative_spans, layout->negative_span_count,
+                              s->is_integer);
     if (layout->custom_count) {
         s->custom = X_ARRAY(double, layout->custom_count);
         memcpy(s->custom, layout->custom_bounds, layout->custom_count * sizeof *s->custom);
@@ -692,7 +540,7 @@ static void rewrite(ChunkHistogram *chunk, const Layout *layout)
                                      INT64_MIN, INT64_MAX, &old, &err);
     ASSERT(ok); // we wrote it
     bool is_integer = chunk->state.is_integer;
-    state_deinit(&chunk->state);
+    chunk_histogram_state_deinit(&chunk->state);
     chunk->state = (State){.is_integer = is_integer};
     chunk->count = 0;
     for (size_t i = 0; i < old.columns.count; i++) {
@@ -753,7 +601,7 @@ void chunk_histogram_free(ChunkHistogram *chunk)
     if (!chunk)
         return;
     bit_writer_deinit(&chunk->w);
-    state_deinit(&chunk->state);
+    chunk_histogram_state_deinit(&chunk->state);
     free(chunk);
 }
 
@@ -818,202 +666,4 @@ size_t chunk_histogram_held_bytes(const ChunkHistogram *chunk)
     return sizeof *chunk + chunk->w.buf.cap + s->custom_count * sizeof(double) +
            side_held_bytes(&s->positive, s->is_integer) +
            side_held_bytes(&s->negative, s->is_integer);
-}
-
-// Reading
-
-static void read_side_first(BitReader *r, Side *side, bool is_integer)
-{
-    int64_t sum = 0;
-
-    for (uint32_t i = 0; i < side->count && !r->failed; i++) {
-        if (is_integer) {
-            side->value[i] = bit_reader_varbit_int(r);
-            sum = plus(sum, side->value[i]);
-            side->absolute[i] = (double)sum;
-        } else {
-            side->field[i].bits = bit_reader_get(r, 64);
-            side->absolute[i] = chunk_xor_from_bits(side->field[i].bits);
-        }
-    }
-}
-
-static void read_side_next(BitReader *r, Side *side, bool is_integer)
-{
-    int64_t sum = 0;
-
-    for (uint32_t i = 0; i < side->count && !r->failed; i++) {
-        if (is_integer) {
-            read_dod(r, &side->value[i], &side->delta[i]);
-            sum = plus(sum, side->value[i]);
-            side->absolute[i] = (double)sum;
-        } else {
-            side->absolute[i] = read_field(r, &side->field[i]);
-        }
-    }
-}
-
-static void read_first(BitReader *r, State *s)
-{
-    s->t = bit_reader_varbit_int(r);
-    s->sum.leading = s->total_field.leading = s->zero_field.leading = CHUNK_XOR_NO_WINDOW;
-    if (s->is_integer) {
-        s->total = (int64_t)bit_reader_varbit_uint(r);
-        s->zero = (int64_t)bit_reader_varbit_uint(r);
-    } else {
-        s->total_field.bits = bit_reader_get(r, 64);
-        s->zero_field.bits = bit_reader_get(r, 64);
-    }
-    s->sum.bits = bit_reader_get(r, 64);
-    read_side_first(r, &s->positive, s->is_integer);
-    read_side_first(r, &s->negative, s->is_integer);
-}
-
-static void read_next(BitReader *r, State *s)
-{
-    read_dod(r, &s->t, &s->t_delta);
-    if (s->is_integer) {
-        read_dod(r, &s->total, &s->total_delta);
-        read_dod(r, &s->zero, &s->zero_delta);
-    } else {
-        (void)read_field(r, &s->total_field);
-        (void)read_field(r, &s->zero_field);
-    }
-    (void)read_field(r, &s->sum);
-    if (s->sum.bits == STALE_BITS) // a stale sample has no buckets
-        return;
-    read_side_next(r, &s->positive, s->is_integer);
-    read_side_next(r, &s->negative, s->is_integer);
-}
-
-// What all histograms of a chunk share, copied to the arena once.
-typedef struct Shared {
-    const HistogramSpan *positive_spans;
-    const HistogramSpan *negative_spans;
-    const double *custom;
-} Shared;
-
-static const void *copy_bytes(Arena *arena, const void *from, size_t bytes)
-{
-    return bytes ? memcpy(arena_alloc(arena, bytes), from, bytes) : NULL;
-}
-
-static Histogram *make_histogram(Arena *arena, const State *s, const Shared *shared,
-                                 HistogramHint hint)
-{
-    Histogram *h = ARENA_NEW(arena, Histogram);
-
-    h->is_integer = s->is_integer;
-    h->sum = chunk_xor_from_bits(s->sum.bits);
-    if (s->sum.bits == STALE_BITS)
-        return h;
-    h->hint = hint;
-    h->schema = s->schema;
-    h->zero_threshold = s->zero_threshold;
-    h->count =
-        s->is_integer ? (double)(uint64_t)s->total : chunk_xor_from_bits(s->total_field.bits);
-    h->zero_count =
-        s->is_integer ? (double)(uint64_t)s->zero : chunk_xor_from_bits(s->zero_field.bits);
-    h->positive_spans = shared->positive_spans;
-    h->negative_spans = shared->negative_spans;
-    h->positive_span_count = s->positive.span_count;
-    h->negative_span_count = s->negative.span_count;
-    h->positive_count = s->positive.count;
-    h->negative_count = s->negative.count;
-    h->positive_buckets =
-        (const double *)copy_bytes(arena, s->positive.absolute, s->positive.count * sizeof(double));
-    h->negative_buckets =
-        (const double *)copy_bytes(arena, s->negative.absolute, s->negative.count * sizeof(double));
-    h->custom_bounds = shared->custom;
-    h->custom_count = s->custom_count;
-    return h;
-}
-
-// A first sample says nothing of resets: the chunk before it may be gone or may have come later.
-static HistogramHint hint_of(uint8_t flag, size_t index)
-{
-    if (flag == FLAG_GAUGE)
-        return HINT_GAUGE;
-    return index ? HINT_NO_RESET : HINT_UNKNOWN;
-}
-
-static bool decode_samples(BitReader *r, State *s, size_t count, uint8_t flag, ChunkStart start,
-                           int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns, Error *err)
-{
-    SampleColumns *c = &columns->columns;
-    Shared shared;
-
-    if (!read_layout(r, s, err))
-        return false;
-    shared.positive_spans = (const HistogramSpan *)copy_bytes(
-        columns->arena, s->positive.spans, s->positive.span_count * sizeof(HistogramSpan));
-    shared.negative_spans = (const HistogramSpan *)copy_bytes(
-        columns->arena, s->negative.spans, s->negative.span_count * sizeof(HistogramSpan));
-    shared.custom =
-        (const double *)copy_bytes(columns->arena, s->custom, s->custom_count * sizeof(double));
-    chunk_columns_reserve(columns, count, true);
-    for (size_t i = 0, at = c->count; i < count; i++) {
-        int64_t before_ms = s->t;
-        if (i == 0)
-            read_first(r, s);
-        else
-            read_next(r, s);
-        int64_t start_ms = chunk_start_read(&start, i, s->t, before_ms, r);
-        if (r->failed) {
-            c->count = at;
-            return error_set(err, ERR_CORRUPT, "a histogram chunk ends after %zu of %zu samples", i,
-                             count);
-        }
-        if (s->t < min_t_ms || s->t > max_t_ms)
-            continue;
-        c->t_ms[c->count] = s->t;
-        c->value[c->count] = 0;
-        if (start_ms || c->start_ms)
-            chunk_columns_add_starts(columns, &start_ms, 1);
-        c->histograms[c->count++] = make_histogram(columns->arena, s, &shared, hint_of(flag, i));
-    }
-    return true;
-}
-
-bool chunk_histogram_ends(ChunkEncoding encoding, Str chunk, int64_t *t_ms, size_t *ret_ends)
-{
-    State state = {.is_integer = encoding == CHUNK_HISTOGRAM};
-    BitReader r = bit_reader_from(chunk);
-    size_t count = chunk_sample_count(encoding, chunk);
-    Error err = {0};
-
-    r.bit = HEADER_BYTES * 8;
-    bool ok = read_layout(&r, &state, &err);
-    for (size_t i = 0; ok && i < count; i++) {
-        if (i == 0)
-            read_first(&r, &state);
-        else
-            read_next(&r, &state);
-        t_ms[i] = state.t;
-        ret_ends[i] = r.bit;
-        ok = !r.failed;
-    }
-    state_deinit(&state);
-    return ok;
-}
-
-bool chunk_histogram_decode(ChunkEncoding encoding, Str chunk, int64_t min_t_ms, int64_t max_t_ms,
-                            ChunkColumns *columns, Error *err)
-{
-    bool has_start = encoding == CHUNK_HISTOGRAM_ST || encoding == CHUNK_FLOAT_HISTOGRAM_ST;
-    State state = {.is_integer = encoding == CHUNK_HISTOGRAM || encoding == CHUNK_HISTOGRAM_ST};
-    BitReader r = bit_reader_from(chunk);
-    size_t count = chunk_sample_count(encoding, chunk);
-
-    if (chunk.len < HEADER_BYTES || count > chunk.len * 8)
-        return error_set(err, ERR_CORRUPT, "a histogram chunk of %zu bytes claims %zu samples",
-                         chunk.len, count);
-    if (count == 0)
-        return true;
-    uint8_t flag = (uint8_t)chunk.ptr[has_start ? 0 : 2] & FLAG_MASK;
-    ChunkStart start = chunk_start_from(has_start ? (uint8_t)chunk.ptr[2] : 0);
-    r.bit = HEADER_BYTES * 8;
-    bool ok = decode_samples(&r, &state, count, flag, start, min_t_ms, max_t_ms, columns, err);
-    state_deinit(&state);
-    return ok;
 }

@@ -111,7 +111,7 @@ static void try_all(const Plan *plan)
         tried++;
     print_message("%s: %u points\n", plan->name, (unsigned)tried);
     fflush(stdout);
-    CHECK(tried > 10);
+    CHECK(tried > (getenv("NARTHEX_FAULT_STRIDE") ? 0 : 10));
 }
 
 TEST(tsdb_fault, a_crash_at_any_call_loses_nothing_acknowledged)
