@@ -45,6 +45,8 @@ typedef struct ApiState ApiState;
 typedef struct ApiContext {
     Tsdb *tsdb;
     Source *source; // of queries; NULL: tsdb's
+    Sink *sink;     // of what is pushed; NULL: tsdb's
+    bool is_agent;  // there is no tsdb and no engine: nothing can be asked
     Engine *engine;
     ScrapeManager *scrapes; // NULL: nothing is scraped
     Otlp *otlp;             // NULL: OTLP is not taken

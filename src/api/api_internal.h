@@ -6,6 +6,11 @@
 #include "codec/json_writer.h"
 #include "remote/remote.h"
 
+static inline Sink *api_sink(const ApiContext *api)
+{
+    return api->sink ? api->sink : tsdb_sink(api->tsdb);
+}
+
 // What queries read from.
 static inline Source *api_source(const ApiContext *api)
 {
@@ -27,6 +32,7 @@ enum {
     ROUTE_READY = 1,  // 503 until the store is open
     ROUTE_API = 2,    // JSON envelope, CORS headers
     ROUTE_PLAIN = 4,  // not counted in the metrics under its own name
+    ROUTE_STORE = 16, // refused by an agent
     ROUTE_MEMORY = 8, // takes API_ANSWER_BYTES before it begins
 };
 

@@ -51,7 +51,7 @@ void api_page_init(ApiContext *context)
     } tokens[] = {
         {STR(UI_TOKEN_PATH_PREFIX), context->route_prefix},
         {STR(UI_TOKEN_PAGE_TITLE), context->page_title},
-        {STR(UI_TOKEN_MODE), S("server")},
+        {STR(UI_TOKEN_MODE), context->is_agent ? S("agent") : S("server")},
     };
     Str rest = asset->raw;
     while (rest.len > 0) {
@@ -200,8 +200,9 @@ static void redirect(ApiCall *call, bool with_query)
     size_t question = str_find_char(target, '?');
     Str query = with_query && question != STR_NOT_FOUND ? str_skip(target, question) : STR_NONE;
     http_reply_header(call->request, S("Location"),
-                      arena_printf(call->arena, STR_FMT "/query" STR_FMT,
-                                   STR_ARG(call->api->route_prefix), STR_ARG(query)));
+                      arena_printf(call->arena, STR_FMT "%s" STR_FMT,
+                                   STR_ARG(call->api->route_prefix),
+                                   call->api->is_agent ? "/agent" : "/query", STR_ARG(query)));
     api_text(call, 302, STR_NONE);
 }
 

@@ -24,7 +24,7 @@ void api_remote_write(ApiCall *call)
         .body = request->body,
     };
     RemoteWriteAnswer answer;
-    remote_write_handle(remote, tsdb_sink(call->api->tsdb), &write, call->arena, &answer);
+    remote_write_handle(remote, api_sink(call->api), &write, call->arena, &answer);
     add_count(call, "X-Prometheus-Remote-Write-Samples-Written", answer.samples);
     add_count(call, "X-Prometheus-Remote-Write-Histograms-Written", answer.histograms);
     add_count(call, "X-Prometheus-Remote-Write-Exemplars-Written", answer.exemplars);
@@ -49,7 +49,7 @@ void api_otlp_metrics(ApiCall *call)
         .content_encoding = http_header(request, S("Content-Encoding")),
         .body = request->body,
     };
-    otlp_handle(call->api->otlp, tsdb_sink(call->api->tsdb), &write, call->arena, &answer);
+    otlp_handle(call->api->otlp, api_sink(call->api), &write, call->arena, &answer);
     if (answer.status == 200)
         api_empty(call, 200);
     else

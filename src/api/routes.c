@@ -15,18 +15,19 @@
 #define API ROUTE_API
 #define PLAIN ROUTE_PLAIN
 #define MEMORY ROUTE_MEMORY
+#define STORE ROUTE_STORE
 
 const ApiRoute api_routes[] = {
     {OPTIONS, "/api/v1/*", api_options, API},
 
-    {GET | POST, "/api/v1/query", api_query, API | READY | MEMORY},
-    {GET | POST, "/api/v1/query_range", api_query_range, API | READY | MEMORY},
-    {GET | POST, "/api/v1/query_exemplars", api_query_exemplars, API | READY | MEMORY},
-    {GET | POST, "/api/v1/format_query", api_format_query, API | READY},
-    {GET | POST, "/api/v1/parse_query", api_parse_query, API | READY},
-    {GET | POST, "/api/v1/labels", api_labels, API | READY | MEMORY},
-    {GET, "/api/v1/label/:name/values", api_label_values, API | READY | MEMORY},
-    {GET | POST, "/api/v1/series", api_series, API | READY | MEMORY},
+    {GET | POST, "/api/v1/query", api_query, API | READY | MEMORY | STORE},
+    {GET | POST, "/api/v1/query_range", api_query_range, API | READY | MEMORY | STORE},
+    {GET | POST, "/api/v1/query_exemplars", api_query_exemplars, API | READY | MEMORY | STORE},
+    {GET | POST, "/api/v1/format_query", api_format_query, API | READY | STORE},
+    {GET | POST, "/api/v1/parse_query", api_parse_query, API | READY | STORE},
+    {GET | POST, "/api/v1/labels", api_labels, API | READY | MEMORY | STORE},
+    {GET, "/api/v1/label/:name/values", api_label_values, API | READY | MEMORY | STORE},
+    {GET | POST, "/api/v1/series", api_series, API | READY | MEMORY | STORE},
 
     {GET | POST, "/api/v1/search/metric_names", api_search_metric_names, API | READY | MEMORY},
     {GET | POST, "/api/v1/search/label_names", api_search_label_names, API | READY | MEMORY},
@@ -39,16 +40,16 @@ const ApiRoute api_routes[] = {
     {GET, "/api/v1/scrape_pools/config", api_scrape_pool_config, API | READY},
     {GET, "/api/v1/metadata", api_metadata, API | READY},
 
-    {GET, "/api/v1/rules", api_rules, API | READY},
-    {GET, "/api/v1/alerts", api_alerts, API | READY},
-    {GET, "/api/v1/alertmanagers", api_alertmanagers, API | READY},
+    {GET, "/api/v1/rules", api_rules, API | READY | STORE},
+    {GET, "/api/v1/alerts", api_alerts, API | READY | STORE},
+    {GET, "/api/v1/alertmanagers", api_alertmanagers, API | READY | STORE},
 
     {GET, "/api/v1/status/config", api_status_config, API | READY},
     {GET, "/api/v1/status/flags", api_status_flags, API | READY},
     {GET, "/api/v1/status/runtimeinfo", api_status_runtimeinfo, API | READY},
     {GET, "/api/v1/status/buildinfo", api_status_buildinfo, API | READY},
-    {GET, "/api/v1/status/tsdb", api_status_tsdb, API | READY},
-    {GET, "/api/v1/status/tsdb/blocks", api_status_blocks, API | READY},
+    {GET, "/api/v1/status/tsdb", api_status_tsdb, API | READY | STORE},
+    {GET, "/api/v1/status/tsdb/blocks", api_status_blocks, API | READY | STORE},
     {GET, "/api/v1/status/walreplay", api_status_walreplay, API},
     {GET, "/api/v1/status/self_metrics", api_status_self_metrics, API},
     {GET, "/api/v1/features", api_features, API},
@@ -56,14 +57,15 @@ const ApiRoute api_routes[] = {
     {GET, "/api/v1/notifications", api_notifications, API},
     {GET, "/api/v1/notifications/live", api_notifications_live, API},
 
-    {POST | PUT, "/api/v1/admin/tsdb/delete_series", api_admin_delete_series, API | READY},
-    {POST | PUT, "/api/v1/admin/tsdb/clean_tombstones", api_admin_clean_tombstones, API | READY},
-    {POST | PUT, "/api/v1/admin/tsdb/snapshot", api_admin_snapshot, API | READY},
-    {POST, "/api/v1/read", api_remote_read, API | READY | MEMORY},
+    {POST | PUT, "/api/v1/admin/tsdb/delete_series", api_admin_delete_series, API | READY | STORE},
+    {POST | PUT, "/api/v1/admin/tsdb/clean_tombstones", api_admin_clean_tombstones,
+     API | READY | STORE},
+    {POST | PUT, "/api/v1/admin/tsdb/snapshot", api_admin_snapshot, API | READY | STORE},
+    {POST, "/api/v1/read", api_remote_read, API | READY | MEMORY | STORE},
     {POST, "/api/v1/write", api_remote_write, API | READY},
     {POST, "/api/v1/otlp/v1/metrics", api_otlp_metrics, API | READY},
 
-    {GET, "/federate", api_federate, READY | MEMORY},
+    {GET, "/federate", api_federate, READY | MEMORY | STORE},
     {GET, "/metrics", api_metrics, 0},
     {GET, "/version", api_version, 0},
     {GET | HEAD, "/-/healthy", api_healthy, 0},
@@ -299,6 +301,18 @@ static bool take_answer_bytes(ApiCall *call)
     return false;
 }
 
+// Nothing is kept that could be asked for.
+static void refuse_in_agent(ApiCall *call)
+{
+    Error err;
+    if (call->route->flags & ROUTE_API) {
+        error_set(&err, ERR_LIMIT, "unavailable with Prometheus Agent");
+        api_error_from(call, &err);
+    } else {
+        api_text(call, 500, S("unsupported operation with WAL-only storage\n"));
+    }
+}
+
 static void answer(ApiCall *call)
 {
     ApiPhase phase = call->route->flags & ROUTE_READY ? phase_of(call->api) : API_READY;
@@ -306,6 +320,8 @@ static void answer(ApiCall *call)
         add_cors(call);
     if (phase != API_READY)
         answer_not_ready(call, phase);
+    else if (call->api->is_agent && call->route->flags & ROUTE_STORE)
+        refuse_in_agent(call);
     else if (take_answer_bytes(call))
         call->route->handle(call);
 }

@@ -77,6 +77,13 @@ typedef struct ServerFlags {
 
     FlagStrList enable_feature;
     bool agent;
+    Str agent_path;
+    uint64_t agent_wal_segment_bytes;
+    bool agent_wal_compression;
+    int agent_wal_compression_type;
+    int64_t agent_truncate_every_ms;
+    int64_t agent_keep_ms_min, agent_keep_ms_max;
+    bool agent_no_lockfile;
     bool auto_gomaxprocs;
     bool auto_gomemlimit;
     double auto_gomemlimit_ratio;

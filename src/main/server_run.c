@@ -17,6 +17,8 @@
 #include "base/thread.h"
 #include "base/timefmt.h"
 #include "exporter/exporter.h"
+#include "main/server_agent.h"
+#include "main/server_remote.h"
 #include "main/server_rules.h"
 #include "main/server_watch.h"
 #include "main/web_listen.h"
@@ -27,6 +29,7 @@
 #define OWN_REVISION "narthex-" NARTHEX_VERSION
 #define EXIT_FAILED 1
 #define EXIT_BAD_START 2
+#define EXIT_OTHER_MODE 3
 #define RANK_SERVER_RUN 100
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 #define RETENTION_MS_DEFAULT (15 * DAY_MS)
@@ -50,10 +53,9 @@ typedef struct Run {
     ThreadPool *query_pool;
     Tsdb *tsdb;
     Engine *engine;
-    ScrapeManager *scrapes; // at the end taken away under `lock`
-    RemoteOut *remote_out;
-    RemoteIn *remote_in;
-    Otlp *otlp; // NULL: the receiver is off
+    ScrapeManager *scrapes;
+    ServerRemote remote;
+    AgentStore *agent; // instead of tsdb, engine and rules
     ServerRules rules;
     RuleSet *first_rules; // until they are applied
     ApiContext api;
@@ -85,8 +87,6 @@ static int fail(const char *what, const Error *err)
 static bool check_flags(const Run *run, Error *err)
 {
     const ServerFlags *flags = &run->flags;
-    if (flags->agent)
-        return error_set(err, ERR_INVALID, "--agent: agent mode is not part of this version");
     static const char *const features[] = {
         "exemplar-storage",
         "native-histograms",
@@ -107,6 +107,7 @@ static bool check_flags(const Run *run, Error *err)
         "use-start-timestamps",
         "otlp-native-delta-ingestion",
         "otlp-deltatocumulative",
+        "agent",
     };
     for (size_t i = 0; i < flags->enable_feature.count; i++) {
         Str rest = flags->enable_feature.items[i];
@@ -225,7 +226,15 @@ static bool load_config(Run *run, ServerConfig **ret_config, Error *err)
 {
     if (run->stack)
         return server_config_parse(stack_config(run), S("built-in"), ret_config, err);
-    return server_config_load(run->flags.config_file, ret_config, err);
+    ServerConfig *config;
+    if (!server_config_load(run->flags.config_file, &config, err))
+        return false;
+    if (server_is_agent(&run->flags) && !server_agent_check_config(config, err)) {
+        server_config_unref(config);
+        return false;
+    }
+    *ret_config = config;
+    return true;
 }
 
 static uint64_t share_of_disk(Str dir, Arena *arena, double percentage)
@@ -294,110 +303,6 @@ static void apply_scrapes(Run *run, ServerConfig *config)
     arena_deinit(&arena);
 }
 
-// What the targets tell of their metrics, for remote write 1.0. On a queue's thread.
-static void remote_metadata(void *arg, Arena *arena, RemoteMetricMetadata **ret_items,
-                            size_t *ret_count)
-{
-    Run *run = arg;
-    TargetMetadata *list = NULL;
-    size_t count = 0;
-    lock_take(&run->lock);
-    if (run->scrapes)
-        scrape_manager_metadata(run->scrapes, STR_NONE, arena, &list, &count);
-    lock_give(&run->lock);
-    *ret_items = ARENA_ARRAY(arena, RemoteMetricMetadata, count);
-    for (size_t i = 0; i < count; i++)
-        (*ret_items)[i] = (RemoteMetricMetadata){list[i].metric, list[i].metadata};
-    *ret_count = count;
-}
-
-// As the original: from the oldest sample on, and a margin, as the first blocks may not be whole.
-static int64_t local_start_ms(void *arg)
-{
-    const Run *run = arg;
-    int64_t min_t_ms;
-    int64_t max_t_ms;
-    if (!tsdb_time_range(run->tsdb, &min_t_ms, &max_t_ms))
-        min_t_ms = clock_now_ms(&clock_system);
-    return min_t_ms + 2 * run->flags.min_block_duration_ms;
-}
-
-static bool apply_remote_in(Run *run, ServerConfig *config, Error *err)
-{
-    return remote_in_apply(run->remote_in,
-                           &(RemoteInConfig){
-                               .reads = config->file.remote_read,
-                               .external = config->file.global.external,
-                               .owner = config,
-                               .ref = config_ref,
-                               .unref = config_unref,
-                           },
-                           err);
-}
-
-static bool start_remote_in(Run *run, ServerConfig *config, Error *err)
-{
-    RemoteInOptions options = {
-        .registry = run->registry,
-        .clock = &clock_system,
-        .local = tsdb_source(run->tsdb),
-        .local_start_ms = local_start_ms,
-        .arg = run,
-        .decode = tsdb_decode_chunk,
-    };
-    if (!remote_in_new(&options, &run->remote_in, err))
-        return false;
-    run->api.source = remote_in_source(run->remote_in);
-    return apply_remote_in(run, config, err);
-}
-
-static void start_otlp(Run *run, const ServerConfig *config)
-{
-    const ServerFlags *flags = &run->flags;
-    if (!flags->web_enable_otlp_receiver)
-        return;
-    run->otlp = otlp_new(&(OtlpOptions){
-        .registry = run->registry,
-        .clock = &clock_system,
-        .lookback_ms = flags->query_lookback_ms,
-        .native_delta = server_feature(flags, "otlp-native-delta-ingestion"),
-        .delta_to_cumulative = server_feature(flags, "otlp-deltatocumulative"),
-        .type_and_unit_labels = server_feature(flags, "type-and-unit-labels"),
-    });
-    otlp_configure(run->otlp, &config->file.otlp);
-    run->api.otlp = run->otlp;
-}
-
-// An endpoint that cannot start is told in the log; the server goes on.
-static void apply_remote_out(Run *run, ServerConfig *config)
-{
-    Error ignored;
-    (void)!remote_out_apply(run->remote_out,
-                            &(RemoteOutConfig){
-                                .writes = config->file.remote_write,
-                                .external = config->file.global.external,
-                                .owner = config,
-                                .ref = config_ref,
-                                .unref = config_unref,
-                            },
-                            &ignored);
-}
-
-static void start_remote_out(Run *run, ServerConfig *config)
-{
-    RemoteOutOptions options = {
-        .registry = run->registry,
-        .clock = &clock_system,
-        .fs = &fs_system,
-        .dir = fs_join(&run->arena, run->flags.storage_path, S("remote_write")),
-        .flush_deadline_ms = run->flags.remote_flush_deadline_ms,
-        .metadata = remote_metadata,
-        .metadata_arg = run,
-    };
-    run->remote_out = remote_out_new(&options, tsdb_feed(run->tsdb));
-    apply_remote_out(run, config);
-}
-
 static void tell_warnings(const ServerConfig *config)
 {
     for (size_t i = 0; i < config->warning_count; i++)
@@ -419,6 +324,25 @@ static void note_reload(Run *run, bool ok)
         gauge_set(run->reload_at_gauge, (double)now_ms / 1000);
 }
 
+// Takes over the rules.
+static void apply_config(Run *run, ServerConfig *config, RuleSet *rules)
+{
+    int64_t retention_ms;
+    uint64_t retention_bytes;
+    if (run->tsdb) {
+        retention_of(run, config, &retention_ms, &retention_bytes);
+        tsdb_reconfigure(run->tsdb, retention_ms, retention_bytes,
+                         config->file.storage.tsdb.out_of_order_time_window_ms);
+        engine_set_default_step(run->engine, config->file.global.evaluation_interval_ms);
+    }
+    server_remote_apply(&run->remote, config);
+    apply_scrapes(run, config);
+    if (run->tsdb)
+        server_rules_apply(&run->rules, config, rules);
+    else
+        rule_set_free(rules);
+}
+
 // A bad file changes nothing.
 static bool reload(Run *run, Error *err)
 {
@@ -428,28 +352,17 @@ static bool reload(Run *run, Error *err)
     bool ok = load_config(run, &fresh, err) &&
               server_rules_load(&run->flags, fresh, run->external_url, &rules, err);
     // Opened anew each time: a file that was moved away is not written to any longer.
-    if (ok && (!engine_set_query_log(run->engine, fresh->file.global.query_log_file, err) ||
-               !server_alerts_reload(&run->rules.alerts, err))) {
+    if (ok && run->engine &&
+        (!engine_set_query_log(run->engine, fresh->file.global.query_log_file, err) ||
+         !server_alerts_reload(&run->rules.alerts, err))) {
         rule_set_free(rules);
         ok = false;
     }
     if (!ok)
         server_config_unref(fresh);
     if (ok) {
-        int64_t retention_ms;
-        uint64_t retention_bytes;
         tell_warnings(fresh);
-        retention_of(run, fresh, &retention_ms, &retention_bytes);
-        tsdb_reconfigure(run->tsdb, retention_ms, retention_bytes,
-                         fresh->file.storage.tsdb.out_of_order_time_window_ms);
-        engine_set_default_step(run->engine, fresh->file.global.evaluation_interval_ms);
-        apply_remote_out(run, fresh);
-        if (run->otlp)
-            otlp_configure(run->otlp, &fresh->file.otlp);
-        if (!apply_remote_in(run, fresh, err))
-            log_error("keeping the old endpoints of remote read", KV("err", err));
-        apply_scrapes(run, fresh);
-        server_rules_apply(&run->rules, fresh, rules);
+        apply_config(run, fresh, rules);
         lock_take(&run->lock);
         ServerConfig *old = run->config;
         run->config = fresh;
@@ -723,7 +636,7 @@ static bool start_scraping(Run *run, ServerConfig *config, Error *err)
 {
     const ServerFlags *flags = &run->flags;
     ScrapeManagerOptions options = {
-        .sink = tsdb_sink(run->tsdb),
+        .sink = run->api.sink,
         .clock = &clock_system,
         .registry = run->registry,
         .threads = flags->scrape_threads ? (int)flags->scrape_threads : MIN(thread_cores(), 4),
@@ -765,32 +678,69 @@ static void make_registry(Run *run)
               0);
 }
 
-static bool start_machines(Run *run, ServerConfig *config, Error *err)
+static bool start_store(Run *run, const ServerConfig *config, Error *err)
 {
     int64_t began_ns = clock_mono_ns(&clock_system);
-    if (!open_storage(run, config, err))
-        return error_context(err, "opening storage failed");
-    log_info("TSDB started", KV("took_ms", (clock_mono_ns(&clock_system) - began_ns) / 1000000));
+    if (server_is_agent(&run->flags)) {
+        if (!server_agent_open(&run->flags, run->registry, &run->remote, &run->agent, err))
+            return false;
+        run->api.is_agent = true;
+        run->api.sink = agent_store_sink(run->agent);
+    } else {
+        if (!open_storage(run, config, err))
+            return error_context(err, "opening storage failed");
+        run->api.tsdb = run->tsdb;
+        run->api.sink = tsdb_sink(run->tsdb);
+    }
+    log_info(run->agent ? "agent storage started" : "TSDB started",
+             KV("took_ms", (clock_mono_ns(&clock_system) - began_ns) / 1000000));
+    return true;
+}
+
+static bool start_remote(Run *run, ServerConfig *config, Error *err)
+{
+    ServerRemoteStart start = {
+        .registry = run->registry,
+        .feed = run->agent ? agent_store_feed(run->agent) : tsdb_feed(run->tsdb),
+        .dir = run->agent ? run->flags.agent_path : run->flags.storage_path,
+        .tsdb = run->tsdb,
+    };
+    if (!server_remote_start(&run->remote, &run->flags, &start, config, err))
+        return false;
+    run->api.otlp = run->remote.otlp;
+    return true;
+}
+
+// All that asks the store: not in an agent.
+static bool start_queries(Run *run, const ServerConfig *config, Error *err)
+{
     if (!make_engine(run, config, err))
         return error_context(err, "starting the query engine failed");
-    run->api.tsdb = run->tsdb;
     run->api.engine = run->engine;
-    if (!start_remote_in(run, config, err))
-        return error_context(err, "starting remote read failed");
+    run->api.source = server_remote_source(&run->remote);
     if (!server_alerts_open(&run->rules.alerts, &run->flags, run->stack, run->route_prefix,
                             run->external_url, run->registry, &run->arena, err))
         return false;
-    server_rules_init(&run->rules, &run->flags, tsdb_sink(run->tsdb), run->api.source, run->engine,
+    server_rules_init(&run->rules, &run->flags, run->api.sink, run->api.source, run->engine,
                       run->registry);
     run->api.rules = run->rules.manager;
     run->api.notifier = run->rules.notifier;
-    start_remote_out(run, config);
-    start_otlp(run, config);
+    return true;
+}
+
+static bool start_machines(Run *run, ServerConfig *config, Error *err)
+{
+    if (!start_store(run, config, err) || !start_remote(run, config, err) ||
+        (run->tsdb && !start_queries(run, config, err)))
+        return false;
     if (!start_scraping(run, config, err))
         return error_context(err, "starting to scrape failed");
     run->api.scrapes = run->scrapes;
-    server_rules_apply(&run->rules, config, run->first_rules);
-    run->first_rules = NULL;
+    server_remote_set_scrapes(&run->remote, run->scrapes);
+    if (run->tsdb) {
+        server_rules_apply(&run->rules, config, run->first_rules);
+        run->first_rules = NULL;
+    }
     return true;
 }
 
@@ -840,21 +790,18 @@ static void shut_down(Run *run)
         http_server_stop(run->listeners[i]);
     web_gate_close(run->gate);
     // Nobody asks for /metrics any more: what collects from the parts may go with them.
-    lock_take(&run->lock);
-    ScrapeManager *scrapes = run->scrapes;
-    run->scrapes = NULL;
-    lock_give(&run->lock);
-    scrape_manager_free(scrapes);
+    server_remote_set_scrapes(&run->remote, NULL);
+    scrape_manager_free(run->scrapes);
     server_rules_deinit(&run->rules, run->flags.alertmanager_drain_queue);
     rule_set_free(run->first_rules);
-    remote_out_free(run->remote_out);
+    server_remote_stop(&run->remote);
     engine_free(run->engine);
     thread_pool_free(run->query_pool);
-    remote_in_free(run->remote_in);
+    server_remote_deinit(&run->remote);
     if (run->tsdb)
         tsdb_close(run->tsdb);
+    agent_store_close(run->agent);
     api_deinit(&run->api);
-    otlp_free(run->otlp);
     node_exporter_free(run->node);
     server_config_unref(run->config);
     registry_free(run->registry);
@@ -871,7 +818,9 @@ static int live(Run *run, const FlagTable *table, const sigset_t *signals)
 {
     Error err = {0};
     log_info("starting narthex", KV("version", NARTHEX_VERSION),
-             KV("mode", run->stack ? "stack" : "server"));
+             KV("mode", run->stack                     ? "stack"
+                        : server_is_agent(&run->flags) ? "agent"
+                                                       : "server"));
     if (run->stack && !open_node(run, &err))
         return fail("cannot look at this machine", &err);
     fill_api(run, table);
@@ -941,6 +890,10 @@ static int run_server(Run *run, const FlagTable *table, int argc, char **argv, b
     run->hostname = host_name(&run->arena);
     lock_init(&run->reload_lock, "reload", RANK_SERVER_RUN);
     lock_init(&run->lock, "server_run", RANK_SERVER_RUN + 1);
+    if (!server_agent_check_flags(&run->flags, table, &given, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return EXIT_OTHER_MODE;
+    }
     if (!work_out_urls(run, &err) || !check_flags(run, &err))
         return bad_start(table, &err);
     if (!load_config(run, &run->config, &err) ||

@@ -90,3 +90,5 @@ void remote_out_free(RemoteOut *out);
 // Queues whose block and external labels are the same go on undisturbed. One thread at a time. A queue that cannot start is told in
 // the log and in *err; the others start.
 bool remote_out_apply(RemoteOut *out, const RemoteOutConfig *config, Error *err);
+// The first segment of the feed that some queue is not done with; UINT32_MAX without queues.
+uint32_t remote_out_needed_segment(RemoteOut *out);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/lock.h"
 #include "base/log.h"
 #include "remote/remote_queue.h"
 
@@ -11,8 +12,10 @@ struct RemoteOut {
     Arena arena;
     Feed *feed;
     RemoteFamilies families;
+    Lock lock; // guards the list against remote_out_needed_segment
     RemoteQueue **queues;
     size_t count;
+    bool changing; // queues are on their way: everything is needed
 };
 
 RemoteOut *remote_out_new(const RemoteOutOptions *options, Feed *feed)
@@ -21,6 +24,7 @@ RemoteOut *remote_out_new(const RemoteOutOptions *options, Feed *feed)
     out->options = *options;
     out->options.dir = arena_str(&out->arena, options->dir);
     out->feed = feed;
+    lock_init(&out->lock, "remote_out", 770);
     remote_families_init(&out->families, options->registry);
     return out;
 }
@@ -44,6 +48,7 @@ void remote_out_free(RemoteOut *out)
         return;
     stop_queues(out, out->queues, out->count);
     free(out->queues);
+    lock_deinit(&out->lock);
     arena_deinit(&out->arena);
     free(out);
 }
@@ -129,10 +134,18 @@ bool remote_out_apply(RemoteOut *out, const RemoteOutConfig *config, Error *err)
     RemoteQueue **queues = X_ARRAY(RemoteQueue *, count + 1);
     bool ok = true;
     size_t kept = 0;
+    lock_take(&out->lock);
+    RemoteQueue **old = out->queues;
     for (size_t i = 0; i < count; i++)
         queues[i] = take_old(out, fingerprint_of(config, i, &scratch));
+    size_t old_count = out->count;
+    out->queues = NULL;
+    out->count = 0;
+    out->changing = true;
+    lock_give(&out->lock);
     // The old ones write down their places before new ones with the same key look for them.
-    stop_queues(out, out->queues, out->count);
+    stop_queues(out, old, old_count);
+    free(old);
     if (count && !fs_make_dirs(out->options.fs, out->options.dir, err)) {
         log_error("remote write cannot keep its places, not starting it", KV("err", err));
         ok = false;
@@ -152,10 +165,22 @@ bool remote_out_apply(RemoteOut *out, const RemoteOutConfig *config, Error *err)
         if (queue)
             queues[kept++] = queue;
     }
-    free(out->queues);
+    lock_take(&out->lock);
     out->queues = queues;
     out->count = kept;
+    out->changing = false;
+    lock_give(&out->lock);
     if (ok)
         remove_stray_places(out, &scratch);
     return ok;
+}
+
+uint32_t remote_out_needed_segment(RemoteOut *out)
+{
+    lock_take(&out->lock);
+    uint32_t needed = out->changing ? 0 : UINT32_MAX;
+    for (size_t i = 0; i < out->count; i++)
+        needed = MIN(needed, atomic_load(&out->queues[i]->needed_segment));
+    lock_give(&out->lock);
+    return needed;
 }

@@ -52,6 +52,10 @@ void remote_queue_keep(RemoteQueue *queue)
     Error err;
     for (size_t i = 0; i < queue->shard_count; i++)
         fill_place(queue, &queue->shards[i], &queue->places_scratch[i]);
+    uint32_t needed = UINT32_MAX;
+    for (size_t i = 0; i < queue->shard_count; i++)
+        needed = MIN(needed, queue->places_scratch[i].acked[0].segment);
+    atomic_store(&queue->needed_segment, needed);
     bool ok = remote_places_write(&queue->places, queue->places_scratch, queue->shard_count, &err);
     if (!ok && !queue->places_failed)
         log_error("cannot keep the place of remote write, a restart will send again what it has "

@@ -232,6 +232,7 @@ struct RemoteQueue {
     int64_t last_send_ns;
     bool stopping;
     _Atomic bool drained;
+    _Atomic uint32_t needed_segment; // of lane 0, by the places on disk
 };
 
 // Where the queue reads now, entry by entry.
