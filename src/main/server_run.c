@@ -83,8 +83,7 @@ static int fail(const char *what, const Error *err)
     return EXIT_FAILED;
 }
 
-// What would change what the server does in silence is refused; what only adds to it is told and ignored.
-static bool check_flags(const Run *run, Error *err)
+static void tell_ignored_flags(const Run *run)
 {
     const ServerFlags *flags = &run->flags;
     static const char *const features[] = {
@@ -130,7 +129,6 @@ static bool check_flags(const Run *run, Error *err)
     if (flags->delay_compact_file.len)
         log_warn("this version does not wait for uploads, ignoring",
                  KV("flag", "storage.tsdb.delay-compact-file.path"));
-    return true;
 }
 
 static int compare_pairs(const void *a, const void *b)
@@ -894,8 +892,9 @@ static int run_server(Run *run, const FlagTable *table, int argc, char **argv, b
         fprintf(stderr, "%s\n", err.text);
         return EXIT_OTHER_MODE;
     }
-    if (!work_out_urls(run, &err) || !check_flags(run, &err))
+    if (!work_out_urls(run, &err))
         return bad_start(table, &err);
+    tell_ignored_flags(run);
     if (!load_config(run, &run->config, &err) ||
         !server_rules_load(&run->flags, run->config, run->external_url, &run->first_rules, &err)) {
         log_error("error loading the configuration", KV("file", run->flags.config_file),
