@@ -64,4 +64,11 @@ bool am_receive(Am *am, AmAlertInput *alerts, size_t count, Error *err) MUST_CHE
 void am_handle(Am *am, HttpRequest *request);
 
 // For commands that check and try out without a running instance.
+//
+// am_check_config    checks a file with its templates and says what is in it, as amtool does
+// am_check_routes    draws the tree
+// am_check_route_of  names the receivers of an alert with these labels, with commas
 bool am_check_config(Str path, AmMatcherMode mode, Buf *out, Error *err) MUST_CHECK;
+bool am_check_routes(Str path, AmMatcherMode mode, Buf *out, Error *err) MUST_CHECK;
+bool am_check_route_of(Str path, AmMatcherMode mode, Labels labels, Buf *out,
+                       Error *err) MUST_CHECK;

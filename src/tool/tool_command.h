@@ -116,6 +116,9 @@ bool tool_read_stdin(size_t bytes_max, Buf *ret_text, Error *err) MUST_CHECK;
 // "NAME=VALUE" or "NAME:VALUE", as kingpin's StringMap.
 bool tool_split_pair(Str text, Str *ret_name, Str *ret_value, Error *err) MUST_CHECK;
 
+extern const ToolVerb tool_alertmanager_check;
+extern const ToolVerb tool_alertmanager_routes;
+extern const ToolVerb tool_alertmanager_test;
 extern const ToolVerb tool_check_config;
 extern const ToolVerb tool_check_rules;
 extern const ToolVerb tool_test_rules;

@@ -58,6 +58,8 @@ const ToolGroup tool_groups[] = {
     {"debug", "Fetch debug information.", NULL, 0},
     {"push", "Push to a Prometheus server.", push_flags, COUNT_OF(push_flags)},
     {"test", "Unit testing.", test_flags, COUNT_OF(test_flags)},
+    {"config", "Look at a configuration of the Alertmanager.", NULL, 0},
+    {"config routes", "Look at its routing tree.", NULL, 0},
     {"tsdb", "Run tsdb commands.", NULL, 0},
     {"tsdb bench", "Run benchmarks.", NULL, 0},
     {"tsdb create-blocks-from", "Import samples from input and produce TSDB blocks.",
@@ -112,5 +114,9 @@ const ToolCommand tool_commands[] = {
     {"promql label-matchers set", "Set a label matcher in the query.", &tool_promql_set},
     {"promql label-matchers delete", "Delete a label from the query.", &tool_promql_delete},
     {"test rules", "Unit tests for rules.", &tool_test_rules},
+    {"check-config", "Check configuration files of the Alertmanager.", &tool_alertmanager_check},
+    {"config routes show", "Draw the routing tree of the Alertmanager.", &tool_alertmanager_routes},
+    {"config routes test", "Tell the receivers of an alert with these labels.",
+     &tool_alertmanager_test},
 };
 const size_t tool_command_count = COUNT_OF(tool_commands);
