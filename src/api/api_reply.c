@@ -207,8 +207,9 @@ static const char two_digits[] =
 
 static char *put_u64(char *at, uint64_t value)
 {
-    char digits[20];
-    size_t from = sizeof digits;
+    enum { DIGITS_MAX = 20 };
+    char digits[2 * DIGITS_MAX];
+    size_t from = DIGITS_MAX;
     while (value >= 100) {
         from -= 2;
         memcpy(digits + from, two_digits + value % 100 * 2, 2);
@@ -220,8 +221,8 @@ static char *put_u64(char *at, uint64_t value)
     } else {
         digits[--from] = (char)('0' + value);
     }
-    memcpy(at, digits + from, sizeof digits - from);
-    return at + (sizeof digits - from);
+    memcpy(at, digits + from, DIGITS_MAX); // a constant length is two moves
+    return at + (DIGITS_MAX - from);
 }
 
 // Seconds; exactly three decimals unless they are all zero (util/jsonutil.MarshalTimestamp).

@@ -79,30 +79,32 @@ bool number_parse_double(Str text, double *ret_value)
     return true;
 }
 
-// A finite number taken apart: 0.d1d2d3... x 10^point.
+// A finite number taken apart: 0.d1d2d3... x 10^point. Digits are moved DIGITS_MOVED at a time, needed or not: all texts have room for that.
+#define DIGITS_MOVED 16
+
 typedef struct Decimal {
     bool negative;
     int count; // of digits, at least 1
     int point;
-    char digits[20];
+    char digits[2 * DIGITS_MOVED + 4]; // at most 17 of them are set
 } Decimal;
 
 static void decimal_of(double v, Decimal *d)
 {
-    char text[32];
+    char text[40]; // [-]d[.ddd]e-ddd
+    memset(text, 0, sizeof text);
     size_t len = cxx_double_to_scientific(v, text);
-    size_t i = 0;
-    d->negative = text[0] == '-';
-    i += d->negative;
-    d->count = 0;
-    for (; i < len && text[i] != 'e'; i++)
-        if (text[i] != '.')
-            d->digits[d->count++] = text[i];
-    bool down = text[i + 1] == '-';
+    size_t first = text[0] == '-', e = len - 4;
+    if (text[e] != 'e') // of three digits
+        e--;
+    d->negative = first;
+    d->count = e == first + 1 ? 1 : (int)(e - first - 1);
+    d->digits[0] = text[first];
+    memcpy(d->digits + 1, text + first + 2, DIGITS_MOVED);
     int exponent = 0;
-    for (i += 2; i < len; i++)
+    for (size_t i = e + 2; i < len; i++)
         exponent = exponent * 10 + (text[i] - '0');
-    d->point = (down ? -exponent : exponent) + 1;
+    d->point = (text[e + 1] == '-' ? -exponent : exponent) + 1;
     if (v == 0)
         d->point = 1;
 }
@@ -119,11 +121,12 @@ static size_t format_special(double v, char *out)
 // Whole numbers below 2^53 need no search for the shortest digits.
 static size_t format_small_integer(double v, char *out)
 {
-    if (!(fabs(v) < 9007199254740992.0) || v != floor(v) || (v == 0 && signbit(v)))
+    double magnitude = fabs(v);
+    if (!(magnitude < 9007199254740992.0) || v != (double)(int64_t)v || (v == 0 && signbit(v)))
         return 0;
-    uint64_t n = (uint64_t)fabs(v);
-    char digits[20];
-    size_t at = sizeof digits;
+    uint64_t n = (uint64_t)magnitude;
+    char digits[32];
+    size_t at = DIGITS_MOVED;
     do {
         digits[--at] = (char)('0' + n % 10);
         n /= 10;
@@ -131,8 +134,14 @@ static size_t format_small_integer(double v, char *out)
     size_t len = 0;
     if (v < 0)
         out[len++] = '-';
-    memcpy(out + len, digits + at, sizeof digits - at);
-    return len + sizeof digits - at;
+    memcpy(out + len, digits + at, DIGITS_MOVED);
+    return len + DIGITS_MOVED - at;
+}
+
+// Digits from `from` on, 17 of them.
+static void move_digits(char *out, const Decimal *d, int from)
+{
+    memcpy(out, d->digits + from, DIGITS_MOVED + 1);
 }
 
 static size_t layout_f(const Decimal *d, char *out)
@@ -145,14 +154,16 @@ static size_t layout_f(const Decimal *d, char *out)
         out[len++] = '.';
         for (int i = d->point; i < 0; i++)
             out[len++] = '0';
-        memcpy(out + len, d->digits, (size_t)d->count);
+        move_digits(out + len, d, 0);
         return len + (size_t)d->count;
     }
-    for (int i = 0; i < d->point; i++)
-        out[len++] = i < d->count ? d->digits[i] : '0';
+    move_digits(out + len, d, 0);
+    for (int i = d->count; i < d->point; i++)
+        out[len + (size_t)i] = '0';
+    len += (size_t)d->point;
     if (d->count > d->point) {
         out[len++] = '.';
-        memcpy(out + len, d->digits + d->point, (size_t)(d->count - d->point));
+        move_digits(out + len, d, d->point);
         len += (size_t)(d->count - d->point);
     }
     return len;
