@@ -22,7 +22,16 @@ typedef struct SelectHints {
     size_t grouping_count;
     bool by;
     size_t limit; // 0: all
+    // Labels that are neither in `grouping` nor part of the name (__name__, __type__, __unit__) may be missing from what is selected, which
+    // may then have equal label sets; the order is that of the whole sets.
+    bool only_grouping;
 } SelectHints;
+
+typedef enum NewestKind {
+    NEWEST_UNKNOWN, // read() tells
+    NEWEST_NONE,
+    NEWEST_FLOAT, // also a stale marker
+} NewestKind;
 
 typedef struct SeriesEntry {
     Labels labels;   // valid while the Querier is open
@@ -62,4 +71,8 @@ struct Querier {
                          size_t limit, Arena *arena, StrList *ret_values, Error *err);
 
     void (*close)(Querier *querier); // accepts nothing but an open one; gives everything back
+
+    // The last sample that read() would give, if it is told more cheaply so. May be NULL.
+    bool (*newest)(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                   int64_t *ret_t_ms, double *ret_value, NewestKind *ret_kind, Error *err);
 };

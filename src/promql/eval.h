@@ -77,9 +77,10 @@ bool eval_call_args(EvalContext *context, const Expr *expr, const Steps *steps, 
                     FunctionCall *ret_call, size_t *ret_matrix_arg, Error *err) MUST_CHECK;
 // Sees one series with at least one point; what it is given is gone after the call, but for label strings.
 typedef bool (*VectorTake)(void *arg, const VectorSeries *series, Error *err);
-// Evaluates a selector, or a range function over one, and shows its series in order without ever holding all of them. *ret_done false:
-// the expression is something else, or it has histograms; then nothing counts of what `take` was shown.
-bool eval_stream(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+// Evaluates the operand of an aggregation if it is a selector, or a range function over one, and shows its series in order without ever
+// holding all of them; labels that do not matter to it may be missing. *ret_done false: it is something else, or it has histograms; then
+// nothing counts of what `take` was shown.
+bool eval_stream(EvalContext *context, const Expr *aggregate, const Steps *steps, Arena *arena,
                  VectorTake take, void *arg, bool *ret_done, Error *err) MUST_CHECK;
 // absent, absent_over_time, timestamp, info.
 bool eval_special(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,

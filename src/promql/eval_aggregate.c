@@ -379,8 +379,8 @@ static bool aggregate_stream(AggregateRun *run, bool *ret_done, Value *ret_value
     SimpleRun simple = {.run = run};
     *ret_done = false;
     grouper_init(&run->groups, run->expr, run->arena);
-    return eval_stream(run->context, run->expr->aggregate.expr, run->steps, run->arena, take_series,
-                       &simple, ret_done, err) &&
+    return eval_stream(run->context, run->expr, run->steps, run->arena, take_series, &simple,
+                       ret_done, err) &&
            (!*ret_done || emit_groups(run, simple.all, ret_value, err));
 }
 

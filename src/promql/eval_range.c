@@ -317,7 +317,7 @@ bool eval_range_modifier_ok(const Expr *call, const Expr *matrix, Error *err)
 }
 
 bool series_run_call(EvalContext *context, FunctionCall *call, size_t matrix_arg,
-                     SeriesRun *ret_run, Error *err)
+                     const Expr *grouping, SeriesRun *ret_run, Error *err)
 {
     ASSERT(matrix_arg < call->count);
     const Expr *expr = expr_without_parens(call->expr->call.args[matrix_arg]);
@@ -331,6 +331,7 @@ bool series_run_call(EvalContext *context, FunctionCall *call, size_t matrix_arg
         .steps = call->steps,
         .call = call,
         .matrix = matrix,
+        .grouping = grouping,
         .one = apply_range,
     };
     return prepare_matrix(context, expr, str_from_c(call->expr->call.function->name), call->arena,
@@ -341,7 +342,7 @@ bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg
                      Error *err)
 {
     SeriesRun run;
-    if (!series_run_call(context, call, matrix_arg, &run, err))
+    if (!series_run_call(context, call, matrix_arg, NULL, &run, err))
         return false;
     run.out = ARENA_ARRAY(call->arena, VectorSeries, run.count);
     if (!series_run_all(&run, err))

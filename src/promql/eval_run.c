@@ -179,6 +179,11 @@ static void keep_histogram_stats(SampleColumns *columns, Arena *arena)
 static bool run_series(Slice *slice, size_t index, SampleColumns *columns, Error *err)
 {
     SeriesRun *run = slice->run;
+    bool done = false;
+    if (run->is_instant && !series_run_newest(slice, index, &done, err))
+        return false;
+    if (done)
+        return true;
     if (run->ranges) {
         *columns = run->ranges[index].samples;
     } else {
@@ -352,7 +357,13 @@ bool series_run_select(SeriesRun *run, Str func, Arena *arena, Error *err)
         .step_ms = run->steps->count > 1 ? run->steps->step_ms : 0,
         .range_ms = expr->selector.has_range ? expr->selector.range_ms : 0,
         .func = func,
+        .only_grouping = run->grouping != NULL,
     };
+    if (run->grouping) {
+        hints.by = true;
+        hints.grouping = run->grouping->aggregate.grouping;
+        hints.grouping_count = run->grouping->aggregate.grouping_count;
+    }
     if (!querier->select(querier, expr->selector.matchers, expr->selector.count, &hints, arena,
                          &run->list, err))
         return false;
@@ -368,10 +379,11 @@ static bool reads_storage(const Expr *call)
     return false;
 }
 
-bool eval_stream(EvalContext *context, const Expr *outer, const Steps *steps, Arena *arena,
+bool eval_stream(EvalContext *context, const Expr *aggregate, const Steps *steps, Arena *arena,
                  VectorTake take, void *arg, bool *ret_done, Error *err)
 {
-    const Expr *expr = expr_without_parens(outer);
+    const Expr *expr = expr_without_parens(aggregate->aggregate.expr);
+    const Expr *grouping = aggregate->aggregate.without ? NULL : aggregate;
     SeriesRun run;
     *ret_done = false;
     if (eval_hoists(expr, steps) || context->features.delayed_name_removal ||
@@ -381,7 +393,7 @@ bool eval_stream(EvalContext *context, const Expr *outer, const Steps *steps, Ar
     uint64_t total = context->samples_total, read = context->samples_read;
     uint64_t held = eval_held(context);
     if (expr->kind == EXPR_SELECTOR && !expr->selector.has_range) {
-        if (!series_run_vector(context, expr, steps, WANT_VALUES, arena, &run, err))
+        if (!series_run_vector(context, expr, steps, WANT_VALUES, grouping, arena, &run, err))
             return false;
     } else if (expr->kind == EXPR_CALL && expr->call.function->range) {
         FunctionCall *call = ARENA_NEW(arena, FunctionCall);
@@ -389,7 +401,7 @@ bool eval_stream(EvalContext *context, const Expr *outer, const Steps *steps, Ar
         if (!reads_storage(expr))
             return true;
         if (!eval_call_args(context, expr, steps, arena, call, &matrix_arg, err) ||
-            !series_run_call(context, call, matrix_arg, &run, err))
+            !series_run_call(context, call, matrix_arg, grouping, &run, err))
             return false;
     } else {
         return true;

@@ -34,6 +34,7 @@ struct SeriesRun {
     size_t count;
     int64_t min_t_ms, max_t_ms; // to read
     SelectorWant want;
+    const Expr *grouping;     // the aggregation that looks at no other labels; NULL: there is none
     const FunctionCall *call; // range functions
     const Value *matrix;      // windows
     // Of the batch: the first is that of series `first`.
@@ -41,6 +42,7 @@ struct SeriesRun {
     RangeSeries *out_ranges;
     size_t first;
     void (*one)(Slice *slice, size_t index, SampleColumns *columns);
+    bool is_instant; // one newest sample of each series is all that is needed
     Slice *slices;
     size_t slice_count;
     Lock lock;
@@ -94,7 +96,10 @@ void reference_bounds(const TimeShift *shift, const Steps *steps, int64_t *ret_f
 bool series_run_select(SeriesRun *run, Str func, Arena *arena, Error *err) MUST_CHECK;
 // eval_selector.c: a run of a plain or smoothed selector.
 bool series_run_vector(EvalContext *context, const Expr *expr, const Steps *steps,
-                       SelectorWant want, Arena *arena, SeriesRun *ret_run, Error *err) MUST_CHECK;
+                       SelectorWant want, const Expr *grouping, Arena *arena, SeriesRun *ret_run,
+                       Error *err) MUST_CHECK;
+// Makes out[index] of the newest sample. *ret_done false: it must be read.
+bool series_run_newest(Slice *slice, size_t index, bool *ret_done, Error *err) MUST_CHECK;
 // eval_range.c: a run of a range function over its matrix argument.
 bool series_run_call(EvalContext *context, FunctionCall *call, size_t matrix_arg,
-                     SeriesRun *ret_run, Error *err) MUST_CHECK;
+                     const Expr *grouping, SeriesRun *ret_run, Error *err) MUST_CHECK;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Instant vectors: the newest sample at each step, or, smoothed, the value on the line between the neighbours.
+#include "base/number.h"
 #include "promql/eval_run.h"
 #include "promql/function_bodies.h"
 
@@ -76,6 +77,33 @@ static void take_newest(Slice *slice, size_t index, SampleColumns *columns)
     for (size_t i = 0; i < steps; i++)
         if (newest[i] && !sample_is_stale(columns, newest[i] - 1))
             take_sample(slice, columns, newest[i] - 1, out, i);
+}
+
+bool series_run_newest(Slice *slice, size_t index, bool *ret_done, Error *err)
+{
+    const SeriesRun *run = slice->run;
+    Querier *querier = run->context->querier;
+    NewestKind kind = NEWEST_UNKNOWN;
+    int64_t t_ms;
+    double value;
+    if (!querier->newest(querier, run->list.series[index].handle, run->min_t_ms, run->max_t_ms,
+                         &t_ms, &value, &kind, err))
+        return false;
+    *ret_done = kind != NEWEST_UNKNOWN;
+    if (!*ret_done)
+        return true;
+    VectorSeries *out = series_run_out(run, index);
+    vector_series_init(slice->arena, 1, series_run_labels(run, index), out);
+    if (kind == NEWEST_NONE)
+        return true;
+    slice->read++;
+    if (is_stale_nan(value))
+        return true;
+    out->value[0] = run->want == WANT_TIMES ? (double)t_ms / 1000 : value;
+    out->kind[0] = POINT_FLOAT;
+    slice_count(slice, 0, 1);
+    slice->held++;
+    return true;
 }
 
 // `smoothed`: the samples in (reference - lookback, reference + lookback] of a step.
@@ -195,7 +223,8 @@ static void take_smoothed(Slice *slice, size_t index, SampleColumns *columns)
 }
 
 bool series_run_vector(EvalContext *context, const Expr *expr, const Steps *steps,
-                       SelectorWant want, Arena *arena, SeriesRun *ret_run, Error *err)
+                       SelectorWant want, const Expr *grouping, Arena *arena, SeriesRun *ret_run,
+                       Error *err)
 {
     int64_t first;
     int64_t last;
@@ -205,9 +234,12 @@ bool series_run_vector(EvalContext *context, const Expr *expr, const Steps *step
         .expr = expr,
         .steps = steps,
         .want = want,
+        .grouping = grouping,
         .min_t_ms = first - context->lookback_ms + 1,
         .max_t_ms = last + (expr->selector.smoothed ? context->lookback_ms : 0),
         .one = expr->selector.smoothed ? take_smoothed : take_newest,
+        .is_instant = steps->count == 1 && !expr->selector.smoothed && want != WANT_STARTS &&
+                      context->querier->newest,
     };
     return series_run_select(ret_run, STR_NONE, arena, err);
 }
@@ -216,7 +248,7 @@ bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *s
                           SelectorWant want, Arena *arena, Value *ret_value, Error *err)
 {
     SeriesRun run;
-    if (!series_run_vector(context, expr, steps, want, arena, &run, err))
+    if (!series_run_vector(context, expr, steps, want, NULL, arena, &run, err))
         return false;
     run.out = ARENA_ARRAY(arena, VectorSeries, run.count);
     if (!series_run_all(&run, err))

@@ -395,6 +395,16 @@ void head_read_epochs(Head *head, uint64_t *ret_oldest, uint64_t *ret_newest);
 void head_read_wait(Head *head, uint64_t number, int64_t t_ms);
 int64_t head_first_time(Head *head, const Series *series, const SeriesExtra *extra);
 
+// head_newest.c, head_select.c: what a Querier is made of
+bool head_newest(Querier *base, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                 int64_t *ret_t_ms, double *ret_value, NewestKind *ret_kind, Error *err);
+bool head_select_series(Querier *base, const Matcher *matchers, size_t count,
+                        const SelectHints *hints, Arena *arena, SeriesList *ret_list, Error *err);
+bool head_select_names(Querier *base, const Matcher *matchers, size_t count, size_t limit,
+                       Arena *arena, StrList *ret_names, Error *err);
+bool head_select_values(Querier *base, Str name, const Matcher *matchers, size_t count,
+                        size_t limit, Arena *arena, StrList *ret_values, Error *err);
+
 // head_undo.c
 void head_undo_init(UndoRing *ring);
 void head_undo_deinit(UndoRing *ring);

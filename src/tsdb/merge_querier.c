@@ -193,8 +193,11 @@ static bool open_walkers(MergeQuerier *q, const Matcher *matchers, size_t count,
     }
     if (!q->head)
         return true;
-    return q->head->select(q->head, matchers, count, hints, own, &walk->walkers[walk->count++].list,
-                           err);
+    // To be merged, label sets must be whole.
+    SelectHints whole = hints ? *hints : (SelectHints){.end_ms = INT64_MAX};
+    whole.only_grouping &= walk->count == 0;
+    return q->head->select(q->head, matchers, count, hints ? &whole : NULL, own,
+                           &walk->walkers[walk->count++].list, err);
 }
 
 // There is nothing to merge with: the head's list as it is.
@@ -285,6 +288,17 @@ static bool merge_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int6
     chunk_columns_merge(&columns);
     *ret_columns = columns.columns;
     return true;
+}
+
+static bool merge_newest(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                         int64_t *ret_t_ms, double *ret_value, NewestKind *ret_kind, Error *err)
+{
+    MergeQuerier *q = of(querier);
+
+    *ret_kind = NEWEST_UNKNOWN;
+    return !(handle & 1) ||
+           q->head->newest(q->head, handle >> 1, MAX(min_t_ms, q->min_t_ms),
+                           MIN(max_t_ms, q->max_t_ms), ret_t_ms, ret_value, ret_kind, err);
 }
 
 // Names and values
@@ -456,7 +470,12 @@ Querier *merge_querier_new(Querier *head, Block *const *blocks, size_t count, in
 {
     MergeQuerier *q = X_NEW(MergeQuerier);
 
-    q->querier = (Querier){merge_select, merge_read, merge_names, merge_values, merge_close};
+    q->querier = (Querier){.select = merge_select,
+                           .read = merge_read,
+                           .newest = merge_newest,
+                           .label_names = merge_names,
+                           .label_values = merge_values,
+                           .close = merge_close};
     q->head = head;
     q->blocks = X_ARRAY(Block *, count + 1);
     for (size_t i = 0; i < count; i++)

@@ -131,14 +131,11 @@ static unsigned shared_words(const SeriesOrder *order)
     unsigned shared = 0;
 
     for (size_t i = 0; i < order->count; i++)
-        least = MIN(least, (uint32_t)order->entries[i].labels.count);
-    for (; shared < least; shared++) {
-        const uint32_t *numbers = order->numbers;
-        uint32_t first = numbers[shared];
-        for (size_t i = 0; i < order->count; numbers += order->entries[i++].labels.count)
-            if (numbers[shared] != first)
+        least = MIN(least, order->starts[i + 1] - order->starts[i]);
+    for (; shared < least; shared++)
+        for (size_t i = 1; i < order->count; i++)
+            if (order->numbers[order->starts[i] + shared] != order->numbers[shared])
                 return shared;
-    }
     return shared;
 }
 
@@ -152,13 +149,11 @@ void series_order_sort(SeriesOrder *order, Arena *scratch)
         bits++;
     Sorter sorter = {order->numbers, ARENA_ARRAY(scratch, Item, order->count), bits, 64 / bits};
     Item *items = ARENA_ARRAY(scratch, Item, order->count);
-    uint32_t at = 0;
+    for (uint32_t k = 0; k < order->starts[order->count]; k++)
+        order->numbers[k] = order->words[order->numbers[k]].rank;
     for (size_t i = 0; i < order->count; i++) {
-        uint32_t count = (uint32_t)order->entries[i].labels.count;
-        for (uint32_t k = at; k < at + count; k++)
-            order->numbers[k] = order->words[order->numbers[k]].rank;
-        items[i] = (Item){0, at + shared, count - shared, (uint32_t)i};
-        at += count;
+        uint32_t at = order->starts[i] + shared;
+        items[i] = (Item){0, at, order->starts[i + 1] - at, (uint32_t)i};
     }
     sort_items(&sorter, items, order->count);
 

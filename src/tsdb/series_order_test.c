@@ -25,6 +25,8 @@ static void rig_make(Rig *rig, size_t count, unsigned values, unsigned names)
         for (unsigned v = 0; v < values; v++)
             order->words[order->word_count++].label = word(&rig->arena, n, v);
     order->entries = ARENA_ARRAY(&rig->arena, SeriesEntry, count);
+    order->starts = ARENA_ARRAY(&rig->arena, uint32_t, count + 1);
+    order->starts[0] = 0;
     order->count = count;
     for (size_t i = 0; i < count; i++) {
         // Spread out, so that neighbours differ much.
@@ -39,6 +41,7 @@ static void rig_make(Rig *rig, size_t count, unsigned values, unsigned names)
             *number++ = at;
         }
         order->entries[i] = (SeriesEntry){{pairs, labels}, i};
+        order->starts[i + 1] = order->starts[i] + (uint32_t)labels;
     }
 }
 
@@ -92,6 +95,7 @@ TEST(series_order, leaves_out_what_all_series_begin_with)
             *to++ = *from++;
         }
         *labels = (Labels){pairs, labels->count + 1};
+        order->starts[i + 1] = (uint32_t)(to - numbers);
     }
     order->numbers = numbers;
     series_order_sort(order, &scratch);
