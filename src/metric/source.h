@@ -41,6 +41,8 @@ typedef struct SeriesEntry {
 typedef struct SeriesList {
     SeriesEntry *series; // sorted by labels, each label set once
     size_t count;
+    // Every index once, in the order in which the series are read fastest; NULL: as they stand.
+    const uint32_t *read_order;
 } SeriesList;
 
 typedef struct StrList {

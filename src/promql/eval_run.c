@@ -212,7 +212,8 @@ static bool slice_check(Slice *slice, Error *err)
 static bool slice_series(Slice *slice, Error *err)
 {
     size_t work = WORK_BETWEEN_CHECKS;
-    for (size_t i = slice->from; i < slice->to; i++) {
+    for (size_t k = slice->from; k < slice->to; k++) {
+        size_t i = slice->run->order ? slice->run->order[k] : k;
         if (work >= WORK_BETWEEN_CHECKS) {
             work = 0;
             if (run_failed(slice->run))
@@ -253,8 +254,25 @@ static size_t slices_worth(const SeriesRun *run)
     return worth < 2 ? 1 : worth < (double)most ? (size_t)worth : most;
 }
 
-static void run_begin(SeriesRun *run, Arena *arena)
+// The source's order, cut at the borders of batches.
+static void order_batches(SeriesRun *run, size_t batch, Arena *arena)
 {
+    const uint32_t *order = run->ranges ? NULL : run->list.read_order;
+    if (!order)
+        return;
+    size_t batches = run->count / batch + 1;
+    uint32_t *next = ARENA_ARRAY(arena, uint32_t, batches);
+    run->order = ARENA_ARRAY(arena, uint32_t, run->count);
+    for (size_t b = 0; b < batches; b++)
+        next[b] = (uint32_t)(b * batch);
+    for (size_t i = 0; i < run->count; i++)
+        run->order[next[order[i] / batch]++] = order[i];
+}
+
+static void run_begin(SeriesRun *run, size_t batch, Arena *arena)
+{
+    if (batch)
+        order_batches(run, batch, arena);
     run->slice_count = slices_worth(run);
     run->slices = ARENA_ARRAY(arena, Slice, run->slice_count);
     for (size_t i = 0; i < run->slice_count; i++)
@@ -295,7 +313,7 @@ bool series_run_all(SeriesRun *run, Error *err)
 {
     if (run->out && !eval_columns_fit(run->context, run->count, run->steps->count, err))
         return false;
-    run_begin(run, run->context->arena);
+    run_begin(run, run->count, run->context->arena);
     bool ok = run_batch(run, 0, run->count, err);
     run_end(run);
     return ok;
@@ -325,7 +343,7 @@ bool series_run_stream(SeriesRun *run, VectorTake take, void *arg, bool *ret_don
     batch = MIN(batch, run->count);
     if (!eval_columns_fit(run->context, batch, run->steps->count, err))
         return false;
-    run_begin(run, run->context->arena);
+    run_begin(run, batch, run->context->arena);
     run->out = ARENA_ARRAY(run->context->arena, VectorSeries, batch);
     bool ok = true;
     *ret_done = true;

@@ -41,6 +41,7 @@ struct SeriesRun {
     VectorSeries *out;
     RangeSeries *out_ranges;
     size_t first;
+    uint32_t *order; // the source's, batch by batch; NULL: as they stand
     void (*one)(Slice *slice, size_t index, SampleColumns *columns);
     bool is_instant; // one newest sample of each series is all that is needed
     Slice *slices;

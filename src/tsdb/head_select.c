@@ -198,13 +198,20 @@ static Labels words_labels(WordList *list, const HeadIndex *index, PoolHandle la
     return (Labels){pairs, shown};
 }
 
-static void sort_list(WordList *words, SeriesList *list)
+// They were found in the order of their refs, in which their records and chunks lie.
+static void sort_list(WordList *words, SeriesList *list, Arena *arena)
 {
+    uint32_t *places;
+
     words->order.entries = list->series;
     words->order.count = list->count;
-    if (words->order.starts)
-        series_order_sort(&words->order, words->scratch);
-    else if (list->count)
+    if (words->order.starts) {
+        places = ARENA_ARRAY(arena, uint32_t, list->count);
+        series_order_sort(&words->order, words->scratch, places);
+        list->read_order = places;
+        return;
+    }
+    if (list->count)
         qsort(list->series, list->count, sizeof *list->series, compare_entries);
 }
 
@@ -251,7 +258,7 @@ bool head_select_series(Querier *base, const Matcher *matchers, size_t count,
         if (!arena_ok(arena, err))
             return false;
     }
-    sort_list(&words, &list);
+    sort_list(&words, &list, arena);
     *ret_list = list;
     return arena_ok(&scratch, err);
 }

@@ -166,7 +166,7 @@ static bool merge_walk(Walk *walk, size_t limit, Arena *own, Arena *arena, Serie
             if (!walker_next(&walk->walkers[walk->smallest[i]], err))
                 return false;
     }
-    *ret_list = (SeriesList){list.entries, list.count};
+    *ret_list = (SeriesList){list.entries, list.count, NULL};
     return true;
 }
 
@@ -203,10 +203,12 @@ static bool open_walkers(MergeQuerier *q, const Matcher *matchers, size_t count,
 // There is nothing to merge with: the head's list as it is.
 static SeriesList take_head_list(const SeriesList *list, size_t limit, Arena *arena)
 {
-    SeriesList all = {ARENA_ARRAY(arena, SeriesEntry, list->count), list->count};
+    SeriesList all = {ARENA_ARRAY(arena, SeriesEntry, list->count), list->count, list->read_order};
 
-    if (limit)
-        all.count = MIN(all.count, limit);
+    if (limit && limit < all.count) {
+        all.count = limit;
+        all.read_order = NULL;
+    }
     for (size_t i = 0; i < all.count; i++)
         all.series[i] =
             (SeriesEntry){list->series[i].labels, handle_of_head(list->series[i].handle)};

@@ -139,10 +139,12 @@ static unsigned shared_words(const SeriesOrder *order)
     return shared;
 }
 
-void series_order_sort(SeriesOrder *order, Arena *scratch)
+void series_order_sort(SeriesOrder *order, Arena *scratch, uint32_t *ret_places)
 {
-    if (order->count < 2)
+    if (order->count < 2) {
+        memset(ret_places, 0, order->count * sizeof *ret_places);
         return;
+    }
     unsigned shared = shared_words(order), bits = 1;
     rank_words(order, scratch);
     while (order->word_count >> bits)
@@ -158,7 +160,9 @@ void series_order_sort(SeriesOrder *order, Arena *scratch)
     sort_items(&sorter, items, order->count);
 
     SeriesEntry *sorted = ARENA_ARRAY(scratch, SeriesEntry, order->count);
-    for (size_t i = 0; i < order->count; i++)
+    for (size_t i = 0; i < order->count; i++) {
         sorted[i] = order->entries[items[i].series];
+        ret_places[items[i].series] = (uint32_t)i;
+    }
     memcpy(order->entries, sorted, order->count * sizeof *sorted);
 }

@@ -24,5 +24,5 @@ typedef struct SeriesOrder {
     size_t count;
 } SeriesOrder;
 
-// Puts the entries in the order of their labels. `numbers` are spent.
-void series_order_sort(SeriesOrder *order, Arena *scratch);
+// Puts the entries in the order of their labels. `numbers` are spent. ret_places[i] is where entry i went.
+void series_order_sort(SeriesOrder *order, Arena *scratch, uint32_t *ret_places);

@@ -64,8 +64,11 @@ TEST(series_order, sorts_few_and_many_series_by_their_labels)
         Rig rig = {.order = {.count = 0}};
         Arena scratch = {0};
         rig_make(&rig, cases[i].count, cases[i].values, cases[i].names);
-        series_order_sort(&rig.order, &scratch);
+        uint32_t *places = ARENA_ARRAY(&scratch, uint32_t, cases[i].count);
+        series_order_sort(&rig.order, &scratch, places);
         check_sorted(&rig);
+        for (size_t k = 0; k < cases[i].count; k++)
+            CHECK_EQ(rig.order.entries[places[k]].handle, k);
         arena_deinit(&scratch);
         arena_deinit(&rig.arena);
     }
@@ -98,7 +101,7 @@ TEST(series_order, leaves_out_what_all_series_begin_with)
         order->starts[i + 1] = (uint32_t)(to - numbers);
     }
     order->numbers = numbers;
-    series_order_sort(order, &scratch);
+    series_order_sort(order, &scratch, ARENA_ARRAY(&scratch, uint32_t, order->count));
     check_sorted(&rig);
     arena_deinit(&scratch);
     arena_deinit(&rig.arena);
