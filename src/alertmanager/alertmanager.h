@@ -39,9 +39,6 @@ typedef struct AmOptions {
     AmMatcherMode matchers;
     Registry *registry;
     Clock *clock;
-    // Answers a request for a page or a file of one (path below the prefix). NULL: a plain page of our own.
-    bool (*page)(void *arg, HttpRequest *request, Str path);
-    void *page_arg;
 } AmOptions;
 
 void am_options_default(AmOptions *ret_options);

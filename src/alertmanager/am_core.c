@@ -211,6 +211,7 @@ bool am_open(const AmOptions *options, Am **ret_am, Error *err)
     lock_init(&am->reload_lock, "am.reload", 139);
     lock_init(&am->lock, "am", 140);
     am_metrics_init(&am->metrics, am);
+    am->ui = ui_site_new(am->options.route_prefix, S("Alertmanager"), S("alertmanager"));
     am->mail_pool = thread_pool_new("am-mail", MAIL_THREADS);
     if (!loop_new("alertmanager", &am->loop, err) || !loop_start(am->loop, err)) {
         am_close(am);
@@ -265,6 +266,7 @@ void am_close(Am *am)
     am_log_deinit(&am->log);
     am_alert_store_deinit(&am->alerts);
     am_metrics_deinit(&am->metrics);
+    ui_site_free(am->ui);
     lock_deinit(&am->lock);
     lock_deinit(&am->reload_lock);
     arena_deinit(&am->arena);

@@ -66,78 +66,24 @@ static void old_api(AmCall *call)
     am_api_bytes(call, 410, S("application/json"), buf_str(&buf));
 }
 
-// One page without scripts of others: what stands, what is silenced.
-static const char page_head[] =
-    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta "
-    "charset=\"utf-8\">\n<title>Alertmanager</title>\n"
-    "<style>body{font:14px/1.5 "
-    "sans-serif;margin:2rem;max-width:70rem}table{border-collapse:collapse;width:100%}"
-    "td,th{border-bottom:1px solid #ddd;padding:.3rem .6rem;text-align:left;vertical-align:top}"
-    ".suppressed{color:#888}code{background:#f3f3f3;padding:0 .2rem}</style>\n</head>\n<body>\n"
-    "<h1>Alertmanager</h1>\n";
-
-static void add_html(Buf *out, Str text)
+static void note(AmCall *call, UiSent sent)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (c == '&' || c == '<' || c == '>' || c == '"')
-            buf_printf(out, "&#%d;", c);
-        else
-            buf_add_char(out, c);
-    }
+    call->status = sent.status;
+    call->sent_bytes = sent.bytes;
 }
 
-static void add_alert_rows(Am *am, Buf *page)
+// The UI's one document, or a file of it. Its pages are told apart behind the "#", which no server sees.
+static bool send_ui(AmCall *call, Str path)
 {
-    int64_t now_ns = am_now_ns(am->clock);
-    size_t shown = 0;
-    for (AmTableSlot *s = NULL; (s = am_table_next(&am->alerts.alerts, s)) && shown < 1000;) {
-        const AmAlert *alert = s->value;
-        const AmSilence *silence;
-        uint64_t source;
-        CLEANUP(buf_deinit) Buf text = {0};
-        if (am_alert_resolved_at(alert, now_ns))
-            continue;
-        bool held = am_inhibitor_mutes(am->generation->inhibitor, alert->labels, now_ns, &source) ||
-                    am_silences_match(&am->silences, alert->labels, now_ns, &silence, 1);
-        am_labels_print(&text, alert->labels);
-        buf_printf(page, "<tr class=\"%s\"><td>%s</td><td><code>", held ? "suppressed" : "active",
-                   held ? "suppressed" : "active");
-        add_html(page, buf_str(&text));
-        buf_add_c(page, "</code></td><td>");
-        buf_reset(&text);
-        am_time_print(&text, alert->starts_ns);
-        add_html(page, buf_str(&text));
-        buf_add_c(page, "</td></tr>\n");
-        shown++;
-    }
-}
-
-static void front_page(AmCall *call)
-{
-    CLEANUP(buf_deinit) Buf page = {0};
-    Am *am = call->am;
-    buf_add_c(&page, page_head);
-    buf_add_c(&page,
-              "<h2>Alerts</h2>\n<table><tr><th>State</th><th>Labels</th><th>Since</th></tr>\n");
-    lock_take(&am->lock);
-    add_alert_rows(am, &page);
-    lock_give(&am->lock);
-    buf_add_c(&page,
-              "</table>\n<p><a href=\"api/v2/alerts/groups\">Groups</a> · "
-              "<a href=\"api/v2/silences\">Silences</a> · <a href=\"api/v2/status\">Status</a> · "
-              "<a href=\"metrics\">Metrics</a></p>\n</body>\n</html>\n");
-    http_reply_header(call->request, S("Cache-Control"), S("no-cache, no-store, must-revalidate"));
-    am_api_bytes(call, 200, S("text/html; charset=utf-8"), buf_str(&page));
-}
-
-static bool page_of_options(AmCall *call, Str path)
-{
-    const AmOptions *options = &call->am->options;
-    if (!options->page || !options->page(options->page_arg, call->request, path))
+    UiSent sent;
+    if (!is_read(call))
         return false;
-    call->name = "/";
-    call->status = 200;
+    if (str_is(path, "/"))
+        sent = ui_send_page(call->am->ui, call->request, 200);
+    else if (!ui_send_asset(call->request, str_skip(path, 1), &sent))
+        return false;
+    call->name = str_is(path, "/") ? "/" : "/assets";
+    note(call, sent);
     return true;
 }
 
@@ -156,12 +102,7 @@ static void dispatch(AmCall *call, Str path)
     } else if (str_is(path, "/metrics")) {
         call->name = "/metrics";
         metrics(call);
-    } else if (page_of_options(call, path)) {
-        return;
-    } else if (str_is(path, "/") && is_read(call)) {
-        call->name = "/";
-        front_page(call);
-    } else {
+    } else if (!send_ui(call, path)) {
         http_reply_header(call->request, S("X-Content-Type-Options"), S("nosniff"));
         am_api_bytes(call, 404, PLAIN, S("404 page not found\n"));
     }

@@ -11,6 +11,7 @@
 #include "alertmanager/am_silence.h"
 #include "base/lock.h"
 #include "base/thread.h"
+#include "ui/ui.h"
 
 // One item of a receiver's <kind>_configs.
 typedef struct AmIntegration {
@@ -55,6 +56,7 @@ struct Am {
     AmFlush *flushes; // running; loop thread
     int64_t started_ms;
     _Atomic int gets_running;
+    UiSite *ui;
 
     Lock reload_lock; // rank 139: one reload at a time
     Lock lock;        // rank 140; guards all below

@@ -83,6 +83,7 @@ typedef struct ApiContext {
 
     int live_subscribers_max; // of live notifications; each has a thread
     bool enable_lifecycle;
+    bool has_alertmanager; // one answers below /alertmanager on this port
     bool enable_admin;
     bool enable_remote_write;
     bool enable_search;                    // search-api

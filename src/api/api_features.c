@@ -56,6 +56,7 @@ static void fill_api(const ApiContext *api, Category *out)
 static void fill_server(const ApiContext *api, Category *out)
 {
     add(out, "agent_mode", false);
+    add(out, "alertmanager", api->has_alertmanager);
     add(out, "auto_reload_config", has_feature(api, "auto-reload-config"));
     add(out, "narthex", true);
     add(out, "server_mode", true);

@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "codec/json_writer.h"
 #include "remote/remote.h"
+#include "ui/ui.h"
 
 static inline Sink *api_sink(const ApiContext *api)
 {
@@ -71,7 +72,7 @@ struct ApiState {
     RemoteWrite *remote_write;
     RemoteRead *remote_read;
     _Atomic int live_subscribers;
-    struct ApiPage *page; // index.html with its tokens filled in
+    UiSite *ui;
 };
 
 // ---- errors: prometheus.md section 3.1 ----
@@ -231,6 +232,3 @@ void api_old_graph(ApiCall *call);
 void api_page(ApiCall *call);
 void api_asset(ApiCall *call);
 void api_console(ApiCall *call); // api_consoles.c
-// Prepares index.html; called once.
-void api_page_init(ApiContext *context);
-void api_page_free(ApiContext *context);

@@ -77,7 +77,7 @@ const ApiRoute api_routes[] = {
 
     {GET | HEAD, "/", api_root, 0},
     {GET | HEAD, "/graph", api_old_graph, 0},
-    // The paths of UI_PAGES, then whatever the UI was built into.
+    // The UI's pages, then whatever the UI was built into.
     {GET | HEAD, "/query", api_page, 0},
     {GET | HEAD, "/alerts", api_page, 0},
     {GET | HEAD, "/rules", api_page, 0},
@@ -428,7 +428,8 @@ bool api_init(ApiContext *api, Error *err)
             .accept_v1 = api->accept_write_v1,
             .accept_v2 = api->accept_write_v2,
         });
-    api_page_init(api);
+    api->state->ui =
+        ui_site_new(api->route_prefix, api->page_title, api->is_agent ? S("agent") : S("server"));
     return true;
 }
 
@@ -440,7 +441,7 @@ void api_deinit(ApiContext *api)
     free(api->state->route_metrics);
     remote_write_free(api->state->remote_write);
     remote_read_free(api->state->remote_read);
-    api_page_free(api);
+    ui_site_free(api->state->ui);
     free(api->state);
     api->state = NULL;
 }

@@ -8,7 +8,6 @@
 #include "alertmanager/alertmanager.h"
 #include "base/log.h"
 #include "config/flags.h"
-#include "main/alertmanager_pages.h"
 #include "main/roles.h"
 #include "main/web_listen.h"
 #include "net/http_server.h"
@@ -274,9 +273,6 @@ static int serve(const AlertmanagerFlags *f, AmOptions *options)
     size_t count = 0;
     WebGate *gate = NULL;
     Am *am = NULL;
-    AlertmanagerPages *pages = alertmanager_pages_new(options->route_prefix);
-    options->page = alertmanager_pages_serve;
-    options->page_arg = pages;
     options->registry = registry_new();
     registry_process_metrics(options->registry);
     bool ok = web_listen_open(f->web_config_file, &gate, &err) && am_open(options, &am, &err) &&
@@ -288,7 +284,6 @@ static int serve(const AlertmanagerFlags *f, AmOptions *options)
     for (size_t i = 0; i < count; i++)
         http_server_stop(servers[i]);
     am_close(am);
-    alertmanager_pages_free(pages);
     web_gate_close(gate);
     registry_free(options->registry);
     return ok ? 0 : EXIT_FAILED;

@@ -12,7 +12,6 @@ bool server_alerts_open(ServerAlerts *alerts, const ServerFlags *flags, bool sta
     if (!stack && flags->alertmanager_config_file.len == 0)
         return true;
     alerts->prefix = arena_printf(arena, STR_FMT "/alertmanager", STR_ARG(route_prefix));
-    alerts->pages = alertmanager_pages_new(alerts->prefix);
     am_options_default(&options);
     options.config_file = flags->alertmanager_config_file;
     options.config_text = S("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n");
@@ -20,15 +19,12 @@ bool server_alerts_open(ServerAlerts *alerts, const ServerFlags *flags, bool sta
     options.external_url = arena_printf(arena, STR_FMT "/alertmanager", STR_ARG(external_url));
     options.route_prefix = alerts->prefix;
     options.registry = registry;
-    options.page = alertmanager_pages_serve;
-    options.page_arg = alerts->pages;
     return am_open(&options, &alerts->am, err) || error_context(err, "alertmanager");
 }
 
 void server_alerts_close(ServerAlerts *alerts)
 {
     am_close(alerts->am);
-    alertmanager_pages_free(alerts->pages);
     *alerts = (ServerAlerts){0};
 }
 

@@ -4,13 +4,11 @@
 #pragma once
 
 #include "alertmanager/alertmanager.h"
-#include "main/alertmanager_pages.h"
 #include "main/server_flags.h"
 #include "rules/rules.h"
 
 typedef struct ServerAlerts {
-    Am *am; // NULL: none in this process
-    AlertmanagerPages *pages;
+    Am *am;             // NULL: none in this process
     Str prefix;         // "/alertmanager" behind the server's own
     Notifier *notifier; // Alertmanagers elsewhere, told as well
 } ServerAlerts;

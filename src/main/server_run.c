@@ -722,6 +722,7 @@ static bool start_queries(Run *run, const ServerConfig *config, Error *err)
     server_rules_init(&run->rules, &run->flags, run->api.sink, run->api.source, run->engine,
                       run->registry);
     run->api.rules = run->rules.manager;
+    run->api.has_alertmanager = run->rules.alerts.am != NULL;
     run->api.notifier = run->rules.notifier;
     return true;
 }

@@ -21,6 +21,10 @@ const PAGES = [
   ['flags', '.grid'],
   ['config', '.yaml'],
   ['alertmanager-discovery', 'h1'],
+  ['alertmanager/#/alerts', 'h1'],
+  ['alertmanager/#/silences', '[role="tab"]'],
+  ['alertmanager/#/silences/new', 'form'],
+  ['alertmanager/#/status', '.yaml'],
 ];
 
 for (const [path, content] of PAGES)

@@ -16,6 +16,7 @@ import './query.mjs';
 import './explore.mjs';
 import './status.mjs';
 import './rules.mjs';
+import './alertmanager.mjs';
 import './a11y.mjs';
 import './hostile.mjs';
 import './budget.mjs';

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """serve.py COMMAND...: runs a command against a fresh server, whose address is in NARTHEX_URL.
 
-The server scrapes itself and a page of ours every second; the command starts when both targets are
+The server scrapes itself and a page of ours every second and has an Alertmanager in its process; the command starts when both targets are
 up and a graph has some points. Ends with the command's exit status.
 """
 import os
@@ -14,6 +14,14 @@ import tempfile
 import harness
 
 
+ALERTMANAGER = """
+route: {receiver: nobody, group_by: [alertname, job], group_wait: 1s}
+receivers: [{name: nobody}]
+inhibit_rules:
+- {source_matchers: [severity="page"], target_matchers: [severity="warn"], equal: [job]}
+"""
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -21,7 +29,9 @@ def main():
         world = harness.World(directory)
         try:
             page = world.target("# TYPE fire_carried_total counter\nfire_carried_total 42\n")
-            server = world.server("", "--web.enable-lifecycle")
+            alertmanager = pathlib.Path(directory, "alertmanager.yml")
+            alertmanager.write_text(ALERTMANAGER)
+            server = world.server("", "--web.enable-lifecycle", f"--alertmanager.config.file={alertmanager}")
             pathlib.Path(directory, f"{server.name}.yml").write_text(harness.scrape_config(
                 ("narthex", [f"127.0.0.1:{server.port}"]), ("page", [page.address])))
             server.start()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Serves ui/dist as the program does (src/api/ui_assets.h: tokens, policy, brotli) and passes the API on to
+// Serves ui/dist as the program does (src/ui/ui_assets.h: tokens, policy, brotli) and passes the API on to
 // a running server, so that the UI can be tried without building the program.
 // Usage: node tools/serve.mjs [--port 5180] [--prefix /some/path] [--backend http://127.0.0.1:9090] [--mode server|agent|alertmanager]
 import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
@@ -19,7 +19,7 @@ const { values } = parseArgs({
 const { prefix } = values;
 const backend = new URL(values.backend);
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist');
-const header = readFileSync(join(dist, '../../src/api/ui_assets.h'), 'utf8');
+const header = readFileSync(join(dist, '../../src/ui/ui_assets.h'), 'utf8');
 const policy = [...header.matchAll(/^#define UI_CSP((?:.*\\\n)*.*)/gm)][0][1]
   .match(/"[^"]*"/g)
   .map((part) => part.slice(1, -1))

@@ -4,6 +4,7 @@ import type { ReactNode } from 'react';
 import { HOME, isAgent, isAlertmanager } from '../lib/mode';
 import { href, navigate, usePath } from '../lib/router';
 import { type Settings, setSetting, useSettings } from '../lib/settings';
+import { useApi } from '../lib/use-api';
 import { Icon, Logo } from './icon';
 import { Link } from './link';
 import { Notifications } from './notifications';
@@ -30,6 +31,9 @@ const STATUS = [
 
 export function Header() {
   const path = usePath();
+  // One in the server's own process has pages of its own.
+  const features = useApi<Record<string, Record<string, boolean>>>('features');
+  const hasAlertmanager = features.answer?.data['prometheus']?.['alertmanager'] === true;
   const status = STATUS.find((page) => page.path === path);
   return (
     <header className="header">
@@ -43,6 +47,11 @@ export function Header() {
             {page.label}
           </Link>
         ))}
+        {hasAlertmanager && (
+          <a href={href('/alertmanager/#/alerts')} className="nav-link">
+            Alertmanager
+          </a>
+        )}
         <Menu position="bottom-start" shadow="md" withinPortal>
           <Menu.Target>
             <button type="button" className="nav-link" aria-current={status ? 'page' : undefined}>

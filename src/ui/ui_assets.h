@@ -18,7 +18,7 @@
 // the ETag of the result must then depend on the values too. All other references are relative
 // to the <base href="{{path_prefix}}/"> that stands in its head, so no other file changes with the prefix.
 //
-// Serving rules: index.html answers each path in UI_PAGES (and 404 for a path that is in neither), with
+// Serving rules: index.html answers the path of each page (and 404 for what is neither page nor file), with
 // `Cache-Control: no-cache`; an immutable asset gets `public, max-age=31536000, immutable`, any other
 // `no-cache`; all get `ETag`, `Vary: Accept-Encoding` and `X-Content-Type-Options: nosniff`; index.html
 // gets `Content-Security-Policy: UI_CSP`.
@@ -44,14 +44,8 @@ typedef struct UiAsset {
 #define UI_TOKEN_PATH_PREFIX "{{path_prefix}}"
 // --web.page-title
 #define UI_TOKEN_PAGE_TITLE "{{page_title}}"
-// "server" or "agent"
+// "server", "agent" or "alertmanager"
 #define UI_TOKEN_MODE "{{mode}}"
-
-// Paths below the prefix that index.html answers. "/" redirects to the first (to "agent" in that mode),
-// "/graph" to "query" with its query string.
-#define UI_PAGES                                                                                   \
-    "query", "alerts", "rules", "targets", "service-discovery", "alertmanager-discovery",          \
-        "config", "flags", "status", "tsdb-status", "agent"
 
 // Style attributes are how the UI places tooltips and menus; scripts have no exception.
 #define UI_CSP                                                                                     \
