@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
 
+#include "tsdb/head_image.h"
 #include "tsdb/head_internal.h"
 
 // --- life ---
@@ -100,6 +101,8 @@ static void close_logs(Head *head)
     if (head->chunks)
         report_close("chunks_head", head_chunks_flush(head->chunks, &err), &err);
     if (head->wal)
+        head_image_close_head(head);
+    if (head->wal)
         report_close("wal", wal_sync(head->wal, &err), &err);
     if (head->wbl)
         report_close("wbl", wal_sync(head->wbl, &err), &err);
@@ -159,6 +162,11 @@ void head_reconfigure(Head *head, int64_t out_of_order_window_ms)
 void head_release_pages(Head *head)
 {
     head_chunks_release_pages(head->chunks);
+}
+
+void head_refresh_image(Head *head)
+{
+    head_image_refresh(head);
 }
 
 bool head_sync(Head *head, Error *err)

@@ -44,6 +44,7 @@ typedef struct HeadOptions {
     bool histogram_start_timestamps; // and of histograms
     int replay_threads;              // that take samples; 0: as the machine has cores
     TsdbProgress *progress;          // of the replay; NULL: nobody looks
+    uint64_t image_series_min;       // fewer series get no image (head_image.h); 0: a default
 } HeadOptions;
 
 // Replays the log. What it had to repair or to skip is logged, never silent.
@@ -59,6 +60,8 @@ Source *head_source(Head *head);
 void head_reconfigure(Head *head, int64_t out_of_order_window_ms);
 // fdatasync of the logs: what the maintenance thread does at each interval.
 bool head_sync(Head *head, Error *err) MUST_CHECK;
+// Writes down which series there are, so that a restart is fast, if that is due; to be called every few seconds.
+void head_refresh_image(Head *head);
 // Mapped pages of full chunks that queries touched no longer count as ours.
 void head_release_pages(Head *head);
 

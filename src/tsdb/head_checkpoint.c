@@ -320,6 +320,7 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
     }
     if (ok && any) {
         head_lead(head);
+        head->image.stale |= head->image.segment <= last;
         int64_t started_ns = clock_mono_ns(&clock_system);
         ok = wal_truncate(head->wal, last + 1, err);
         COUNT(head, wal_truncate_nanoseconds, clock_mono_ns(&clock_system) - started_ns);

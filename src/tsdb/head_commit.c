@@ -287,6 +287,11 @@ static bool log_batch(Head *head, HeadAppender *batch, Error *err)
     return ok;
 }
 
+bool head_append_log_series(Head *head, Error *err)
+{
+    return log_batch(head, NULL, err);
+}
+
 // What stands in the log is also in memory, else the two would judge later samples differently: a disk that has the records but does
 // not confirm them makes the commits fail, and their samples stay.
 static void run_batch(Head *head, HeadAppender *batch)

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/reader.h"
+
 // --- hash table of numbers ---
 
 static size_t hash_home(const HashTable *table, uint32_t hash)
@@ -137,6 +139,14 @@ static uint32_t add_name(HeadIndex *index, Str name)
     return number;
 }
 
+static void grow_pairs(HeadIndex *index)
+{
+    if (index->pair_count < index->pair_cap)
+        return;
+    index->pair_cap += index->pair_cap / 2;
+    index->pairs = x_realloc(index->pairs, index->pair_cap * sizeof(LabelPair));
+}
+
 static uint32_t add_pair(HeadIndex *index, uint32_t name, Str value)
 {
     uint32_t number = index->free_pair;
@@ -144,10 +154,7 @@ static uint32_t add_pair(HeadIndex *index, uint32_t name, Str value)
     if (number) {
         index->free_pair = index->pairs[number].name;
     } else {
-        if (index->pair_count == index->pair_cap) {
-            index->pair_cap += index->pair_cap / 2;
-            index->pairs = x_realloc(index->pairs, index->pair_cap * sizeof(LabelPair));
-        }
+        grow_pairs(index);
         number = index->pair_count++;
     }
     index->pairs[number] = (LabelPair){.name = name, .value = text_new(index, value)};
@@ -602,6 +609,96 @@ RefRuns head_index_match(const HeadIndex *index, const Matcher *matchers, size_t
         refs = plans[i].equal ? narrow_equal(index, &refs, &plans[i], arena)
                               : narrow_other(index, &refs, &plans[i], arena);
     return refs;
+}
+
+// --- reading an image back ---
+
+bool head_index_load_name(HeadIndex *index, Str name)
+{
+    if (name.len > HEAD_LABEL_BYTES_MAX)
+        return false;
+    (void)add_name(index, name);
+    return true;
+}
+
+bool head_index_load_pair(HeadIndex *index, uint32_t name, const Str *value,
+                          const Postings *postings, Str bytes)
+{
+    if (!value) {
+        grow_pairs(index);
+        index->pairs[index->pair_count] = (LabelPair){.name = index->free_pair};
+        index->free_pair = index->pair_count++;
+        return true;
+    }
+    if (!name || name >= index->name_count || value->len > HEAD_LABEL_BYTES_MAX ||
+        postings->used != bytes.len || bytes.len > UINT32_MAX / 2)
+        return false;
+    uint32_t free_pairs = index->free_pair;
+    index->free_pair = 0; // numbers are given as they come
+    uint32_t number = add_pair(index, name, *value);
+    LabelPair *pair = &index->pairs[number];
+    index->free_pair = free_pairs;
+    pair->postings = *postings;
+    pair->postings.bytes = 0;
+    if (bytes.len) {
+        pair->postings.bytes = pool_alloc(&index->pool, (uint32_t)bytes.len);
+        memcpy(pool_at(&index->pool, pair->postings.bytes), bytes.ptr, bytes.len);
+    }
+    return true;
+}
+
+// The key is whole and its pairs are alive.
+static bool key_good(const HeadIndex *index, Str key)
+{
+    Reader in = reader_from(key);
+    uint64_t count = reader_uvarint(&in);
+
+    for (uint64_t i = 0; i < count && !in.failed; i++) {
+        uint64_t pair = reader_uvarint(&in);
+        in.failed |= pair >= index->pair_count || !index->pairs[pair].value;
+    }
+    return !in.failed && count && in.at == in.end;
+}
+
+SeriesSlot head_index_load_series(HeadIndex *index, uint64_t ref, Str key)
+{
+    bool rising = !index->all.length || ref >= index->all.first + index->all.length;
+
+    if (!ref || ref > SERIES_REF_MAX || !rising || !key_good(index, key))
+        return 0;
+    SeriesSlot slot = series_table_add(&index->series, ref);
+    Series *series = series_at(&index->series, slot);
+    series->labels = pool_alloc(&index->pool, (uint32_t)key.len);
+    memcpy(pool_at(&index->pool, series->labels), key.ptr, key.len);
+    __atomic_store_n(&series->ref_word, ref, __ATOMIC_RELAXED);
+    postings_add(&index->all, &index->pool, ref);
+    series_table_publish(&index->series, ref, slot);
+    index->next_ref = MAX(index->next_ref, ref + 1);
+    return slot;
+}
+
+void head_index_load_sets(HeadIndex *index)
+{
+    SeriesSlot end = index->series.slots;
+
+    hash_resize(&index->set_table, MAX((size_t)end * 4 / 3, (size_t)64));
+    for (SeriesSlot slot = 1; slot < end; slot++) {
+        Str key = head_index_key(index, series_at(&index->series, slot)->labels);
+        hash_put_new(&index->set_table, set_hash((const uint8_t *)key.ptr, (uint32_t)key.len),
+                     slot);
+    }
+    index->set_table.count = end - 1;
+}
+
+Str head_index_key(const HeadIndex *index, PoolHandle labels)
+{
+    const uint8_t *start = pool_at(&index->pool, labels);
+    const uint8_t *at = start;
+
+    for (uint32_t left = get_u32(&at); left; left--)
+        while (*at++ & 0x80)
+            ;
+    return (Str){(const char *)start, (size_t)(at - start)};
 }
 
 void head_index_check(const HeadIndex *index)

@@ -118,4 +118,17 @@ uint32_t head_index_pair(const HeadIndex *index, Str name, Str value);
 RefRuns head_index_match(const HeadIndex *index, const Matcher *matchers, size_t count,
                          Arena *arena);
 
+// What an image of the index is read back with (head_image.h), into a fresh index: names, then pairs, each in the order of their numbers,
+// series with rising refs, at last the hash of the label sets. False: that cannot be.
+bool head_index_load_name(HeadIndex *index, Str name);
+// `value` NULL: the number is free. Of `postings` all but the bytes counts.
+bool head_index_load_pair(HeadIndex *index, uint32_t name, const Str *value,
+                          const Postings *postings, Str bytes);
+// `key` is what a LabelKey has in bytes. Published at once.
+SeriesSlot head_index_load_series(HeadIndex *index, uint64_t ref, Str key);
+// Nobody looks for labels before it is done; other functions may run meanwhile.
+void head_index_load_sets(HeadIndex *index);
+// The bytes of a series' label set.
+Str head_index_key(const HeadIndex *index, PoolHandle labels);
+
 void head_index_check(const HeadIndex *index);

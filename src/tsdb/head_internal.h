@@ -186,6 +186,15 @@ struct HeadQuerier {
 
 // --- the head ---
 
+// What is known about the image of the series, head_image.h. Under truncate_lock.
+typedef struct HeadImageState {
+    uint64_t created;   // series_created at the image
+    uint64_t log_bytes; // written at the image
+    uint32_t segment;   // of its place
+    bool stale;         // there is none, or it will not fit
+    uint64_t seen;      // series_created at the last look
+} HeadImageState;
+
 struct Head {
     Sink sink;
     Source source;
@@ -206,7 +215,8 @@ struct Head {
     // Open chunks and lists of full chunks. Changed by the leader only.
     Pool pool;
 
-    Lock truncate_lock;    // one truncation at a time
+    Lock truncate_lock; // one truncation at a time
+    HeadImageState image;
     uint64_t limbo_number; // Queriers up to it may show texts in limbo
 
     Lock commit_lock;
@@ -316,6 +326,10 @@ Appender *head_append_begin(Sink *sink);
 void head_append_free(HeadAppender *appender);
 // Creates the series of the labels under `ref` (0: the next). index_lock is held for writing.
 SeriesSlot head_append_create(Head *head, Labels labels, LabelKey *key, uint64_t ref, bool log);
+
+// head_commit.c
+// Writes the records of series that the log does not know yet; the caller leads.
+bool head_append_log_series(Head *head, Error *err) MUST_CHECK;
 
 // head_append_record.c
 void head_append_encode(HeadAppender *app);

@@ -26,6 +26,47 @@ static bool remove_leftovers(Head *head, Error *err)
     return ok;
 }
 
+// --- the image of the series ---
+
+static void make_sets(void *arg)
+{
+    Head *head = arg;
+    head_index_load_sets(&head->index);
+}
+
+void replay_await_sets(Replay *r)
+{
+    if (LIKELY(!r->sets_pending))
+        return;
+    thread_join(&r->sets_thread);
+    r->sets_pending = false;
+}
+
+// Whatever is wrong with the image, the log has all of it.
+static void use_image(Replay *r, uint32_t first_segment)
+{
+    Head *head = r->head;
+    HeadImage image;
+    Error err = {0};
+
+    head->image = (HeadImageState){.stale = true};
+    if (!head_image_open(head, first_segment, &image))
+        return;
+    if (head_image_load(head, &image)) {
+        r->imaged = true;
+        r->known_segment = image.segment;
+        r->known_offset = image.offset;
+        r->series += head->index.series.count;
+        r->sets_pending = thread_start(&r->sets_thread, "replay-sets", make_sets, head, &err);
+        if (!r->sets_pending)
+            make_sets(head);
+        replay_attach_all(r);
+        head->image = (HeadImageState){.created = GET(head->counters.series_created),
+                                       .segment = image.segment};
+    }
+    head_image_close(&image);
+}
+
 // --- the threads ---
 
 static void begin_define(void *arg)
@@ -83,12 +124,14 @@ static bool replay_log(Replay *r, Str checkpoint, uint32_t from, Error *err)
     if (checkpoint.len)
         bytes += bytes_of(head, checkpoint, 0);
     __atomic_store_n(&r->progress->total_bytes, bytes, __ATOMIC_RELAXED);
+    head->image.log_bytes = 0 - bytes; // counts as written since the image
     if (!replay_pipe_start(&user, &r->pipe, err))
         return false;
     bool ok = (!checkpoint.len || replay_dir(r, checkpoint, 0, err)) &&
               replay_dir(r, head->wal_dir, from, err);
     replay_pipe_finish(r->pipe);
     r->pipe = NULL;
+    replay_await_sets(r);
     if (ok && !r->start_ok) {
         *err = r->start_err;
         ok = error_context(err, "replay");
@@ -112,7 +155,10 @@ static bool replay_logs(Replay *r, Error *err)
         from = number + 1;
     else
         ok = ok && err->code == ERR_NONE;
+    if (ok)
+        use_image(r, from);
     ok = ok && replay_log(r, checkpoint, from, err);
+    replay_await_sets(r);
     uint64_t holes = r->holes;
     ok = ok && replay_dir(r, head->wbl_dir, 0, err);
     // A log that is gone or damaged may have lost the names of chunks that nothing else holds. Of a torn end the samples stand before it.
@@ -154,7 +200,8 @@ static void report(const Replay *r, const HeadChunksRepair *repair)
         log_warn("malformed entries in the log, ignoring them", KV("entries", r->malformed));
     log_info("replayed the log", KV("series", r->series), KV("samples", r->samples),
              KV("out_of_order", r->out_of_order_kept), KV("chunks", r->chunk_count),
-             KV("records", r->records), KV("took_ms", head->counters.replay_ms));
+             KV("records", r->records), KV("image", r->imaged),
+             KV("took_ms", head->counters.replay_ms));
 }
 
 bool head_replay(Head *head, bool *ret_empty, Error *err)

@@ -127,6 +127,22 @@ static void attach_chunks(Replay *r, uint64_t log_ref, uint64_t ref, Series *ser
     free(places);
 }
 
+void replay_attach_all(Replay *r)
+{
+    Head *head = r->head;
+
+    for (int twins = 0; twins < 2; twins++) {
+        for (size_t i = 0; i < r->chunk_count; i++) {
+            uint64_t log_ref = r->chunks[i].series_ref;
+            uint64_t *twin = twins ? ref_map_get(&head->twins, log_ref) : NULL;
+            uint64_t ref = twin ? *twin : log_ref;
+            SeriesSlot slot = r->chunks[i].used ? 0 : series_slot(&head->index.series, ref);
+            if (slot)
+                attach_chunks(r, log_ref, ref, series_at(&head->index.series, slot));
+        }
+    }
+}
+
 // --- records ---
 
 static bool labels_sorted(Labels labels)
@@ -149,6 +165,7 @@ static void replay_series(Replay *r, const WalEntry *e)
         r->malformed++;
         return;
     }
+    replay_await_sets(r);
     SeriesSlot slot = head_index_find(&head->index, e->labels, r->key);
     bool fresh = !slot;
     uint64_t ref = e->ref;
@@ -184,7 +201,7 @@ SeriesSlot replay_find_series(Replay *r, uint64_t *ref)
         *ref = *twin;
         return series_slot(&r->head->index.series, *ref);
     }
-    r->unknown++;
+    r->unknown += !ref_map_get(&r->head->expired, *ref); // else it was dropped before the image
     keep_ref(r->head, *ref);
     return 0;
 }

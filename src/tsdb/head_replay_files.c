@@ -108,6 +108,7 @@ static bool replay_segment(Replay *r, Str dir, uint32_t number, bool last, Error
     FsMap map;
     WalReader reader;
     Str path = wal_segment_path(&scratch, dir, number);
+    bool in_checkpoint = !str_equal(dir, head->wal_dir);
 
     bool ok = fs_map(head->fs, path, &map, err);
     if (!ok) {
@@ -115,6 +116,12 @@ static bool replay_segment(Replay *r, Str dir, uint32_t number, bool last, Error
         return false;
     }
     wal_reader_init(&reader, map.bytes);
+    if (r->imaged && r->pipe) {
+        reader.known_type = WAL_SERIES;
+        reader.known_end = in_checkpoint || number < r->known_segment ? SIZE_MAX
+                           : number == r->known_segment               ? (size_t)r->known_offset
+                                                                      : 0;
+    }
     read_records(r, path, &reader);
     if (reader.damage_start != SIZE_MAX) {
         COUNT(head, wal_corruptions, 1);

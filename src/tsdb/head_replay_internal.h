@@ -9,6 +9,7 @@
 //     head_replay_late.c     the log of out-of-order samples
 #pragma once
 
+#include "tsdb/head_image.h"
 #include "tsdb/head_internal.h"
 
 typedef struct LoadedChunk {
@@ -36,9 +37,14 @@ typedef struct Replay {
     uint64_t holes;  // segments with damage that is no torn end
     uint64_t filled; // series that have in-order samples
     uint64_t records;
-    ReplayPipe *pipe;     // NULL: records are of the log of out-of-order samples
-    ReplayShards *shards; // the pipe's other end has them
-    bool start_ok;        // of the shards
+    ReplayPipe *pipe;       // NULL: records are of the log of out-of-order samples
+    ReplayShards *shards;   // the pipe's other end has them
+    bool imaged;            // series records before this place of the log are known
+    uint32_t known_segment; // all before it
+    uint64_t known_offset;
+    Thread sets_thread; // makes the hash of label sets
+    bool sets_pending;
+    bool start_ok; // of the shards
     Error start_err;
     TsdbProgress *progress;
     int64_t told_ns; // when the log last told it
@@ -48,6 +54,8 @@ typedef struct Replay {
 bool replay_load_chunk(void *arg, const HeadChunk *chunk, Error *err);
 // Understands a record of the log; all but samples takes effect at once.
 void replay_define(Replay *r, Str record);
+// Gives series that an image has brought their chunks.
+void replay_attach_all(Replay *r);
 // The series that a ref of the log means; 0 if none.
 SeriesSlot replay_find_series(Replay *r, uint64_t *ref);
 
@@ -59,3 +67,7 @@ void replay_late_drop_unmarked(Replay *r);
 // head_replay_files.c
 // The folder's records, from segment `from` on.
 bool replay_dir(Replay *r, Str dir, uint32_t from, Error *err) MUST_CHECK;
+
+// head_replay.c
+// From here on label sets can be looked for.
+void replay_await_sets(Replay *r);

@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "tsdb/head_image.h"
 #include "tsdb/head_replay_ring.h"
 #include "tsdb/head_test_util.h"
 
 #define SERIES 700 // three stripes
 #define STEP_MS 300000
 #define ROUNDS 60
+#define NEVER (-1)
 #define PATH_MAX_BYTES 300
 
 static HeadOptions replay_options(const char *dir)
@@ -18,6 +20,7 @@ static HeadOptions replay_options(const char *dir)
     options.samples_per_chunk = 8;
     options.wal_segment_bytes = 65536;
     options.start_timestamps = true;
+    options.image_series_min = UINT64_MAX; // none
     return options;
 }
 
@@ -62,7 +65,8 @@ static void delete_some(Head *head, Arena *arena)
     matcher_deinit(&m);
 }
 
-static void build(const char *dir)
+// With an image behind round `image_at`.
+static void build(const char *dir, int image_at)
 {
     Arena arena = {0};
     Error err = {0};
@@ -70,6 +74,8 @@ static void build(const char *dir)
     Head *head = test_head_open(&options);
 
     for (int round = 0; round < ROUNDS; round++) {
+        if (round == image_at)
+            CHECK_OK(head_image_write(head, &err), err);
         put_round(head, round);
         if (round == 38)
             delete_some(head, &arena);
@@ -147,6 +153,8 @@ static uint64_t digest_of(Head *head, uint64_t *ret_samples)
     return mix(digest, head->counters.chunks);
 }
 
+static bool image_used; // by the newest digest_with
+
 static uint64_t digest_with(const char *dir, int threads, uint64_t *ret_samples)
 {
     char copy[PATH_MAX_BYTES];
@@ -156,6 +164,7 @@ static uint64_t digest_with(const char *dir, int threads, uint64_t *ret_samples)
     HeadOptions options = replay_options(copy);
     options.replay_threads = threads;
     Head *head = test_head_open(&options);
+    image_used = !head->image.stale;
     head_check(head);
     uint64_t digest = digest_of(head, ret_samples);
     put_round(head, ROUNDS); // and it goes on
@@ -167,12 +176,12 @@ static uint64_t digest_with(const char *dir, int threads, uint64_t *ret_samples)
 
 TEST(head_replay, many_threads_leave_what_one_leaves)
 {
-    char dir[PATH_MAX_BYTES - 10];
+    char dir[PATH_MAX_BYTES - 20];
     uint64_t samples;
     uint64_t again;
 
     test_dir_make(dir, sizeof dir);
-    build(dir);
+    build(dir, NEVER);
     uint64_t one = digest_with(dir, 1, &samples);
     CHECK(samples > SERIES * (ROUNDS - 24) / 2);
     for (int threads = 2; threads <= 8; threads += 3) {
@@ -208,13 +217,13 @@ static void damage(const char *dir, size_t back)
 
 TEST(head_replay, damage_is_stepped_over_whatever_the_threads)
 {
-    char dir[PATH_MAX_BYTES - 10];
+    char dir[PATH_MAX_BYTES - 20];
     uint64_t whole;
     uint64_t samples;
     uint64_t again;
 
     test_dir_make(dir, sizeof dir);
-    build(dir);
+    build(dir, NEVER);
     (void)digest_with(dir, 1, &whole);
     damage(dir, 1);
     uint64_t one = digest_with(dir, 1, &samples);
@@ -223,6 +232,131 @@ TEST(head_replay, damage_is_stepped_over_whatever_the_threads)
     CHECK_EQ(digest_with(dir, 5, &again), one);
     CHECK_EQ(again, samples);
     test_dir_remove(dir);
+}
+
+// --- the image of the series ---
+
+static bool has_image(const char *dir)
+{
+    char path[PATH_MAX_BYTES];
+
+    snprintf(path, sizeof path, "%s/narthex_series", dir);
+    return fs_exists(&fs_system, str_from_c(path));
+}
+
+static void drop_image(const char *dir)
+{
+    char path[PATH_MAX_BYTES];
+    Error err = {0};
+
+    snprintf(path, sizeof path, "%s/narthex_series", dir);
+    CHECK_OK(fs_unlink(&fs_system, str_from_c(path), &err), err);
+}
+
+TEST(head_replay, image_brings_what_the_log_brings)
+{
+    static const struct {
+        const char *name;
+        int at;
+        bool fits;
+    } cases[] = {{"covered by the checkpoint", 3, false},
+                 {"before the truncations", 29, false},
+                 {"behind them", 45, true},
+                 {"at the end", ROUNDS - 1, true}};
+
+    EACH_CASE(c, cases) {
+        char dir[PATH_MAX_BYTES - 20];
+        uint64_t samples;
+        uint64_t without;
+        test_dir_make(dir, sizeof dir);
+        build(dir, c->at);
+        CHECK(has_image(dir));
+        uint64_t one = digest_with(dir, 1, &samples);
+        CHECK_EQ(image_used, c->fits);
+        CHECK_EQ(digest_with(dir, 4, &without), one);
+        drop_image(dir);
+        CHECK_EQ(digest_with(dir, 3, &without), one);
+        CHECK(!image_used);
+        CHECK_EQ(without, samples);
+        test_dir_remove(dir);
+    }
+}
+
+// Turns one byte of a file over.
+static void turn_byte(const char *dir, const char *name, uint64_t at)
+{
+    char path[PATH_MAX_BYTES];
+    char byte;
+    size_t got = 0;
+    File file = FILE_NONE;
+    Error err = {0};
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    CHECK_OK(fs_open(&fs_system, str_from_c(path), FS_READ_WRITE, &file, &err), err);
+    CHECK_OK(file_read_at(&file, at, &byte, 1, &got, &err), err);
+    byte = (char)~byte;
+    CHECK_OK(file_write_at(&file, at, (Str){&byte, got}, &err), err);
+    file_close(&file);
+}
+
+TEST(head_replay, image_that_does_not_fit_is_not_used)
+{
+    static const struct {
+        const char *name;
+        uint64_t at; // of the byte that is turned over in the image
+    } cases[] = {{"another format", 0}, {"another layout", 7},    {"another segment", 11},
+                 {"a block", 200},      {"a block's length", 70}, {"the series", 3000}};
+
+    char dir[PATH_MAX_BYTES - 20];
+    uint64_t samples;
+    uint64_t again;
+    test_dir_make(dir, sizeof dir);
+    build(dir, ROUNDS - 2);
+    uint64_t one = digest_with(dir, 1, &samples);
+    CHECK(image_used);
+    EACH_CASE(c, cases) {
+        turn_byte(dir, "narthex_series", c->at);
+        CHECK_EQ(digest_with(dir, 2, &again), one);
+        CHECK(!image_used);
+        turn_byte(dir, "narthex_series", c->at);
+    }
+    CHECK_EQ(digest_with(dir, 2, &again), one);
+    CHECK(image_used);
+    test_dir_remove(dir);
+}
+
+// As if another program had begun a new log in the folder.
+TEST(head_replay, image_of_another_log_is_not_used)
+{
+    char dir[PATH_MAX_BYTES - 20];
+    char other[PATH_MAX_BYTES - 20];
+    char from[PATH_MAX_BYTES];
+    char to[PATH_MAX_BYTES];
+    uint64_t samples;
+    uint64_t again;
+    Arena arena = {0};
+    Str bytes;
+    Error err = {0};
+
+    test_dir_make(dir, sizeof dir);
+    test_dir_make(other, sizeof other);
+    build(dir, ROUNDS - 2);
+    HeadOptions options = replay_options(other);
+    Head *head = test_head_open(&options);
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = 0; i < 300; i++)
+            (void)test_put(head, 5000 - i, round * STEP_MS, i);
+    head_close(head);
+    uint64_t one = digest_with(other, 1, &samples);
+    snprintf(from, sizeof from, "%s/narthex_series", dir);
+    snprintf(to, sizeof to, "%s/narthex_series", other);
+    CHECK_OK(fs_read_file(&fs_system, str_from_c(from), &arena, 1 << 30, &bytes, &err), err);
+    CHECK_OK(fs_write_atomic(&fs_system, str_from_c(to), bytes, &err), err);
+    CHECK_EQ(digest_with(other, 1, &again), one);
+    CHECK(!image_used);
+    arena_deinit(&arena);
+    test_dir_remove(dir);
+    test_dir_remove(other);
 }
 
 // --- the ring ---
@@ -337,5 +471,8 @@ TEST(head_replay, threads_share_a_pool_without_sharing_pieces)
 
 TEST_MAIN(head_replay, TEST_ROW(head_replay, many_threads_leave_what_one_leaves),
           TEST_ROW(head_replay, damage_is_stepped_over_whatever_the_threads),
+          TEST_ROW(head_replay, image_brings_what_the_log_brings),
+          TEST_ROW(head_replay, image_that_does_not_fit_is_not_used),
+          TEST_ROW(head_replay, image_of_another_log_is_not_used),
           TEST_ROW(head_replay, ring_hands_everything_over_once_and_in_order),
           TEST_ROW(head_replay, threads_share_a_pool_without_sharing_pieces))

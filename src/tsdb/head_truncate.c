@@ -221,6 +221,7 @@ bool head_truncate(Head *head, int64_t min_t_ms, Error *err)
     free_limbo(head);
     if (c.count)
         remove_series(&c);
+    head->image.stale |= c.count > 0; // they would come back, to be dropped again
     lock_take(&head->readers_lock);
     head->limbo_number = head->reader_number;
     lock_give(&head->readers_lock);

@@ -119,6 +119,7 @@ static void run_maintenance(void *arg)
     while (maintenance_sleep(tsdb, step_ms)) {
         if (syncs)
             sync_and_log(tsdb);
+        head_refresh_image(tsdb->head);
         if (clock_mono_ns(&clock_system) < next_ns)
             continue;
         compact_and_log(tsdb);
@@ -196,6 +197,8 @@ static bool open_head(Tsdb *tsdb, Error *err)
         .max_exemplars = o->max_exemplars,
         .start_timestamps = o->start_timestamps,
         .histogram_start_timestamps = o->histogram_start_timestamps,
+        .image_series_min = o->image_series_min,
+        .progress = o->progress,
     };
     return head_open(&options, &tsdb->head, err);
 }

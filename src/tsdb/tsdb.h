@@ -54,6 +54,8 @@ typedef struct TsdbOptions {
     uint64_t max_exemplars;          // 0: off
     bool start_timestamps; // keep those of floats; a Prometheus before 3.10 reads none of it
     bool histogram_start_timestamps; // and those of histograms
+    uint64_t image_series_min;       // fewer series get no image for a fast restart; 0: 500
+    TsdbProgress *progress;          // of the replay; NULL: nobody looks
 } TsdbOptions;
 
 void tsdb_options_default(TsdbOptions *ret_options);

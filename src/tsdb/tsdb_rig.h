@@ -375,6 +375,7 @@ static inline bool rig_sync(Rig *rig)
     Error err = {0};
     bool ok = head_sync(rig->tsdb->head, &err);
 
+    head_refresh_image(rig->tsdb->head); // as the maintenance thread does it
     rig_note(rig, ok, &err);
     if (ok)
         rig_settle(rig, INT64_MAX);

@@ -358,6 +358,22 @@ bool wal_truncate(Wal *wal, uint32_t segment, Error *err)
     return ok;
 }
 
+bool wal_place(Wal *wal, uint32_t before_bytes, WalPlace *ret_place, Error *err)
+{
+    uint32_t bytes = (uint32_t)MIN((uint64_t)before_bytes, wal->written);
+    char *before = x_malloc(MAX(bytes, 1u));
+    size_t got = 0;
+
+    bool ok = file_read_at(&wal->file, wal->written - bytes, before, bytes, &got, err);
+    if (ok && got != bytes)
+        ok = error_set(err, ERR_IO, "log segment %08u is shorter than what was written to it",
+                       wal->segment);
+    if (ok)
+        *ret_place = (WalPlace){wal->segment, wal->written, bytes, crc32c((Str){before, bytes})};
+    free(before);
+    return ok;
+}
+
 void wal_counters(const Wal *wal, WalCounters *ret_counters)
 {
     *ret_counters = wal->counters;
@@ -559,6 +575,7 @@ static void note_good(WalReader *r)
 
 bool wal_reader_next_into(WalReader *r, Buf *out)
 {
+    size_t before = out->len;
     size_t start;
     int flags;
     Str packed;
@@ -568,7 +585,10 @@ bool wal_reader_next_into(WalReader *r, Buf *out)
             note_good(r);
         } else if (decompress(flags, packed, out)) {
             note_good(r);
-            return true;
+            if (start >= r->known_end || out->len == before ||
+                (uint8_t)out->ptr[before] != r->known_type)
+                return true;
+            out->len = before;
         } else {
             damage(r, start, r->at, "record does not decompress");
         }

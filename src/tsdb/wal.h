@@ -61,6 +61,15 @@ bool wal_sync(Wal *wal, Error *err) MUST_CHECK;
 bool wal_cut(Wal *wal, uint32_t *ret_segment, Error *err) MUST_CHECK;
 // Deletes the segments below `segment`.
 bool wal_truncate(Wal *wal, uint32_t segment, Error *err) MUST_CHECK;
+// Where the next record goes, and what lies before it there.
+typedef struct WalPlace {
+    uint32_t segment;
+    uint64_t offset;
+    uint32_t before_bytes; // of the segment before the place, at most as many as asked for
+    uint32_t before_crc;   // CRC-32C of them
+} WalPlace;
+// The writer's.
+bool wal_place(Wal *wal, uint32_t before_bytes, WalPlace *ret_place, Error *err) MUST_CHECK;
 void wal_counters(const Wal *wal, WalCounters *ret_counters);
 
 typedef struct WalSegment {
