@@ -65,6 +65,7 @@ typedef struct ApiContext {
     Labels (*external_labels)(void *owner, Arena *arena);
     void (*runtime)(void *owner, Arena *arena, ApiRuntime *ret_runtime);
     void (*wal_replay)(void *owner, ApiWalReplay *ret_replay);
+    int (*start_percent)(void *owner); // of the start that is done; below 0: not known
     bool (*reload)(void *owner, Error *err);
     void (*quit)(void *owner);
 

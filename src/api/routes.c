@@ -258,7 +258,14 @@ static void answer_not_ready(ApiCall *call, ApiPhase phase)
 {
     http_reply_header(call->request, S("X-Prometheus-Stopping"),
                       phase == API_STOPPING ? S("true") : S("false"));
-    api_text(call, 503, S("Service Unavailable"));
+    int percent = phase == API_STARTING && call->api->start_percent
+                      ? call->api->start_percent(call->api->owner)
+                      : -1;
+    api_text(call, 503,
+             percent < 0
+                 ? S("Service Unavailable")
+                 : arena_printf(call->arena, "Service Unavailable: replaying the log, %d %% done",
+                                percent));
 }
 
 static void answer_no_route(ApiCall *call, unsigned allowed)

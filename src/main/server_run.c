@@ -22,6 +22,7 @@
 #include "main/server_rules.h"
 #include "main/server_watch.h"
 #include "main/web_listen.h"
+#include "metric/sink_gate.h"
 #include "server/server.h"
 
 // What the API, the language and the formats are as. Clients choose what they may ask for by it: docs/decisions/0024.
@@ -38,6 +39,7 @@
 #define HTTP_WORKERS_MAX 64
 #define HTTP_WORKERS_BESIDE 4 // as many queries as may run, and some for the rest
 #define LISTENERS_MAX 16
+#define EARLY_BYTES_MAX (UINT64_C(512) << 20) // read back in a second or two
 #define STACK_INTERVAL_MS 15000
 #define STACK_TIMEOUT_MS 10000
 
@@ -52,6 +54,8 @@ typedef struct Run {
     Budget memory;      // of all queries
     ThreadPool *query_pool;
     Tsdb *tsdb;
+    TsdbProgress progress; // of its opening
+    SinkGate sink_gate;    // before it
     Engine *engine;
     ScrapeManager *scrapes;
     ServerRemote remote;
@@ -383,6 +387,24 @@ static ApiPhase api_phase(void *owner)
     return (ApiPhase)__atomic_load_n(&((Run *)owner)->phase, __ATOMIC_ACQUIRE);
 }
 
+static int start_percent(void *owner)
+{
+    const TsdbProgress *progress = &((Run *)owner)->progress;
+    uint64_t done = __atomic_load_n(&progress->done_bytes, __ATOMIC_RELAXED);
+    uint64_t total = __atomic_load_n(&progress->total_bytes, __ATOMIC_RELAXED);
+    return total ? (int)(MIN(done, total) * 100 / total) : -1;
+}
+
+static void wal_replay(void *owner, ApiWalReplay *ret_replay)
+{
+    const TsdbProgress *progress = &((Run *)owner)->progress;
+    *ret_replay = (ApiWalReplay){
+        .min = (int64_t)__atomic_load_n(&progress->first_segment, __ATOMIC_RELAXED),
+        .max = (int64_t)__atomic_load_n(&progress->last_segment, __ATOMIC_RELAXED),
+        .current = (int64_t)__atomic_load_n(&progress->segment, __ATOMIC_RELAXED),
+    };
+}
+
 static void set_phase(Run *run, ApiPhase phase)
 {
     __atomic_store_n(&run->phase, (int)phase, __ATOMIC_RELEASE);
@@ -473,6 +495,8 @@ static void fill_api(Run *run, const FlagTable *table)
     api->features = server_promql_features(flags);
     api->owner = run;
     api->phase = api_phase;
+    api->start_percent = start_percent;
+    api->wal_replay = wal_replay;
     api->config_yaml = api_config_yaml;
     api->external_labels = api_external_labels;
     api->runtime = api_runtime;
@@ -590,6 +614,7 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     if (server_feature(flags, "exemplar-storage"))
         options.max_exemplars =
             (uint64_t)MAX(config->file.storage.exemplars.max_exemplars, INT64_C(0));
+    options.progress = &run->progress;
     return tsdb_open(&options, &run->tsdb, err);
 }
 
@@ -634,7 +659,7 @@ static bool start_scraping(Run *run, ServerConfig *config, Error *err)
 {
     const ServerFlags *flags = &run->flags;
     ScrapeManagerOptions options = {
-        .sink = run->api.sink,
+        .sink = &run->sink_gate.sink,
         .clock = &clock_system,
         .registry = run->registry,
         .threads = flags->scrape_threads ? (int)flags->scrape_threads : MIN(thread_cores(), 4),
@@ -729,10 +754,16 @@ static bool start_queries(Run *run, const ServerConfig *config, Error *err)
 
 static bool start_machines(Run *run, ServerConfig *config, Error *err)
 {
+    // What the first targets say waits at the gate; where that would be for long they are asked later.
+    bool early = !server_is_agent(&run->flags) &&
+                 tsdb_restart_bytes(&fs_system, run->flags.storage_path) <= EARLY_BYTES_MAX;
+    if (early && !start_scraping(run, config, err))
+        return error_context(err, "starting to scrape failed");
     if (!start_store(run, config, err) || !start_remote(run, config, err) ||
         (run->tsdb && !start_queries(run, config, err)))
         return false;
-    if (!start_scraping(run, config, err))
+    sink_gate_open(&run->sink_gate, run->api.sink);
+    if (!early && !start_scraping(run, config, err))
         return error_context(err, "starting to scrape failed");
     run->api.scrapes = run->scrapes;
     server_remote_set_scrapes(&run->remote, run->scrapes);
@@ -785,6 +816,7 @@ static void serve(Run *run, const sigset_t *signals)
 static void shut_down(Run *run)
 {
     set_phase(run, API_STOPPING);
+    sink_gate_close(&run->sink_gate);
     for (size_t i = 0; i < run->listener_count; i++)
         http_server_stop(run->listeners[i]);
     web_gate_close(run->gate);
@@ -889,6 +921,7 @@ static int run_server(Run *run, const FlagTable *table, int argc, char **argv, b
     run->hostname = host_name(&run->arena);
     lock_init(&run->reload_lock, "reload", RANK_SERVER_RUN);
     lock_init(&run->lock, "server_run", RANK_SERVER_RUN + 1);
+    sink_gate_init(&run->sink_gate);
     if (!server_agent_check_flags(&run->flags, table, &given, &err)) {
         fprintf(stderr, "%s\n", err.text);
         return EXIT_OTHER_MODE;

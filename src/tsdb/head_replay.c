@@ -101,7 +101,7 @@ static void end_define(void *arg)
     }
 }
 
-static uint64_t bytes_of(Head *head, Str dir, uint32_t from)
+static uint64_t bytes_of(Head *head, Str dir, uint32_t from, uint64_t *ret_last)
 {
     Arena scratch = {0};
     WalSegments segments = {0};
@@ -111,20 +111,33 @@ static uint64_t bytes_of(Head *head, Str dir, uint32_t from)
     if (wal_list(head->fs, dir, &scratch, &segments, &err)) // else whoever reads it will tell
         for (size_t i = 0; i < segments.count; i++)
             bytes += segments.items[i].number >= from ? segments.items[i].bytes : 0;
+    *ret_last = segments.count ? segments.items[segments.count - 1].number : from;
     arena_deinit(&scratch);
     return bytes;
+}
+
+static void tell_size(Replay *r, Str checkpoint, uint32_t from)
+{
+    Head *head = r->head;
+    uint64_t last;
+    uint64_t other;
+    uint64_t bytes =
+        bytes_of(head, head->wal_dir, from, &last) + bytes_of(head, head->wbl_dir, 0, &other);
+
+    if (checkpoint.len)
+        bytes += bytes_of(head, checkpoint, 0, &other);
+    SET(r->progress->first_segment, (uint64_t)from);
+    SET(r->progress->last_segment, last);
+    SET(r->progress->segment, (uint64_t)from);
+    SET(r->progress->total_bytes, bytes);
 }
 
 static bool replay_log(Replay *r, Str checkpoint, uint32_t from, Error *err)
 {
     Head *head = r->head;
     ReplayPipeUser user = {begin_define, define, end_define, r};
-    uint64_t bytes = bytes_of(head, head->wal_dir, from) + bytes_of(head, head->wbl_dir, 0);
 
-    if (checkpoint.len)
-        bytes += bytes_of(head, checkpoint, 0);
-    __atomic_store_n(&r->progress->total_bytes, bytes, __ATOMIC_RELAXED);
-    head->image.log_bytes = 0 - bytes; // counts as written since the image
+    head->image.log_bytes = 0 - GET(r->progress->total_bytes); // counts as written since the image
     if (!replay_pipe_start(&user, &r->pipe, err))
         return false;
     bool ok = (!checkpoint.len || replay_dir(r, checkpoint, 0, err)) &&
@@ -155,8 +168,10 @@ static bool replay_logs(Replay *r, Error *err)
         from = number + 1;
     else
         ok = ok && err->code == ERR_NONE;
-    if (ok)
+    if (ok) {
+        tell_size(r, checkpoint, from);
         use_image(r, from);
+    }
     ok = ok && replay_log(r, checkpoint, from, err);
     replay_await_sets(r);
     uint64_t holes = r->holes;

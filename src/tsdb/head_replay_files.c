@@ -122,6 +122,8 @@ static bool replay_segment(Replay *r, Str dir, uint32_t number, bool last, Error
                            : number == r->known_segment               ? (size_t)r->known_offset
                                                                       : 0;
     }
+    if (r->pipe && !in_checkpoint)
+        SET(r->progress->segment, (uint64_t)number);
     read_records(r, path, &reader);
     if (reader.damage_start != SIZE_MAX) {
         COUNT(head, wal_corruptions, 1);

@@ -141,6 +141,35 @@ bool tsdb_compact(Tsdb *tsdb, Error *err)
 
 // Opening and closing
 
+static uint64_t bytes_below(Fs *fs, Str dir, int depth)
+{
+    CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
+    FsList list = {0};
+    Error err = {0};
+    uint64_t bytes = 0;
+
+    if (!fs_exists(fs, dir) || !fs_list(fs, dir, &scratch, &list, &err))
+        return 0;
+    for (size_t i = 0; i < list.count; i++) {
+        if (!list.entries[i].is_dir)
+            bytes += list.entries[i].bytes;
+        else if (depth > 0)
+            bytes += bytes_below(fs, fs_join(&scratch, dir, list.entries[i].name), depth - 1);
+    }
+    return bytes;
+}
+
+uint64_t tsdb_restart_bytes(Fs *fs, Str dir)
+{
+    static const Str folders[] = {STR("wal"), STR("wbl"), STR("chunks_head")};
+    CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < COUNT_OF(folders); i++)
+        bytes += bytes_below(fs, fs_join(&scratch, dir, folders[i]), 1);
+    return bytes;
+}
+
 static bool check_options(const TsdbOptions *o, Error *err)
 {
     if (o->min_block_ms <= 0 || o->max_block_ms < o->min_block_ms)

@@ -32,8 +32,12 @@ typedef enum TsdbCompression {
 // How far the replay of the log is; atomics.
 typedef struct TsdbProgress {
     uint64_t done_bytes;
-    uint64_t total_bytes; // 0: not known yet
+    uint64_t total_bytes;                          // 0: not known yet
+    uint64_t first_segment, last_segment, segment; // of the log; `segment` is being read
 } TsdbProgress;
+
+// How many bytes the next start has to read before it is done: log and newest chunks. 0 if there are none, or they cannot be looked at.
+uint64_t tsdb_restart_bytes(Fs *fs, Str dir);
 
 typedef struct TsdbOptions {
     Str dir;
