@@ -295,15 +295,12 @@ AmAlert *am_alert_store_put(AmAlertStore *store, AmAlert *alert, int64_t now_ns)
         am_alert_unref(alert);
         return NULL;
     }
-    if (old && overlap(old, alert)) {
-        AmAlert *merged = merge(old, alert, now_ns);
-        am_alert_unref(alert);
-        alert = merged;
-    }
-    (void)am_table_put(&store->alerts, alert->fingerprint, alert);
-    note_name(store, alert);
+    AmAlert *stays = old && overlap(old, alert) ? merge(old, alert, now_ns) : am_alert_ref(alert);
+    (void)am_table_put(&store->alerts, stays->fingerprint, stays);
+    note_name(store, stays);
+    am_alert_unref(alert);
     am_alert_unref(old);
-    return alert;
+    return stays; // NOLINT: the table holds a reference
 }
 
 AmAlert *am_alert_store_get(const AmAlertStore *store, uint64_t fingerprint)

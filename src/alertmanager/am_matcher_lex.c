@@ -108,10 +108,9 @@ static bool classic_value(AmMatcherLex *lex, Str raw, Str *ret_value, Error *err
 static bool classic_next(AmMatcherLex *lex, MatchKind *ret_kind, Str *ret_name, Str *ret_value,
                          Error *err)
 {
-    Str piece = STR_NONE;
     if (lex->rest.len == 0)
         return false;
-    piece = str_trim(classic_piece(lex));
+    Str piece = str_trim(classic_piece(lex));
     if (piece.len == 0 && lex->rest.len == 0)
         return false; // nothing, or a comma at the end
     size_t name = 0;

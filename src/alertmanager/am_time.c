@@ -61,7 +61,6 @@ bool am_time_parse(Str text, int64_t *ret_ns, Error *err)
 {
     char whole[64];
     size_t point = str_find_char(text, '.');
-    size_t end = point;
     int64_t ms;
     Str plain = text;
     if (text.len >= sizeof whole)
@@ -69,7 +68,8 @@ bool am_time_parse(Str text, int64_t *ret_ns, Error *err)
                          STR_ARG(str_sub(text, 0, 64)));
     // The parser of the house rounds to milliseconds: it reads the time without its fraction.
     if (point != STR_NOT_FOUND) {
-        for (end = point + 1; end < text.len && text.ptr[end] >= '0' && text.ptr[end] <= '9';)
+        size_t end = point + 1;
+        while (end < text.len && text.ptr[end] >= '0' && text.ptr[end] <= '9')
             end++;
         if (end == point + 1)
             return error_set(err, ERR_INVALID, "\"" STR_FMT "\" is no time", STR_ARG(text));
