@@ -6,29 +6,6 @@
 #include "base/number.h"
 #include "metric/exposition_nhcb.h"
 
-// With start timestamps and with classic histograms converted: the page is read or refused as without, and what is made is valid.
-static void check_converting(ExpositionFormat format, Str body, Arena *arena)
-{
-    Exposition parser;
-    Exposition sample;
-    ExpositionNhcb group = {0};
-    Error err;
-    exposition_init(&parser, format, body, arena);
-    parser.wants_start = true;
-    exposition_nhcb_init(&group, arena);
-    for (bool more = true; more;) {
-        more = exposition_next(&parser);
-        bool ends = !more || exposition_nhcb_ends(&group, &parser);
-        if (ends && exposition_nhcb_finish(&group, &parser, &sample)) {
-            bool ok = histogram_validate(sample.histogram, &err);
-            ASSERT(ok);
-        }
-        if (more)
-            (void)exposition_nhcb_add(&group, &parser);
-    }
-    exposition_nhcb_deinit(&group);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void add_escaped(Buf *buf, Str text)
