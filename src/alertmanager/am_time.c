@@ -24,9 +24,9 @@ void am_time_split(int64_t t_ns, int64_t *ret_s, int32_t *ret_ns)
         *ret_ns = 0;
         return;
     }
-    int64_t s = t_ns / AM_S_NS - (t_ns % AM_S_NS < 0);
-    *ret_s = s;
-    *ret_ns = (int32_t)(t_ns - s * AM_S_NS);
+    int64_t rest = t_ns % AM_S_NS;
+    *ret_s = t_ns / AM_S_NS - (rest < 0);
+    *ret_ns = (int32_t)(rest < 0 ? rest + AM_S_NS : rest);
 }
 
 int64_t am_time_join(int64_t s, int64_t ns)
