@@ -30,6 +30,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
 
 
+def sanitized():
+    """Whether the program under test was built with AddressSanitizer."""
+    binary = os.environ.get("NARTHEX_BIN")
+    return bool(binary) and b"__asan_report" in pathlib.Path(binary).read_bytes()
+
+
 def wait_until(what, probe, deadline_s=DEADLINE_S, pause_s=0.05):
     """Calls `probe` until it returns something true, which is returned; fails after the deadline."""
     end = time.monotonic() + deadline_s
