@@ -385,6 +385,51 @@ TEST(engine, delayed_names_go_at_the_end)
     arena_deinit(&fake.arena);
 }
 
+TEST(engine, delayed_names_of_a_range_hang_on_one_point)
+{
+    static const struct {
+        const char *name;
+        const char *query;
+        const char *want;
+    } cases[] = {
+        {"the first, from the left", "-(m{job=\"a\"} < 30) or m{instance=\"1\", job=\"a\"}",
+         "{instance=\"1\", job=\"a\"} -25 30 35"},
+        {"the first, from the right",
+         "m{instance=\"1\", job=\"a\"} >= 30 or -m{instance=\"1\", job=\"a\"}",
+         "{instance=\"1\", job=\"a\"} -25 30 35"},
+        {"the first has its name",
+         "m{instance=\"1\", job=\"a\"} < 30 or -m{instance=\"1\", job=\"a\"}",
+         "{__name__=\"m\", instance=\"1\", job=\"a\"} 25 -30 -35"},
+        {"the last of a group has its name",
+         "sum by (__name__) (m{instance=\"1\", job=\"a\"} or -(m{instance=\"2\"} < 60))",
+         "{__name__=\"m\"} -25 30 35"},
+        {"the last of a group has none",
+         "quantile by (__name__) (1, m{instance=\"1\", job=\"a\"} or -(m{instance=\"2\"} > 60))",
+         "{} 25 30 35"},
+    };
+
+    FakeSource fake;
+    fake_init(&fake);
+    delayed_name_removal = true;
+    EACH_CASE(c, cases) {
+        Arena arena = {0};
+        QueryResult result = {0};
+        Error err = {0};
+        QueryRequest request = {.query = str_from_c(c->query),
+                                .is_range = true,
+                                .start_ms = 250000,
+                                .end_ms = 350000,
+                                .step_ms = 50000};
+
+        CHECK_OK(ask(&fake, NULL, request, &arena, &result, &err), err);
+
+        CHECK_STR(show(&result, &arena), str_from_c(c->want));
+        arena_deinit(&arena);
+    }
+    delayed_name_removal = false;
+    arena_deinit(&fake.arena);
+}
+
 TEST(engine, histograms)
 {
     static const struct {
@@ -577,5 +622,6 @@ TEST_MAIN(engine, TEST_ROW(engine, instant_queries), TEST_ROW(engine, range_quer
           TEST_ROW(engine, a_chain_of_operators_may_be_as_long_as_the_query),
           TEST_ROW(engine, histograms), TEST_ROW(engine, slices_on_threads_give_what_one_gives),
           TEST_ROW(engine, delayed_names_go_at_the_end),
+          TEST_ROW(engine, delayed_names_of_a_range_hang_on_one_point),
           TEST_ROW(engine, columns_that_would_not_fit_are_not_made),
           TEST_ROW(engine, ends_when_the_client_leaves))

@@ -281,6 +281,26 @@ static void emit_point(HistogramRun *h, const Accumulator *a, size_t group, size
     }
 }
 
+void aggregate_mark_names(const AggregateRun *run, VectorSeries *out)
+{
+    if (!run->context->features.delayed_name_removal || !run->input)
+        return;
+    size_t n = run->steps->count;
+    uint32_t *behind_last = ARENA_ARRAY(run->arena, uint32_t, run->groups.count);
+    for (size_t g = 0; g < run->groups.count; g++) {
+        size_t behind = n;
+        while (behind && out[g].kind[behind - 1] == POINT_NONE)
+            behind--;
+        behind_last[g] = (uint32_t)behind;
+    }
+    for (size_t s = 0; s < run->input->count; s++) {
+        const VectorSeries *series = &run->input->series[s];
+        uint32_t group = run->group_of_series[s];
+        out[group].drop_name |= series->drop_name && behind_last[group] &&
+                                series->kind[behind_last[group] - 1] != POINT_NONE;
+    }
+}
+
 static bool emit_groups(const AggregateRun *run, const Accumulator *all, Value *ret_value,
                         Error *err)
 {
@@ -290,7 +310,6 @@ static bool emit_groups(const AggregateRun *run, const Accumulator *all, Value *
     bool ok = true;
     for (size_t g = 0; g < run->groups.count && ok; g++) {
         out[g] = (VectorSeries){.labels = run->groups.labels[g],
-                                .drop_name = run->input && run->group_drop_name[g],
                                 .value = all[g].value, // changed in place
                                 .kind = arena_zalloc(run->arena, n)};
         for (size_t i = 0; i < n; i++)
@@ -301,6 +320,7 @@ static bool emit_groups(const AggregateRun *run, const Accumulator *all, Value *
     arena_deinit(&histograms.scratch);
     if (!ok)
         return false;
+    aggregate_mark_names(run, out);
     *ret_value = (Value){.type = TYPE_VECTOR, .series = out, .count = run->groups.count};
     eval_remove_empty(ret_value, n);
     return true;
@@ -389,12 +409,8 @@ static void make_groups(AggregateRun *run)
     size_t count = run->input->count;
     grouper_init(&run->groups, run->expr, run->arena);
     run->group_of_series = ARENA_ARRAY(run->arena, uint32_t, count);
-    run->group_drop_name = arena_zalloc(run->arena, count + 1);
-    for (size_t s = 0; s < count; s++) {
-        uint32_t group = grouper_of(&run->groups, run->input->series[s].labels);
-        run->group_of_series[s] = group;
-        run->group_drop_name[group] |= run->input->series[s].drop_name;
-    }
+    for (size_t s = 0; s < count; s++)
+        run->group_of_series[s] = grouper_of(&run->groups, run->input->series[s].labels);
 }
 
 static bool aggregate(AggregateRun *run, Value *ret_value, Error *err)

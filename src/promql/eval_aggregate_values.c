@@ -29,7 +29,6 @@ bool aggregate_quantile(const AggregateRun *run, Value *ret_value, Error *err)
     double *values = ARENA_ARRAY(run->arena, double, run->input->count);
     for (size_t g = 0; g < run->groups.count; g++) {
         vector_series_init(run->arena, n, run->groups.labels[g], &out[g]);
-        out[g].drop_name = run->group_drop_name[g];
         for (size_t i = 0; i < n; i++) {
             size_t count = 0;
             for (uint32_t m = start[g]; m < start[g + 1]; m++) {
@@ -45,6 +44,7 @@ bool aggregate_quantile(const AggregateRun *run, Value *ret_value, Error *err)
             out[g].kind[i] = POINT_FLOAT;
         }
     }
+    aggregate_mark_names(run, out);
     *ret_value = (Value){.type = TYPE_VECTOR, .series = out, .count = run->groups.count};
     eval_remove_empty(ret_value, n);
     return eval_check(run->context, run->arena, err);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Binary operators. Vector with vector: series are put into groups by their matching labels once; inside a group the steps are walked.
 #include <math.h>
-#include <stdlib.h>
 
-#include "promql/eval.h"
+#include "promql/eval_match.h"
 
 #define SERIES_BETWEEN_CHECKS 64
 
@@ -278,168 +277,12 @@ static bool vector_scalar(const BinaryRun *run, Value *vector, const Value *scal
            vector_merge_equal(run->arena, run->steps, ret_value, err);
 }
 
-// Groups -------------------------------------------------------------------------------------------------------------------------
-
-static int compare_strs(const void *a, const void *b)
-{
-    return str_compare(*(const Str *)a, *(const Str *)b);
-}
-
-// The matching labels of the operator as a sorted list; for `ignoring` the name is always among them.
-typedef struct Matching {
-    bool on;
-    Str *names;
-    size_t count;
-} Matching;
-
-static Matching matching_of(const Expr *expr, Arena *arena)
-{
-    size_t count = expr->binary.label_count;
-    Matching matching = {expr->binary.on, ARENA_ARRAY(arena, Str, count + 1), count};
-    if (count)
-        memcpy(matching.names, expr->binary.labels, count * sizeof(Str));
-    if (!matching.on)
-        matching.names[matching.count++] = LABEL_METRIC_NAME;
-    qsort(matching.names, matching.count, sizeof(Str), compare_strs);
-    return matching;
-}
-
-static Labels matched_labels(const Matching *matching, Arena *arena, Labels labels)
-{
-    return matching->on ? labels_keep(arena, labels, matching->names, matching->count)
-                        : labels_drop(arena, labels, matching->names, matching->count);
-}
-
-static bool name_matters(const Matching *matching, Str name)
-{
-    return (bsearch(&name, matching->names, matching->count, sizeof(Str), compare_strs) != NULL) ==
-           matching->on;
-}
-
-static bool equal_by_matching(const Matching *matching, Labels a, Labels b)
-{
-    size_t i = 0;
-    size_t j = 0;
-    for (;;) {
-        while (i < a.count && !name_matters(matching, a.pairs[i].name))
-            i++;
-        while (j < b.count && !name_matters(matching, b.pairs[j].name))
-            j++;
-        if (i == a.count || j == b.count)
-            return i == a.count && j == b.count;
-        if (!str_equal(a.pairs[i].name, b.pairs[j].name) ||
-            !str_equal(a.pairs[i].value, b.pairs[j].value))
-            return false;
-        i++;
-        j++;
-    }
-}
-
-#define NO_SERIES UINT32_MAX
-
-typedef struct Group {
-    uint64_t hash;
-    Labels example;     // of any member
-    uint32_t one_count; // members on the "one" side
-    uint32_t one_first;
-    uint32_t many_count;
-    uint32_t *one_at; // per step: index of the series present, if one_count > 1
-    uint8_t *
-        taken; // per step: the one side was matched (one to one), or set operators: a member is present
-} Group;
-
-typedef struct Groups {
-    Group *groups;
-    size_t count;
-    uint32_t *table; // hash slots: index + 1
-    size_t slots;
-} Groups;
-
-static void groups_init(Groups *groups, Arena *arena, size_t most)
-{
-    size_t slots = 16;
-    while (slots < most * 2)
-        slots *= 2;
-    *groups = (Groups){ARENA_ARRAY(arena, Group, most + 1), 0,
-                       arena_zalloc(arena, slots * sizeof(uint32_t)), slots};
-}
-
-// The group of these labels: made if `create`, else NULL if there is none.
-static Group *group_of(Groups *groups, const Matching *matching, Labels labels, bool create)
-{
-    uint64_t hash = matching->on ? labels_hash_only(labels, matching->names, matching->count)
-                                 : labels_hash_without(labels, matching->names, matching->count);
-    size_t slot = hash & (groups->slots - 1);
-    for (; groups->table[slot]; slot = (slot + 1) & (groups->slots - 1)) {
-        Group *group = &groups->groups[groups->table[slot] - 1];
-        if (group->hash == hash && equal_by_matching(matching, group->example, labels))
-            return group;
-    }
-    if (!create)
-        return NULL;
-    Group *group = &groups->groups[groups->count++];
-    *group = (Group){.hash = hash, .example = labels, .one_first = NO_SERIES};
-    groups->table[slot] = (uint32_t)groups->count;
-    return group;
-}
-
-// Set operators ------------------------------------------------------------------------------------------------------------------
-
-static void mark_presence(const BinaryRun *run, const Value *vector, Groups *groups,
-                          const Matching *matching)
-{
-    for (size_t s = 0; s < vector->count; s++) {
-        Group *group = group_of(groups, matching, vector->series[s].labels, true);
-        if (!group->taken)
-            group->taken = arena_zalloc(run->arena, run->steps->count);
-        for (size_t i = 0; i < run->steps->count; i++)
-            group->taken[i] |= vector->series[s].kind[i] != POINT_NONE;
-    }
-}
-
-// Keeps points of `vector` where the group's presence is `wanted`.
-static void filter_by_presence(const BinaryRun *run, Value *vector, Groups *groups,
-                               const Matching *matching, bool wanted)
-{
-    for (size_t s = 0; s < vector->count; s++) {
-        const Group *group = group_of(groups, matching, vector->series[s].labels, false);
-        for (size_t i = 0; i < run->steps->count; i++)
-            if ((group && group->taken[i]) != wanted)
-                vector->series[s].kind[i] = POINT_NONE;
-    }
-    eval_remove_empty(vector, run->steps->count);
-}
-
-static bool set_operation(const BinaryRun *run, Value *l, Value *r, Value *ret_value, Error *err)
-{
-    BinaryOp op = run->expr->binary.op;
-    Matching matching = matching_of(run->expr, run->arena);
-    Value *marked = op == OP_OR ? l : r;
-    Value *filtered = op == OP_OR ? r : l;
-    Groups groups;
-    groups_init(&groups, run->arena, marked->count);
-    mark_presence(run, marked, &groups, &matching);
-    filter_by_presence(run, filtered, &groups, &matching, op == OP_AND);
-    if (op != OP_OR) {
-        *ret_value = *l;
-        return true;
-    }
-
-    VectorSeries *both = ARENA_ARRAY(run->arena, VectorSeries, l->count + r->count);
-    if (l->count)
-        memcpy(both, l->series, l->count * sizeof *both);
-    if (r->count)
-        memcpy(both + l->count, r->series, r->count * sizeof *both);
-    *ret_value = (Value){.type = TYPE_VECTOR, .series = both, .count = l->count + r->count};
-    return vector_merge_equal(run->arena, run->steps, ret_value, err);
-}
-
 // Arithmetic and comparison between vectors --------------------------------------------------------------------------------------
 
 typedef struct MatchRun {
     BinaryRun base;
-    Matching matching;
-    Groups groups;
+    EvalMatch matching;
+    EvalMatchGroups groups;
     const Value *many; // the left side, or the right side of group_right
     const Value *one;
     bool swapped; // many is the right-hand side of the operator
@@ -453,13 +296,13 @@ typedef struct MatchRun {
     uint32_t *out_group; // group that made an output series
 } MatchRun;
 
-static bool fail_duplicate(const MatchRun *run, const Group *group, uint32_t a, uint32_t b,
+static bool fail_duplicate(const MatchRun *run, const EvalMatchGroup *group, uint32_t a, uint32_t b,
                            Error *err)
 {
     Buf text = {0};
     Arena *arena = run->base.arena;
     buf_add_c(&text, "found duplicate series for the match group ");
-    labels_print(&text, matched_labels(&run->matching, arena, group->example));
+    labels_print(&text, eval_match_labels(&run->matching, arena, group->example));
     buf_printf(&text, " on the %s hand-side of the operation: [", run->swapped ? "left" : "right");
     Labels first = run->one->series[a].labels;
     Labels second = run->one->series[b].labels;
@@ -489,7 +332,8 @@ static bool group_one_side(MatchRun *run, Error *err)
     size_t n = run->base.steps->count;
     for (size_t s = 0; s < run->one->count; s++) {
         const VectorSeries *series = &run->one->series[s];
-        Group *group = group_of(&run->groups, &run->matching, series->labels, true);
+        EvalMatchGroup *group =
+            eval_match_group(&run->groups, &run->matching, series->labels, true);
         if (group->one_count++ == 0) {
             group->one_first = (uint32_t)s;
             continue;
@@ -498,12 +342,12 @@ static bool group_one_side(MatchRun *run, Error *err)
             group->one_at = ARENA_ARRAY(run->base.arena, uint32_t, n);
             const VectorSeries *first = &run->one->series[group->one_first];
             for (size_t i = 0; i < n; i++)
-                group->one_at[i] = first->kind[i] ? group->one_first : NO_SERIES;
+                group->one_at[i] = first->kind[i] ? group->one_first : EVAL_MATCH_NONE;
         }
         for (size_t i = 0; i < n; i++) {
             if (series->kind[i] == POINT_NONE)
                 continue;
-            if (group->one_at[i] != NO_SERIES && other_side_present(run, i))
+            if (group->one_at[i] != EVAL_MATCH_NONE && other_side_present(run, i))
                 return fail_duplicate(run, group, group->one_at[i], (uint32_t)s, err);
             group->one_at[i] = (uint32_t)s;
         }
@@ -511,13 +355,13 @@ static bool group_one_side(MatchRun *run, Error *err)
     return true;
 }
 
-static uint32_t one_at_step(const MatchRun *run, const Group *group, size_t step)
+static uint32_t one_at_step(const MatchRun *run, const EvalMatchGroup *group, size_t step)
 {
     if (group->one_at)
         return group->one_at[step];
-    if (group->one_first == NO_SERIES ||
+    if (group->one_first == EVAL_MATCH_NONE ||
         run->one->series[group->one_first].kind[step] == POINT_NONE)
-        return NO_SERIES;
+        return EVAL_MATCH_NONE;
     return group->one_first;
 }
 
@@ -560,7 +404,7 @@ static void out_rehash(MatchRun *run)
     }
 }
 
-static uint32_t out_series(MatchRun *run, const Group *group, Labels labels)
+static uint32_t out_series(MatchRun *run, const EvalMatchGroup *group, Labels labels)
 {
     if ((run->out_count + 1) * 2 > run->slots)
         out_rehash(run);
@@ -596,8 +440,8 @@ typedef struct PairMemo {
 } PairMemo;
 
 // The members of the group that met at this step must give different series, kept or not.
-static bool claim_output(const MatchRun *run, const Group *group, uint32_t out_index, size_t step,
-                         Error *err)
+static bool claim_output(const MatchRun *run, const EvalMatchGroup *group, uint32_t out_index,
+                         size_t step, Error *err)
 {
     uint8_t kind = run->out[out_index].kind[step];
     bool same_group = run->out_group[out_index] == (uint32_t)(group - run->groups.groups);
@@ -610,7 +454,7 @@ static bool claim_output(const MatchRun *run, const Group *group, uint32_t out_i
 }
 
 // One to one: the group meets once at a step.
-static bool claim_group(const MatchRun *run, Group *group, size_t step, Error *err)
+static bool claim_group(const MatchRun *run, EvalMatchGroup *group, size_t step, Error *err)
 {
     if (!group->taken)
         group->taken = arena_zalloc(run->base.arena, run->base.steps->count);
@@ -623,7 +467,7 @@ static bool claim_group(const MatchRun *run, Group *group, size_t step, Error *e
 }
 
 // One pair at one step. `many_labels` are given, as a filled side has no series.
-static bool match_pair(MatchRun *run, Group *group, Labels many_labels, Point many,
+static bool match_pair(MatchRun *run, EvalMatchGroup *group, Labels many_labels, Point many,
                        uint32_t one_index, Labels one_labels, Point one, size_t step,
                        PairMemo *memo, Error *err)
 {
@@ -642,7 +486,7 @@ static bool match_pair(MatchRun *run, Group *group, Labels many_labels, Point ma
             return true;
     }
 
-    if (memo->out == NO_SERIES || memo->one != one_index) {
+    if (memo->out == EVAL_MATCH_NONE || memo->one != one_index) {
         memo->one = one_index;
         memo->out = out_series(run, group, result_labels(run, many_labels, one_labels));
     }
@@ -671,26 +515,27 @@ static void clear_met(MatchRun *run)
 static bool match_many_series(MatchRun *run, size_t s, Error *err)
 {
     const VectorSeries *many = &run->many->series[s];
-    Group *group = group_of(&run->groups, &run->matching, many->labels, run->has_fill_one);
+    EvalMatchGroup *group =
+        eval_match_group(&run->groups, &run->matching, many->labels, run->has_fill_one);
     if (!group)
         return true;
-    PairMemo memo = {NO_SERIES, NO_SERIES};
-    PairMemo fill_memo = {NO_SERIES, NO_SERIES};
+    PairMemo memo = {EVAL_MATCH_NONE, EVAL_MATCH_NONE};
+    PairMemo fill_memo = {EVAL_MATCH_NONE, EVAL_MATCH_NONE};
     Labels filled = run->has_fill_one
-                        ? matched_labels(&run->matching, run->base.arena, many->labels)
+                        ? eval_match_labels(&run->matching, run->base.arena, many->labels)
                         : LABELS_NONE;
     for (size_t i = 0; i < run->base.steps->count; i++) {
         if (many->kind[i] == POINT_NONE)
             continue;
         uint32_t one = one_at_step(run, group, i);
         bool ok = true;
-        if (one != NO_SERIES)
+        if (one != EVAL_MATCH_NONE)
             ok = match_pair(run, group, many->labels, point_at(many, i), one,
                             run->one->series[one].labels, point_at(&run->one->series[one], i), i,
                             &memo, err);
         else if (run->has_fill_one)
-            ok = match_pair(run, group, many->labels, point_at(many, i), NO_SERIES - 1, filled,
-                            (Point){run->fill_one, NULL}, i, &fill_memo, err);
+            ok = match_pair(run, group, many->labels, point_at(many, i), EVAL_MATCH_NONE - 1,
+                            filled, (Point){run->fill_one, NULL}, i, &fill_memo, err);
         if (!ok)
             return false;
     }
@@ -703,7 +548,7 @@ static bool fill_many_side(MatchRun *run, Error *err)
     size_t n = run->base.steps->count;
     for (size_t s = 0; s < run->many->count; s++) {
         const VectorSeries *many = &run->many->series[s];
-        Group *group = group_of(&run->groups, &run->matching, many->labels, false);
+        EvalMatchGroup *group = eval_match_group(&run->groups, &run->matching, many->labels, false);
         if (!group)
             continue;
         if (!group->taken)
@@ -715,9 +560,9 @@ static bool fill_many_side(MatchRun *run, Error *err)
     }
     for (size_t s = 0; s < run->one->count; s++) {
         const VectorSeries *one = &run->one->series[s];
-        Group *group = group_of(&run->groups, &run->matching, one->labels, false);
-        Labels filled = matched_labels(&run->matching, run->base.arena, one->labels);
-        PairMemo memo = {NO_SERIES, NO_SERIES};
+        EvalMatchGroup *group = eval_match_group(&run->groups, &run->matching, one->labels, false);
+        Labels filled = eval_match_labels(&run->matching, run->base.arena, one->labels);
+        PairMemo memo = {EVAL_MATCH_NONE, EVAL_MATCH_NONE};
         for (size_t i = 0; i < n; i++) {
             if (one->kind[i] == POINT_NONE || (group->taken && (group->taken[i] & 2)))
                 continue;
@@ -736,7 +581,7 @@ static bool vector_vector(const BinaryRun *base, const Value *l, const Value *r,
     bool swapped = expr->binary.card == CARD_ONE_TO_MANY;
     MatchRun run = {
         .base = *base,
-        .matching = matching_of(expr, base->arena),
+        .matching = eval_match_of(expr, base->arena),
         .many = swapped ? r : l,
         .one = swapped ? l : r,
         .swapped = swapped,
@@ -747,8 +592,8 @@ static bool vector_vector(const BinaryRun *base, const Value *l, const Value *r,
         .fill_many = expr->binary.fill_left,
     };
     *ret_value = (Value){.type = TYPE_VECTOR};
-    groups_init(&run.groups, base->arena,
-                run.one->count + (run.has_fill_one ? run.many->count : 0));
+    eval_match_groups_init(&run.groups, base->arena,
+                           run.one->count + (run.has_fill_one ? run.many->count : 0));
     if (!group_one_side(&run, err))
         return false;
     for (size_t s = 0; s < run.many->count; s++) {
@@ -778,7 +623,7 @@ static bool apply_operator(const BinaryRun *run, Value *l, Value *r, Value *ret_
     if (r->type == TYPE_SCALAR)
         return vector_scalar(run, l, r, false, ret_value, err);
     if (is_set_operator(run->expr->binary.op))
-        return set_operation(run, l, r, ret_value, err);
+        return eval_set_operation(run->expr, run->steps, run->arena, l, r, ret_value, err);
     return vector_vector(run, l, r, ret_value, err);
 }
 

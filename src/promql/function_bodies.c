@@ -167,7 +167,17 @@ static bool merge_columns(Arena *arena, size_t steps, VectorSeries *into, const 
     return true;
 }
 
-bool vector_merge_equal(Arena *arena, const Steps *steps, Value *vector, Error *err)
+// True if `from` has the earlier point.
+static bool begins_earlier(const VectorSeries *from, const VectorSeries *than, size_t steps)
+{
+    size_t i = 0;
+    while (i < steps && from->kind[i] == POINT_NONE && than->kind[i] == POINT_NONE)
+        i++;
+    return i < steps && from->kind[i] != POINT_NONE;
+}
+
+static bool merge_vector(Arena *arena, const Steps *steps, bool earliest_names, Value *vector,
+                         Error *err)
 {
     if (vector->count < 2)
         return true;
@@ -178,14 +188,27 @@ bool vector_merge_equal(Arena *arena, const Steps *steps, Value *vector, Error *
     for (size_t i = 0; ok && i < vector->count; i++) {
         vector->series[kept] = vector->series[i];
         VectorSeries *same = equal_table_find(&table, vector, kept);
-        if (!same)
+        if (!same) {
             kept++;
-        else
-            ok = merge_columns(arena, steps->count, same, &vector->series[kept]);
+            continue;
+        }
+        if (earliest_names && begins_earlier(&vector->series[kept], same, steps->count))
+            same->drop_name = vector->series[kept].drop_name;
+        ok = merge_columns(arena, steps->count, same, &vector->series[kept]);
     }
     free(table.slots);
     if (!ok)
         return error_set(err, ERR_LIMIT, "vector cannot contain metrics with the same labelset");
     vector->count = kept;
     return true;
+}
+
+bool vector_merge_equal(Arena *arena, const Steps *steps, Value *vector, Error *err)
+{
+    return merge_vector(arena, steps, false, vector, err);
+}
+
+bool vector_merge_steps(Arena *arena, const Steps *steps, Value *vector, Error *err)
+{
+    return merge_vector(arena, steps, true, vector, err);
 }

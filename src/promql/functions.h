@@ -50,5 +50,7 @@ const FunctionInfo *function_all(size_t *ret_count);
 void function_drop_name(const FunctionCall *call, VectorSeries *series);
 // Fails "vector cannot contain metrics with the same labelset" unless the equal ones never share a step, which are merged.
 bool vector_merge_equal(Arena *arena, const Steps *steps, Value *vector, Error *err) MUST_CHECK;
+// The same, as if the series had been made step by step: the mark for delayed removal of equal ones is that of the earliest point.
+bool vector_merge_steps(Arena *arena, const Steps *steps, Value *vector, Error *err) MUST_CHECK;
 // Linear interpolated quantile of n values (changed order), as promql/quantile.go.
 double quantile_of(double q, double *values, size_t count);
