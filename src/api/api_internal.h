@@ -126,6 +126,10 @@ void api_stream_end(ApiReply *reply);
 void api_json_time(Buf *buf, int64_t t_ms);
 void api_json_labels(JsonWriter *json, Labels labels);
 void api_json_point(ApiReply *reply, int64_t t_ms, double value, const Histogram *histogram);
+// `"key":[[t,v],...]`: the points of one kind, floats or histograms; nothing where there are none.
+void api_json_points(ApiReply *reply, Str key, const SampleColumns *samples, bool histograms);
+// `"warnings":[...],"infos":[...]`, each list cut at ten entries; nothing where there are none.
+void api_json_annotations(JsonWriter *json, StrList warnings, StrList infos);
 // The object of /status/buildinfo and /version.
 void api_json_build(JsonWriter *json, const ApiBuild *build);
 // 2026-08-21T10:00:00.123Z
@@ -170,6 +174,11 @@ bool api_select(Querier *querier, const ApiSelectors *selectors, const SelectHin
 
 void api_query(ApiCall *call);
 void api_query_range(ApiCall *call);
+// Does the client ask for columns (its Accept names them)?
+bool api_wants_columns(const ApiCall *call);
+// The first `count` series of a range query's result, in columns.
+void api_reply_columns(ApiCall *call, const QueryRequest *query, const QueryResult *result,
+                       size_t count, StrList warnings);
 void api_query_exemplars(ApiCall *call);
 void api_format_query(ApiCall *call);
 void api_parse_query(ApiCall *call);

@@ -66,38 +66,15 @@ static void write_vector(ApiReply *reply, const QueryResult *result, size_t coun
     }
 }
 
-// The points of one kind: floats or histograms.
-static void write_points(ApiReply *reply, Str key, const SampleColumns *samples, bool histograms)
-{
-    JsonWriter *json = &reply->json;
-    bool first = true;
-    for (size_t i = 0; i < samples->count; i++) {
-        const Histogram *histogram = samples->histograms ? samples->histograms[i] : NULL;
-        if ((histogram != NULL) != histograms)
-            continue;
-        if (first) {
-            json_key(json, key);
-            json_raw(json, S("["));
-            first = false;
-        } else {
-            buf_add_char(&reply->buf, ',');
-        }
-        api_json_point(reply, samples->t_ms[i], samples->value[i], histogram);
-        api_reply_flush(reply);
-    }
-    if (!first)
-        buf_add_char(&reply->buf, ']');
-}
-
 static void write_matrix(ApiReply *reply, const QueryResult *result, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const QuerySeries *series = &result->series[i];
         json_object(&reply->json);
         write_metric(reply, series->labels);
-        write_points(reply, S("values"), &series->samples, false);
+        api_json_points(reply, S("values"), &series->samples, false);
         if (series->samples.histograms)
-            write_points(reply, S("histograms"), &series->samples, true);
+            api_json_points(reply, S("histograms"), &series->samples, true);
         json_object_end(&reply->json);
     }
 }
@@ -174,6 +151,10 @@ static void run_query(ApiCall *call, const QueryRequest *query, size_t limit)
         warnings = with_warning(call->arena, warnings,
                                 S("stats: values other than \"true\" and \"all\" are deprecated"));
 
+    if (query->is_range && api_wants_columns(call)) {
+        api_reply_columns(call, query, &result, count, warnings);
+        return;
+    }
     ApiReply reply;
     api_reply_begin(call, &reply);
     json_object(&reply.json);

@@ -185,10 +185,15 @@ static void write_annotations(JsonWriter *json, const char *key, const char *wha
     json_array_end(json);
 }
 
+void api_json_annotations(JsonWriter *json, StrList warnings, StrList infos)
+{
+    write_annotations(json, "warnings", "warning", warnings);
+    write_annotations(json, "infos", "info", infos);
+}
+
 void api_reply_end(ApiReply *reply, StrList warnings, StrList infos)
 {
-    write_annotations(&reply->json, "warnings", "warning", warnings);
-    write_annotations(&reply->json, "infos", "info", infos);
+    api_json_annotations(&reply->json, warnings, infos);
     json_object_end(&reply->json);
     api_stream_end(reply);
 }
@@ -278,6 +283,28 @@ void api_json_point(ApiReply *reply, int64_t t_ms, double value, const Histogram
     if (histogram)
         histogram_print_json(buf, histogram);
     buf_add_char(buf, ']');
+}
+
+void api_json_points(ApiReply *reply, Str key, const SampleColumns *samples, bool histograms)
+{
+    JsonWriter *json = &reply->json;
+    bool first = true;
+    for (size_t i = 0; i < samples->count; i++) {
+        const Histogram *histogram = samples->histograms ? samples->histograms[i] : NULL;
+        if ((histogram != NULL) != histograms)
+            continue;
+        if (first) {
+            json_key(json, key);
+            json_raw(json, S("["));
+            first = false;
+        } else {
+            buf_add_char(&reply->buf, ',');
+        }
+        api_json_point(reply, samples->t_ms[i], samples->value[i], histogram);
+        api_reply_flush(reply);
+    }
+    if (!first)
+        buf_add_char(&reply->buf, ']');
 }
 
 void api_json_rfc3339(JsonWriter *json, int64_t t_ms)

@@ -28,6 +28,22 @@ test('the graph tab draws lines and a legend', async (page) => {
   check(page.url().includes('g0.tab=graph'), 'the address lacks the tab');
 });
 
+test('a graph is asked for in columns and drawn from them as from JSON', async (page) => {
+  const asked = page.waitForResponse((response) => response.url().includes('query_range'));
+  await page.goto(`${base}/query?g0.expr=up&g0.tab=graph&g0.range_input=1m`);
+  const response = await asked;
+  check(response.headers()['content-type'] === 'application/vnd.narthex.columns', `the answer is ${response.headers()['content-type']}`);
+  await waitForLines(page);
+  const rows = await page.locator('.legend-row').allInnerTexts();
+
+  await page.route('**/api/v1/query_range', (route) => route.continue({ headers: { ...route.request().headers(), accept: 'application/json' } }));
+  const again = page.waitForResponse((one) => one.url().includes('query_range'));
+  await execute(page);
+  check((await again).headers()['content-type'].startsWith('application/json'), 'not answered in JSON');
+  await waitForLines(page);
+  check(JSON.stringify(await page.locator('.legend-row').allInnerTexts()) === JSON.stringify(rows), 'other series from JSON');
+});
+
 test('a click on a legend row leaves that series alone in the graph', async (page) => {
   const expr = encodeURIComponent('up or vector(3)');
   await page.goto(`${base}/query?g0.expr=${expr}&g0.tab=graph&g0.range_input=5m`);

@@ -181,11 +181,24 @@ export async function apiAdmin(path: string, params: Params): Promise<void> {
   throw new ApiError(envelope.errorType ?? 'error', envelope.error ?? response.statusText, response.status);
 }
 
+// What answered the form, still as it came, and how long it took.
+export async function postRaw(path: string, params: Params, accept: string, signal: AbortSignal): Promise<{ type: string; bytes: ArrayBuffer; response: Response; tookMs: number }> {
+  const start = performance.now();
+  const response = await fetch(`${basePath}/api/v1/${path}`, {
+    method: 'POST', body: new URLSearchParams(encode(params)), headers: { accept }, signal, credentials: 'same-origin', cache: 'no-store',
+  });
+  const bytes = await response.arrayBuffer();
+  return { type: response.headers.get('content-type') ?? '', bytes, response, tookMs: performance.now() - start };
+}
+
 async function call<T>(url: string, init: RequestInit): Promise<Answer<T>> {
   const start = performance.now();
   const response = await fetch(url, { ...init, credentials: 'same-origin', cache: 'no-store' });
-  const text = await response.text();
-  const tookMs = performance.now() - start;
+  return unwrap<T>(response, await response.text(), performance.now() - start);
+}
+
+// What the JSON document says; throws ApiError if it says an error.
+export function unwrap<T>(response: Response, text: string, tookMs: number): Answer<T> {
   const envelope = parseEnvelope<T>(text);
   if (!envelope) throw foreignAnswer(response, text);
   if (envelope.status !== 'success') {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the API's matrix to the columns that uPlot draws: one time axis, one column per series, null where a
-// series has no sample.
-import type { MatrixItem } from '../../lib/api';
-import { parseSample } from '../../lib/number';
+// From the columns of an answer to those that uPlot draws: one time axis, one column per series, null where a series
+// has nothing to draw.
+import { type RangeData, type RangeSeries, stepTimes } from '../../lib/columns';
 
 export type Column = (number | null)[];
 
@@ -10,25 +9,14 @@ export interface Aligned {
   times: number[]; // seconds
   columns: Column[];
   histogramOnly: number; // series left out because they have native histograms alone
-  items: MatrixItem[]; // one for each column
+  items: RangeSeries[]; // one for each column
 }
 
-// `startS` and `stepS` are those of the query; each sample lies on the grid that they span.
-export function align(result: readonly MatrixItem[], startS: number, endS: number, stepS: number): Aligned {
-  const count = Math.max(0, Math.floor((endS - startS) / stepS + 1e-6)) + 1;
-  const times = Array.from({ length: count }, (_, i) => Math.round((startS + i * stepS) * 1000) / 1000);
-  const items = result.filter((item) => item.values !== undefined && item.values.length > 0);
-  const columns = items.map((item) => {
-    const column: Column = new Array<number | null>(count).fill(null);
-    for (const [time, text] of item.values ?? []) {
-      const index = Math.round((time - startS) / stepS);
-      const value = parseSample(text);
-      // Infinity and NaN have no place on an axis: they are gaps.
-      if (index >= 0 && index < count && Number.isFinite(value)) column[index] = value;
-    }
-    return column;
-  });
-  return { times, columns, histogramOnly: result.length - items.length, items };
+export function align({ grid, series }: RangeData): Aligned {
+  const items = series.filter((item) => item.floats > 0);
+  // Infinity and NaN have no place on an axis: they are gaps.
+  const columns = items.map(({ values }) => Array.from(values, (value) => (Number.isFinite(value) ? value : null)));
+  return { times: stepTimes(grid), columns, histogramOnly: series.length - items.length, items };
 }
 
 // Each shown column on top of those before it. A missing sample adds nothing, and a column that is not

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Button, NativeSelect, SegmentedControl, Switch } from '@mantine/core';
 import { useMemo, useRef, useState } from 'react';
-import { type Answer, apiPost, type MatrixItem, type QueryData, type QueryStats } from '../../lib/api';
+import { type Answer, apiPost } from '../../lib/api';
+import type { RangeData } from '../../lib/columns';
 import { formatDuration, parseDuration } from '../../lib/duration';
 import { seriesText } from '../../lib/labels';
 import { formatCount, plural } from '../../lib/number';
+import { queryRange } from '../../lib/query-range';
 import { useLoad } from '../../lib/use-api';
 import { Busy, Notice } from '../../shell/notice';
 import { align, type Aligned } from './align';
@@ -21,13 +23,7 @@ import { type Display, type PanelState, type Resolution, stepMs, tooManyPoints }
 const SERIES_FIRST = 200;
 const SERIES_MAX = 2000;
 
-// An answer with the time it is for.
-interface Ranged {
-  result: MatrixItem[];
-  startS: number;
-  endS: number;
-  stepS: number;
-  stats: QueryStats | undefined;
+interface Ranged extends RangeData {
   exemplars: readonly ExemplarMark[];
 }
 
@@ -50,14 +46,13 @@ export default function GraphTab({ state, run, onChange }: GraphTabProps) {
     const wantedExemplars = state.exemplars
       ? apiPost<ExemplarSeries[]>('query_exemplars', { query: expr, start: startS, end: endS }, signal)
       : Promise.resolve(null);
-    const [answer, exemplars] = await Promise.all([apiPost<QueryData>('query_range', params, signal), wantedExemplars]);
-    const result = answer.data.resultType === 'matrix' ? answer.data.result : [];
-    return { ...answer, data: { result, startS, endS, stepS: step / 1000, stats: answer.data.stats, exemplars: exemplars ? exemplarMarks(exemplars.data) : NO_MARKS } };
+    const [answer, exemplars] = await Promise.all([queryRange(params, signal), wantedExemplars]);
+    return { ...answer, data: { ...answer.data, exemplars: exemplars ? exemplarMarks(exemplars.data) : NO_MARKS } };
   };
   const wanted = expr.trim() !== '' && !tooMany;
   const { answer, error, loading } = useLoad(JSON.stringify([expr, endMs, rangeMs, step, state.exemplars, run]), wanted ? load : null);
   const ranged = answer?.data;
-  const parts = ranged ? [plural(ranged.result.length, 'series', 'series'), `step ${formatDuration(step)}`] : [];
+  const parts = ranged ? [plural(ranged.series.length, 'series', 'series'), `step ${formatDuration(step)}`] : [];
   const zoom = (fromMs: number, toMs: number) => onChange({ endMs: toMs, rangeMs: toMs - fromMs }, 'push');
 
   return (
@@ -130,14 +125,14 @@ function ResolutionControl({ resolution, currentMs, onChange }: { resolution: Re
 }
 
 function HeatDrawing({ ranged, onZoom }: { ranged: Ranged; onZoom: (fromMs: number, toMs: number) => void }) {
-  const drawn: Heat = useMemo(() => heat(ranged.result, ranged.startS, ranged.endS, ranged.stepS), [ranged]);
+  const drawn: Heat = useMemo(() => heat(ranged), [ranged]);
   if (drawn.cells.length === 0)
     return (
       <div className="empty">
         No buckets in this range. A heatmap shows native histograms, or classic ones by their le label: try sum by (le) (rate(NAME_bucket[5m])).
       </div>
     );
-  return <HeatmapChart heat={drawn} stepS={ranged.stepS} onZoom={onZoom} />;
+  return <HeatmapChart heat={drawn} stepS={ranged.grid.stepS} onZoom={onZoom} />;
 }
 
 interface DrawingProps {
@@ -148,7 +143,7 @@ interface DrawingProps {
 }
 
 function Drawing({ ranged, stacked, yMin, onZoom }: DrawingProps) {
-  const aligned: Aligned = useMemo(() => align(ranged.result, ranged.startS, ranged.endS, ranged.stepS), [ranged]);
+  const aligned: Aligned = useMemo(() => align(ranged), [ranged]);
   const [all, setAll] = useState(false);
   // What is hidden belongs to the result it was hidden in.
   const [hidden, setHidden] = useState<{ of: Aligned; set: ReadonlySet<number> }>({ of: aligned, set: NONE });

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from 'vitest';
 import type { MatrixItem } from '../../lib/api';
-import { heat } from './heatmap';
+import { fromMatrix } from '../../lib/columns';
+import { heat as heatOf } from './heatmap';
+
+const heat = (result: MatrixItem[], startS: number, endS: number, stepS: number) => heatOf(fromMatrix(result, startS, endS, stepS));
 
 const classic = (le: string, values: [number, string][], more = {}): MatrixItem => ({ metric: { le, ...more }, values });
 

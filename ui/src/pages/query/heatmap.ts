@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Histograms over time as rectangles: native ones, or classic ones by their "le" series. Several histograms are added up.
-import type { MatrixItem } from '../../lib/api';
+import { type RangeData, type RangeSeries, stepTimes } from '../../lib/columns';
 import { parseSample } from '../../lib/number';
 
 export interface Cell {
@@ -20,31 +20,29 @@ export interface Heat {
 }
 
 // Infinite bounds end as far beyond the last finite one as a bucket is wide, so that they can be drawn.
-export function heat(result: readonly MatrixItem[], startS: number, endS: number, stepS: number): Heat {
-  const count = Math.max(0, Math.floor((endS - startS) / stepS + 1e-6)) + 1;
-  const times = Array.from({ length: count }, (_, i) => Math.round((startS + i * stepS) * 1000) / 1000);
-  const grid = new Map<string, Cell>();
-  const add = (timeS: number, low: number, high: number, value: number) => {
-    const column = Math.round((timeS - startS) / stepS);
-    if (column < 0 || column >= count || !(value > 0)) return;
+export function heat({ grid: { startS, stepS, points }, series }: RangeData): Heat {
+  const cells = new Map<string, Cell>();
+  const add = (column: number, low: number, high: number, value: number) => {
+    if (column < 0 || column >= points || !(value > 0)) return;
     const key = `${column} ${low} ${high}`;
-    const cell = grid.get(key);
+    const cell = cells.get(key);
     if (cell) cell.count += value;
-    else grid.set(key, { column, low, high, count: value });
+    else cells.set(key, { column, low, high, count: value });
   };
-  for (const item of result)
+  for (const item of series)
     for (const [time, histogram] of item.histograms ?? [])
-      for (const [, low, high, value] of histogram.buckets ?? []) add(time, parseSample(low), parseSample(high), parseSample(value));
-  for (const family of classicFamilies(result)) addClassic(family, add);
-  return finish(times, [...grid.values()]);
+      for (const [, low, high, value] of histogram.buckets ?? [])
+        add(Math.round((time - startS) / stepS), parseSample(low), parseSample(high), parseSample(value));
+  for (const family of classicFamilies(series)) addClassic(family, add);
+  return finish(stepTimes({ startS, stepS, points }), [...cells.values()]);
 }
 
 // Series of one histogram differ in "le" alone.
-function classicFamilies(result: readonly MatrixItem[]): { le: number; item: MatrixItem }[][] {
-  const families = new Map<string, { le: number; item: MatrixItem }[]>();
-  for (const item of result) {
+function classicFamilies(series: readonly RangeSeries[]): { le: number; item: RangeSeries }[][] {
+  const families = new Map<string, { le: number; item: RangeSeries }[]>();
+  for (const item of series) {
     const { le, ...rest } = item.metric;
-    if (le === undefined || !item.values) continue;
+    if (le === undefined || item.floats === 0) continue;
     const key = JSON.stringify(Object.entries(rest).toSorted());
     const family = families.get(key);
     const row = { le: parseSample(le), item };
@@ -55,18 +53,17 @@ function classicFamilies(result: readonly MatrixItem[]): { le: number; item: Mat
 }
 
 // The values of "le" series include those of all smaller buckets.
-function addClassic(family: readonly { le: number; item: MatrixItem }[], add: (time: number, low: number, high: number, count: number) => void): void {
+function addClassic(family: readonly { le: number; item: RangeSeries }[], add: (column: number, low: number, high: number, count: number) => void): void {
   const before = new Map<number, number>();
   const first = family[0]?.le ?? 0;
   let low = first > 0 ? 0 : -Infinity;
   for (const { le, item } of family) {
-    for (const [time, text] of item.values ?? []) {
-      const value = parseSample(text);
+    for (const [column, value] of item.values.entries()) {
       if (!Number.isFinite(value)) continue;
-      const count = value - (before.get(time) ?? 0);
+      const count = value - (before.get(column) ?? 0);
       // Sums of rates differ in their last digits where nothing fell between two bounds.
-      if (count > value * 1e-9) add(time, low, le, count);
-      before.set(time, value);
+      if (count > value * 1e-9) add(column, low, le, count);
+      before.set(column, value);
     }
     low = le;
   }
