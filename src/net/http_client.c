@@ -142,6 +142,8 @@ static bool add_secret_lines(HttpCall *call, Buf *lines)
     buf_add_str(lines, http_credentials_lines(client->credentials));
     if (client->oauth2)
         buf_add_str(lines, http_oauth2_line(client->oauth2));
+    if (client->cloud)
+        buf_add_str(lines, cloud_token_line(client->cloud));
     return !client->sigv4 || http_sigv4_sign(client->sigv4, buf_str(&call->method),
                                              buf_str(&call->url), buf_str(&call->headers),
                                              buf_str(&call->request_body), lines, &call->err);
@@ -321,11 +323,15 @@ static bool must_wait(HttpCall *call)
     bool needs_token = client->oauth2 && !call->left_home &&
                        !http_oauth2_has_token(client->oauth2, loop_now_ns(client->loop));
     bool needs_keys = client->sigv4 && !call->left_home && !http_sigv4_has_keys(client->sigv4);
-    if (!needs_token && !needs_keys)
+    bool needs_cloud = client->cloud && !call->left_home &&
+                       !cloud_token_is_good(client->cloud, loop_now_ns(client->loop));
+    if (!needs_token && !needs_keys && !needs_cloud)
         return false;
     call->waits = true;
     if (needs_token)
         http_oauth2_fetch(client->oauth2, on_ticket, client);
+    else if (needs_cloud)
+        cloud_token_fetch(client->cloud, on_ticket, client);
     else
         http_sigv4_fetch(client->sigv4, on_ticket, client);
     set_wait_timer(client);
@@ -538,7 +544,9 @@ bool http_client_new(Loop *loop, const HttpClientConfig *config, HttpClient **re
     if ((client->config.oauth2 &&
          !http_oauth2_new(loop, client->config.oauth2, &client->oauth2, err)) ||
         (client->config.sigv4 &&
-         !http_sigv4_new(loop, client->config.sigv4, &client->sigv4, err))) {
+         !http_sigv4_new(loop, client->config.sigv4, &client->sigv4, err)) ||
+        ((client->config.azuread || client->config.google_iam) &&
+         !cloud_token_new(loop, &client->config, &client->cloud, err))) {
         client_destroy(client);
         return false;
     }
@@ -560,6 +568,7 @@ static void client_destroy(HttpClient *client)
     http_curl_deinit(client);
     http_oauth2_free(client->oauth2);
     http_sigv4_free(client->sigv4);
+    cloud_token_free(client->cloud);
     loop_timer_free(client->wait_timer);
     loop_timer_free(client->fail_timer);
     http_credentials_free(client->credentials);

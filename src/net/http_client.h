@@ -54,11 +54,31 @@ typedef struct HttpSigv4Config {
     bool use_fips_sts_endpoint;
 } HttpSigv4Config;
 
+// One of the ways of azuread: which members count is told by its table.
+typedef struct HttpAzureIdentity {
+    Str client_id, tenant_id, client_secret, token_file_path;
+    Str certificate_path, certificate_key_path, certificate_password;
+    bool send_certificate_chain;
+} HttpAzureIdentity;
+
+// Tokens of Microsoft Entra; one of the pointers is set.
+typedef struct HttpAzureadConfig {
+    HttpAzureIdentity *managed_identity, *workload_identity, *oauth, *sdk, *certificate;
+    Str cloud, scope;
+} HttpAzureadConfig;
+
+// Tokens of Google's cloud.
+typedef struct HttpGoogleIamConfig {
+    Str credentials_file;
+} HttpGoogleIamConfig;
+
 typedef struct HttpClientConfig {
     HttpBasicAuth *basic_auth;           // NULL: absent
     HttpAuthorization *authorization;    // NULL: absent
     HttpOauth2Config *oauth2;            // NULL: absent
     HttpSigv4Config *sigv4;              // NULL: absent; not in the table
+    HttpAzureadConfig *azuread;          // likewise
+    HttpGoogleIamConfig *google_iam;     // likewise
     Str bearer_token, bearer_token_file; // legacy; folded into authorization by the table's finish
     bool follow_redirects;
     bool enable_http2;
@@ -73,6 +93,8 @@ extern const ConfigTable
     http_proxy_config_table; // proxy_url and what goes with it; to be put inline
 extern const ConfigTable http_oauth2_config_table;
 extern const ConfigTable http_sigv4_config_table;
+extern const ConfigTable http_azuread_config_table;
+extern const ConfigTable http_google_iam_config_table;
 
 // What the table's defaults are: redirects are followed, HTTP/2 is offered.
 void http_client_config_default(HttpClientConfig *ret_config);

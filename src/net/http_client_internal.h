@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 
+#include "net/cloud_token.h"
 #include "net/http_client.h"
 #include "net/http_credentials.h"
 #include "net/http_oauth2.h"
@@ -32,6 +33,7 @@ struct HttpClient {
     HttpCredentials *credentials;
     HttpOauth2 *oauth2;    // NULL: none wanted
     HttpSigv4 *sigv4;      // NULL: none wanted
+    CloudToken *cloud;     // NULL: none wanted
     LoopTimer *wait_timer; // for calls that wait for one of these
     HttpPlain *plain;      // NULL: there is a proxy, or may be one
     CURLM *multi;

@@ -9,7 +9,7 @@
 #include "base/random.h"
 #include "codec/compress.h"
 
-static void add_base64url(Buf *out, Str bytes)
+void jwt_add_base64url(Buf *out, Str bytes)
 {
     CLEANUP(buf_deinit) Buf text = {0};
     base64_encode(bytes, &text);
@@ -43,14 +43,14 @@ bool jwt_sign(Str header, Str claims, Str key_pem, JwtAlgorithm algorithm, Buf *
                                                          [JWT_RS512] = GNUTLS_SIGN_RSA_SHA512};
     CLEANUP(buf_deinit) Buf text = {0};
     gnutls_datum_t signature = {NULL, 0};
-    add_base64url(&text, header);
+    jwt_add_base64url(&text, header);
     buf_add_char(&text, '.');
-    add_base64url(&text, claims);
+    jwt_add_base64url(&text, claims);
     if (!sign(buf_str(&text), key_pem, STR_NONE, algorithms[algorithm], &signature, err))
         return false;
     buf_add_str(out, buf_str(&text));
     buf_add_char(out, '.');
-    add_base64url(out, str_make((const char *)signature.data, signature.size));
+    jwt_add_base64url(out, str_make((const char *)signature.data, signature.size));
     gnutls_free(signature.data);
     return true;
 }

@@ -11,6 +11,9 @@ typedef enum JwtAlgorithm { JWT_RS256, JWT_RS384, JWT_RS512 } JwtAlgorithm;
 bool jwt_sign(Str header, Str claims, Str key_pem, JwtAlgorithm algorithm, Buf *out,
               Error *err) MUST_CHECK;
 
+// Base64 with - and _ and without padding.
+void jwt_add_base64url(Buf *out, Str bytes);
+
 #define JWT_ID_BYTES 36
 // A random ID: a version 4 UUID and a NUL.
 void jwt_id(char ret_text[JWT_ID_BYTES + 1]);

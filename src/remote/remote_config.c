@@ -136,31 +136,6 @@ static const ConfigField metadata_fields[] = {
 static const ConfigTable metadata_table =
     CONFIG_TABLE(RemoteMetadataConfig, "metadata_config", metadata_fields, NULL);
 
-// Ways to prove who we are that would be left out in silence otherwise.
-static bool refuse_auth(ConfigReader *reader, const YamlNode *node, void *member, Error *err)
-{
-    (void)member;
-    return node->kind == YAML_NULL ||
-           config_error(reader, node, err,
-                        STR_FMT " is not part of this version: nothing is sent without the "
-                                "authentication asked for",
-                        STR_ARG(reader->key));
-}
-
-static void print_nothing(Buf *buf, int indent, const char *key, const void *member)
-{
-    (void)buf;
-    (void)indent;
-    (void)key;
-    (void)member;
-}
-
-#define REFUSED(name)                                                                              \
-    {                                                                                              \
-        .key = #name, .kind = CONFIG_CUSTOM, .offset = 0, .decode = refuse_auth,                   \
-        .print = print_nothing, .help = "refused in this version"                                  \
-    }
-
 #define OWNER RemoteWriteConfig
 static const ConfigField write_fields[] = {
     FIELD(url, CONFIG_URL, "where samples are sent", .required = true),
@@ -197,23 +172,38 @@ static const ConfigField write_fields[] = {
      .offset = offsetof(RemoteWriteConfig, http.sigv4),
      .table = &http_sigv4_config_table,
      .help = "sign requests for Amazon's services"},
-    REFUSED(azuread),
-    REFUSED(google_iam),
+    {.key = "azuread",
+     .kind = CONFIG_STRUCT_PTR,
+     .offset = offsetof(RemoteWriteConfig, http.azuread),
+     .table = &http_azuread_config_table,
+     .help = "tokens of Microsoft Entra"},
+    {.key = "google_iam",
+     .kind = CONFIG_STRUCT_PTR,
+     .offset = offsetof(RemoteWriteConfig, http.google_iam),
+     .table = &http_google_iam_config_table,
+     .help = "tokens of Google's cloud"},
 };
 #undef OWNER
 
 static bool check_one_auth(const ConfigReader *reader, const YamlNode *node,
                            const HttpClientConfig *http, Error *err)
 {
-    const char *other = http->basic_auth      ? "basic_auth"
-                        : http->authorization ? "authorization"
-                        : http->oauth2        ? "oauth2"
-                                              : NULL;
-    return !http->sigv4 || !other ||
+    const struct {
+        const void *block;
+        const char *name;
+    } kinds[] = {{http->basic_auth, "basic_auth"}, {http->authorization, "authorization"},
+                 {http->oauth2, "oauth2"},         {http->sigv4, "sigv4"},
+                 {http->azuread, "azuread"},       {http->google_iam, "google_iam"}};
+    CLEANUP(buf_deinit) Buf found = {0};
+    int count = 0;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        if (kinds[i].block)
+            buf_printf(&found, "%s%s", count++ ? " " : "", kinds[i].name);
+    return count <= 1 ||
            config_error(reader, node, err,
                         "at most one of basic_auth, authorization, oauth2, sigv4, azuread or "
-                        "google_iam must be configured. Currently configured: [%s sigv4]",
-                        other);
+                        "google_iam must be configured. Currently configured: [" STR_FMT "]",
+                        STR_ARG(buf_str(&found)));
 }
 
 static bool finish_write(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
