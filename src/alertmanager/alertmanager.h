@@ -35,6 +35,7 @@ typedef struct AmOptions {
     int64_t per_alertname_limit;
     int64_t silences_max, silence_bytes_max;
     bool log_silences;
+    bool test_notifications; // clients may have some sent: docs/decisions/0035
     int64_t get_concurrency; // 0: from the number of cores
     AmMatcherMode matchers;
     Registry *registry;

@@ -280,6 +280,10 @@ static const AmApiRoute routes[] = {
     {"POST", "/silences", am_api_silences_post, "/silences"},
     {"GET", "/silence/", am_api_silence_get, "/silence/{silenceID}"},
     {"DELETE", "/silence/", am_api_silence_delete, "/silence/{silenceID}"},
+    {"GET", "/narthex/explain", am_explain_handle, "/narthex/explain"},
+    {"POST", "/narthex/explain", am_explain_handle, "/narthex/explain"},
+    {"POST", "/narthex/template", am_preview_handle, "/narthex/template"},
+    {"POST", "/narthex/test", am_trial_handle, "/narthex/test"},
 };
 
 static bool route_fits(const AmApiRoute *route, Str path, Str *ret_rest)

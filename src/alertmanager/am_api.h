@@ -8,6 +8,7 @@
 
 #define AM_API_MATCHED_MAX 100 // silences shown beside an alert
 #define AM_API_FILTERS_MAX 100
+#define AM_API_INTERVALS_MAX 64 // that mute a group
 
 typedef struct AmCall {
     Am *am;
@@ -49,6 +50,9 @@ void am_api_labels(JsonWriter *json, const char *key, Labels labels);
 bool am_api_read_labels(AmCall *call, const JsonValue *object, Labels *ret_labels,
                         Error *err) MUST_CHECK;
 
+// One alert of a body, as clients post them; false if the answer has been given.
+bool am_api_read_alert(AmCall *call, const JsonValue *value, size_t index, AmAlertInput *ret_input);
+
 // Whether an alert passes the filters of the API, which treat absent labels in a way of their own.
 bool am_api_passes(const AmMatchers *filters, Labels labels);
 
@@ -68,3 +72,8 @@ void am_api_silences_get(AmCall *call);
 void am_api_silences_post(AmCall *call);
 void am_api_silence_get(AmCall *call);
 void am_api_silence_delete(AmCall *call);
+
+// Ours, below /narthex: docs/alerting.md.
+void am_explain_handle(AmCall *call);
+void am_preview_handle(AmCall *call);
+void am_trial_handle(AmCall *call);

@@ -5,8 +5,6 @@
 
 #include "alertmanager/am_api.h"
 
-#define INTERVALS_MAX 64
-
 // What a client asks for.
 typedef struct Wanted {
     bool active, silenced, inhibited, unprocessed, muted;
@@ -55,7 +53,7 @@ typedef struct Status {
     bool is_inhibited;
     const AmSilence *silences[AM_API_MATCHED_MAX];
     size_t silence_count;
-    Str muted_by[INTERVALS_MAX];
+    Str muted_by[AM_API_INTERVALS_MAX];
     size_t muted_count;
 } Status;
 
@@ -197,7 +195,7 @@ typedef struct GroupView {
     const AmGroup *group;
     const AmAlert **alerts; // that are wanted, in the order of notifications
     size_t count;
-    Str muted_by[INTERVALS_MAX];
+    Str muted_by[AM_API_INTERVALS_MAX];
     size_t muted_count;
 } GroupView;
 
@@ -237,7 +235,7 @@ static void view_group(AmCall *call, const Wanted *wanted, const AmGroup *group,
     view->group = group;
     view->alerts = ARENA_ARRAY(call->arena, const AmAlert *, group->alerts.count + 1);
     view->muted_count =
-        am_notify_muted_by(group->route, now_ns, view->muted_by, INTERVALS_MAX, &inactive);
+        am_notify_muted_by(group->route, now_ns, view->muted_by, AM_API_INTERVALS_MAX, &inactive);
     if (!wanted->muted && view->muted_count)
         return;
     for (AmTableSlot *s = NULL; (s = am_table_next(&group->alerts, s));) {
@@ -375,8 +373,7 @@ static bool is_uri(Str text)
     return ok;
 }
 
-// False if the answer has been given.
-static bool read_alert(AmCall *call, const JsonValue *value, size_t index, AmAlertInput *input)
+bool am_api_read_alert(AmCall *call, const JsonValue *value, size_t index, AmAlertInput *input)
 {
     Error err = {0};
     const JsonValue *labels = json_get(value, S("labels"));
@@ -425,7 +422,7 @@ void am_api_alerts_post(AmCall *call)
     }
     AmAlertInput *inputs = ARENA_ARRAY(call->arena, AmAlertInput, body->count + 1);
     for (size_t i = 0; i < body->count; i++)
-        if (!read_alert(call, &body->items[i], i, &inputs[i]))
+        if (!am_api_read_alert(call, &body->items[i], i, &inputs[i]))
             return;
     if (am_receive(call->am, inputs, body->count, &err))
         am_api_empty(call, 200);

@@ -18,6 +18,7 @@ void am_options_default(AmOptions *ret_options)
         .retention_ms = INT64_C(120) * 3600 * 1000,
         .maintenance_ms = 15 * 60 * 1000,
         .gc_interval_ms = 30 * 60 * 1000,
+        .test_notifications = true,
         .clock = &clock_system,
     };
 }

@@ -107,13 +107,13 @@ static AmGroup *new_group(AmDispatch *dispatch, const AmRoute *route, Labels lab
     return group;
 }
 
-static void group_alert(AmDispatch *dispatch, const AmRoute *route, AmAlert *alert, int64_t now_ns,
-                        int64_t mono_ns)
+// The id of the group that an alert belongs to, in scratch_id, and the group's labels.
+static Labels make_id(AmDispatch *dispatch, const AmRoute *route, Labels alert_labels)
 {
     Buf *id = &dispatch->scratch_id;
     buf_reset(id);
     arena_reset(&dispatch->scratch_arena);
-    Labels labels = am_route_group_labels(route, alert->labels, &dispatch->scratch_arena);
+    Labels labels = am_route_group_labels(route, alert_labels, &dispatch->scratch_arena);
     buf_add(id, &route, sizeof route);
     for (size_t i = 0; i < labels.count; i++) {
         buf_add_str(id, labels.pairs[i].name);
@@ -121,6 +121,20 @@ static void group_alert(AmDispatch *dispatch, const AmRoute *route, AmAlert *ale
         buf_add_str(id, labels.pairs[i].value);
         buf_add_char(id, (char)0xFF);
     }
+    return labels;
+}
+
+const AmGroup *am_dispatch_find(AmDispatch *dispatch, const AmRoute *route, Labels labels)
+{
+    (void)make_id(dispatch, route, labels);
+    return map_get(&dispatch->groups, buf_str(&dispatch->scratch_id));
+}
+
+static void group_alert(AmDispatch *dispatch, const AmRoute *route, AmAlert *alert, int64_t now_ns,
+                        int64_t mono_ns)
+{
+    Buf *id = &dispatch->scratch_id;
+    Labels labels = make_id(dispatch, route, alert->labels);
     int64_t wait_ns = route->group_wait_ms * AM_MS_NS;
     AmGroup *group = map_get(&dispatch->groups, buf_str(id));
     if (!group) {

@@ -41,6 +41,8 @@ void am_dispatch_init(AmDispatch *dispatch, const AmRoute *root, int64_t start_m
 void am_dispatch_deinit(AmDispatch *dispatch);
 
 void am_dispatch_alert(AmDispatch *dispatch, AmAlert *alert, int64_t now_ns, int64_t mono_ns);
+// The group of a route that these alert labels belong to; NULL if there is none.
+const AmGroup *am_dispatch_find(AmDispatch *dispatch, const AmRoute *route, Labels labels);
 // When the next group is due; INT64_MAX if none is.
 int64_t am_dispatch_due(const AmDispatch *dispatch);
 // A group that is due, marked as running and re-armed; NULL if none is.

@@ -23,7 +23,7 @@ static size_t count_integrations(const AmReceiverConfig *config)
     return count;
 }
 
-static bool new_receiver(Am *am, const AmReceiverConfig *config, AmReceiver *receiver, Error *err)
+bool am_receiver_init(Am *am, const AmReceiverConfig *config, AmReceiver *receiver, Error *err)
 {
     receiver->config = config;
     receiver->integrations =
@@ -46,6 +46,15 @@ static bool new_receiver(Am *am, const AmReceiverConfig *config, AmReceiver *rec
     return true;
 }
 
+void am_receiver_deinit(AmReceiver *receiver)
+{
+    for (size_t i = 0; i < receiver->count; i++) {
+        http_client_free(receiver->integrations[i].client);
+        buf_deinit(&receiver->integrations[i].state.token);
+    }
+    free(receiver->integrations);
+}
+
 static bool new_receivers(Am *am, AmGeneration *generation, Error *err)
 {
     const ConfigList *list = &generation->config->file.receivers;
@@ -57,7 +66,8 @@ static bool new_receivers(Am *am, AmGeneration *generation, Error *err)
                      KV("receiver", all[i].name));
             continue;
         }
-        if (!new_receiver(am, &all[i], &generation->receivers[generation->receiver_count++], err))
+        if (!am_receiver_init(am, &all[i], &generation->receivers[generation->receiver_count++],
+                              err))
             return false;
     }
     return true;
@@ -125,14 +135,8 @@ void am_generation_unref(AmGeneration *generation)
     if (!generation || --generation->refs)
         return;
     am_dispatch_deinit(&generation->dispatch);
-    for (size_t i = 0; i < generation->receiver_count; i++) {
-        AmReceiver *receiver = &generation->receivers[i];
-        for (size_t k = 0; k < receiver->count; k++) {
-            http_client_free(receiver->integrations[k].client);
-            buf_deinit(&receiver->integrations[k].state.token);
-        }
-        free(receiver->integrations);
-    }
+    for (size_t i = 0; i < generation->receiver_count; i++)
+        am_receiver_deinit(&generation->receivers[i]);
     free(generation->receivers);
     am_inhibitor_free(generation->inhibitor);
     am_templates_free(generation->templates);
@@ -140,6 +144,20 @@ void am_generation_unref(AmGeneration *generation)
     am_config_unref(generation->config);
     buf_deinit(&generation->printed);
     free(generation);
+}
+
+AmGeneration *am_generation_hold(Am *am)
+{
+    lock_take(&am->lock);
+    AmGeneration *generation = am_generation_ref(am->generation);
+    lock_give(&am->lock);
+    return generation;
+}
+
+void am_generation_give(Am *am, AmGeneration *generation)
+{
+    if (generation)
+        loop_post(am->loop, (void (*)(void *))am_generation_unref, generation);
 }
 
 const AmReceiver *am_generation_receiver(const AmGeneration *generation, Str name)

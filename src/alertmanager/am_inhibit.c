@@ -120,6 +120,13 @@ void am_inhibitor_note(AmInhibitor *in, AmAlert *alert)
 
 bool am_inhibitor_mutes(const AmInhibitor *in, Labels labels, int64_t now_ns, uint64_t *ret_source)
 {
+    size_t rule;
+    return am_inhibitor_mutes_by(in, labels, now_ns, ret_source, &rule);
+}
+
+bool am_inhibitor_mutes_by(const AmInhibitor *in, Labels labels, int64_t now_ns,
+                           uint64_t *ret_source, size_t *ret_rule)
+{
     for (size_t i = 0; i < in->count; i++) {
         const Rule *rule = &in->rules[i];
         if (rule->sources.count == 0 || !am_matchers_match(&rule->target, labels))
@@ -132,6 +139,7 @@ bool am_inhibitor_mutes(const AmInhibitor *in, Labels labels, int64_t now_ns, ui
             am_matchers_match(&rule->target, source->labels))
             continue;
         *ret_source = source->fingerprint;
+        *ret_rule = i;
         return true;
     }
     return false;

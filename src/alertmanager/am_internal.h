@@ -29,9 +29,9 @@ typedef struct AmReceiver {
     size_t count;
 } AmReceiver;
 
-// All that a reload replaces. Loop thread, but for what the API reads under the lock.
+// All that a reload replaces. Loop thread, but for what the API reads under the lock or while it holds the generation.
 typedef struct AmGeneration {
-    int refs;
+    _Atomic int refs;
     bool is_stopped;
     AmConfig *config;
     AmRouteTree tree;
@@ -56,6 +56,7 @@ struct Am {
     AmFlush *flushes; // running; loop thread
     int64_t started_ms;
     _Atomic int gets_running;
+    _Atomic int trials_running; // previews and test notifications
     UiSite *ui;
 
     Lock reload_lock; // rank 139: one reload at a time
@@ -73,6 +74,13 @@ bool am_generation_new(Am *am, AmGeneration **ret_generation, Error *err) MUST_C
 AmGeneration *am_generation_ref(AmGeneration *generation);
 void am_generation_unref(AmGeneration *generation); // loop thread
 const AmReceiver *am_generation_receiver(const AmGeneration *generation, Str name);
+// The current generation, for a thread of the API: its configuration, tree and templates stay. Give it back.
+AmGeneration *am_generation_hold(Am *am);
+void am_generation_give(Am *am, AmGeneration *generation); // accepts NULL
+// A receiver with connections of its own. Loop thread; deinit it on failure, too.
+bool am_receiver_init(Am *am, const AmReceiverConfig *config, AmReceiver *ret_receiver,
+                      Error *err) MUST_CHECK;
+void am_receiver_deinit(AmReceiver *receiver);
 
 // am_notify.c: loop thread.
 void am_notify_due(void *am);

@@ -432,6 +432,8 @@ typedef struct KnownText {
 struct AmTemplates {
     TemplateSet *text, *html;
     Map known[2]; // KnownText by text: filled in as text, as html
+    TemplateLimits limits;
+    TemplatePlace fault;
 };
 
 // Route labels on their way: each is filled in once, on demand.
@@ -589,6 +591,20 @@ bool am_templates_new(const ConfigStrList *paths, AmTemplates **ret_templates, E
     return true;
 }
 
+AmTemplates *am_templates_share(const AmTemplates *of, TemplateLimits limits)
+{
+    AmTemplates *templates = X_NEW(AmTemplates);
+    templates->text = template_set_new_child(of->text);
+    templates->html = template_set_new_child(of->html);
+    templates->limits = limits;
+    return templates;
+}
+
+TemplatePlace am_templates_fault(const AmTemplates *templates)
+{
+    return templates->fault;
+}
+
 static void forget_texts(Map *known)
 {
     for (MapEntry *e = NULL; (e = map_next(known, e));) {
@@ -618,6 +634,8 @@ static bool known_text(AmTemplates *templates, Str text, bool html, TemplateSet 
     if (!found) {
         TemplateSet *set = template_set_new_child(html ? templates->html : templates->text);
         if (!template_set_parse(set, S(""), text, err)) {
+            templates->fault = template_set_fault(set);
+            templates->fault.name = STR_NONE; // it had none, and its bytes go
             template_set_free(set);
             return false;
         }
@@ -639,15 +657,21 @@ bool am_templates_render(const AmTemplates *templates, Str text, bool html, cons
     CLEANUP(buf_deinit) Buf out = {0};
     TemplateSet *set;
     TemplateHost host = {.arg = (void *)(uintptr_t)data, .external_url = data->external_url};
-    TemplateExecution run = {.dot = am_data_value(data), .host = &host, .arena = arena};
+    TemplateExecution run = {
+        .dot = am_data_value(data), .host = &host, .arena = arena, .limits = templates->limits};
     if (str_find(text, S("{{")) == STR_NOT_FOUND) {
         *ret_text = text;
         return true;
     }
-    // Only the memory of parsed texts changes, which has one user at a time.
-    if (!known_text((AmTemplates *)(uintptr_t)templates, text, html, &set, err) ||
-        !template_execute(set, S(""), &run, &out, err))
+    // Only the memory of parsed texts and of the last fault changes, which has one user at a time.
+    AmTemplates *own = (AmTemplates *)(uintptr_t)templates;
+    if (!known_text(own, text, html, &set, err))
         return false;
+    if (!template_execute(set, S(""), &run, &out, err)) {
+        if (!template_error_place(str_from_c(err->text), &own->fault))
+            own->fault = (TemplatePlace){0};
+        return false;
+    }
     *ret_text = arena_str(arena, buf_str(&out));
     return true;
 }

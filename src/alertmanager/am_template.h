@@ -50,6 +50,10 @@ typedef struct AmTemplates AmTemplates;
 bool am_templates_new(const ConfigStrList *paths, AmTemplates **ret_templates,
                       Error *err) MUST_CHECK;
 void am_templates_free(AmTemplates *templates); // accepts NULL
+// The same definitions for one more thread, with limits of its own. `of` must outlive it.
+AmTemplates *am_templates_share(const AmTemplates *of, TemplateLimits limits);
+// Where the text that could not be filled in last is wrong; the name is empty for the text itself. Good until the next.
+TemplatePlace am_templates_fault(const AmTemplates *templates);
 
 // Fills in one text; in the arena. `html`: values are escaped for where they stand.
 //

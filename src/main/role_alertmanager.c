@@ -29,6 +29,7 @@ typedef struct AlertmanagerFlags {
     bool web_systemd_socket;
     Str web_config_file, web_external_url, web_route_prefix;
     int64_t web_get_concurrency, web_timeout_ms;
+    bool web_test_notifications;
     double auto_gomemlimit_ratio;
     Str cluster_listen_address, cluster_advertise_address, cluster_peer_name, cluster_tls_config,
         cluster_label;
@@ -82,6 +83,8 @@ static const FlagSpec flags[] = {
          "Path of all pages; that of --web.external-url if not given."),
     FLAG("web.get-concurrency", FLAG_I64, web_get_concurrency, "0",
          "Most GET requests at the same time; 0 follows the number of cores."),
+    FLAG("web.enable-test-notifications", FLAG_BOOL, web_test_notifications, "true",
+         "Let clients of the API have a test notification sent to a receiver."),
     FLAG("web.timeout", FLAG_GO_DURATION, web_timeout_ms, "0", "Taken for compatibility."),
     FLAG("auto-gomemlimit.ratio", FLAG_DOUBLE, auto_gomemlimit_ratio, "0.9",
          "Taken for compatibility."),
@@ -204,6 +207,7 @@ static bool make_options(const AlertmanagerFlags *f, Arena *arena, AmOptions *op
     options->silences_max = f->silences_max;
     options->silence_bytes_max = f->silence_bytes_max;
     options->log_silences = f->log_silences;
+    options->test_notifications = f->web_test_notifications;
     options->get_concurrency = f->web_get_concurrency;
     if (f->web_systemd_socket)
         return error_set(err, ERR_INVALID, "--web.systemd-socket: not part of this version");

@@ -18,6 +18,7 @@ bool server_alerts_open(ServerAlerts *alerts, const ServerFlags *flags, bool sta
     options.storage_path = fs_join(arena, flags->storage_path, S("alertmanager"));
     options.external_url = arena_printf(arena, STR_FMT "/alertmanager", STR_ARG(external_url));
     options.route_prefix = alerts->prefix;
+    options.test_notifications = flags->alertmanager_test_notifications;
     options.registry = registry;
     return am_open(&options, &alerts->am, err) || error_context(err, "alertmanager");
 }

@@ -107,6 +107,8 @@ static const FlagSpec specs[] = {
      .help = "Most independent rules evaluated at the same time."},
     {.name = "alertmanager.config.file", .kind = FLAG_STR, .offset = OFFSET(alertmanager_config_file), .default_text = "",
      .help = "Run an Alertmanager with this configuration in the same process, below /alertmanager."},
+    {.name = "alertmanager.enable-test-notifications", .kind = FLAG_BOOL, .offset = OFFSET(alertmanager_test_notifications), .default_text = "true",
+     .help = "Let clients of this process' Alertmanager have a test notification sent to a receiver."},
     {.name = "alertmanager.notification-queue-capacity", .kind = FLAG_I64, .offset = OFFSET(alertmanager_queue_capacity), .default_text = "10000",
      .min = 1, .max = INT64_MAX, .help = "Capacity of the queue of pending notifications."},
     {.name = "alertmanager.notification-batch-size", .kind = FLAG_I64, .offset = OFFSET(alertmanager_batch_size), .default_text = "256", .min = 1,

@@ -59,6 +59,7 @@ typedef struct ServerFlags {
     int64_t rules_resend_delay_ms;
     int64_t rules_max_concurrent_evals;
     Str alertmanager_config_file; // empty: no Alertmanager in this process (but in the stack)
+    bool alertmanager_test_notifications;
     int64_t alertmanager_queue_capacity;
     int64_t alertmanager_batch_size;
     bool alertmanager_drain_queue;

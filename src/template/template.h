@@ -63,6 +63,17 @@ void template_set_free(TemplateSet *set);
 // Parses a text as the template `name` together with all that it defines. As in Go a body of nothing but white space and
 // definitions does not replace a template of that name that has one. On failure nothing of the text is kept.
 bool template_set_parse(TemplateSet *set, Str name, Str text, Error *err) MUST_CHECK;
+
+// A place in a text; lines and columns (in bytes) count from 1. Line 0: not known.
+typedef struct TemplatePlace {
+    Str name; // of the text
+    uint32_t line, column;
+} TemplatePlace;
+// Where the text that template_set_parse() refused last is wrong. The name is the one that was given.
+TemplatePlace template_set_fault(const TemplateSet *set);
+// Reads the place out of an error of template_execute(); the name is a view into it. False if it has none.
+bool template_error_place(Str message, TemplatePlace *ret_place);
+
 bool template_set_has(const TemplateSet *set, Str name);
 // The definition as Go's Tree prints it; false if there is none.
 bool template_set_print(const TemplateSet *set, Str name, Buf *out);

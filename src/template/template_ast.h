@@ -99,6 +99,7 @@ struct TemplateSet {
     TemplateOptions options;
     const TemplateSet *parent;
     Map trees; // name to TemplateTree
+    TemplatePlace fault;
 };
 
 // As Go's Node.String().
@@ -113,6 +114,6 @@ typedef struct TemplateTreeList {
     size_t cap;
 } TemplateTreeList;
 
-// Parses the text; *ret_trees are the tree of `name` and all that it defines.
+// Parses the text; *ret_trees are the tree of `name` and all that it defines. *place is set on failure.
 bool template_parse(const TemplateOptions *options, Str name, Str text, Arena *arena,
-                    TemplateTreeList *ret_trees, Error *err) MUST_CHECK;
+                    TemplateTreeList *ret_trees, TemplatePlace *place, Error *err) MUST_CHECK;

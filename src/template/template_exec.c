@@ -365,7 +365,7 @@ bool template_set_parse(TemplateSet *set, Str name, Str text, Error *err)
 {
     TemplateTreeList trees;
 
-    if (!template_parse(&set->options, name, text, &set->arena, &trees, err))
+    if (!template_parse(&set->options, name, text, &set->arena, &trees, &set->fault, err))
         return false;
     for (size_t i = 0; i < trees.count; i++) {
         TemplateTree *tree = trees.items[i];
@@ -373,6 +373,46 @@ bool template_set_parse(TemplateSet *set, Str name, Str text, Error *err)
             map_put(&set->trees, tree->name, tree);
     }
     return true;
+}
+
+TemplatePlace template_set_fault(const TemplateSet *set)
+{
+    return set->fault;
+}
+
+static bool read_number(Str *rest, uint32_t *ret_number)
+{
+    uint64_t number = 0;
+    size_t len = 0;
+    while (len < rest->len && len < 9 && rest->ptr[len] >= '0' && rest->ptr[len] <= '9')
+        number = number * 10 + (uint64_t)(rest->ptr[len++] - '0');
+    *rest = str_skip(*rest, len);
+    *ret_number = (uint32_t)number;
+    return len > 0;
+}
+
+bool template_error_place(Str message, TemplatePlace *ret_place)
+{
+    Str lead = S("template: ");
+    size_t begin = str_find(message, lead);
+    if (begin == STR_NOT_FOUND)
+        return false;
+    message = str_skip(message, begin + lead.len);
+    // A name may hold colons: the place is the first pair of numbers.
+    for (size_t at = 0; at < message.len; at++) {
+        TemplatePlace place = {.name = str_sub(message, 0, at)};
+        Str rest = str_skip(message, at + 1);
+        if (message.ptr[at] != ':' || !read_number(&rest, &place.line) ||
+            !str_starts_with(rest, S(":")))
+            continue;
+        rest = str_skip(rest, 1);
+        if (!read_number(&rest, &place.column) || !str_starts_with(rest, S(": executing ")))
+            continue;
+        place.column++;
+        *ret_place = place;
+        return true;
+    }
+    return false;
 }
 
 bool template_set_has(const TemplateSet *set, Str name)

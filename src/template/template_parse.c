@@ -37,6 +37,7 @@ typedef struct Parser {
     int nesting;
     Scope *scope;
     TemplateTreeList trees;
+    TemplatePlace *place; // of the fault
     Error *err;
 } Parser;
 
@@ -84,6 +85,15 @@ static TemplateItem peek_word(Parser *p)
 
 // ---- errors
 
+static void note_place(Parser *p)
+{
+    uint32_t at = (uint32_t)MIN((size_t)p->current.at, p->text.len);
+    uint32_t line_at = at;
+    while (line_at && p->text.ptr[line_at - 1] != '\n')
+        line_at--;
+    *p->place = (TemplatePlace){p->name, p->current.line, at - line_at + 1};
+}
+
 static bool fail(Parser *p, const char *fmt, ...) PRINTF(2, 3);
 static bool fail(Parser *p, const char *fmt, ...)
 {
@@ -92,6 +102,7 @@ static bool fail(Parser *p, const char *fmt, ...)
     va_start(args, fmt);
     Str text = arena_vprintf(p->arena, fmt, args);
     va_end(args);
+    note_place(p);
     return error_set(p->err, ERR_INVALID, "template: " STR_FMT ":%u: " STR_FMT, STR_ARG(p->name),
                      p->current.line, STR_ARG(text));
 }
@@ -780,8 +791,9 @@ static bool parse_top(Parser *p)
 }
 
 bool template_parse(const TemplateOptions *options, Str name, Str text, Arena *arena,
-                    TemplateTreeList *ret_trees, Error *err)
+                    TemplateTreeList *ret_trees, TemplatePlace *place, Error *err)
 {
+    *place = (TemplatePlace){0};
     if (text.len > TEMPLATE_TEXT_BYTES_MAX)
         return error_set(err, ERR_LIMIT, "template: " STR_FMT ": larger than %d bytes",
                          STR_ARG(name), TEMPLATE_TEXT_BYTES_MAX);
@@ -790,6 +802,7 @@ bool template_parse(const TemplateOptions *options, Str name, Str text, Arena *a
                 .arena = arena,
                 .name = arena_str(arena, name),
                 .text = arena_str(arena, text),
+                .place = place,
                 .err = err};
     Scope scope;
     template_lexer_init(&p.lexer, p.text, arena);

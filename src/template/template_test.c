@@ -166,6 +166,43 @@ TEST(template, a_child_set_hides_what_its_parent_defines)
     template_set_free(parent);
 }
 
-TEST_MAIN(template, TEST_ROW(template, limits_hold), TEST_ROW(template, nesting_is_bounded),
+TEST(template, places_of_faults_count_from_one)
+{
+    static const TemplateOptions options = {.tables = NULL};
+    static const struct {
+        const char *name;
+        Str text;
+        uint32_t line, column;
+    } cases[] = {
+        {"a word that is none", STR("a\n  {{ nope }}"), 2, 6},
+        {"an end that lacks", STR("{{ if 1 }}"), 1, 11},
+        {"a value", STR("\n\nab{{ index 1 2 }}"), 3, 6},
+    };
+
+    EACH_CASE(c, cases) {
+        CLEANUP(arena_deinit) Arena arena = {0};
+        CLEANUP(buf_deinit) Buf out = {0};
+        TemplateExecution run = {.dot = template_int(7), .arena = &arena};
+        TemplatePlace place = {0};
+        Error err = {0};
+        TemplateSet *set = template_set_new(&options);
+
+        if (!template_set_parse(set, S("a:b"), c->text, &err))
+            place = template_set_fault(set);
+        else if (!template_execute(set, S("a:b"), &run, &out, &err))
+            CHECK(template_error_place(str_from_c(err.text), &place));
+
+        CHECK_STR(place.name, S("a:b"));
+        CHECK_EQ(place.line, c->line);
+        CHECK_EQ(place.column, c->column);
+        template_set_free(set);
+    }
+    TemplatePlace none;
+    CHECK(!template_error_place(S("template: x:1: no column"), &none));
+}
+
+TEST_MAIN(template, TEST_ROW(template, limits_hold),
+          TEST_ROW(template, places_of_faults_count_from_one),
+          TEST_ROW(template, nesting_is_bounded),
           TEST_ROW(template, a_child_set_hides_what_its_parent_defines),
           TEST_ROW(template, alert_texts_expand), TEST_ROW(template, faults_are_told_as_go_does))
