@@ -36,7 +36,11 @@ typedef struct AmOptions {
     int64_t silences_max, silence_bytes_max;
     bool log_silences;
     bool test_notifications; // clients may have some sent: docs/decisions/0035
-    int64_t get_concurrency; // 0: from the number of cores
+    Str database; // URL of what instances share, postgres://...; empty: this is the only one
+    Str peer_name, peer_address; // of this instance, for the others
+    int64_t lease_ms;            // how long an instance that is silent keeps the right to tell
+    int64_t poll_ms;             // how often what others wrote is fetched
+    int64_t get_concurrency;     // 0: from the number of cores
     AmMatcherMode matchers;
     Registry *registry;
     Clock *clock;

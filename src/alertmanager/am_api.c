@@ -190,6 +190,25 @@ static void json_pair(JsonWriter *json, const char *key, const char *value)
     json_key_c(json, key, value);
 }
 
+static void print_cluster(AmCall *call, JsonWriter *json)
+{
+    AmSharedState state = {0};
+    if (call->am->shared)
+        state = am_shared_state(call->am->shared, call->arena);
+    if (call->am->shared)
+        json_key_str(json, "name", state.name);
+    json_key(json, S("peers"));
+    json_array(json);
+    for (size_t i = 0; i < state.member_count; i++) {
+        json_object(json);
+        json_key_str(json, "address", state.members[i].address);
+        json_key_str(json, "name", state.members[i].name);
+        json_object_end(json);
+    }
+    json_array_end(json);
+    json_pair(json, "status", !call->am->shared ? "disabled" : state.up ? "ready" : "settling");
+}
+
 void am_api_status(AmCall *call)
 {
     Am *am = call->am;
@@ -199,10 +218,7 @@ void am_api_status(AmCall *call)
     json_object(&json);
     json_key(&json, S("cluster"));
     json_object(&json);
-    json_key(&json, S("peers"));
-    json_array(&json);
-    json_array_end(&json);
-    json_pair(&json, "status", "disabled");
+    print_cluster(call, &json);
     json_object_end(&json);
     json_key(&json, S("config"));
     json_object(&json);

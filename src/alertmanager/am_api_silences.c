@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #define MATCHERS_MAX 1000
+#define SHARED_WAIT_MS 3000
 
 static void json_matchers(JsonWriter *json, const AmMatchers *set)
 {
@@ -173,10 +174,13 @@ void am_api_silence_get(AmCall *call)
         am_api_json(call, 200, &buf);
 }
 
-// Waits for the disk; false if the answer has been given.
-static bool wait_for_disk(AmCall *call, uint64_t ticket)
+// Waits for the disk, and a little for the other instances: if they cannot be told now they are told later. False if the answer has
+// been given.
+static bool wait_for_disk(AmCall *call, uint64_t ticket, uint64_t shared_ticket)
 {
     Error err = {0};
+    if (call->am->shared)
+        (void)am_shared_wait(call->am->shared, shared_ticket, SHARED_WAIT_MS);
     if (!call->am->store || ticket == 0 || am_store_wait(call->am->store, ticket, &err))
         return true;
     am_api_fault(call, 500, "the change holds but is not on the disk yet: %s", err.text);
@@ -206,10 +210,11 @@ void am_api_silence_delete(AmCall *call)
     bool ok = am_silences_expire(&am->silences, call->rest, am_now_ns(am->clock), &ticket, &err);
     if (ok)
         log_change(am, "expired", &am_silences_find(&am->silences, call->rest)->data);
+    uint64_t shared = am->silences.shared_ticket;
     lock_give(&am->lock);
     if (!ok)
         am_api_empty(call, 404);
-    else if (wait_for_disk(call, ticket))
+    else if (wait_for_disk(call, ticket, shared))
         am_api_empty(call, 200);
 }
 
@@ -339,12 +344,13 @@ static void set_silence(AmCall *call, const AmSilenceData *data)
     Str id = ok ? arena_str(call->arena, silence->data.id) : STR_NONE;
     if (ok)
         log_change(am, data->id.len ? "updated" : "created", &silence->data);
+    uint64_t shared = am->silences.shared_ticket;
     lock_give(&am->lock);
     if (!ok) {
         am_api_fault(call, err.code == ERR_NOT_FOUND ? 404 : 400, "%s", err.text);
         return;
     }
-    if (!wait_for_disk(call, ticket))
+    if (!wait_for_disk(call, ticket, shared))
         return;
     json_writer_init(&json, &buf);
     json_object(&json);

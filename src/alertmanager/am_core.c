@@ -8,6 +8,7 @@
 
 #define DATABASE S("alertmanager.db")
 #define MAIL_THREADS 4
+#define SETTLE_MS 6000
 #define IMPORT_BYTES_MAX ((size_t)1 << 30)
 #define INHIBIT_SWEEP_MS (15 * 60 * 1000)
 #define FAULTS_BYTES_MAX 4000
@@ -19,6 +20,8 @@ void am_options_default(AmOptions *ret_options)
         .maintenance_ms = 15 * 60 * 1000,
         .gc_interval_ms = 30 * 60 * 1000,
         .test_notifications = true,
+        .lease_ms = 10000,
+        .poll_ms = 1000,
         .clock = &clock_system,
     };
 }
@@ -44,8 +47,13 @@ static void maintain(void *arg)
     Am *am = arg;
     int64_t now_ns = am_now_ns(am->clock);
     lock_take(&am->lock);
+    int64_t begun_ns = clock_mono_ns(am->clock);
     size_t entries = am_log_collect(&am->log, now_ns);
+    int64_t between_ns = clock_mono_ns(am->clock);
     size_t silences = am_silences_collect(&am->silences, now_ns);
+    summary_observe(am->metrics.log_gc_one, (double)(between_ns - begun_ns) / 1e9);
+    summary_observe(am->metrics.silences_gc_one,
+                    (double)(clock_mono_ns(am->clock) - between_ns) / 1e9);
     am_inhibitor_collect(am->generation->inhibitor, now_ns);
     lock_give(&am->lock);
     counter_inc(am->metrics.log_maintenance);
@@ -107,6 +115,58 @@ static bool open_store(Am *am, Error *err)
         import_file(am, S("nflog"), false);
     }
     return true;
+}
+
+// ---- what instances share ----
+
+// On the thread am-shared: a row that the engine has.
+static void on_shared_row(void *arg, AmStoreTable table, const AmRow *row)
+{
+    Am *am = arg;
+    Error err = {0};
+    int64_t now_ns = am_now_ns(am->clock);
+    lock_take(&am->lock);
+    bool ok = table == AM_STORE_LOG ? am_log_merge(&am->log, row->body, now_ns, &err)
+                                    : am_silences_merge(&am->silences, row->body, now_ns, &err);
+    lock_give(&am->lock);
+    if (!ok)
+        log_error("a row of the shared database cannot be read, ignoring", KV("err", &err));
+}
+
+static void on_synced(void *arg)
+{
+    Am *am = arg;
+    lock_take(&am->lock);
+    am_silences_share(&am->silences);
+    am_log_share(&am->log);
+    lock_give(&am->lock);
+}
+
+static bool open_shared(Am *am, Error *err)
+{
+    const AmOptions *options = &am->options;
+    AmSharedOptions shared = {
+        .url = options->database,
+        .name = options->peer_name,
+        .address = options->peer_address,
+        .lease_ms = options->lease_ms,
+        .poll_ms = options->poll_ms,
+        .loop = am->loop,
+        .row = on_shared_row,
+        .synced = on_synced,
+        .arg = am,
+    };
+    if (options->database.len == 0)
+        return true;
+    // What comes over the engine before this is set is merged, but not given back.
+    lock_take(&am->lock);
+    bool ok = am_shared_open(&shared, &am->shared, err);
+    am->silences.shared = am->log.shared = am->shared;
+    lock_give(&am->lock);
+    if (ok && !am_shared_settle(am->shared, SETTLE_MS))
+        log_warn("starting without the shared database, which is away",
+                 KV("waited_ms", (int64_t)SETTLE_MS));
+    return ok;
 }
 
 // ---- generations ----
@@ -183,8 +243,9 @@ bool am_reload(Am *am, Error *err)
 static void copy_options(Am *am, const AmOptions *options)
 {
     am->options = *options;
-    Str *texts[] = {&am->options.config_file, &am->options.config_text, &am->options.storage_path,
-                    &am->options.external_url, &am->options.route_prefix};
+    Str *texts[] = {&am->options.config_file,  &am->options.config_text,  &am->options.storage_path,
+                    &am->options.external_url, &am->options.route_prefix, &am->options.database,
+                    &am->options.peer_name,    &am->options.peer_address};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         *texts[i] = arena_str(&am->arena, *texts[i]);
     am->clock = options->clock ? options->clock : &clock_system;
@@ -219,7 +280,7 @@ bool am_open(const AmOptions *options, Am **ret_am, Error *err)
         return false;
     }
     loop_call(am->loop, start_timers, am);
-    if (!open_store(am, err) || !am_reload(am, err)) {
+    if (!open_store(am, err) || !open_shared(am, err) || !am_reload(am, err)) {
         am_close(am);
         return false;
     }
@@ -253,6 +314,7 @@ void am_close(Am *am)
         return;
     if (am->loop) {
         loop_call(am->loop, stop_on_loop, am);
+        am_shared_stop(am->shared);
         thread_pool_free(am->mail_pool);
         am->mail_pool = NULL;
         // What the mail threads have posted has run when this returns.
@@ -262,6 +324,7 @@ void am_close(Am *am)
         loop_free(am->loop);
     }
     thread_pool_free(am->mail_pool);
+    am_shared_free(am->shared);
     am_store_close(am->store);
     am_silences_deinit(&am->silences);
     am_log_deinit(&am->log);
@@ -278,6 +341,7 @@ void am_close(Am *am)
 
 static void take(Am *am, AmAlert *alert, int64_t now_ns, int64_t mono_ns)
 {
+    int64_t begun_ns = clock_mono_ns(am->clock);
     counter_inc(am_alert_resolved_at(alert, now_ns) ? am->metrics.received_resolved
                                                     : am->metrics.received_firing);
     AmAlert *stored = am_alert_store_put(&am->alerts, alert, now_ns);
@@ -287,6 +351,8 @@ static void take(Am *am, AmAlert *alert, int64_t now_ns, int64_t mono_ns)
     }
     am_inhibitor_note(am->generation->inhibitor, stored);
     am_dispatch_alert(&am->generation->dispatch, stored, now_ns, mono_ns);
+    summary_observe(am->metrics.processing_one,
+                    (double)(clock_mono_ns(am->clock) - begun_ns) / 1e9);
 }
 
 bool am_receive(Am *am, AmAlertInput *alerts, size_t count, Error *err)

@@ -43,7 +43,11 @@ static void metrics(AmCall *call)
     CLEANUP(buf_deinit) Buf page = {0};
     bool open = str_find(http_header(call->request, S("Accept")),
                          S("application/openmetrics-text")) != STR_NOT_FOUND;
+    const AmMetrics *m = &call->am->metrics;
+    gauge_add(m->scrapes_running, 1);
     registry_write(call->am->options.registry, open ? REGISTRY_OPENMETRICS : REGISTRY_TEXT, &page);
+    gauge_add(m->scrapes_running, -1);
+    counter_inc(m->scrapes[0]);
     http_reply_compress(call->request);
     am_api_bytes(call, 200,
                  open ? S("application/openmetrics-text; version=1.0.0; charset=utf-8")

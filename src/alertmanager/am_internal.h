@@ -66,6 +66,7 @@ struct Am {
     AmSilences silences GUARDED_BY(lock);
     AmLog log GUARDED_BY(lock);
     AmStore *store;                         // has its own lock
+    AmShared *shared;                       // has its own lock; NULL: this instance is the only one
     int64_t armed_mono_ns GUARDED_BY(lock); // what the due timer is set to
 };
 

@@ -184,7 +184,9 @@ static void collect(void *arg, Collection *c)
                     "Silences that were looked at to answer queries.",
                     (double)am->silences.scanned);
     }
+    am_metrics_collect_stores(am, c);
     lock_give(&am->lock);
+    am_metrics_collect_cluster(am, c);
     if (!am->store)
         return;
     AmStoreCounts counts = am_store_counts(am->store);
@@ -196,9 +198,66 @@ static void collect(void *arg, Collection *c)
                 "Writes that wait for a commit.", (double)counts.waiting);
 }
 
-void am_metrics_init(AmMetrics *m, Am *am)
+static SummaryMetric *one_summary(Registry *registry, Summary **summary, const char *name,
+                                  const char *help)
 {
     static const char *const quantiles[] = {NULL};
+    *summary = summary_new(registry, name, help, NULL, quantiles);
+    return summary_of(*summary, STR_NONE);
+}
+
+static HistogramMetric *query_seconds(Registry *registry, const char *name, const char *help)
+{
+    static const double bounds[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
+    return histogram_of(registry_histogram(registry, name, help, NULL, bounds, COUNT_OF(bounds)),
+                        NULL);
+}
+
+static void init_durations(AmMetrics *m, Am *am)
+{
+    static const char *const by_key[] = {"key", NULL};
+    static const double bounds[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
+    Registry *r = am->options.registry;
+    m->processing_one =
+        one_summary(r, &m->processing, "alertmanager_dispatcher_alert_processing_duration_seconds",
+                    "Summary of latencies for the processing of alerts.");
+    m->log_gc_one = one_summary(r, &m->log_gc, "alertmanager_nflog_gc_duration_seconds",
+                                "Duration of the last notification log garbage collection cycle.");
+    m->silences_gc_one =
+        one_summary(r, &m->silences_gc, "alertmanager_silences_gc_duration_seconds",
+                    "Duration of the last silence garbage collection cycle.");
+    (void)one_summary(r, &m->log_snapshot, "alertmanager_nflog_snapshot_duration_seconds",
+                      "Duration of snapshots; each change is written at once, none are made.");
+    (void)one_summary(r, &m->silences_snapshot, "alertmanager_silences_snapshot_duration_seconds",
+                      "Duration of snapshots; each change is written at once, none are made.");
+    am->log.query_seconds = query_seconds(r, "alertmanager_nflog_query_duration_seconds",
+                                          "Duration of notification log query evaluation.");
+    am->silences.query_seconds = query_seconds(r, "alertmanager_silences_query_duration_seconds",
+                                               "Duration of silence query evaluation.");
+    Family *oversize =
+        registry_histogram(r, "alertmanager_oversize_gossip_message_duration_seconds",
+                           "Duration of oversized gossip messages; nothing is gossiped.", by_key,
+                           bounds, COUNT_OF(bounds));
+    (void)histogram_of(oversize, (Str[]){S("nfl")});
+    (void)histogram_of(oversize, (Str[]){S("sil")});
+}
+
+static void init_scrapes(AmMetrics *m, Registry *registry)
+{
+    static const char *const by_code[] = {"code", NULL};
+    static const char *const codes[] = {"200", "500", "503"};
+    m->scrapes_running = one_gauge(registry, "promhttp_metric_handler_requests_in_flight",
+                                   "Current number of scrapes being served.");
+    Family *scrapes = registry_counter(registry, "promhttp_metric_handler_requests_total",
+                                       "Total number of scrapes by HTTP status code.", by_code);
+    for (size_t i = 0; i < COUNT_OF(codes); i++) {
+        Str code = str_from_c(codes[i]);
+        m->scrapes[i] = counter_of(scrapes, &code);
+    }
+}
+
+void am_metrics_init(AmMetrics *m, Am *am)
+{
     Registry *r = am->options.registry;
     init_kinds(m, r);
     init_alerts(m, r);
@@ -219,18 +278,17 @@ void am_metrics_init(AmMetrics *m, Am *am)
                     "How many maintenances were executed for the notification log.");
     m->silences_maintenance = one_counter(r, "alertmanager_silences_maintenance_total",
                                           "How many maintenances were executed for silences.");
-    gauge_set(one_gauge(r, "alertmanager_cluster_enabled",
-                        "Indicates whether the clustering is enabled or not."),
-              0);
-    m->processing =
-        summary_new(r, "alertmanager_dispatcher_alert_processing_duration_seconds",
-                    "Summary of latencies for the processing of alerts.", NULL, quantiles);
+    init_durations(m, am);
+    init_scrapes(m, r);
     registry_build_info(r, "alertmanager_build_info", AM_VERSION);
     registry_collector(r, collect, am);
 }
 
 void am_metrics_deinit(AmMetrics *m)
 {
-    summary_free(m->processing);
+    Summary *all[] = {m->processing, m->log_gc, m->silences_gc, m->log_snapshot,
+                      m->silences_snapshot};
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        summary_free(all[i]);
     free(m->kinds);
 }

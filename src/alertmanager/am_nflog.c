@@ -45,6 +45,7 @@ static AmLogEntry *copy_entry(const AmLogData *data, Str key)
     AmLogEntry *entry = x_malloc(sizeof *entry + bytes);
     char *at = (char *)(entry + 1);
     entry->data = *data;
+    entry->in_engine = false;
     entry->data.firing = put_hashes(&at, data->firing, data->firing_count);
     entry->data.resolved = put_hashes(&at, data->resolved, data->resolved_count);
     entry->key = put_str(&at, key);
@@ -63,20 +64,20 @@ void am_log_deinit(AmLog *log)
     map_deinit(&log->entries);
 }
 
-// The map's key lives in the value, so the old one goes first.
-static bool keep(AmLog *log, const AmLogData *data)
+// NULL if there is a newer one. The map's key lives in the value, so the old one goes first.
+static AmLogEntry *keep(AmLog *log, const AmLogData *data)
 {
     CLEANUP(buf_deinit) Buf text = {0};
     Str key = make_key(&text, data->group_key, data->receiver, data->integration, data->index);
     AmLogEntry *old = map_get(&log->entries, key);
     if (old && old->data.at_ns > data->at_ns)
-        return false;
+        return NULL;
     if (old)
         (void)map_remove(&log->entries, key);
     AmLogEntry *entry = copy_entry(data, key);
     (void)map_put(&log->entries, entry->key, entry);
     free(old);
-    return true;
+    return entry;
 }
 
 typedef struct Loading {
@@ -122,7 +123,7 @@ bool am_log_import(AmLog *log, Str bytes, int64_t now_ns, size_t *ret_count, Err
         arena_reset(&arena);
         ok = am_wire_read_log(message, &arena, &data, err);
         if (ok && data.expires_ns > now_ns) {
-            am_log_put(log, &data);
+            am_log_put(log, &data, NULL);
             ++*ret_count;
         }
     }
@@ -135,24 +136,79 @@ const AmLogEntry *am_log_find(AmLog *log, Str group_key, Str receiver, const cha
 {
     CLEANUP(buf_deinit) Buf text = {0};
     Str key = make_key(&text, group_key, receiver, str_from_c(integration), index);
+    int64_t begun_ns = clock_mono_ns(&clock_system);
     const AmLogEntry *entry = map_get(&log->entries, key);
     log->queries++;
+    if (log->query_seconds)
+        histogram_observe(log->query_seconds,
+                          (double)(clock_mono_ns(&clock_system) - begun_ns) / 1e9);
     if (entry && entry->data.expires_ns > now_ns)
         return entry;
     log->query_misses++;
     return NULL;
 }
 
-void am_log_put(AmLog *log, const AmLogData *data)
+static void store_entry(AmLog *log, AmLogEntry *entry, AmClaim *claim)
 {
-    CLEANUP(buf_deinit) Buf text = {0};
     CLEANUP(buf_deinit) Buf body = {0};
-    if (!keep(log, data) || !log->store)
-        return;
-    Str key = make_key(&text, data->group_key, data->receiver, data->integration, data->index);
-    const AmLogEntry *entry = map_get(&log->entries, key);
     am_wire_add_log(&body, &entry->data);
-    (void)am_store_put(log->store, AM_STORE_LOG, key, buf_str(&body));
+    if (log->store)
+        (void)am_store_put(log->store, AM_STORE_LOG, entry->key, buf_str(&body));
+    if (!log->shared)
+        return;
+    AmRow row = {entry->key, buf_str(&body), entry->data.at_ns, entry->data.expires_ns};
+    entry->in_engine = true;
+    if (claim)
+        am_shared_finish(log->shared, claim, &row);
+    else
+        (void)am_shared_put(log->shared, AM_STORE_LOG, &row);
+}
+
+void am_log_put(AmLog *log, const AmLogData *data, AmClaim *claim)
+{
+    AmLogEntry *entry = keep(log, data);
+    if (entry)
+        store_entry(log, entry, claim);
+    else if (claim)
+        am_shared_finish(log->shared, claim, NULL);
+}
+
+bool am_log_merge(AmLog *log, Str message, int64_t now_ns, Error *err)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    CLEANUP(buf_deinit) Buf text = {0};
+    AmLogData data;
+    if (!am_wire_read_log(message, &arena, &data, err))
+        return false;
+    Str key = make_key(&text, data.group_key, data.receiver, data.integration, data.index);
+    AmLogEntry *old = map_get(&log->entries, key);
+    if (old && old->data.at_ns >= data.at_ns)
+        old->in_engine |= old->data.at_ns == data.at_ns;
+    else if (data.expires_ns > now_ns) {
+        keep(log, &data)->in_engine = true;
+        if (log->store)
+            (void)am_store_put(log->store, AM_STORE_LOG, key, message);
+    }
+    return true;
+}
+
+void am_log_share(AmLog *log)
+{
+    for (MapEntry *e = NULL; (e = map_next(&log->entries, e));) {
+        AmLogEntry *entry = e->value;
+        CLEANUP(buf_deinit) Buf body = {0};
+        if (entry->in_engine)
+            continue;
+        am_wire_add_log(&body, &entry->data);
+        AmRow row = {entry->key, buf_str(&body), entry->data.at_ns, entry->data.expires_ns};
+        entry->in_engine = true;
+        (void)am_shared_put(log->shared, AM_STORE_LOG, &row);
+    }
+}
+
+Str am_log_key(Buf *buf, Str group_key, Str receiver, const char *integration, uint32_t index)
+{
+    return make_key(buf, group_key, receiver, str_from_c(integration), index);
 }
 
 size_t am_log_collect(AmLog *log, int64_t now_ns)

@@ -7,8 +7,7 @@
 //     When the last task ends, the flush ends; only if all went well are resolved alerts dropped.
 #include <stdlib.h>
 
-#include "alertmanager/am_internal.h"
-#include "alertmanager/am_mail.h"
+#include "alertmanager/am_task.h"
 #include "base/log.h"
 #include "base/random.h"
 
@@ -19,44 +18,6 @@
 #define BACKOFF_MS_MAX 60000.0
 #define ANSWER_BYTES_MAX ((size_t)1 << 20)
 #define INTERVALS_MAX 64
-
-typedef struct AmTask {
-    AmFlush *flush;
-    AmIntegration *integration;
-    AmNote *notes; // those that are told
-    size_t count;
-    AmReason reason;
-    uint64_t *firing, *resolved; // hashes for the log
-    size_t firing_count, resolved_count;
-    Str thread_ts, channel_id;
-    Arena arena; // of one attempt
-    AmSend send;
-    AmData *data;
-    int attempts;
-    int64_t attempt_mono_ns;
-    double backoff_ms;
-    HttpCall *call;
-    LoopTimer *timer;
-    Error fault; // of the last attempt
-    bool is_done;
-    // For the mail pool.
-    bool mail_ok, mail_retry, is_mailing;
-    Error mail_fault;
-} AmTask;
-
-struct AmFlush {
-    AmFlush *next, *previous;
-    Am *am;
-    AmGeneration *generation;
-    AmGroup *group;
-    Arena arena;
-    AmNote *notes; // all of the group, referenced
-    size_t count;
-    int64_t now_ns, deadline_mono_ns, begun_mono_ns;
-    AmTask *tasks;
-    size_t task_count, pending;
-    bool failed, is_cancelled;
-};
 
 // ---- decisions ----
 
@@ -158,11 +119,12 @@ static size_t firing_of(const AmNote *notes, size_t count, AmNote *out)
     return found;
 }
 
-static void write_log(const AmTask *task)
+// The times of a group's entries rise, whichever instance writes them and whatever its clock says.
+static void write_log(AmTask *task)
 {
     const AmFlush *flush = task->flush;
     Am *am = flush->am;
-    int64_t now_ns = am_now_ns(am->clock);
+    int64_t now_ns = MAX(am_now_ns(am->clock), task->seen_ns + 1);
     int64_t keep_ms = MIN(2 * flush->group->route->repeat_interval_ms, am->options.retention_ms);
     AmLogData entry = {
         .group_key = flush->group->key,
@@ -178,7 +140,8 @@ static void write_log(const AmTask *task)
         .thread_ts = task->thread_ts,
         .channel_id = task->channel_id,
     };
-    am_log_put(&am->log, &entry);
+    am_log_put(&am->log, &entry, task->claim);
+    task->claim = NULL;
 }
 
 // ---- the end ----
@@ -190,6 +153,8 @@ static void free_flush(AmFlush *flush)
     for (size_t i = 0; i < flush->task_count; i++) {
         if (flush->tasks[i].timer)
             loop_timer_free(flush->tasks[i].timer);
+        if (flush->tasks[i].claim_timer)
+            loop_timer_free(flush->tasks[i].claim_timer);
         arena_deinit(&flush->tasks[i].arena);
     }
     am_generation_unref(flush->generation);
@@ -232,8 +197,19 @@ static void end_task(AmTask *task, bool ok)
         lock_take(&flush->am->lock);
         write_log(task);
         lock_give(&flush->am->lock);
+    } else {
+        am_claim_drop(task);
     }
     release_flush(flush);
+}
+
+void am_notify_end(AmTask *task, bool ok)
+{
+    ASSERT(!task->is_done);
+    task->is_done = true;
+    task->flush->failed |= !ok;
+    am_claim_drop(task);
+    release_flush(task->flush);
 }
 
 // ---- attempts ----
@@ -406,6 +382,8 @@ static void go_on(AmTask *task)
 static void attempt(AmTask *task)
 {
     AmFlush *flush = task->flush;
+    if (!am_claim_holds(task))
+        return;
     task->attempts++;
     task->attempt_mono_ns = clock_mono_ns(flush->am->clock);
     counter_inc(task->integration->metrics->requests);
@@ -427,43 +405,57 @@ static void attempt(AmTask *task)
 
 // ---- the beginning ----
 
+// Asks the log.
+static AmReason decide(AmTask *task)
+{
+    const AmFlush *flush = task->flush;
+    Am *am = flush->am;
+    const AmRoute *route = flush->group->route;
+    const AmIntegration *integration = task->integration;
+    const AmLogEntry *entry =
+        am_log_find(&am->log, flush->group->key, route->receiver, integration->kind->name,
+                    integration->index, flush->now_ns);
+    task->reason = am_notify_decide(entry, task->firing, task->firing_count, task->resolved,
+                                    task->resolved_count, integration->config->send_resolved,
+                                    route->repeat_interval_ms * AM_MS_NS, am_now_ns(am->clock));
+    task->seen_ns = MAX(task->seen_ns, entry ? entry->data.at_ns : 0);
+    task->thread_ts = task->channel_id = STR_NONE;
+    if (entry && task->reason != AM_REASON_FIRST) {
+        task->thread_ts = arena_str(&task->flush->arena, entry->data.thread_ts);
+        task->channel_id = arena_str(&task->flush->arena, entry->data.channel_id);
+    }
+    return task->reason;
+}
+
+bool am_notify_decide_again(AmTask *task)
+{
+    return decide(task) != AM_REASON_NONE;
+}
+
 // Asks the log; true if the integration is to be told. What need not be sent is written down at once.
 static bool make_task(AmFlush *flush, AmIntegration *integration, const AmNote *kept, size_t count,
                       const uint64_t *firing, size_t firing_count, const uint64_t *resolved,
                       size_t resolved_count, AmTask *task)
 {
-    Am *am = flush->am;
-    const AmRoute *route = flush->group->route;
-    const AmLogEntry *entry =
-        am_log_find(&am->log, flush->group->key, route->receiver, integration->kind->name,
-                    integration->index, flush->now_ns);
-    AmReason reason = am_notify_decide(entry, firing, firing_count, resolved, resolved_count,
-                                       integration->config->send_resolved,
-                                       route->repeat_interval_ms * AM_MS_NS, am_now_ns(am->clock));
-    if (reason == AM_REASON_NONE)
-        return false;
     *task = (AmTask){
         .flush = flush,
         .integration = integration,
-        .reason = reason,
         .firing = (uint64_t *)(uintptr_t)firing,
         .resolved = (uint64_t *)(uintptr_t)resolved,
         .firing_count = firing_count,
         .resolved_count = resolved_count,
         .backoff_ms = BACKOFF_FIRST_MS,
     };
-    if (entry && reason != AM_REASON_FIRST) {
-        task->thread_ts = arena_str(&flush->arena, entry->data.thread_ts);
-        task->channel_id = arena_str(&flush->arena, entry->data.channel_id);
-    }
+    if (decide(task) == AM_REASON_NONE)
+        return false;
     task->notes = ARENA_ARRAY(&flush->arena, AmNote, count + 1);
     task->count = count;
     memcpy(task->notes, kept, count * sizeof *kept);
-    counter_inc(integration->metrics->notifications);
     if (!integration->config->send_resolved)
         task->count = firing_of(kept, count, task->notes);
     if (task->count)
         return true;
+    counter_inc(integration->metrics->notifications);
     write_log(task);
     return false;
 }
@@ -506,11 +498,17 @@ static AmFlush *begin_flush(Am *am, AmGroup *group)
     return NULL;
 }
 
-static void start_task(AmTask *task)
+void am_notify_go(AmTask *task)
 {
     AmFlush *flush = task->flush;
     const AmGroup *group = flush->group;
     Error err = {0};
+    if (task->data) {
+        task->data->reason = task->reason;
+        attempt(task);
+        return;
+    }
+    counter_inc(task->integration->metrics->notifications);
     task->data = am_data_new(&flush->arena, group->route->receiver, flush->am->options.external_url,
                              group->labels, task->notes, task->count);
     if (!am_data_route_labels(task->data, flush->generation->templates, &group->route->labels,
@@ -521,6 +519,14 @@ static void start_task(AmTask *task)
     }
     task->data->reason = task->reason;
     attempt(task);
+}
+
+static void start_task(AmTask *task)
+{
+    if (task->flush->am->shared)
+        am_claim_begin(task);
+    else
+        am_notify_go(task);
 }
 
 static void start_flush(AmFlush *flush)
@@ -589,6 +595,8 @@ static void cancel_task(AmTask *task)
     }
     if (task->timer)
         loop_timer_clear(task->timer);
+    if (task->claim_timer)
+        loop_timer_clear(task->claim_timer);
     fail_for_good(task, AM_FAILURE_CANCELED);
 }
 

@@ -122,14 +122,26 @@ const AmSilence *am_silences_find(const AmSilences *silences, Str id)
 
 // ---- in and out ----
 
+static void share(AmSilences *silences, AmSilence *silence, Str body)
+{
+    const AmSilenceData *data = &silence->data;
+    AmRow row = {data->id, body, data->updated_ns, data->expires_ns};
+    silence->in_engine = true;
+    silences->shared_ticket = am_shared_put(silences->shared, AM_STORE_SILENCES, &row);
+}
+
 static uint64_t write_silence(AmSilences *silences, AmSilence *silence)
 {
     CLEANUP(buf_deinit) Buf body = {0};
     silence->data.expires_ns = am_time_add(silence->data.ends_ns, silences->retention_ns);
-    if (!silences->store)
+    if (!silences->store && !silences->shared)
         return 0;
     am_wire_add_silence(&body, &silence->data);
-    return am_store_put(silences->store, AM_STORE_SILENCES, silence->data.id, buf_str(&body));
+    if (silences->shared)
+        share(silences, silence, buf_str(&body));
+    return silences->store
+               ? am_store_put(silences->store, AM_STORE_SILENCES, silence->data.id, buf_str(&body))
+               : 0;
 }
 
 static void keep(AmSilences *silences, AmSilence *silence)
@@ -182,6 +194,7 @@ bool am_silences_load(AmSilences *silences, int64_t now_ns, Error *err)
     Loading loading = {silences, now_ns, 0};
     if (!am_store_load(silences->store, AM_STORE_SILENCES, load_row, &loading, err))
         return false;
+    silences->unreadable += loading.bad;
     return loading.bad == 0 ||
            error_set(err, ERR_CORRUPT, "%zu silences cannot be read", loading.bad);
 }
@@ -204,6 +217,37 @@ bool am_silences_import(AmSilences *silences, Str bytes, int64_t now_ns, size_t 
         ++*ret_count;
     }
     return !bad || error_set(err, ERR_CORRUPT, "the file ends inside of a silence");
+}
+
+bool am_silences_merge(AmSilences *silences, Str message, int64_t now_ns, Error *err)
+{
+    bool over;
+    AmSilence *silence = read_one(message, now_ns, &over, err);
+    if (!silence)
+        return over;
+    AmSilence *old = map_get(&silences->by_id, silence->data.id);
+    silence->in_engine = true;
+    if (old && old->data.updated_ns >= silence->data.updated_ns) {
+        old->in_engine |= old->data.updated_ns == silence->data.updated_ns;
+        free_silence(silence);
+        return true;
+    }
+    keep(silences, silence);
+    if (silences->store)
+        (void)am_store_put(silences->store, AM_STORE_SILENCES, silence->data.id, message);
+    return true;
+}
+
+void am_silences_share(AmSilences *silences)
+{
+    for (MapEntry *e = NULL; (e = map_next(&silences->by_id, e));) {
+        AmSilence *silence = e->value;
+        CLEANUP(buf_deinit) Buf body = {0};
+        if (silence->in_engine)
+            continue;
+        am_wire_add_silence(&body, &silence->data);
+        share(silences, silence, buf_str(&body));
+    }
 }
 
 // ---- changes ----
@@ -395,13 +439,11 @@ static int by_id(const void *a, const void *b)
                        (*(const AmSilence *const *)b)->data.id);
 }
 
-size_t am_silences_match(AmSilences *silences, Labels labels, int64_t now_ns,
-                         const AmSilence **ret_list, size_t max)
+static size_t find_matches(AmSilences *silences, Labels labels, int64_t now_ns,
+                           const AmSilence **ret_list, size_t max)
 {
     size_t count = 0;
-    silences->queries++;
-    if (silences->by_id.count == 0)
-        return 0;
+    uint64_t scanned = silences->scanned;
     if (silences->index_is_old)
         build_index(silences, now_ns);
     for (size_t i = 0; i < labels.count && silences->index.count; i++) {
@@ -415,6 +457,22 @@ size_t am_silences_match(AmSilences *silences, Labels labels, int64_t now_ns,
                        count, max);
     if (count > 1)
         qsort(ret_list, count, sizeof(*ret_list), by_id);
+    uint64_t looked_at = silences->scanned - scanned;
+    silences->skipped += silences->by_id.count - MIN(looked_at, silences->by_id.count);
+    return count;
+}
+
+size_t am_silences_match(AmSilences *silences, Labels labels, int64_t now_ns,
+                         const AmSilence **ret_list, size_t max)
+{
+    silences->queries++;
+    if (silences->by_id.count == 0)
+        return 0;
+    int64_t begun_ns = clock_mono_ns(&clock_system);
+    size_t count = find_matches(silences, labels, now_ns, ret_list, max);
+    if (silences->query_seconds)
+        histogram_observe(silences->query_seconds,
+                          (double)(clock_mono_ns(&clock_system) - begun_ns) / 1e9);
     return count;
 }
 

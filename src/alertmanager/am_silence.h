@@ -5,10 +5,12 @@
 // Thread: belongs to the lock of Am.
 #pragma once
 
+#include "alertmanager/am_shared.h"
 #include "alertmanager/am_store.h"
 #include "alertmanager/am_table.h"
 #include "alertmanager/am_wire.h"
 #include "base/map.h"
+#include "client/registry.h"
 
 typedef enum AmSilenceState {
     AM_SILENCE_EXPIRED,
@@ -19,6 +21,7 @@ typedef enum AmSilenceState {
 typedef struct AmSilence {
     Arena arena;
     AmSilenceData data;
+    bool in_engine; // the shared engine has it, or will
 } AmSilence;
 
 typedef struct AmSilenceLimits {
@@ -32,10 +35,14 @@ typedef struct AmSilences {
     AmSilence **others; // without an equality
     size_t other_count;
     bool index_is_old;
-    AmStore *store; // NULL: kept in memory alone
+    HistogramMetric *query_seconds; // may be NULL
+    AmStore *store;                 // NULL: kept in memory alone
+    AmShared *shared;               // NULL: this instance is the only one
+    uint64_t shared_ticket;         // of the last change there
     int64_t retention_ns;
     AmSilenceLimits limits;
-    uint64_t queries, scanned;
+    uint64_t queries, scanned, skipped;
+    size_t unreadable; // rows that could not be read
 } AmSilences;
 
 void am_silences_deinit(AmSilences *silences);
@@ -47,6 +54,11 @@ bool am_silences_import(AmSilences *silences, Str bytes, int64_t now_ns, size_t 
 AmSilenceState am_silence_state(const AmSilenceData *silence, int64_t now_ns);
 const char *am_silence_state_name(AmSilenceState state);
 const AmSilence *am_silences_find(const AmSilences *silences, Str id);
+
+// Takes over what another instance has made or changed: the newer one counts.
+bool am_silences_merge(AmSilences *silences, Str message, int64_t now_ns, Error *err) MUST_CHECK;
+// Gives the shared engine what it does not have.
+void am_silences_share(AmSilences *silences);
 
 // Makes a silence (empty id) or changes one; the id may become another. Copies `data`. *ret_ticket is for am_store_wait.
 //

@@ -204,7 +204,7 @@ TEST(am_silence, what_is_stored_comes_back_and_goes_when_it_is_over)
     AmSilences silences = {.retention_ns = 100 * S_NS, .store = store};
     AmLog log = {.store = store};
     Str id = arena_str(&arena, set(&silences, &arena, "a=1,b!~c", 1000, 1100)->data.id);
-    am_log_put(&log, &entry);
+    am_log_put(&log, &entry, NULL);
     CHECK_OK(am_store_wait(store, am_store_put(store, AM_STORE_LOG, S("x"), S("")), &err), err);
     am_silences_deinit(&silences);
     am_log_deinit(&log);

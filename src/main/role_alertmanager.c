@@ -19,7 +19,8 @@
 #define EXIT_USAGE 2
 
 typedef struct AlertmanagerFlags {
-    Str config_file, storage_path;
+    Str config_file, storage_path, storage_database;
+    int64_t storage_lease_ms, storage_poll_ms;
     int64_t retention_ms, maintenance_ms;
     int64_t silences_max, silence_bytes_max;
     bool log_silences;
@@ -45,7 +46,8 @@ typedef struct AlertmanagerFlags {
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
-static const char alone[] = "Taken for compatibility; instances of narthex do not gossip.";
+static const char alone[] =
+    "Taken for compatibility; instances of narthex do not gossip, see --storage.database.";
 
 #define FLAG(flag, type, member, text, about, ...)                                                 \
     {                                                                                              \
@@ -56,6 +58,15 @@ static const FlagSpec flags[] = {
     FLAG("config.file", FLAG_STR, config_file, "alertmanager.yml", "The configuration."),
     FLAG("storage.path", FLAG_STR, storage_path, "data/",
          "Folder for silences and the notification log."),
+    FLAG("storage.database", FLAG_STR, storage_database, "",
+         "URL of a database that several instances share, postgres://...: silences, the "
+         "notification log, and which of them "
+         "notifies. Empty: this instance is the only one."),
+    FLAG("storage.database-lease", FLAG_GO_DURATION, storage_lease_ms, "10s",
+         "How long an instance that gives no sign of life keeps the right to notify.", .min = 1000,
+         .max = 3600000),
+    FLAG("storage.database-poll", FLAG_GO_DURATION, storage_poll_ms, "1s",
+         "How often what other instances wrote is fetched.", .min = 50, .max = 3600000),
     FLAG("data.retention", FLAG_GO_DURATION, retention_ms, "120h", "How long to keep what is over.",
          .min = 1, .max = INT64_MAX),
     FLAG("data.maintenance-interval", FLAG_GO_DURATION, maintenance_ms, "15m",
@@ -89,8 +100,11 @@ static const FlagSpec flags[] = {
     FLAG("auto-gomemlimit.ratio", FLAG_DOUBLE, auto_gomemlimit_ratio, "0.9",
          "Taken for compatibility."),
     FLAG("cluster.listen-address", FLAG_STR, cluster_listen_address, "0.0.0.0:9094", alone),
-    FLAG("cluster.advertise-address", FLAG_STR, cluster_advertise_address, "", alone),
-    FLAG("cluster.peer-name", FLAG_STR, cluster_peer_name, "", alone),
+    FLAG("cluster.advertise-address", FLAG_STR, cluster_advertise_address, "",
+         "Address of this instance as the others see it in the status; the external URL if not "
+         "given."),
+    FLAG("cluster.peer-name", FLAG_STR, cluster_peer_name, "",
+         "Name of this instance among those that share a database; host and port if not given."),
     FLAG("cluster.peer", FLAG_STR_LIST, cluster_peer, NULL, alone),
     FLAG("cluster.peer-timeout", FLAG_GO_DURATION, cluster_peer_timeout_ms, "15s", alone),
     FLAG("cluster.peers-resolve-timeout", FLAG_GO_DURATION, cluster_peers_resolve_timeout_ms, "15s",
@@ -194,11 +208,30 @@ static bool work_out_urls(const AlertmanagerFlags *f, Arena *arena, AmOptions *o
     return true;
 }
 
+// Instances on one machine differ by their port.
+static void name_instance(const AlertmanagerFlags *f, Arena *arena, AmOptions *options)
+{
+    char host[256] = "localhost";
+    Str first = f->web_listen_address.items[0];
+    size_t colon = str_rfind_char(first, ':');
+    (void)gethostname(host, sizeof host - 1);
+    options->peer_name = f->cluster_peer_name;
+    if (options->peer_name.len == 0)
+        options->peer_name =
+            arena_printf(arena, "%s" STR_FMT, host,
+                         STR_ARG(colon == STR_NOT_FOUND ? S("") : str_skip(first, colon)));
+    options->peer_address =
+        f->cluster_advertise_address.len ? f->cluster_advertise_address : options->external_url;
+}
+
 static bool make_options(const AlertmanagerFlags *f, Arena *arena, AmOptions *options, Error *err)
 {
     am_options_default(options);
     options->config_file = f->config_file;
     options->storage_path = f->storage_path;
+    options->database = f->storage_database;
+    options->lease_ms = f->storage_lease_ms;
+    options->poll_ms = f->storage_poll_ms;
     options->retention_ms = f->retention_ms;
     options->maintenance_ms = f->maintenance_ms;
     options->gc_interval_ms = f->gc_interval_ms;
@@ -211,10 +244,14 @@ static bool make_options(const AlertmanagerFlags *f, Arena *arena, AmOptions *op
     options->get_concurrency = f->web_get_concurrency;
     if (f->web_systemd_socket)
         return error_set(err, ERR_INVALID, "--web.systemd-socket: not part of this version");
-    if (f->cluster_peer.count)
-        log_warn("instances of this version do not gossip with others: each notifies on its own",
+    if (f->cluster_peer.count && f->storage_database.len == 0)
+        log_warn("instances of this version do not gossip with others: each notifies on its own "
+                 "unless they share --storage.database",
                  KV("flag", "cluster.peer"));
-    return read_features(f, options, err) && work_out_urls(f, arena, options, err);
+    if (!read_features(f, options, err) || !work_out_urls(f, arena, options, err))
+        return false;
+    name_instance(f, arena, options);
+    return true;
 }
 
 static void handle(void *arg, HttpRequest *request)

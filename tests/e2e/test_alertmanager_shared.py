@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instances that share a PostgreSQL: none of them tells what another has told, and what one cannot tell another does."""
+import time
+
+import pytest
+
+import alertmanager_cluster
+import alertmanagers
+import harness
+from test_alertmanager_timelines import listener  # noqa: F401  (a fixture)
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    one = alertmanager_cluster.Postgres()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def database(postgres):
+    """The URL of tables of its own."""
+    name = f"s{time.monotonic_ns()}"
+    assert postgres.sql(f"create schema {name}") is not None
+    return f"{postgres.url}&options=-csearch_path%3D{name}"
+
+
+def test_killed_and_paused_instances_lose_nothing_and_tell_nothing_twice(world, database, listener):
+    cluster = alertmanager_cluster.Cluster(world, database, listener)
+    storm = alertmanager_cluster.Storm(cluster, seed=7, alerts_per_s=5, pause_s=1.6)
+
+    storm.run(8)
+
+    report = storm.report()
+    assert report["lost"] == []
+    # An instance that stops between its request and its log leaves what nobody can know: that is told again.
+    assert [name for name in report["twice"] if name not in report["in_flight"]] == []
+    assert report["alerts"] > 20 and report["kills"] + report["pauses"] > 3
+
+
+def test_silences_and_members_are_known_to_all(world, database, listener):
+    cluster = alertmanager_cluster.Cluster(world, database, listener, count=2)
+    one, other = cluster.members
+    silence = one.silence({"alertname": "quiet"})
+
+    harness.wait_until("the silence to arrive", lambda: silence in [s["id"] for s in other.v2("silences")])
+    other.expire(silence)
+    harness.wait_until("its end to arrive", lambda: one.v2("silence/" + silence)["status"]["state"] == "expired")
+
+    def names():
+        cluster = one.v2("status")["cluster"]
+        return cluster["status"] == "ready" and [p["name"] for p in cluster["peers"]] == ["m0", "m1"]
+    harness.wait_until("both to be members", names)
+    assert alertmanager_cluster.metric(other, "alertmanager_cluster_members") == 2
+    assert alertmanager_cluster.metric(other, "alertmanager_peer_position") == 1
+
+
+def test_without_the_database_each_works_alone_and_they_agree_again(world, postgres, database, listener):
+    cluster = alertmanager_cluster.Cluster(world, database, listener, count=2, lease="2s")
+    one, other = cluster.members
+    cluster.send([alertmanagers.alert({"alertname": "before"})])
+    harness.wait_until("a notification", lambda: len(listener.messages("/hook")) == 1)
+    harness.wait_until("both to know of it", lambda: all(
+        alertmanager_cluster.metric(m, "narthex_alertmanager_nflog_entries") == 1 for m in cluster.members))
+
+    postgres.stop()
+    try:
+        harness.wait_until("both to notice", lambda: all(
+            alertmanager_cluster.metric(m, "narthex_alertmanager_shared_up") == 0 for m in cluster.members))
+        cluster.send([alertmanagers.alert({"alertname": "meanwhile"})])
+        silence = one.silence({"alertname": "quiet"})
+        # Both are alone: both tell.
+        harness.wait_until("both to tell", lambda: [
+            m["groupLabels"]["alertname"] for m in listener.messages("/hook")].count("meanwhile") == 2)
+    finally:
+        postgres.start()
+
+    harness.wait_until("the silence to arrive", lambda: silence in [s["id"] for s in other.v2("silences")])
+    harness.wait_until("both to be back", lambda: all(
+        alertmanager_cluster.metric(m, "narthex_alertmanager_shared_up") == 1 for m in cluster.members))
+    cluster.send([alertmanagers.alert({"alertname": "after"})])
+    harness.wait_until("a notification", lambda: "after" in [
+        m["groupLabels"]["alertname"] for m in listener.messages("/hook")])
+    time.sleep(1.5)
+    told = [m["groupLabels"]["alertname"] for m in listener.messages("/hook")]
+    assert told.count("after") == 1 and told.count("before") == 1
+
+
+def test_an_instance_that_starts_knows_what_was_told_before(world, database, listener):
+    cluster = alertmanager_cluster.Cluster(world, database, listener, count=1)
+    cluster.send([alertmanagers.alert({"alertname": "A"})])
+    harness.wait_until("a notification", lambda: len(listener.messages("/hook")) == 1)
+
+    late = alertmanager_cluster.Cluster(world, database, listener, count=2)
+    late.send([alertmanagers.alert({"alertname": "A"}), alertmanagers.alert({"alertname": "B"})])
+    harness.wait_until("B", lambda: "B" in [m["groupLabels"]["alertname"] for m in listener.messages("/hook")])
+    time.sleep(1.5)
+
+    assert sorted(m["groupLabels"]["alertname"] for m in listener.messages("/hook")) == ["A", "B"]
+
+
+def test_a_url_that_cannot_be_right_is_refused(world):
+    binary = str(world.binary)
+    import subprocess
+    path = world.write_file("x.yml", "route: {receiver: a}\nreceivers: [{name: a}]\n")
+    for url, why in [("mysql://x", "postgres://"), ("postgres://[::1/x", "URL of the database")]:
+        run = subprocess.run([binary, "alertmanager", f"--config.file={path}", f"--storage.path={world.directory / 'd'}",
+                              f"--storage.database={url}", "--web.listen-address=127.0.0.1:0"],
+                             capture_output=True, text=True, check=False, timeout=60)
+        assert run.returncode == 1 and why in run.stderr, run.stderr
