@@ -13,11 +13,15 @@ const PAGES: readonly [RegExp, LazyExoticComponent<ComponentType<{ id: string }>
   [/^\/silences\/new$/, lazy(() => import('./silence-form'))],
   [/^\/silences\/([^/]+)\/edit$/, lazy(() => import('./silence-form'))],
   [/^\/silences\/([^/]+)$/, lazy(() => import('./silence-page'))],
+  [/^\/routing$/, lazy(() => import('./routing-page'))],
+  [/^\/receivers$/, lazy(() => import('./receivers-page'))],
   [/^\/status$/, lazy(() => import('./status-page'))],
 ];
 const NAV = [
   { path: '/alerts', label: 'Alerts' },
   { path: '/silences', label: 'Silences' },
+  { path: '/routing', label: 'Routing' },
+  { path: '/receivers', label: 'Receivers' },
   { path: '/status', label: 'Status' },
 ];
 

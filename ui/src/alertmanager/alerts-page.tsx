@@ -2,7 +2,7 @@
 import { Button, NativeSelect, Switch, TextInput } from '@mantine/core';
 import { memo, useMemo, useState } from 'react';
 import { hashHref, setHashParams, useHash } from '../lib/hash-router';
-import { type Matcher, matchersText, parseMatchers } from '../lib/matchers';
+import { type Matcher, matchersOf, matchersText, parseMatchers } from '../lib/matchers';
 import { formatCount, plural } from '../lib/number';
 import { useSettings } from '../lib/settings';
 import { formatAgo, formatServerTime } from '../lib/time';
@@ -108,7 +108,8 @@ const AlertView = memo(function AlertView({ alert, onAdd }: { alert: AmAlert; on
         <span className="am-links">
           {alert.generatorURL && isWebLink(alert.generatorURL) && <a href={alert.generatorURL} target="_blank" rel="noreferrer noopener">Source</a>}
           <a href={silenceLink(alert.labels)}>Silence</a>
-          <a href={hashHref('/alerts', { filter: matchersText(Object.entries(alert.labels).map(([name, value]) => ({ name, value, isEqual: true, isRegex: false }))), silenced: 'true', inhibited: 'true', muted: 'true', active: 'true' })}>Link</a>
+          <a href={hashHref('/routing', { labels: matchersText(matchersOf(alert.labels)) })}>Why?</a>
+          <a href={hashHref('/alerts', { filter: matchersText(matchersOf(alert.labels)), silenced: 'true', inhibited: 'true', muted: 'true', active: 'true' })}>Link</a>
         </span>
       </div>
       <Annotations annotations={alert.annotations} />

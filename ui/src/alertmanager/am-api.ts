@@ -58,7 +58,7 @@ function encode(params: Params): string {
   return text ? '?' + text : '';
 }
 
-async function call<T>(method: string, path: string, signal: AbortSignal | null, body?: unknown): Promise<Answer<T>> {
+export async function amCall<T>(method: string, path: string, signal: AbortSignal | null, body?: unknown): Promise<Answer<T>> {
   const start = performance.now();
   const response = await fetch(`${basePath}/api/v2/${path}`, {
     method, signal, cache: 'no-store', credentials: 'same-origin',
@@ -81,17 +81,17 @@ function errorText(text: string): string {
   return text.trim().slice(0, 300);
 }
 
-export const amGet = <T>(path: string, params: Params, signal: AbortSignal): Promise<Answer<T>> => call<T>('GET', path + encode(params), signal);
+export const amGet = <T>(path: string, params: Params, signal: AbortSignal): Promise<Answer<T>> => amCall<T>('GET', path + encode(params), signal);
 
 export const filterParams = (matchers: readonly Matcher[]): Params => ({ filter: matchers.map(matcherText) });
 
 export async function saveSilence(silence: PostableSilence): Promise<string> {
-  const { data } = await call<{ silenceID: string }>('POST', 'silences', null, silence);
+  const { data } = await amCall<{ silenceID: string }>('POST', 'silences', null, silence);
   return data.silenceID;
 }
 
 export async function expireSilence(id: string): Promise<void> {
-  await call<null>('DELETE', `silence/${encodeURIComponent(id)}`, null);
+  await amCall<null>('DELETE', `silence/${encodeURIComponent(id)}`, null);
 }
 
 export function silenceMatchers(silence: Silence): Matcher[] {
