@@ -24,6 +24,8 @@ const PAGES = [
   ['alertmanager/#/alerts', 'h1'],
   ['alertmanager/#/silences', '[role="tab"]'],
   ['alertmanager/#/silences/new', 'form'],
+  ['alertmanager/#/routing?labels=%7Bseverity%3D%22page%22%7D', '[data-taken]'],
+  ['alertmanager/#/receivers?receiver=database', '[data-field]'],
   ['alertmanager/#/status', '.yaml'],
 ];
 

@@ -121,6 +121,97 @@ test('a silence is made with the keyboard alone', async (page) => {
   await fetch(`${am}/api/v2/silence/${silence.id}`, { method: 'DELETE' });
 });
 
+test('the way of an alert through the routes is drawn, with the reason at each', async (page) => {
+  await fire();
+  await page.goto(`${am}/#/alerts`);
+  await page.locator('[data-alert]', { hasText: 'alertname="Down"' }).first().getByRole('link', { name: 'Why?' }).click();
+
+  const state = (id) => page.locator(`[data-route='${id}']`).getAttribute('data-state');
+  await page.locator('[data-taken="on-call"]').waitFor();
+  check((await page.locator('[data-taken]').count()) === 1, 'more than one route takes the alert');
+  const ids = await page.locator('[data-route]').evaluateAll((routes) => routes.map((route) => [route.dataset.route, route.dataset.state]));
+  check(JSON.stringify(ids.map(([, one]) => one)) === '["matched","taken","off","off"]', `the routes are ${JSON.stringify(ids)}`);
+  check((await state(ids[1][0])) === 'taken', 'no place for the route');
+  await page.locator('.matcher-bad', { hasText: 'job=~"db|cache"' }).first().waitFor();
+  await picture(page, 'alertmanager-routing');
+  await page.getByLabel('Labels of an alert').fill('alertname="X", job="db", severity="page"');
+  await page.keyboard.press('Enter');
+  await page.getByText('No alert with these labels is held now').waitFor();
+  await page.locator('[data-taken="database"]').waitFor();
+  check(decodeURIComponent(page.url()).includes('job="db"'), `the address is ${page.url()}`);
+  await page.getByLabel('Labels of an alert').fill('job=~"db"');
+  await page.keyboard.press('Enter');
+  await page.getByText('Labels are written name="value"').waitFor();
+});
+
+test('why an alert is held back is said: by which alert, by which silence', async (page) => {
+  await fire();
+  const now = Date.now();
+  const made = await fetch(`${am}/api/v2/silences`, {
+    method: 'POST', headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ matchers: [{ name: 'alertname', value: 'Slow', isRegex: false, isEqual: true }], startsAt: new Date(now - 1000), endsAt: new Date(now + 600_000), createdBy: 'night shift', comment: 'known to be slow' }),
+  });
+  const { silenceID } = await made.json();
+  await page.goto(`${am}/#/routing?labels=${encodeURIComponent('{alertname="Slow", job="api", severity="warn"}')}`);
+
+  await page.getByText('Inhibited by rule 1').waitFor();
+  await page.getByRole('link', { name: 'known to be slow' }).waitFor();
+  await page.getByText('Nothing is sent for this alert').waitFor();
+  await fetch(`${am}/api/v2/silence/${silenceID}`, { method: 'DELETE' });
+  await page.locator('.notice a', { hasText: 'alertname="Down"' }).click();
+  await page.locator('[data-taken="on-call"]').waitFor();
+});
+
+test('a receiver shows what it is sent, what is wrong with it, and a template tried out', async (page) => {
+  await fire();
+  await page.goto(`${am}/#/receivers`);
+  await page.getByRole('link', { name: 'database' }).click();
+
+  await page.locator('[data-field="title"]', { hasText: 'FIRING: TestAlert' }).waitFor();
+  await page.getByLabel('With the alerts of').selectOption({ label: '{alertname="Full", job="db"}, 1 alert' });
+  await page.locator('[data-field="title"]', { hasText: 'FIRING: Full' }).waitFor();
+  await page.getByLabel('Template', { exact: true }).fill('{{ len .Alerts }} of {{ .Receiver }}');
+  await page.locator('output', { hasText: '1 of database' }).waitFor();
+  await page.getByLabel('Template', { exact: true }).fill('{{ .Alerts }');
+  await page.locator('output', { hasText: 'line 1, column' }).waitFor();
+  await picture(page, 'alertmanager-receivers');
+  await page.getByRole('link', { name: 'on-call' }).click();
+  await page.locator('[data-field="title"] [role="alert"]', { hasText: 'line 1, column' }).waitFor();
+});
+
+test('a test notification is sent and its outcome told', async (page) => {
+  await page.goto(`${am}/#/receivers?receiver=database`);
+  await page.getByRole('button', { name: 'Send a test notification' }).click();
+  await page.getByRole('button', { name: 'Send it' }).click();
+
+  await page.locator('tr', { hasText: 'slack[0]' }).getByText('success').waitFor();
+  await picture(page, 'alertmanager-test');
+});
+
+// Links as the original's pages and its notifications write them.
+for (const [link, name, want] of [
+  ['#/alerts', 'Alerts', '[data-alert]'],
+  ['#/alerts?silenced=false&inhibited=true&muted=false&active=false', 'Alerts', '[data-alert] >> text=alertname="Slow"'],
+  [`#/alerts?receiver=${encodeURIComponent('on-call')}`, 'Alerts', '[data-alert] >> text=alertname="Down"'],
+  [`#/alerts?silenced=false&inhibited=false&muted=false&active=true&filter=${encodeURIComponent('{alertname="Full",job="db"}')}`, 'Alerts', '.filter-chip >> text=job="db"'],
+  ['#/alerts?group=severity&customGrouping=true', 'Alerts', '.fold-head >> text=severity="page"'],
+  ['#/silences', 'Silences', '[role="tab"]'],
+  [`#/silences?filter=${encodeURIComponent('{alertname="Full"}')}`, 'Silences', '.filter-chip >> text=alertname="Full"'],
+  [`#/silences/new?filter=${encodeURIComponent('{alertname="Full",job="db"}')}`, 'New silence', 'form'],
+  [`#/silences/new?filter=${encodeURIComponent('{alertname="Full"}')}&comment=disk`, 'New silence', 'form'],
+  ['#/status', 'Status', '.yaml'],
+  ['#/', 'Alerts', '[data-alert]'],
+])
+  test(`the original's link ${decodeURIComponent(link)} has its page and state`, async (page) => {
+    await fire();
+    await page.goto(`${am}/${link}`);
+
+    await page.getByRole('heading', { name, level: 1 }).waitFor();
+    await page.locator(want).first().waitFor();
+    if (link.includes('/new')) check((await page.locator('form input').evaluateAll((inputs) => inputs.map(({ value }) => value))).includes('Full'), 'the form lacks the matcher');
+    if (link.includes('receiver=')) check((await page.locator('[data-alert]', { hasText: 'alertname="Full"' }).count()) === 0, 'not only those of the receiver');
+  });
+
 test('the status page shows the configuration in effect', async (page) => {
   await page.goto(`${am}/#/status`);
 

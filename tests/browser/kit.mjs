@@ -30,8 +30,15 @@ export async function api(path) {
   return answer.data;
 }
 
+// In both colour schemes, unless the page was given one.
 export async function picture(page, name) {
-  if (pictures) await page.screenshot({ path: join(pictures, name + '.png') });
+  if (!pictures) return;
+  await page.screenshot({ path: join(pictures, name + '.png') });
+  if (await page.evaluate(() => localStorage.getItem('narthex-color-scheme'))) return;
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await page.waitForTimeout(300); // a graph is drawn anew
+  await page.screenshot({ path: join(pictures, name + '-dark.png') });
+  await page.emulateMedia({ colorScheme: 'light' });
 }
 
 export async function typeQuery(page, text) {

@@ -51,6 +51,8 @@ async function runTest(context, { name, body }) {
     await picture(page, 'failed ' + name);
     throw error;
   } finally {
+    // What one test chose is not the next one's.
+    await page.evaluate(() => localStorage.clear()).catch(() => {});
     await page.close();
   }
 }

@@ -11,12 +11,33 @@ import subprocess
 import sys
 import tempfile
 
+import alertmanagers
 import harness
 
 
 ALERTMANAGER = """
-route: {receiver: nobody, group_by: [alertname, job], group_wait: 1s}
-receivers: [{name: nobody}]
+route:
+  receiver: nobody
+  group_by: [alertname, job]
+  group_wait: 1s
+  routes:
+  - receiver: on-call
+    matchers: [severity="page"]
+    continue: true
+    group_by: [job]
+    routes:
+    - {receiver: database, matchers: [job=~"db|cache"]}
+  - {receiver: database, matchers: [job=~"db|cache", severity!="page"], group_wait: 1h}
+receivers:
+- name: nobody
+- name: on-call
+  webhook_configs:
+  - {url: HOOK, send_resolved: false}
+  slack_configs:
+  - {api_url: HOOK, channel: '#page', title: '{{ .CommonLabels.alertname.deeper }}'}
+- name: database
+  slack_configs:
+  - {api_url: HOOK, channel: '#db', title: '{{ .Status | toUpper }}: {{ .CommonLabels.alertname }}'}
 inhibit_rules:
 - {source_matchers: [severity="page"], target_matchers: [severity="warn"], equal: [job]}
 """
@@ -27,10 +48,11 @@ def main():
         sys.exit(__doc__)
     with tempfile.TemporaryDirectory(prefix="narthex-serve-") as directory:
         world = harness.World(directory)
+        hook = alertmanagers.Listener()
         try:
             page = world.target("# TYPE fire_carried_total counter\nfire_carried_total 42\n")
             alertmanager = pathlib.Path(directory, "alertmanager.yml")
-            alertmanager.write_text(ALERTMANAGER)
+            alertmanager.write_text(ALERTMANAGER.replace("HOOK", hook.url + "/slack"))
             server = world.server("", "--web.enable-lifecycle", f"--alertmanager.config.file={alertmanager}")
             pathlib.Path(directory, f"{server.name}.yml").write_text(harness.scrape_config(
                 ("narthex", [f"127.0.0.1:{server.port}"]), ("page", [page.address])))
@@ -45,6 +67,7 @@ def main():
             return code
         finally:
             world.close()
+            hook.close()
 
 
 if __name__ == "__main__":

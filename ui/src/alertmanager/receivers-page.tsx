@@ -86,14 +86,26 @@ function Fields({ sample }: { sample: Sample }) {
       <h2 className="above">What it is sent</h2>
       {fault && <Fault fault={fault} />}
       {fields.length === 0 && !fault && <div className="empty">No setting of this receiver has a template.</div>}
-      {fields.map((field) => (
-        <section key={`${field.integration} ${field.index} ${field.field}`} data-field={field.field}>
-          <h3>
-            {`${field.integration}[${field.index}].${field.field}`} <span className="dim mono break">{field.template}</span>
-          </h3>
-          <Result of={field} />
-        </section>
-      ))}
+      {fields.length > 0 && (
+        <table className="grid sent">
+          <thead>
+            <tr>
+              <th scope="col">Setting</th>
+              <th scope="col">Template</th>
+              <th scope="col">Text</th>
+            </tr>
+          </thead>
+          <tbody>
+            {fields.map((field) => (
+              <tr key={`${field.integration} ${field.index} ${field.field}`} data-field={field.field}>
+                <td className="break">{`${field.integration}[${field.index}].${field.field}`}</td>
+                <td className="mono pre-wrap">{field.template}</td>
+                <td className="mono pre-wrap">{field.error ? <Fault fault={field.error} /> : field.text === '' ? <span className="dim">(empty)</span> : field.text}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
     </section>
   );
 }
