@@ -92,6 +92,7 @@ static void tell_ignored_flags(const Run *run)
     const ServerFlags *flags = &run->flags;
     static const char *const features[] = {
         "exemplar-storage",
+        "memory-snapshot-on-shutdown",
         "native-histograms",
         "ooo-native-histograms",
         "promql-experimental-functions",
@@ -611,6 +612,7 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.start_timestamps = server_feature(flags, "st-storage");
     options.histogram_start_timestamps =
         options.start_timestamps && server_feature(flags, "histograms-st-encoding");
+    options.snapshot_at_close = server_feature(flags, "memory-snapshot-on-shutdown");
     if (server_feature(flags, "exemplar-storage"))
         options.max_exemplars =
             (uint64_t)MAX(config->file.storage.exemplars.max_exemplars, INT64_C(0));

@@ -81,6 +81,7 @@ bool head_open(const HeadOptions *options, Head **ret_head, Error *err)
         return error_context(err, "open the head");
     }
     head_truncate_empty(head, empty);
+    head->opened = true;
     *ret_head = head;
     return true;
 }
@@ -102,6 +103,8 @@ static void close_logs(Head *head)
         report_close("chunks_head", head_chunks_flush(head->chunks, &err), &err);
     if (head->wal)
         head_image_close_head(head);
+    if (head->wal && head->opened && head->options.snapshot_at_close)
+        report_close("chunk_snapshot", head_snapshot_write(head, &err), &err);
     if (head->wal)
         report_close("wal", wal_sync(head->wal, &err), &err);
     if (head->wbl)

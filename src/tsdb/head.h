@@ -44,6 +44,7 @@ typedef struct HeadOptions {
     bool histogram_start_timestamps; // and of histograms
     int replay_threads;              // that take samples; 0: as the machine has cores
     TsdbProgress *progress;          // of the replay; NULL: nobody looks
+    bool snapshot_at_close;          // leave one for a fast start (chunk_snapshot.h)
     uint64_t image_series_min;       // fewer series get no image (head_image.h); 0: a default
 } HeadOptions;
 
@@ -126,6 +127,7 @@ typedef struct HeadCounters {
     uint64_t wal_bytes, wbl_bytes, chunks_head_bytes; // on disk
     uint64_t mmap_chunk_corruptions, chunk_writes_failed;
     int64_t replay_ms;
+    uint64_t snapshot_errors; // snapshots of open chunks that could not be read
 } HeadCounters;
 void head_counters(Head *head, HeadCounters *ret_counters);
 

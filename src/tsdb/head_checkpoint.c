@@ -4,6 +4,7 @@
 // Reads sealed segments only, so commits go on meanwhile.
 #include <stdlib.h>
 
+#include "tsdb/chunk_snapshot.h"
 #include "tsdb/head_internal.h"
 
 #define BATCH_BYTES 1000000
@@ -327,7 +328,9 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
         COUNT(head, wal_truncations, 1);
         forget_expired(head, last);
         head_follow(head);
-        bool removed = ok && remove_old(head, last, err);
+        bool removed =
+            ok && remove_old(head, last, err) &&
+            chunk_snapshot_remove_below(head->fs, head->options.dir, last + UINT64_C(1), err);
         COUNT(head, checkpoint_deletions, 1);
         COUNT(head, checkpoint_deletions_failed, !removed);
         ok = removed;

@@ -272,6 +272,7 @@ struct Head {
     int64_t chunk_error_logged_ms;
     int64_t chunk_retry_ns; // not before; 0: at once
 
+    bool opened;           // all of it: what is left at the end is worth something
     HeadCounters counters; // each by __atomic
 };
 
@@ -330,6 +331,10 @@ SeriesSlot head_append_create(Head *head, Labels labels, LabelKey *key, uint64_t
 // head_commit.c
 // Writes the records of series that the log does not know yet; the caller leads.
 bool head_append_log_series(Head *head, Error *err) MUST_CHECK;
+
+// head_snapshot.c
+// Leaves chunk_snapshot.*/ beside the log; nobody else is in the head.
+bool head_snapshot_write(Head *head, Error *err) MUST_CHECK;
 
 // head_append_record.c
 void head_append_encode(HeadAppender *app);

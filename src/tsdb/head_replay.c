@@ -85,6 +85,14 @@ static void define(void *arg, Str record)
         replay_define(r, record);
 }
 
+static void define_snapshot(void *arg, Str record)
+{
+    Replay *r = arg;
+
+    if (r->start_ok)
+        replay_snapshot_record(r, record);
+}
+
 static void end_define(void *arg)
 {
     Replay *r = arg;
@@ -132,16 +140,8 @@ static void tell_size(Replay *r, Str checkpoint, uint32_t from)
     SET(r->progress->total_bytes, bytes);
 }
 
-static bool replay_log(Replay *r, Str checkpoint, uint32_t from, Error *err)
+static bool finish_pipe(Replay *r, bool ok, Error *err)
 {
-    Head *head = r->head;
-    ReplayPipeUser user = {begin_define, define, end_define, r};
-
-    head->image.log_bytes = 0 - GET(r->progress->total_bytes); // counts as written since the image
-    if (!replay_pipe_start(&user, &r->pipe, err))
-        return false;
-    bool ok = (!checkpoint.len || replay_dir(r, checkpoint, 0, err)) &&
-              replay_dir(r, head->wal_dir, from, err);
     replay_pipe_finish(r->pipe);
     r->pipe = NULL;
     replay_await_sets(r);
@@ -150,6 +150,30 @@ static bool replay_log(Replay *r, Str checkpoint, uint32_t from, Error *err)
         ok = error_context(err, "replay");
     }
     return ok;
+}
+
+static bool load_snapshot(Replay *r, Error *err)
+{
+    ReplayPipeUser user = {begin_define, define_snapshot, end_define, r};
+
+    if (!replay_pipe_start(&user, &r->pipe, err))
+        return false;
+    bool ok = replay_snapshot_read(r, err);
+    return finish_pipe(r, ok, err);
+}
+
+// What the snapshot covers is not read.
+static bool replay_log(Replay *r, Str checkpoint, uint32_t from, Error *err)
+{
+    Head *head = r->head;
+    ReplayPipeUser user = {begin_define, define, end_define, r};
+
+    head->image.log_bytes = 0 - GET(r->progress->total_bytes); // counts as written since the image
+    if (!replay_pipe_start(&user, &r->pipe, err))
+        return false;
+    bool ok = (r->has_snapshot || !checkpoint.len || replay_dir(r, checkpoint, 0, err)) &&
+              replay_dir(r, head->wal_dir, r->has_snapshot ? r->snapshot.segment : from, err);
+    return finish_pipe(r, ok, err);
 }
 
 static bool replay_logs(Replay *r, Error *err)
@@ -169,8 +193,14 @@ static bool replay_logs(Replay *r, Error *err)
     else
         ok = ok && err->code == ERR_NONE;
     if (ok) {
-        tell_size(r, checkpoint, from);
+        r->has_snapshot = replay_snapshot_find(r, from);
+        tell_size(r, r->has_snapshot ? STR_NONE : checkpoint,
+                  r->has_snapshot ? r->snapshot.segment : from);
         use_image(r, from);
+    }
+    if (ok && r->has_snapshot) {
+        ok = load_snapshot(r, err);
+        replay_snapshot_keep_refs(r, checkpoint, from);
     }
     ok = ok && replay_log(r, checkpoint, from, err);
     replay_await_sets(r);
@@ -215,7 +245,7 @@ static void report(const Replay *r, const HeadChunksRepair *repair)
         log_warn("malformed entries in the log, ignoring them", KV("entries", r->malformed));
     log_info("replayed the log", KV("series", r->series), KV("samples", r->samples),
              KV("out_of_order", r->out_of_order_kept), KV("chunks", r->chunk_count),
-             KV("records", r->records), KV("image", r->imaged),
+             KV("records", r->records), KV("image", r->imaged), KV("snapshot", r->has_snapshot),
              KV("took_ms", head->counters.replay_ms));
 }
 

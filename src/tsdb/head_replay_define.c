@@ -157,7 +157,7 @@ static bool labels_sorted(Labels labels)
     return labels.count > 0 && labels.count <= HEAD_LABELS_MAX;
 }
 
-static void replay_series(Replay *r, const WalEntry *e)
+void replay_series(Replay *r, const WalEntry *e)
 {
     Head *head = r->head;
 
@@ -225,7 +225,7 @@ static void replay_floats(Replay *r, WalRecordReader *reader)
             replay_sample(r, samples[i].ref, samples[i].t_ms, samples[i].value, NULL, start_ms[i]);
 }
 
-static void replay_tombstone(Replay *r, const WalEntry *e)
+void replay_tombstone(Replay *r, const WalEntry *e)
 {
     uint64_t ref = e->ref;
     SeriesSlot slot = replay_find_series(r, &ref);

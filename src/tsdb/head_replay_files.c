@@ -52,7 +52,9 @@ static bool rewrite_segment(Head *head, Str dir, uint32_t number, Str bytes, Err
     wal_close(wal);
     ok = ok && fs_rename(head->fs, path, aside, err) &&
          fs_rename(head->fs, wal_segment_path(&scratch, repair, 0), path, err) &&
-         fs_remove_tree(head->fs, repair, err) && fs_sync_dir(head->fs, dir, err);
+         fs_remove_tree(head->fs, repair, err) && fs_sync_dir(head->fs, dir, err) &&
+         chunk_snapshot_remove_below(head->fs, head->options.dir, UINT64_MAX,
+                                     err); // their places are elsewhere now
     if (ok)
         log_warn("log segment was damaged: kept its good records, the original is aside",
                  KV("segment", path), KV("original", aside));
@@ -116,6 +118,8 @@ static bool replay_segment(Replay *r, Str dir, uint32_t number, bool last, Error
         return false;
     }
     wal_reader_init(&reader, map.bytes);
+    if (r->has_snapshot && r->pipe && number == r->snapshot.segment)
+        reader.at = reader.good_end = (size_t)r->snapshot.offset;
     if (r->imaged && r->pipe) {
         reader.known_type = WAL_SERIES;
         reader.known_end = in_checkpoint || number < r->known_segment ? SIZE_MAX

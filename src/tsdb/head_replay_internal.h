@@ -4,11 +4,13 @@
 //     head_replay.c          the order of things, the report
 //     head_replay_files.c    folders and segments: reads, mends what is damaged
 //     head_replay_pipe.c     records from the thread that reads to the one that understands
+//     head_replay_snapshot.c what a clean shutdown has left
 //     head_replay_define.c   series, chunks on disk, everything but samples; samples are sent on
 //     head_replay_shards.c   samples into series, on several threads
 //     head_replay_late.c     the log of out-of-order samples
 #pragma once
 
+#include "tsdb/chunk_snapshot.h"
 #include "tsdb/head_image.h"
 #include "tsdb/head_internal.h"
 
@@ -42,7 +44,9 @@ typedef struct Replay {
     bool imaged;            // series records before this place of the log are known
     uint32_t known_segment; // all before it
     uint64_t known_offset;
-    Thread sets_thread; // makes the hash of label sets
+    ChunkSnapshotPlace snapshot; // of the one that is used, if
+    bool has_snapshot;           // the log before it is not read
+    Thread sets_thread;          // makes the hash of label sets
     bool sets_pending;
     bool start_ok; // of the shards
     Error start_err;
@@ -54,6 +58,9 @@ typedef struct Replay {
 bool replay_load_chunk(void *arg, const HeadChunk *chunk, Error *err);
 // Understands a record of the log; all but samples takes effect at once.
 void replay_define(Replay *r, Str record);
+// What entries of records do, also where they stand in something else than a log.
+void replay_series(Replay *r, const WalEntry *e);
+void replay_tombstone(Replay *r, const WalEntry *e);
 // Gives series that an image has brought their chunks.
 void replay_attach_all(Replay *r);
 // The series that a ref of the log means; 0 if none.
@@ -63,6 +70,17 @@ SeriesSlot replay_find_series(Replay *r, uint64_t *ref);
 void replay_late_record(Replay *r, Str record);
 // Drops the out-of-order chunks that their log does not name.
 void replay_late_drop_unmarked(Replay *r);
+
+// head_replay_snapshot.c
+// Looks for one that is whole and that the log goes on from; else says why the whole log is read. `first_segment` is the first that no
+// checkpoint covers.
+bool replay_snapshot_find(Replay *r, uint32_t first_segment);
+// Hands its records to the pipe.
+bool replay_snapshot_read(Replay *r, Error *err) MUST_CHECK;
+// Understands one of them.
+void replay_snapshot_record(Replay *r, Str record);
+// Sees to it that no ref is given out again that the log before it names. `checkpoint` may be empty.
+void replay_snapshot_keep_refs(Replay *r, Str checkpoint, uint32_t from);
 
 // head_replay_files.c
 // The folder's records, from segment `from` on.

@@ -8,7 +8,6 @@
 #include "base/reader.h"
 
 #define MAGIC 0x0130BA30u
-#define VERSION 1
 #define FILE_BYTES_MAX (1u << 30)
 
 void tombstones_deinit(Tombstones *tombstones)
@@ -82,21 +81,11 @@ uint64_t tombstones_total(const Tombstones *tombstones)
     return total;
 }
 
-bool tombstones_parse(Str bytes, Tombstones *ret_tombstones, Error *err)
+bool tombstones_parse_entries(Str entries, Tombstones *ret_tombstones, Error *err)
 {
     Tombstones tombstones = {NULL, 0, 0};
-    Reader r = reader_from(bytes);
+    Reader r = reader_from(entries);
 
-    if (bytes.len < 9 || reader_u32be(&r) != MAGIC)
-        return error_set(err, ERR_CORRUPT, "tombstones: no such file by its magic number");
-    uint8_t version = reader_u8(&r);
-    if (version != VERSION)
-        return error_set(err, ERR_CORRUPT, "tombstones: version %d, only 1 is known", version);
-    Str entries = str_sub(bytes, 5, bytes.len - 9);
-    Reader tail = reader_from(str_skip(bytes, bytes.len - 4));
-    if (reader_u32be(&tail) != crc32c(entries))
-        return error_set(err, ERR_CORRUPT, "tombstones: wrong checksum");
-    r = reader_from(entries);
     while (reader_left(&r) > 0) {
         uint64_t ref = reader_uvarint(&r);
         int64_t min_t_ms = reader_varint(&r), max_t_ms = reader_varint(&r);
@@ -108,6 +97,22 @@ bool tombstones_parse(Str bytes, Tombstones *ret_tombstones, Error *err)
     }
     *ret_tombstones = tombstones;
     return true;
+}
+
+bool tombstones_parse(Str bytes, Tombstones *ret_tombstones, Error *err)
+{
+    Reader r = reader_from(bytes);
+
+    if (bytes.len < 9 || reader_u32be(&r) != MAGIC)
+        return error_set(err, ERR_CORRUPT, "tombstones: no such file by its magic number");
+    uint8_t version = reader_u8(&r);
+    if (version != TOMBSTONES_VERSION)
+        return error_set(err, ERR_CORRUPT, "tombstones: version %d, only 1 is known", version);
+    Str entries = str_sub(bytes, 5, bytes.len - 9);
+    Reader tail = reader_from(str_skip(bytes, bytes.len - 4));
+    if (reader_u32be(&tail) != crc32c(entries))
+        return error_set(err, ERR_CORRUPT, "tombstones: wrong checksum");
+    return tombstones_parse_entries(entries, ret_tombstones, err);
 }
 
 bool tombstones_read(Fs *fs, Str dir, Tombstones *ret_tombstones, Error *err)
@@ -128,19 +133,24 @@ bool tombstones_read(Fs *fs, Str dir, Tombstones *ret_tombstones, Error *err)
     return tombstones_parse(bytes, ret_tombstones, err);
 }
 
+void tombstones_print_entries(const Tombstones *tombstones, Buf *out)
+{
+    for (size_t i = 0; i < tombstones->count; i++)
+        for (size_t k = 0; k < tombstones->entries[i].intervals.count; k++) {
+            buf_add_uvarint(out, tombstones->entries[i].ref);
+            buf_add_varint(out, tombstones->entries[i].intervals.items[k].min_t_ms);
+            buf_add_varint(out, tombstones->entries[i].intervals.items[k].max_t_ms);
+        }
+}
+
 bool tombstones_write(Fs *fs, Str dir, const Tombstones *tombstones, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     CLEANUP(buf_deinit) Buf out = {.ptr = NULL};
 
     buf_add_u32be(&out, MAGIC);
-    buf_add_char(&out, VERSION);
-    for (size_t i = 0; i < tombstones->count; i++)
-        for (size_t k = 0; k < tombstones->entries[i].intervals.count; k++) {
-            buf_add_uvarint(&out, tombstones->entries[i].ref);
-            buf_add_varint(&out, tombstones->entries[i].intervals.items[k].min_t_ms);
-            buf_add_varint(&out, tombstones->entries[i].intervals.items[k].max_t_ms);
-        }
+    buf_add_char(&out, TOMBSTONES_VERSION);
+    tombstones_print_entries(tombstones, &out);
     buf_add_u32be(&out, crc32c(str_skip(buf_str(&out), 5)));
     return buf_ok(&out, "tombstones", err) &&
            fs_write_atomic(fs, fs_join(&arena, dir, S("tombstones")), buf_str(&out), err);

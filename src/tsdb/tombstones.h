@@ -4,8 +4,11 @@
 //     | magic 0x0130BA30 | version 1 | ref uvarint, mint varint, maxt varint | ... | CRC-32C over the entries |
 #pragma once
 
+#include "base/buf.h"
 #include "base/fs.h"
 #include "tsdb/intervals.h"
+
+#define TOMBSTONES_VERSION 1
 
 typedef struct TombstonesEntry {
     uint64_t ref; // of the series
@@ -32,3 +35,7 @@ bool tombstones_read(Fs *fs, Str dir, Tombstones *ret_tombstones, Error *err) MU
 bool tombstones_write(Fs *fs, Str dir, const Tombstones *tombstones, Error *err) MUST_CHECK;
 // The bytes of such a file; for fuzzing. Fails ERR_CORRUPT.
 bool tombstones_parse(Str bytes, Tombstones *ret_tombstones, Error *err) MUST_CHECK;
+
+// What lies between version and checksum.
+void tombstones_print_entries(const Tombstones *tombstones, Buf *out);
+bool tombstones_parse_entries(Str entries, Tombstones *ret_tombstones, Error *err) MUST_CHECK;

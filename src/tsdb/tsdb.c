@@ -226,6 +226,7 @@ static bool open_head(Tsdb *tsdb, Error *err)
         .max_exemplars = o->max_exemplars,
         .start_timestamps = o->start_timestamps,
         .histogram_start_timestamps = o->histogram_start_timestamps,
+        .snapshot_at_close = o->snapshot_at_close,
         .image_series_min = o->image_series_min,
         .progress = o->progress,
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tsdb.h: keeps samples. A Source and a Sink over one data directory in Prometheus' own formats.
 //
-//     <dir>/lock  wal/  wbl/  chunks_head/  <ULID>/ (blocks)
+//     <dir>/lock  wal/  wbl/  chunks_head/  chunk_snapshot.*/  narthex_series  <ULID>/ (blocks)
 //
 // Thread: any for every function here.
 #pragma once
@@ -58,6 +58,7 @@ typedef struct TsdbOptions {
     uint64_t max_exemplars;          // 0: off
     bool start_timestamps; // keep those of floats; a Prometheus before 3.10 reads none of it
     bool histogram_start_timestamps; // and those of histograms
+    bool snapshot_at_close;          // leave the open chunks beside the log for the next start
     uint64_t image_series_min;       // fewer series get no image for a fast restart; 0: 500
     TsdbProgress *progress;          // of the replay; NULL: nobody looks
 } TsdbOptions;

@@ -204,7 +204,7 @@ static void collect_head(Tsdb *tsdb, Collection *c)
           "Time taken to replay the data on disk.", (double)h.replay_ms / 1e3);
     collection_family(c, "prometheus_tsdb_snapshot_replay_error_total", FAMILY_COUNTER,
                       "Total number snapshot replays that failed.");
-    collection_add(c, NULL, 0, 0); // none is made or read: the log is enough
+    collection_add(c, NULL, 0, (double)h.snapshot_errors);
     summary(c, "prometheus_tsdb_head_gc_duration_seconds",
             "Runtime of garbage collection in the head block.", h.gc_nanoseconds, h.truncations);
     summary(c, "prometheus_tsdb_wal_truncate_duration_seconds", "Duration of WAL truncation.",

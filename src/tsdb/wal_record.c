@@ -235,21 +235,31 @@ void wal_record_histogram(WalRecordWriter *w, uint64_t ref, int64_t t_ms, int64_
         add_place_v2(w, ref, t_ms, start_ms);
     else
         add_place(w, ref, t_ms);
-    buf_add_char(w->out, (char)h->hint);
-    buf_add_varint(w->out, h->schema);
-    buf_add_u64be(w->out, double_bits(h->zero_threshold));
-    add_count(w->out, h, h->zero_count);
-    add_count(w->out, h, h->count);
-    buf_add_u64be(w->out, double_bits(h->sum));
-    add_spans(w->out, h->positive_spans, h->positive_span_count);
-    add_spans(w->out, h->negative_spans, h->negative_span_count);
-    add_buckets(w->out, h, h->positive_buckets, h->positive_count);
-    add_buckets(w->out, h, h->negative_buckets, h->negative_count);
+    wal_record_histogram_body(w->out, h);
+}
+
+void wal_record_histogram_body(Buf *out, const Histogram *h)
+{
+    buf_add_char(out, (char)h->hint);
+    buf_add_varint(out, h->schema);
+    buf_add_u64be(out, double_bits(h->zero_threshold));
+    add_count(out, h, h->zero_count);
+    add_count(out, h, h->count);
+    buf_add_u64be(out, double_bits(h->sum));
+    add_spans(out, h->positive_spans, h->positive_span_count);
+    add_spans(out, h->negative_spans, h->negative_span_count);
+    add_buckets(out, h, h->positive_buckets, h->positive_count);
+    add_buckets(out, h, h->negative_buckets, h->negative_count);
     if (h->schema == HISTOGRAM_SCHEMA_CUSTOM) {
-        buf_add_uvarint(w->out, h->custom_count);
+        buf_add_uvarint(out, h->custom_count);
         for (uint32_t i = 0; i < h->custom_count; i++)
-            buf_add_u64be(w->out, double_bits(h->custom_bounds[i]));
+            buf_add_u64be(out, double_bits(h->custom_bounds[i]));
     }
+}
+
+void wal_record_labels(Buf *out, Labels labels)
+{
+    add_labels(out, labels);
 }
 
 // --- reading ---
@@ -382,6 +392,28 @@ static Histogram *get_histogram(WalRecordReader *r, bool is_integer)
     if (!r->in.failed && !is_stale_nan(h->sum) && !histogram_validate(h, &err))
         r->in.failed = true;
     return h;
+}
+
+// Reads with what reads records, from somewhere else.
+static WalRecordReader reader_at(Reader *in, Arena *arena)
+{
+    return (WalRecordReader){.in = *in, .arena = arena};
+}
+
+const Histogram *wal_record_read_histogram_body(Reader *in, bool is_integer, Arena *arena)
+{
+    WalRecordReader reader = reader_at(in, arena);
+    const Histogram *h = get_histogram(&reader, is_integer);
+    *in = reader.in;
+    return h;
+}
+
+Labels wal_record_read_labels(Reader *in, Arena *arena)
+{
+    WalRecordReader reader = reader_at(in, arena);
+    Labels labels = get_labels(&reader);
+    *in = reader.in;
+    return labels;
 }
 
 static void get_metadata(WalRecordReader *r, WalEntry *e)

@@ -61,6 +61,10 @@ WalRecordType wal_record_histogram_type(const Histogram *h, bool with_starts);
 void wal_record_histogram(WalRecordWriter *writer, uint64_t ref, int64_t t_ms, int64_t start_ms,
                           const Histogram *h);
 
+// Parts of entries, for the other formats that have them.
+void wal_record_labels(Buf *out, Labels labels);
+void wal_record_histogram_body(Buf *out, const Histogram *h);
+
 typedef struct WalRecordReader {
     Reader in;
     WalRecordType type; // 0: none that we know
@@ -93,3 +97,7 @@ bool wal_record_next(WalRecordReader *reader, WalEntry *ret_entry);
 // Up to `max` entries of a record of float samples, with their start timestamps (0: none). Fewer: the record is at its end, or failed.
 size_t wal_record_next_samples(WalRecordReader *reader, WalSample *samples, int64_t *start_ms,
                                size_t max);
+
+// What the two above wrote; in->failed tells whether it was good. Strings point into the input, arrays live in the arena.
+Labels wal_record_read_labels(Reader *in, Arena *arena);
+const Histogram *wal_record_read_histogram_body(Reader *in, bool is_integer, Arena *arena);

@@ -123,6 +123,60 @@ def test_we_read_a_directory_of_prometheus(world, ending):
     same(ours, theirs)
 
 
+SNAPSHOT = "--enable-feature=memory-snapshot-on-shutdown,exemplar-storage"
+
+
+def snapshots(world, data):
+    return sorted(path.name for path in (world.directory / data).glob("chunk_snapshot.*"))
+
+
+def without_samples_of_the_log(world, data):
+    """Leaves of the log only what lies behind the snapshot, as a file of its length: who reads it has nothing."""
+    _, segment, offset = snapshots(world, data)[-1].split(".")
+    for path in (world.directory / data / "wal").iterdir():
+        if path.is_file() and int(path.name) <= int(segment):
+            path.write_bytes(bytes(int(offset) if int(path.name) == int(segment) else 0))
+
+
+def fill_and_stop(world, server):
+    fill(world, server)
+    world.targets[0].close()
+    harness.wait_until("the target to be down", lambda: server.query("up == 0"))
+    at_s = time.time()
+    samples = settled_samples(server, at_s)
+    server.stop()
+    world.copy_data()
+    assert len(snapshots(world, "copy")) == 1
+    # Late samples are in a log of their own, which both read; the rest can only come from the snapshot.
+    without_samples_of_the_log(world, "copy")
+    return at_s, samples
+
+
+def test_prometheus_starts_from_our_snapshot(world):
+    at_s, ours = fill_and_stop(world, world.server(config_for(world), "--web.enable-remote-write-receiver",
+                                                   SNAPSHOT).start())
+
+    peer = world.prometheus("global: {}\n" + OUT_OF_ORDER, SNAPSHOT, data="copy").start()
+
+    assert len(ours) > 100
+    before = {key: [s for s in samples if s[0] <= at_s] for key, samples in ours.items()}
+    same(before, settled_samples(peer, at_s))
+    assert "chunk snapshot loading time" in peer.log().lower()
+    assert peer.metric("prometheus_tsdb_snapshot_replay_error_total") == 0
+
+
+def test_we_start_from_a_snapshot_of_prometheus(world):
+    at_s, theirs = fill_and_stop(world, world.prometheus(config_for(world),
+                                                         "--web.enable-remote-write-receiver", SNAPSHOT).start())
+
+    server = world.server("global: {}\n" + OUT_OF_ORDER, data="copy").start()
+
+    assert len(theirs) > 100
+    same(settled_samples(server, at_s), theirs)
+    assert "snapshot=true" in server.log()
+    assert server.metric("prometheus_tsdb_snapshot_replay_error_total") == 0
+
+
 def test_we_read_blocks_of_promtool(world):
     start_s = int(time.time()) // 7200 * 7200 - 5 * 7200
     lines = ["# TYPE made counter"]
