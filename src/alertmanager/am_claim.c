@@ -5,6 +5,8 @@
 //     claim --granted, or the engine is away--> tell
 //       |  '--stale: the log says more than was known--> decide again --nothing to tell--> done
 //       '----busy: another one is about to tell--> a moment later again, until the flush's deadline
+#include <xxhash.h>
+
 #include "alertmanager/am_task.h"
 #include "base/log.h"
 
@@ -98,4 +100,19 @@ bool am_claim_holds(AmTask *task)
     am_claim_drop(task);
     am_claim_begin(task);
     return false;
+}
+
+Str am_claim_idempotency(const AmTask *task, Arena *arena)
+{
+    CLEANUP(buf_deinit) Buf bytes = {0};
+    const AmFlush *flush = task->flush;
+    (void)am_log_key(&bytes, flush->group->key, flush->group->route->receiver,
+                     task->integration->kind->name, task->integration->index);
+    buf_add(&bytes, &task->seen_ns, sizeof task->seen_ns);
+    buf_add(&bytes, &task->firing_count, sizeof task->firing_count);
+    buf_add(&bytes, task->firing, task->firing_count * sizeof *task->firing);
+    buf_add(&bytes, task->resolved, task->resolved_count * sizeof *task->resolved);
+    XXH128_hash_t hash = XXH3_128bits(bytes.ptr, bytes.len);
+    return arena_printf(arena, "\"%016llx%016llx\"", (unsigned long long)hash.high64,
+                        (unsigned long long)hash.low64);
 }

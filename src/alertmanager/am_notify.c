@@ -317,6 +317,8 @@ static void send_request(AmTask *task)
     HttpCallOptions *request = &send->request;
     int64_t left_ms = time_left_ms(task);
     am_send_header(send, "User-Agent", S("Alertmanager/" AM_VERSION));
+    if (task->claim && task->integration->kind == am_receiver_kinds[AM_WEBHOOK])
+        am_send_header(send, "Idempotency-Key", am_claim_idempotency(task, send->arena));
     request->headers = send->headers;
     request->header_count = send->header_count;
     request->timeout_ms =

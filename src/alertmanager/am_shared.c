@@ -126,11 +126,11 @@ AmClaim *am_shared_claim(AmShared *shared, Str key, int64_t seen_ns, void (*done
 
 bool am_shared_may_send(AmShared *shared, const AmClaim *claim)
 {
-    if (claim->verdict != AM_CLAIM_GRANTED)
-        return claim->verdict == AM_CLAIM_ALONE;
     lock_take(&shared->lock);
     int64_t margin_ns = shared->options.lease_ms * MS_NS / 4;
-    bool may = claim->life == shared->life && boot_now_ns() < shared->lease_until_ns - margin_ns;
+    bool holds = claim->life == shared->life && boot_now_ns() < shared->lease_until_ns - margin_ns;
+    bool away = shared->away_since_ns || shared->is_closing;
+    bool may = claim->verdict == AM_CLAIM_ALONE ? away : holds;
     lock_give(&shared->lock);
     return may;
 }

@@ -55,6 +55,8 @@ void am_claim_begin(AmTask *task);
 void am_claim_drop(AmTask *task);
 // Whether the task may send now. If not, the right is asked for anew and am_notify_go() comes later.
 bool am_claim_holds(AmTask *task);
+// A name of what the task tells: an instance that tells the same again, because it cannot know whether this one did, gives the same.
+Str am_claim_idempotency(const AmTask *task, Arena *arena);
 
 // am_notify.c
 // The task may tell: fills in the data if that is not done, and makes an attempt.

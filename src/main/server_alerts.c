@@ -39,12 +39,11 @@ static int64_t to_ns(int64_t t_ms)
     return am_time_join(t_ms / 1000 - (t_ms % 1000 < 0), (t_ms % 1000 + 1000) % 1000 * AM_MS_NS);
 }
 
-void server_alerts_send(void *arg, const NotifierAlert *alerts, size_t count)
+void server_alerts_take(void *arg, const NotifierAlert *alerts, size_t count)
 {
     const ServerAlerts *to = arg;
     Arena arena = {0};
     Error err = {0};
-    notifier_send(to->notifier, alerts, count);
     if (!to->am)
         return;
     AmAlertInput *inputs = ARENA_ARRAY(&arena, AmAlertInput, count + 1);

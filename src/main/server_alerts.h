@@ -8,9 +8,8 @@
 #include "rules/rules.h"
 
 typedef struct ServerAlerts {
-    Am *am;             // NULL: none in this process
-    Str prefix;         // "/alertmanager" behind the server's own
-    Notifier *notifier; // Alertmanagers elsewhere, told as well
+    Am *am;     // NULL: none in this process
+    Str prefix; // "/alertmanager" behind the server's own
 } ServerAlerts;
 
 // `stack`: there is one even without a configuration, which tells nobody. Otherwise only with --alertmanager.config.file.
@@ -21,7 +20,7 @@ void server_alerts_close(ServerAlerts *alerts); // accepts a zeroed one
 // Before anything of the server changes. Fine without one.
 bool server_alerts_reload(ServerAlerts *alerts, Error *err) MUST_CHECK;
 
-// For RulesOptions.send: to the one here and to those elsewhere. `arg` is a ServerAlerts.
-void server_alerts_send(void *arg, const NotifierAlert *alerts, size_t count);
+// For NotifierOptions.here: alerts for the one in this process. `arg` is a ServerAlerts.
+void server_alerts_take(void *arg, const NotifierAlert *alerts, size_t count);
 // Answers what is below the prefix.
 bool server_alerts_handle(ServerAlerts *alerts, HttpRequest *request);

@@ -37,8 +37,9 @@ void server_rules_init(ServerRules *rules, const ServerFlags *flags, Sink *sink,
         .registry = registry,
         .queue_capacity = (size_t)flags->alertmanager_queue_capacity,
         .batch_size = (size_t)flags->alertmanager_batch_size,
+        .here = server_alerts_take,
+        .here_arg = &rules->alerts,
     });
-    rules->alerts.notifier = rules->notifier;
     rules->manager = rules_manager_new(&(RulesOptions){
         .sink = sink,
         .source = source,
@@ -51,8 +52,8 @@ void server_rules_init(ServerRules *rules, const ServerFlags *flags, Sink *sink,
         .grace_period_ms = flags->rules_for_grace_period_ms,
         .resend_delay_ms = flags->rules_resend_delay_ms,
         .restores = true,
-        .send = server_alerts_send,
-        .send_arg = &rules->alerts,
+        .send = notifier_send,
+        .send_arg = rules->notifier,
     });
 }
 

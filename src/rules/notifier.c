@@ -99,8 +99,10 @@ static bool relabel(const ConfigList *rules, LabelsBuilder *builder)
 }
 
 // One alert for every set that wants it; sets without rules of their own share its text.
-static void deliver_alert(Delivery *delivery, const NotifierConfig *config,
-                          const NotifierAlert *alert, Arena *arena, Buf *scratch)
+// *ret_prepared are the alert's labels as all sets get them, in the arena; false if none does.
+static bool deliver_alert(Delivery *delivery, const NotifierConfig *config,
+                          const NotifierAlert *alert, Arena *arena, Buf *scratch,
+                          Labels *ret_prepared)
 {
     LabelsBuilder builder;
     NotifierItem *shared = NULL;
@@ -111,7 +113,7 @@ static void deliver_alert(Delivery *delivery, const NotifierConfig *config,
             labels_builder_set(&builder, pair->name, pair->value);
     }
     if (!relabel(&config->alerting->alert_relabel, &builder))
-        return;
+        return false;
     Labels labels = labels_copy(arena, labels_builder_finish(&builder));
     for (size_t i = 0; i < delivery->set_count; i++) {
         const AlertmanagerConfig *set =
@@ -128,6 +130,14 @@ static void deliver_alert(Delivery *delivery, const NotifierConfig *config,
         item->refs++; // the delivery's
         delivery->items[i][delivery->counts[i]++] = item;
     }
+    *ret_prepared = labels;
+    return true;
+}
+
+static void free_delivery(Delivery *delivery)
+{
+    arena_deinit(&delivery->arena);
+    free(delivery);
 }
 
 // On the loop.
@@ -142,8 +152,7 @@ static void take_delivery(void *arg)
             notifier_item_unref(delivery->items[i][k]);
         set = set ? set->next : NULL;
     }
-    arena_deinit(&delivery->arena);
-    free(delivery);
+    free_delivery(delivery);
 }
 
 void notifier_send(void *arg, const NotifierAlert *alerts, size_t count)
@@ -153,6 +162,7 @@ void notifier_send(void *arg, const NotifierAlert *alerts, size_t count)
     if (!rules)
         return;
     CLEANUP(arena_deinit) Arena arena = {0};
+    CLEANUP(arena_deinit) Arena prepared = {0};
     CLEANUP(buf_deinit) Buf scratch = {0};
     Delivery *delivery = X_NEW(Delivery);
     delivery->notifier = notifier;
@@ -161,12 +171,27 @@ void notifier_send(void *arg, const NotifierAlert *alerts, size_t count)
     delivery->counts = arena_zalloc(&delivery->arena, (delivery->set_count + 1) * sizeof(size_t));
     for (size_t i = 0; i < delivery->set_count; i++)
         delivery->items[i] = ARENA_ARRAY(&delivery->arena, NotifierItem *, count);
+    NotifierAlert *here =
+        notifier->options.here ? ARENA_ARRAY(&prepared, NotifierAlert, count + 1) : NULL;
+    size_t here_count = 0;
     for (size_t i = 0; i < count; i++) {
-        deliver_alert(delivery, &rules->config, &alerts[i], &arena, &scratch);
+        Labels labels;
+        bool wanted =
+            deliver_alert(delivery, &rules->config, &alerts[i], &arena, &scratch, &labels);
+        if (wanted && here) {
+            here[here_count] = alerts[i];
+            here[here_count++].labels = labels_copy(&prepared, labels);
+        }
         arena_reset(&arena);
     }
-    loop_post(notifier->loop, take_delivery, delivery);
+    // Where there are sets there is a loop.
+    if (delivery->set_count)
+        loop_post(notifier->loop, take_delivery, delivery);
+    else
+        free_delivery(delivery);
     rules_unref(rules);
+    if (here_count)
+        notifier->options.here(notifier->options.here_arg, here, here_count);
 }
 
 // Discovery ----------------------------------------------------------------------------------------------------------------------------
@@ -352,16 +377,19 @@ void notifier_apply(Notifier *notifier, const NotifierConfig *config)
 {
     Apply apply = {notifier, config};
     Error err = {0};
-    if (!notifier->loop && config->alerting->alertmanagers.count == 0)
+    bool sends = notifier->loop || config->alerting->alertmanagers.count;
+    if (!sends && !notifier->options.here)
         return;
-    if (!notifier->loop && !start(notifier, &err)) {
+    if (sends && !notifier->loop && !start(notifier, &err)) {
         log_error("no alerts are sent", KV("err", &err));
         return;
     }
     NotifierRules *rules = rules_new(config);
-    loop_call(notifier->loop, apply_sets, &apply);
-    apply_discovery(notifier, config->alerting);
-    loop_call(notifier->loop, drop_orphans, notifier);
+    if (sends) {
+        loop_call(notifier->loop, apply_sets, &apply);
+        apply_discovery(notifier, config->alerting);
+        loop_call(notifier->loop, drop_orphans, notifier);
+    }
     lock_take(&notifier->lock);
     NotifierRules *old = notifier->rules;
     notifier->rules = rules;

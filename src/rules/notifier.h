@@ -51,6 +51,10 @@ typedef struct NotifierOptions {
         *registry; // prometheus_notifications_*, prometheus_sd_* with name "notify"; NULL: none
     size_t queue_capacity; // alerts that wait for one Alertmanager
     size_t batch_size;     // alerts in one request
+    // An Alertmanager in this process: gets alerts as they are prepared for all, with external labels and alert_relabel_configs. NULL:
+    // none. On the thread of notifier_send.
+    void (*here)(void *arg, const NotifierAlert *alerts, size_t count);
+    void *here_arg;
 } NotifierOptions;
 
 // What a reload may change.

@@ -222,6 +222,36 @@ TEST(notifier, relabels_for_all_and_for_each_set)
     receiver_free(two);
 }
 
+static void note_here(void *arg, const NotifierAlert *alerts, size_t count)
+{
+    Buf *seen = arg;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < alerts[i].labels.count; k++)
+            buf_printf(seen, STR_FMT "=" STR_FMT ",", STR_ARG(alerts[i].labels.pairs[k].name),
+                       STR_ARG(alerts[i].labels.pairs[k].value));
+        buf_printf(seen, "%d;", (int)alerts[i].annotations.count);
+    }
+}
+
+TEST(notifier, an_alertmanager_in_the_process_gets_what_all_get)
+{
+    CLEANUP(buf_deinit) Buf seen = {0};
+    const Label external[] = {{STR("dc"), STR("east")}};
+    Notifier *notifier = notifier_new(&(NotifierOptions){
+        .queue_capacity = 10, .batch_size = 10, .here = note_here, .here_arg = &seen});
+    apply(notifier,
+          "alert_relabel_configs:\n"
+          "- {source_labels: [alertname], regex: Drop, action: drop}\n"
+          "- {regex: job, action: labeldrop}\n",
+          external, 1);
+
+    send_named(notifier, "Drop");
+    send_named(notifier, "A");
+    notifier_free(notifier, true);
+
+    CHECK_STR(buf_str(&seen), S("alertname=A,dc=east,1;"));
+}
+
 TEST(notifier, a_slow_receiver_fills_only_its_own_queue)
 {
     Registry *registry = registry_new();
@@ -390,6 +420,7 @@ TEST(notifier, configurations_are_checked)
 
 TEST_MAIN(notifier, TEST_ROW(notifier, posts_what_an_alertmanager_takes),
           TEST_ROW(notifier, relabels_for_all_and_for_each_set),
+          TEST_ROW(notifier, an_alertmanager_in_the_process_gets_what_all_get),
           TEST_ROW(notifier, a_slow_receiver_fills_only_its_own_queue),
           TEST_ROW(notifier, failures_are_counted), TEST_ROW(notifier, a_reload_keeps_queues),
           TEST_ROW(notifier, an_end_without_draining_does_not_wait),

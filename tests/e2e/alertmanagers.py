@@ -21,7 +21,7 @@ class Listener:
     ANSWER = {"ok": True, "success": True, "errcode": 0, "access_token": "tok", "issues": [], "ts": "1.2",
               "channel": "C1", "result": {"message_id": 1, "chat": {"id": 5}}, "id": "1", "key": "K-1"}
 
-    def __init__(self):
+    def __init__(self, delay_s=0.0):
         self.requests, self.failing, self.lock = [], {}, threading.Lock()
         listener = self
 
@@ -38,6 +38,8 @@ class Listener:
                             "at": time.monotonic(), "method": self.command, "path": self.path,
                             "headers": {k.lower(): v for k, v in self.headers.items()},
                             "body": body.decode("utf-8", "replace")})
+                if delay_s:
+                    time.sleep(delay_s)
                 plain = "slack" in self.path
                 answer = b"ok" if plain else json.dumps(listener.ANSWER).encode()
                 self.send_response(503 if left else 200)
