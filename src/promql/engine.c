@@ -8,6 +8,7 @@
 
 #include "client/summary.h"
 #include "promql/eval.h"
+#include "promql/parse.h"
 #include "promql/query_log.h"
 
 struct Engine {
@@ -204,9 +205,9 @@ static double duration_value(const ResolveContext *context, const Expr *expr)
     case DUR_RANGE:
         return (double)(context->end_ms - context->start_ms) / 1000;
     case DUR_MIN:
-        return fmin(l, r);
+        return isnan(l) || l < r ? l : r;
     case DUR_MAX:
-        return fmax(l, r);
+        return isnan(l) || l > r ? l : r;
     }
     return 0;
 }
@@ -236,12 +237,13 @@ static bool resolve_duration(const ResolveContext *context, const Expr *expr, bo
     if (divides_by_zero(context, expr))
         return fail_at(context, expr, err, "division by zero");
     double seconds = duration_value(context, expr);
-    if (isnan(seconds) || isinf(seconds) || fabs(seconds) > 9.2e12)
-        return fail_at(context, expr, err, "duration out of range");
-    double ms = trunc(seconds * 1000);
-    if (positive && ms <= 0)
+    if (isnan(seconds) || isinf(seconds))
+        return fail_at(context, expr, err, "duration is NaN or infinite");
+    if (positive && seconds <= 0)
         return fail_at(context, expr, err, "duration must be greater than 0");
-    *ret_ms = (int64_t)ms;
+    if (parse_duration_out_of_range(seconds))
+        return fail_at(context, expr, err, "duration is out of range");
+    *ret_ms = (int64_t)(seconds * 1000);
     return true;
 }
 

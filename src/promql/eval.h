@@ -56,6 +56,7 @@ bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *are
 typedef enum SelectorWant {
     WANT_VALUES,
     WANT_TIMES,  // of the samples, in seconds
+    WANT_INFO,   // of the samples, in ms; a histogram stays one
     WANT_STARTS, // when the counters began, in seconds; 0: not known
 } SelectorWant;
 bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *steps,
@@ -82,6 +83,8 @@ typedef bool (*VectorTake)(void *arg, const VectorSeries *series, Error *err);
 // nothing counts of what `take` was shown.
 bool eval_stream(EvalContext *context, const Expr *aggregate, const Steps *steps, Arena *arena,
                  VectorTake take, void *arg, bool *ret_done, Error *err) MUST_CHECK;
+bool eval_info(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+               Value *ret_value, Error *err) MUST_CHECK;
 // absent, absent_over_time, timestamp, info.
 bool eval_special(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
                   Value *ret_value, Error *err) MUST_CHECK;

@@ -119,19 +119,20 @@ bool aggregate_count_values(const AggregateRun *run, Value *ret_value, Error *er
         Labels base = run->groups.labels[run->group_of_series[s]];
         // Runs of the same value are common: the group found last is looked at first.
         VectorSeries *group = NULL;
-        double last = 0;
+        size_t last = 0; // its step
         for (size_t i = 0; i < run->steps->count; i++) {
             if (series->kind[i] == POINT_NONE)
                 continue;
             bool same = group && series->kind[i] == POINT_FLOAT &&
-                        double_bits(series->value[i]) == double_bits(last);
+                        series->kind[last] == POINT_FLOAT &&
+                        double_bits(series->value[i]) == double_bits(series->value[last]);
             if (!same)
                 group = value_group_of(
                     run, &groups, labels_set(run->arena, base, name, value_text(run, series, i)),
                     err);
             if (!group)
                 return false;
-            last = series->kind[i] == POINT_FLOAT ? series->value[i] : NAN;
+            last = i;
             group->value[i] = group->kind[i] == POINT_NONE ? 1 : group->value[i] + 1;
             group->kind[i] = POINT_FLOAT;
         }

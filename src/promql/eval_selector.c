@@ -24,10 +24,11 @@ static void take_sample(Slice *slice, const SampleColumns *columns, size_t found
     const SeriesRun *run = slice->run;
     const Histogram *h = columns->histograms ? columns->histograms[found] : NULL;
     slice_count(slice, step, h && run->want == WANT_VALUES ? eval_samples_of(h) : 1);
-    if (run->want != WANT_VALUES) {
+    bool is_told = run->want == WANT_TIMES || run->want == WANT_STARTS;
+    if (is_told || (run->want == WANT_INFO && !h)) {
         int64_t start_ms = columns->start_ms ? columns->start_ms[found] : 0;
-        int64_t t_ms = run->want == WANT_TIMES ? columns->t_ms[found] : start_ms;
-        out->value[step] = (double)t_ms / 1000;
+        int64_t t_ms = run->want == WANT_STARTS ? start_ms : columns->t_ms[found];
+        out->value[step] = (double)t_ms / (run->want == WANT_INFO ? 1 : 1000);
         out->kind[step] = POINT_FLOAT;
     } else if (h) {
         vector_series_set_histogram(slice->arena, run->steps->count, out, step, h);
@@ -99,7 +100,9 @@ bool series_run_newest(Slice *slice, size_t index, bool *ret_done, Error *err)
     slice->read++;
     if (is_stale_nan(value))
         return true;
-    out->value[0] = run->want == WANT_TIMES ? (double)t_ms / 1000 : value;
+    out->value[0] = run->want == WANT_VALUES  ? value
+                    : run->want == WANT_TIMES ? (double)t_ms / 1000
+                                              : (double)t_ms;
     out->kind[0] = POINT_FLOAT;
     slice_count(slice, 0, 1);
     slice->held++;
@@ -217,8 +220,6 @@ static void take_smoothed(Slice *slice, size_t index, SampleColumns *columns)
         } else if (smooth_float_at(columns, &window, reference, &out->value[i])) {
             out->kind[i] = POINT_FLOAT;
         }
-        if (out->kind[i] != POINT_NONE)
-            slice_count(slice, i, 1);
     }
 }
 
@@ -228,6 +229,7 @@ bool series_run_vector(EvalContext *context, const Expr *expr, const Steps *step
 {
     int64_t first;
     int64_t last;
+    bool smoothed = expr->selector.smoothed && want == WANT_VALUES;
     reference_bounds(&expr->selector.shift, steps, &first, &last);
     *ret_run = (SeriesRun){
         .context = context,
@@ -236,10 +238,10 @@ bool series_run_vector(EvalContext *context, const Expr *expr, const Steps *step
         .want = want,
         .grouping = grouping,
         .min_t_ms = first - context->lookback_ms + 1,
-        .max_t_ms = last + (expr->selector.smoothed ? context->lookback_ms : 0),
-        .one = expr->selector.smoothed ? take_smoothed : take_newest,
-        .is_instant = steps->count == 1 && !expr->selector.smoothed && want != WANT_STARTS &&
-                      context->querier->newest,
+        .max_t_ms = last + (smoothed ? context->lookback_ms : 0),
+        .one = smoothed ? take_smoothed : take_newest,
+        .is_instant =
+            steps->count == 1 && !smoothed && want != WANT_STARTS && context->querier->newest,
     };
     return series_run_select(ret_run, STR_NONE, arena, err);
 }

@@ -152,7 +152,7 @@ static bool sort_by_value(FunctionCall *call, bool descending, Value *ret_value)
         series->histogram = NULL;
     }
     eval_remove_empty(vector, call->steps->count);
-    if (vector->count && sort_matters(call))
+    if (sort_matters(call) && vector->count)
         qsort_r(vector->series, vector->count, sizeof *vector->series, compare_series_values,
                 &descending);
     *ret_value = *vector;
@@ -189,7 +189,7 @@ static bool sort_by_labels(FunctionCall *call, bool descending, Value *ret_value
 {
     SortOrder order = {call, descending};
     Value *vector = &call->args[0];
-    if (vector->count && sort_matters(call))
+    if (sort_matters(call) && vector->count)
         qsort_r(vector->series, vector->count, sizeof *vector->series, compare_series_labels,
                 &order);
     *ret_value = *vector;

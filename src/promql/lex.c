@@ -148,6 +148,8 @@ static size_t rune_quote(uint32_t rune, char *out, size_t size)
         return (size_t)snprintf(out, size, "'\\x%02x'", rune);
     if (rune < 0x80)
         return (size_t)snprintf(out, size, "'%c'", (int)rune);
+    if (!rune_is_printable(rune))
+        return (size_t)snprintf(out, size, rune < 0x10000 ? "'\\u%04x'" : "'\\U%08x'", rune);
     if (rune < 0x800)
         return (size_t)snprintf(out, size, "'%c%c'", 0xC0 | (int)(rune >> 6),
                                 0x80 | (int)(rune & 63));
@@ -188,7 +190,9 @@ static Token lex_error_code_point(Lexer *l, const char *text, uint32_t rune, con
 {
     char quoted[20];
     rune_quote(rune, quoted, sizeof quoted);
-    snprintf(l->error, sizeof l->error, "%sU+%04X %s%s", text, rune, quoted, rest);
+    bool shown = rune_is_printable(rune);
+    snprintf(l->error, sizeof l->error, "%sU+%04X%s%s%s", text, rune, shown ? " " : "",
+             shown ? quoted : "", rest);
     return lex_error_token(l);
 }
 

@@ -34,3 +34,5 @@ static inline bool aggregate_op_has_param(AggregateOp op)
 {
     return op >= AGG_TOPK;
 }
+// True if Go's time.Duration cannot hold so many seconds.
+bool parse_duration_out_of_range(double seconds);

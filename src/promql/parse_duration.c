@@ -133,12 +133,14 @@ bool parse_number(Parser *p, double *ret_value, bool *ret_is_duration)
 
 int64_t parse_seconds_to_ms(double seconds)
 {
+    if (isnan(seconds))
+        return 0;
     return (int64_t)llround(seconds * 1e9) / 1000000;
 }
 
-static bool duration_out_of_range(double seconds)
+bool parse_duration_out_of_range(double seconds)
 {
-    return !(seconds <= 0x1p63 / 1e9 && seconds >= -0x1p63 / 1e9);
+    return seconds > 0x1p63 / 1e9 || seconds < -0x1p63 / 1e9;
 }
 
 // Duration expressions. A lone number is a DUR_NUMBER node until the caller takes it out.
@@ -175,7 +177,7 @@ static bool parse_duration_number(Parser *p, Expr **ret_expr)
     bool is_duration;
     if (!parse_number(p, &value, &is_duration))
         return false;
-    if (duration_out_of_range(value))
+    if (parse_duration_out_of_range(value))
         return PARSE_FAIL(p, start, "duration out of range");
     Expr *expr = duration_new(p, DUR_NUMBER, start, NULL, NULL);
     expr->duration.number = value;

@@ -70,6 +70,22 @@ def difference(ours, theirs):
     return None
 
 
+def difference_of_stats(ours, theirs):
+    """None, or which count of samples is not the same. What only one knows does not count."""
+    if "stats" not in ours.get("data", {}) or "stats" not in theirs.get("data", {}):
+        return None
+    one, other = ours["data"]["stats"]["samples"], theirs["data"]["stats"]["samples"]
+    for key in one.keys() & other.keys():
+        if one[key] != other[key]:
+            return f"{key}: {one[key]} and {other[key]}"
+    return None
+
+
+def sizes_are_close(ours, theirs):
+    one, other = (answer["data"]["stats"]["samples"]["totalQueryableSamples"] for answer in (ours, theirs))
+    return 0 < abs(one - other) <= 0.03 * one
+
+
 # What only newer versions say: a piece of the text and the version.
 NEWER_NOTES = [("sort is ineffective for range queries", (3, 12)), ("conflicting counter resets", (3, 6))]
 
@@ -102,6 +118,13 @@ KNOWN = [
      lambda query, ours, theirs: "multiple matches for labels" in errors(ours) and not errors(theirs)),
     ("unary minus saw collisions across time", (3, 10),
      lambda query, ours, theirs: "same labelset" in errors(theirs) and not errors(ours) and "-(" in query),
+    ("histograms equal but for empty buckets", None,
+     lambda query, ours, theirs: "changes(" in query and re.search("size|duration|mixed|__name__", query)),
+    ("sizes of histograms with empty buckets", None,
+     lambda query, ours, theirs: not difference(ours, theirs) and re.search("size|duration|mixed|__name__", query)
+     and sizes_are_close(ours, theirs)),
+    ("info() of a range took labels of other series", (3, 14),
+     lambda query, ours, theirs: "info(" in query and ours.get("data", {}).get("resultType") == "matrix"),
     ("timestamp() of a selector with offset and @", None,
      lambda query, ours, theirs: re.search(r"timestamp\(.* offset .*@", query)),
     ("only the last note of a binary operator", None,

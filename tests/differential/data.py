@@ -75,7 +75,16 @@ def float_series(rng):
             series += classic_series(rng, "latency", labels)
         series.append(({"__name__": "job_info", "job": job, "team": "t" + job[0], "zone": ""},
                        float_samples(rng, "constant")))
+        for instance in ("a:1", "b:2"):
+            series.append(({"__name__": "target_info", "job": job, "instance": instance,
+                            "version": rng.choice(["1.0", "1.1", "2.1"])}, float_samples(rng, "constant")))
     return series
+
+
+def utf8_series(rng):
+    """Names that a version before 3.0 does not take."""
+    return [({"__name__": "disk.größe", "job": job, "dev.ice": device}, float_samples(rng, "gauge"))
+            for job in ("api", "db") for device in ("sda", "ü")]
 
 
 # ---- native histograms: prometheus.Histogram of remote write 1.0 ---------------------------------
@@ -136,10 +145,10 @@ def _empty(rng, custom, is_float, gauge):
             "threshold": 0.0 if custom else rng.choice([0.0, 0.001])}
 
 
-def histogram_samples(rng, custom):
+def histogram_samples(rng, custom, at_ms=None):
     is_float, gauge = rng.random() < 0.4, rng.random() < 0.25
     h, out = _empty(rng, custom, is_float, gauge), []
-    for t in times(rng):
+    for t in at_ms or times(rng):
         if rng.random() < 0.03:
             h = _empty(rng, custom, is_float, gauge)
         for _ in range(rng.randint(0, 4)):
@@ -168,13 +177,30 @@ def histogram_series(rng):
     return series
 
 
+def _time_series(labels, floats, histograms):
+    one = bytearray()
+    for name, value in sorted(labels.items()):
+        one += _field(1, _field(1, name.encode()) + _field(2, value.encode()))
+    for t_ms, value in floats:
+        one += _field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(t_ms))
+    for sample in histograms:
+        one += _field(4, sample)
+    return _field(1, bytes(one))
+
+
 def histogram_request(series):
-    out = bytearray()
-    for labels, samples in series:
-        one = bytearray()
-        for name, value in sorted(labels.items()):
-            one += _field(1, _field(1, name.encode()) + _field(2, value.encode()))
-        for sample in samples:
-            one += _field(4, sample)
-        out += _field(1, bytes(one))
-    return bytes(out)
+    return b"".join(_time_series(labels, [], samples) for labels, samples in series)
+
+
+def mixed_requests(rng):
+    """Series that are floats, then histograms, then floats again: a request each, as before 3.8 one commit takes floats first."""
+    bodies = [b"", b"", b""]
+    for job in ("api", "db"):
+        labels = {"__name__": "mixed", "job": job, "instance": "a:1"}
+        at_ms = list(times(rng))
+        cut = sorted(rng.sample(range(10, len(at_ms) - 10), 2))
+        floats = [(t, float(rng.randint(0, 20))) for t in at_ms]
+        bodies[0] += _time_series(labels, floats[:cut[0]], [])
+        bodies[1] += _time_series(labels, [], histogram_samples(rng, False, at_ms[cut[0]:cut[1]]))
+        bodies[2] += _time_series(labels, floats[cut[1]:], [])
+    return bodies

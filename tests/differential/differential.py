@@ -19,15 +19,17 @@ import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+import broken  # noqa: E402
 import compare  # noqa: E402
 import data  # noqa: E402
 import harness  # noqa: E402
 import queries  # noqa: E402
 
-FEATURES = "native-histograms,promql-experimental-functions"
+FEATURES = "native-histograms,promql-experimental-functions,promql-duration-expr,promql-per-step-stats"
+STATS = 0.05  # of the queries ask for statistics, too
 
 
-def start(binary, arguments, directory, name):
+def start(binary, arguments, features, directory, name):
     directory.mkdir()
     port = harness.free_port()
     (directory / "prometheus.yml").write_text("global: {scrape_interval: 1m, evaluation_interval: 1m}\n")
@@ -35,17 +37,21 @@ def start(binary, arguments, directory, name):
     command = [str(pathlib.Path(binary).resolve()), *arguments, f"--config.file={directory}/prometheus.yml",
                f"--storage.tsdb.path={directory}/data", "--storage.tsdb.retention.time=100y",
                f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver",
-               f"--enable-feature={FEATURES}", "--log.level=warn"]
+               f"--enable-feature={features}", "--log.level=warn"]
     return harness.Server(command, directory, port, name).start()
 
 
 def load(server, rng, histograms):
-    body = harness.write_request(data.float_series(rng))
+    series = data.float_series(rng)
     if histograms:
-        body += data.histogram_request(data.histogram_series(rng))
-    reply = server.post("/api/v1/write", harness.snappy_literals(body), harness.REMOTE_WRITE_HEADERS)
-    if reply.status not in (200, 204):
-        sys.exit(f"{server.name} does not take the data: {reply.status} {reply.text[:500]}")
+        series += data.utf8_series(rng)
+    bodies = [harness.write_request(series)]
+    if histograms:
+        bodies += [data.histogram_request(data.histogram_series(rng)), *data.mixed_requests(rng)]
+    for body in bodies:
+        reply = server.post("/api/v1/write", harness.snappy_literals(body), harness.REMOTE_WRITE_HEADERS)
+        if reply.status not in (200, 204):
+            sys.exit(f"{server.name} does not take the data: {reply.status} {reply.text[:500]}")
 
 
 def version_of(server):
@@ -84,12 +90,14 @@ class Tally:
 
 
 def random_request(rng, generator):
-    query = generator.query()
+    fields = {"query": generator.query()}
+    if generator.since_3 and rng.random() < STATS:
+        fields["stats"] = "all"
     if rng.random() < 0.4:
-        return "/api/v1/query", {"query": query, "time": str(data.BASE_S + rng.randrange(0, 1900))}
+        return "/api/v1/query", {**fields, "time": str(data.BASE_S + rng.randrange(0, 1900))}
     start_s = data.BASE_S + rng.randrange(0, 1500)
     step_s = rng.choice([15, 30, 47, 60])
-    return "/api/v1/query_range", {"query": query, "start": str(start_s), "step": str(step_s),
+    return "/api/v1/query_range", {**fields, "start": str(start_s), "step": str(step_s),
                                    "end": str(start_s + step_s * rng.randrange(1, 12))}
 
 
@@ -98,7 +106,7 @@ def judge(tally, request, ours, theirs, version):
         tally.add("equal to the byte")
         return
     a, b = json.loads(ours), json.loads(theirs)
-    found = compare.difference(a, b)
+    found = compare.difference(a, b) or compare.difference_of_stats(a, b)
     if not found and version >= (3, 5):
         one, other = compare.notes(a, version), compare.notes(b, version)
         if one != other:
@@ -110,6 +118,21 @@ def judge(tally, request, ours, theirs, version):
         tally.differ(request, found[:1000])
     else:
         tally.add("error in both" if a["status"] == "error" else "equal")
+
+
+def compare_broken(servers, version, tally):
+    """What is said of queries that are refused."""
+    ours, theirs = (Asker(server) for server in servers)
+    for query in broken.QUERIES:
+        form = urllib.parse.urlencode({"query": query, "time": "1"})
+        a, b = (json.loads(asker.ask("/api/v1/query", form)) for asker in (ours, theirs))
+        said = [(answer.get("errorType"), broken.as_before(answer.get("error", "no error"), version)) for answer in (a, b)]
+        if broken.known(query, version):
+            tally.add("known: an error's text")
+        elif said[0] != said[1]:
+            tally.differ(("/api/v1/query", {"query": query}), f"{said[0]} and {said[1]}")
+        else:
+            tally.add("error's text equal")
 
 
 def work(options, number, servers, version, tally):
@@ -128,6 +151,7 @@ def parse_arguments(arguments):
     parser.add_argument("--count", type=int, default=10000, help="queries")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--show", type=int, default=20, help="differences that are printed")
+    parser.add_argument("--features", default=FEATURES, help="that both have")
     parser.add_argument("--peer", default="prometheus", help="binary of a Prometheus")
     parser.add_argument("--narthex", required=True, help="our binary")
     return parser.parse_args(arguments)
@@ -141,8 +165,8 @@ def run(arguments):
         scratch = pathlib.Path(scratch)
         servers = []
         try:
-            servers.append(start(options.narthex, ["server"], scratch / "narthex", "narthex"))
-            servers.append(start(options.peer, [], scratch / "peer", "peer"))
+            servers.append(start(options.narthex, ["server"], options.features, scratch / "narthex", "narthex"))
+            servers.append(start(options.peer, [], options.features, scratch / "peer", "peer"))
             version = version_of(servers[1])
             options.histograms = version >= (3, 0)
             for server in servers:
@@ -154,6 +178,8 @@ def run(arguments):
                 thread.start()
             for thread in threads:
                 thread.join()
+            if version >= (3, 5):  # they were others before
+                compare_broken(servers, version, tally)
         finally:
             for server in servers:
                 server.stop()

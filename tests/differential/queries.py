@@ -2,11 +2,13 @@
 """Random valid queries, by type, limited to what a version of Prometheus knows."""
 
 FLOATS = ["requests_total", "temperature", "limit", "strange", "latency_bucket", "job_info"]
+UTF8 = '{"disk.größe"%s}'  # a name that stands in quotes
 FINITE = ["requests_total", "temperature", "limit", "latency_bucket"]
 HISTOGRAMS = ["duration", "size"]
 LABELS = ["job", "instance", "code", "le", "team", "nothing"]
+UTF8_LABEL = "dev.ice"
 VALUES = {"job": ["api", "db", "web"], "instance": ["a:1", "b:2", "c:3"], "code": ["200", "404", "500"],
-          "le": ["0.5", "+Inf"], "team": ["ta", "td"], "nothing": ["", "x"]}
+          "le": ["0.5", "+Inf"], "team": ["ta", "td"], "nothing": ["", "x"], UTF8_LABEL: ["sda", "ü", ""]}
 RANGES = ["30s", "1m", "90s", "2m", "5m", "10m"]
 MATH = ["abs", "ceil", "floor", "exp", "ln", "log2", "log10", "sqrt", "sgn", "deg", "rad", "atan",
         "asinh", "tanh", "acos"]
@@ -18,12 +20,19 @@ RATES = ["rate", "increase"]
 AGGREGATIONS = ["sum", "avg", "min", "max", "count", "group"]
 
 
+def quoted(label):
+    return f'"{label}"' if "." in label else label
+
+
 class Generator:
     def __init__(self, rng, version, histograms):
         self.rng, self.version, self.histograms = rng, version, histograms
         self.since_3 = version >= (3, 0)
         # Before 3.0 deviations took infinity and NaN otherwise.
         self.aggregations = AGGREGATIONS + ["stddev", "stdvar"] * self.since_3
+        self.names = FLOATS + ["target_info"] * self.since_3
+        self.label_names = LABELS + [UTF8_LABEL] * self.since_3
+        self.durations = version >= (3, 5)
 
     def pick(self, *choices):
         return self.rng.choice(choices)()
@@ -38,24 +47,32 @@ class Generator:
         kind = self.rng.choice(["=", "!=", "=~", "!~"])
         if "~" in kind:
             value = self.rng.choice([value.replace("+", "[+]"), ".*", ".+", "a.*|d.*", "[a-d].*", ""])
-        return f'{label}{kind}"{value}"'
+        return f'{quoted(label)}{kind}"{value}"'
+
+    def duration(self, *plain):
+        """Of those, or one that is calculated."""
+        if self.durations and self.rng.random() < 0.06:
+            return self.rng.choice(["(1m + 30s)", "(2m * 1.5)", "(5m - 1m)", "(10m / 4)", "((1m + 1m) % 90)", "(2 ^ 5)"])
+        return self.rng.choice(plain)
 
     def modifiers(self):
         out = ""
         if self.rng.random() < 0.1:
-            out += " offset " + self.rng.choice(["1m", "30s", "-1m", "5m"])
+            out += " offset " + self.duration("1m", "30s", "-1m", "5m")
         if self.rng.random() < 0.06:
             out += " @ " + self.rng.choice(["1700001000", "1700001200.500", "start()", "end()"])
         return out
 
     def name(self):
         if self.histograms and self.rng.random() < 0.35:
-            return self.rng.choice(HISTOGRAMS)
-        return self.rng.choice(FLOATS)
+            return self.rng.choice(HISTOGRAMS + ["mixed"])
+        return self.rng.choice(self.names)
 
     def braces(self, name=None):
         count = self.rng.choice([0, 0, 1, 1, 2])
-        matchers = ",".join(self.matcher(label) for label in self.rng.sample(LABELS, count))
+        matchers = ",".join(self.matcher(label) for label in self.rng.sample(self.label_names, count))
+        if not name and self.since_3 and self.rng.random() < 0.05:
+            return UTF8 % ("," + matchers if matchers else "")
         name = name or self.name()
         if self.rng.random() < 0.05:
             return '{__name__=~"%s|temperature"%s}' % (name, "," + matchers if matchers else "")
@@ -67,11 +84,11 @@ class Generator:
     def matrix(self, depth, name=None):
         if self.since_3 and depth > 0 and self.rng.random() < 0.25:
             step = self.rng.choice(["", "30s", "17s", "1m"])
-            return f"({self.vector(depth - 1)})[{self.rng.choice(RANGES)}:{step}]" + self.modifiers()
-        return f"{self.braces(name)}[{self.rng.choice(RANGES)}]" + self.modifiers()
+            return f"({self.vector(depth - 1)})[{self.duration(*RANGES)}:{step}]" + self.modifiers()
+        return f"{self.braces(name)}[{self.duration(*RANGES)}]" + self.modifiers()
 
     def labels(self):
-        return "(" + ", ".join(self.rng.sample(LABELS, self.rng.randint(0, 2))) + ")"
+        return "(" + ", ".join(quoted(label) for label in self.rng.sample(self.label_names, self.rng.randint(0, 2))) + ")"
 
     # -- by type --
 
@@ -127,6 +144,8 @@ class Generator:
             return f"{self.rng.choice(self.aggregations)}{by} ({inner})"
         if kind < 0.8:
             return f"quantile{by} ({self.scalar(0)}, {inner})"
+        if kind < 0.83 and self.since_3:
+            return f"limit_ratio{by} ({self.rng.choice(['0.5', '-0.5', '0.1', '-0.3', '1'])}, {inner})"
         if kind < 0.87:
             return f'count_values{by} ("value", clamp(round({inner}, 0.5), -1000, 1000))'  # not the last bits of a number
         # Which of equal values is taken depends on the order in storage, their sum does not.
@@ -188,6 +207,13 @@ class Generator:
                 lambda: f"(ts_of_{self.rng.choice(['min', 'max', 'last'])}_over_time({self.matrix(depth - 1)}) - 1700000400)",
                 lambda: f"double_exponential_smoothing({self.matrix(depth - 1)}, 0.5, 0.3)",
                 lambda: f"sort_by_label({self.vector(depth - 1)}, \"job\", \"instance\")",
+            ]
+        if self.since_3:
+            choices += [
+                lambda: f"info({self.rng.choice(['requests_total', 'temperature', 'limit'])})",
+                lambda: f"info({self.rng.choice(FLOATS)}, {{version=~\"{self.rng.choice(['.+', '1.*', '', '2.1'])}\"}})",
+                lambda: f'label_replace({self.vector(depth - 1)}, "{UTF8_LABEL}", "$1", "instance", "(.):.*")',
+                lambda: f'(temperature unless {self.vector(depth - 1)})',
             ]
         if self.version >= (3, 14):
             choices += [lambda: f"mad_over_time({self.matrix(depth - 1)})"]  # 0 for NaN before
