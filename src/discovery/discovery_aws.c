@@ -8,6 +8,7 @@ enum { ROLE_NONE, ROLE_EC2, ROLE_ECS, ROLE_ELASTICACHE, ROLE_LIGHTSAIL, ROLE_MSK
 static const char *const role_words[] = {"",          "ec2", "ecs", "elasticache",
                                          "lightsail", "msk", "rds", NULL};
 static const AwsRole *const roles[] = {[ROLE_EC2] = &aws_role_ec2,
+                                       [ROLE_ECS] = &aws_role_ecs,
                                        [ROLE_LIGHTSAIL] = &aws_role_lightsail,
                                        [ROLE_ELASTICACHE] = &aws_role_elasticache,
                                        [ROLE_MSK] = &aws_role_msk,
@@ -25,9 +26,6 @@ static bool finish_config(ConfigReader *reader, const YamlNode *node, void *obje
     AwsConfig *config = object;
     if (config->role == ROLE_NONE)
         return config_error(reader, node, err, "unknown AWS SD role \"\"");
-    if (!roles[config->role])
-        return config_error(reader, node, err, "this version has no role \"%s\"",
-                            role_words[config->role]);
     aws_sign_as(reader, config, roles[config->role]->service);
     return true;
 }
@@ -68,10 +66,17 @@ Str aws_region(const AwsConfig *config)
     return str_from_c(region && *region ? region : getenv("AWS_DEFAULT_REGION"));
 }
 
+static Str regional_url(Round *round, const char *service, Str path)
+{
+    Str region = aws_region(round->config);
+    return arena_printf(&round->arena, "https://%s." STR_FMT ".amazonaws.com%s" STR_FMT, service,
+                        STR_ARG(region), str_starts_with(region, S("cn-")) ? ".cn" : "",
+                        STR_ARG(path));
+}
+
 static Str url_of(Round *round, const char *service, Str path)
 {
     const AwsConfig *config = round->config;
-    Str region = aws_region(config);
     Str endpoint = config->endpoint;
     while (str_ends_with(endpoint, S("/")))
         endpoint.len--;
@@ -80,22 +85,34 @@ static Str url_of(Round *round, const char *service, Str path)
                             STR_ARG(path));
     if (endpoint.len)
         return arena_printf(&round->arena, STR_FMT STR_FMT, STR_ARG(endpoint), STR_ARG(path));
-    return arena_printf(&round->arena, "https://%s." STR_FMT ".amazonaws.com%s" STR_FMT, service,
-                        STR_ARG(region), str_starts_with(region, S("cn-")) ? ".cn" : "",
-                        STR_ARG(path));
+    return regional_url(round, service, path);
 }
+
+static const Str form_headers[] = {
+    STR("Content-Type: application/x-www-form-urlencoded; charset=utf-8")};
 
 void aws_ask_query(Round *round, const char *service, Str form, bool (*accepts)(int), TakeFn take,
                    void *arg)
 {
-    static const Str headers[] = {
-        STR("Content-Type: application/x-www-form-urlencoded; charset=utf-8")};
     Ask ask = {.url = url_of(round, service, S("/")),
                .body = form,
-               .headers = headers,
-               .header_count = 1,
+               .headers = form_headers,
+               .header_count = COUNT_OF(form_headers),
                .form = ASK_XML,
                .accepts = accepts,
+               .take = take,
+               .arg = arg};
+    round_ask(round, &ask);
+}
+
+void aws_ask_ec2(Round *round, Str form, TakeFn take, void *arg)
+{
+    Ask ask = {.url = regional_url(round, "ec2", S("/")),
+               .body = form,
+               .headers = form_headers,
+               .header_count = COUNT_OF(form_headers),
+               .sigv4_service = "ec2",
+               .form = ASK_XML,
                .take = take,
                .arg = arg};
     round_ask(round, &ask);

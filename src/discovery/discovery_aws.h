@@ -41,7 +41,7 @@ typedef struct AwsRole {
     bool (*finish)(Round *round, Error *err);
 } AwsRole;
 
-extern const AwsRole aws_role_ec2, aws_role_elasticache, aws_role_lightsail, aws_role_msk,
+extern const AwsRole aws_role_ec2, aws_role_ecs, aws_role_elasticache, aws_role_lightsail, aws_role_msk,
     aws_role_rds;
 
 #define AWS_STATE_BYTES 1024 // enough for what a role keeps during a round
@@ -54,6 +54,8 @@ Str aws_region(const AwsConfig *config);
 // A call of the query protocol: "Action=...&Version=..."; the answer is XML. `arg` may be NULL.
 void aws_ask_query(Round *round, const char *service, Str form, bool (*accepts)(int), TakeFn take,
                    void *arg);
+// The same of EC2 for another service's role: the settings' endpoint is not EC2's.
+void aws_ask_ec2(Round *round, Str form, TakeFn take, void *arg);
 // A call of the JSON protocol 1.1: "Lightsail_20161128.GetInstances".
 void aws_ask_json(Round *round, const char *service, const char *target, Str body, TakeFn take,
                   void *arg);

@@ -184,5 +184,115 @@ TEST(clouds, bad_blocks_are_refused)
         rig_check_bad(c);
 }
 
+#define ECS "POST /ecs.us-east-1.amazonaws.com/"
+#define EC2 "POST /ec2.us-east-1.amazonaws.com/"
+#define ECS_TARGET "X-Amz-Target: AmazonEC2ContainerServiceV20141113."
+
+TEST(clouds, aws_with_the_role_ecs)
+{
+    static const RigRoute routes[] = {
+        {.request = ECS,
+         .header = ECS_TARGET "ListClusters",
+         .has = "nextToken",
+         .reply = "{\"clusterArns\": [\"arn:c2\"]}"},
+        {.request = ECS,
+         .header = ECS_TARGET "ListClusters",
+         .reply = "{\"clusterArns\": [\"arn:c1\"], \"nextToken\": \"n\"}"},
+        {.request = ECS,
+         .header = ECS_TARGET "DescribeClusters",
+         .has = "{\"clusters\":[\"arn:c1\"],\"include\":[\"TAGS\"]}",
+         .reply = "{\"clusters\": [{\"clusterArn\": \"arn:c1\", \"clusterName\": \"one\", \"tags\":"
+                  " [{\"key\": \"a-b\", \"value\": \"c\"}]}]}"},
+        {.request = ECS,
+         .header = ECS_TARGET "DescribeClusters",
+         .has = "arn:c2",
+         .reply = "{\"clusters\": [{\"clusterArn\": \"arn:c2\", \"clusterName\": \"two\"}]}"},
+        {.request = ECS,
+         .header = ECS_TARGET "ListServices",
+         .has = "{\"cluster\":\"arn:c1\",\"maxResults\":100}",
+         .reply = "{\"serviceArns\": [\"arn:s\"]}"},
+        {.request = ECS, .header = ECS_TARGET "ListServices", .has = "arn:c2", .reply = "{}"},
+        {.request = ECS,
+         .header = ECS_TARGET "DescribeServices",
+         .has = "{\"cluster\":\"arn:c1\",\"services\":[\"arn:s\"],\"include\":[\"TAGS\"]}",
+         .reply =
+             "{\"services\": [{\"serviceArn\": \"arn:s\", \"serviceName\": \"web\", \"status\":"
+             " \"ACTIVE\", \"tags\": [{\"key\": \"team\", \"value\": \"t\"}]}]}"},
+        {.request = ECS,
+         .header = ECS_TARGET "ListTasks",
+         .has = "\"cluster\":\"arn:c1\"",
+         .reply = "{\"taskArns\": [\"arn:t1\"]}"},
+        {.request = ECS,
+         .header = ECS_TARGET "ListTasks",
+         .has = "\"cluster\":\"arn:c2\"",
+         .reply = "{\"taskArns\": [\"arn:t2\", \"arn:t3\"]}"},
+        {.request = ECS,
+         .header = ECS_TARGET "DescribeTasks",
+         .has = "{\"cluster\":\"arn:c1\",\"tasks\":[\"arn:t1\"],\"include\":[\"TAGS\"]}",
+         .reply =
+             "{\"tasks\": [{\"taskArn\": \"arn:t1\", \"group\": \"service:web\","
+             " \"taskDefinitionArn\": \"arn:d\", \"launchType\": \"FARGATE\","
+             " \"availabilityZone\": \"us-east-1a\", \"desiredStatus\": \"RUNNING\","
+             " \"lastStatus\": \"RUNNING\", \"healthStatus\": \"HEALTHY\", \"platformFamily\":"
+             " \"Linux\", \"platformVersion\": \"1.4.0\", \"tags\": [{\"key\": \"k\","
+             " \"value\": \"v\"}], \"attachments\": [{\"type\": \"ElasticNetworkInterface\","
+             " \"details\": [{\"name\": \"subnetId\", \"value\": \"subnet-1\"}, {\"name\":"
+             " \"networkInterfaceId\", \"value\": \"eni-1\"}, {\"name\": \"privateIPv4Address\","
+             " \"value\": \"10.0.0.1\"}]}]}]}"},
+        {.request = ECS,
+         .header = ECS_TARGET "DescribeTasks",
+         .has = "arn:t3",
+         .reply = "{\"tasks\": [{\"taskArn\": \"arn:t2\", \"group\": \"family:batch\","
+                  " \"launchType\": \"EC2\", \"containerInstanceArn\": \"arn:ci\"},"
+                  " {\"taskArn\": \"arn:t3\", \"launchType\": \"FARGATE\"}]}"},
+        {.request = ECS,
+         .header = ECS_TARGET "DescribeContainerInstances",
+         .has = "{\"cluster\":\"arn:c2\",\"containerInstances\":[\"arn:ci\"]}",
+         .reply = "{\"containerInstances\": [{\"containerInstanceArn\": \"arn:ci\","
+                  " \"ec2InstanceId\": \"i-1\"}]}"},
+        {.request = EC2,
+         .header = "Authorization: AWS4-HMAC-SHA256 Credential=a/*/us-east-1/ec2/aws4_request*",
+         .has = "Action=DescribeNetworkInterfaces&Version=2016-11-15&NetworkInterfaceId.1=eni-1",
+         .reply = "<R><networkInterfaceSet><item><networkInterfaceId>eni-1</networkInterfaceId>"
+                  "<association><publicIp>1.2.3.4</publicIp></association></item>"
+                  "</networkInterfaceSet></R>"},
+        {.request = EC2,
+         .has = "Action=DescribeInstances&Version=2016-11-15&InstanceId.1=i-1",
+         .reply = "<R><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>"
+                  "<privateIpAddress>10.0.0.2</privateIpAddress><ipAddress>1.2.3.5</ipAddress>"
+                  "<subnetId>subnet-2</subnetId><instanceType>m5</instanceType><tagSet><item>"
+                  "<key>Name</key><value>host</value></item></tagSet></item></instancesSet></item>"
+                  "</reservationSet></R>"},
+    };
+    static const RigCase c = {
+        "ecs",
+        "aws_sd_configs: [{role: ecs, region: us-east-1, access_key: a, secret_key: s, port: "
+        "9100}]",
+        routes, COUNT_OF(routes),
+        "10.0.0.1:9100{__meta_ecs_availability_zone=\"us-east-1a\", __meta_ecs_cluster=\"one\", "
+        "__meta_ecs_cluster_arn=\"arn:c1\", __meta_ecs_desired_status=\"RUNNING\", "
+        "__meta_ecs_health_status=\"HEALTHY\", __meta_ecs_ip_address=\"10.0.0.1\", "
+        "__meta_ecs_last_status=\"RUNNING\", __meta_ecs_launch_type=\"FARGATE\", "
+        "__meta_ecs_network_mode=\"awsvpc\", __meta_ecs_platform_family=\"Linux\", "
+        "__meta_ecs_platform_version=\"1.4.0\", __meta_ecs_public_ip=\"1.2.3.4\", "
+        "__meta_ecs_region=\"us-east-1\", __meta_ecs_service=\"web\", "
+        "__meta_ecs_service_arn=\"arn:s\", __meta_ecs_service_status=\"ACTIVE\", "
+        "__meta_ecs_subnet_id=\"subnet-1\", __meta_ecs_tag_cluster_a_b=\"c\", "
+        "__meta_ecs_tag_service_team=\"t\", __meta_ecs_tag_task_k=\"v\", "
+        "__meta_ecs_task_arn=\"arn:t1\", __meta_ecs_task_definition=\"arn:d\", "
+        "__meta_ecs_task_group=\"service:web\"}\n"
+        "10.0.0.2:9100{__meta_ecs_cluster=\"two\", __meta_ecs_cluster_arn=\"arn:c2\", "
+        "__meta_ecs_container_instance_arn=\"arn:ci\", __meta_ecs_ec2_instance_id=\"i-1\", "
+        "__meta_ecs_ec2_instance_private_ip=\"10.0.0.2\", "
+        "__meta_ecs_ec2_instance_public_ip=\"1.2.3.5\", __meta_ecs_ec2_instance_type=\"m5\", "
+        "__meta_ecs_ip_address=\"10.0.0.2\", __meta_ecs_launch_type=\"EC2\", "
+        "__meta_ecs_network_mode=\"bridge\", __meta_ecs_public_ip=\"1.2.3.5\", "
+        "__meta_ecs_region=\"us-east-1\", __meta_ecs_subnet_id=\"subnet-2\", "
+        "__meta_ecs_tag_ec2_Name=\"host\", __meta_ecs_task_arn=\"arn:t2\", "
+        "__meta_ecs_task_group=\"family:batch\"}\n"};
+    rig_check(&c);
+}
+
 TEST_MAIN(clouds, TEST_ROW(clouds, vultr), TEST_ROW(clouds, ionos), TEST_ROW(clouds, hetzner),
-          TEST_ROW(clouds, digitalocean), TEST_ROW(clouds, bad_blocks_are_refused))
+          TEST_ROW(clouds, digitalocean), TEST_ROW(clouds, bad_blocks_are_refused),
+          TEST_ROW(clouds, aws_with_the_role_ecs))

@@ -190,6 +190,7 @@ static void run_queue(Poll *poll)
                                    .header_count = ask->header_count,
                                    .body = ask->body,
                                    .unix_socket = ask->unix_socket,
+                                   .sigv4_service = ask->sigv4_service,
                                    .timeout_ms = timeout_of(poll),
                                    .body_bytes_max = POLL_ANSWER_BYTES_MAX,
                                    .accept_gzip = true,

@@ -52,7 +52,8 @@ typedef struct Ask {
     Str body;
     const Str *headers; // "Name: value" each
     size_t header_count;
-    Str unix_socket; // path: instead of the URL's host
+    Str unix_socket;           // path: instead of the URL's host
+    const char *sigv4_service; // as in HttpCallOptions
     AskForm form;
     bool (*accepts)(int status); // NULL: 200 to 299 alone
     TakeFn take;

@@ -51,6 +51,21 @@ static inline Str rig_expand(const Rig *rig, Arena *arena, const char *text)
     return arena_str(arena, buf_str(&out));
 }
 
+// `want` may have stars, each for anything.
+static inline bool rig_header_is(Str got, Str want)
+{
+    size_t star = str_find_char(want, '*');
+    if (star == STR_NOT_FOUND)
+        return str_equal(got, want);
+    if (!str_starts_with(got, str_sub(want, 0, star)))
+        return false;
+    want = str_skip(want, star + 1);
+    for (got = str_skip(got, star); !rig_header_is(got, want); got = str_skip(got, 1))
+        if (got.len == 0)
+            return false;
+    return true;
+}
+
 static inline bool rig_matches(const Rig *rig, const RigRoute *route, HttpRequest *request)
 {
     Str line = arena_printf(request->arena, STR_FMT " " STR_FMT, STR_ARG(request->method),
@@ -62,9 +77,7 @@ static inline bool rig_matches(const Rig *rig, const RigRoute *route, HttpReques
         size_t colon = str_find_char(header, ':');
         Str got = http_header(request, str_sub(header, 0, colon));
         Str want = str_trim(str_skip(header, colon + 1));
-        bool same = str_ends_with(want, S("*"))
-                        ? str_starts_with(got, str_sub(want, 0, want.len - 1))
-                        : str_equal(got, want);
+        bool same = rig_header_is(got, want);
         if (!same)
             return false;
     }

@@ -144,9 +144,12 @@ static bool add_secret_lines(HttpCall *call, Buf *lines)
         buf_add_str(lines, http_oauth2_line(client->oauth2));
     if (client->cloud)
         buf_add_str(lines, cloud_token_line(client->cloud));
-    return !client->sigv4 || http_sigv4_sign(client->sigv4, buf_str(&call->method),
-                                             buf_str(&call->url), buf_str(&call->headers),
-                                             buf_str(&call->request_body), lines, &call->err);
+    HttpSigv4Request request = {.method = buf_str(&call->method),
+                                .url = buf_str(&call->url),
+                                .headers = buf_str(&call->headers),
+                                .body = buf_str(&call->request_body),
+                                .service = call->sigv4_service};
+    return !client->sigv4 || http_sigv4_sign(client->sigv4, &request, lines, &call->err);
 }
 
 bool http_call_gather_lines(HttpCall *call, Str host_line)
@@ -385,6 +388,7 @@ HttpCall *http_call(HttpClient *client, const HttpCallOptions *options)
     call->body_bytes_max =
         options->body_bytes_max ? options->body_bytes_max : HTTP_BODY_BYTES_MAX_DEFAULT;
     call->accept_gzip = options->accept_gzip;
+    call->sigv4_service = options->sigv4_service;
     call->body = options->body_buf ? options->body_buf : &call->own_body;
     call->done = options->done;
     call->arg = options->arg;

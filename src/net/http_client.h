@@ -135,8 +135,9 @@ typedef struct HttpCallOptions {
     Str unix_socket; // path of a socket to ask instead of the URL's host; empty: none
     Str connect_address; // an address (IPv6 in brackets) to ask instead of looking the URL's host up; empty: none
     int64_t timeout_ms;
-    size_t body_bytes_max; // of the answer after decompression; 0: 1 GiB. Above: ERR_LIMIT
-    bool accept_gzip;      // asks for it and undoes it
+    size_t body_bytes_max;     // of the answer after decompression; 0: 1 GiB. Above: ERR_LIMIT
+    const char *sigv4_service; // a literal: signed for this one; NULL: the configuration's
+    bool accept_gzip;          // asks for it and undoes it
     Buf *
         body_buf; // gathers the answer; the caller keeps it for reuse from call to call. NULL: one of the client's
     void (*done)(void *arg, const HttpResponse *response); // on the loop's thread

@@ -65,6 +65,7 @@ struct HttpCall {
     int64_t timeout_ms;
     size_t body_bytes_max;
     bool accept_gzip;
+    const char *sigv4_service;
     void (*done)(void *arg, const HttpResponse *response);
     void *arg;
 

@@ -321,19 +321,19 @@ static size_t amz_headers(Str headers, Arena *arena, Str **ret_headers)
     return count;
 }
 
-bool http_sigv4_sign(const HttpSigv4 *sigv4, Str method, Str url, Str headers, Str body, Buf *lines,
-                     Error *err)
+bool http_sigv4_sign(const HttpSigv4 *sigv4, const HttpSigv4Request *wanted, Buf *lines, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     Str *own;
-    size_t own_count = amz_headers(headers, &arena, &own);
-    SigV4Request request = {.method = method,
-                            .url = url,
+    size_t own_count = amz_headers(wanted->headers, &arena, &own);
+    SigV4Request request = {.method = wanted->method,
+                            .url = wanted->url,
                             .headers = own,
                             .header_count = own_count,
-                            .body = body,
+                            .body = wanted->body,
                             .region = sigv4->region,
-                            .service = sigv4->service,
+                            .service =
+                                wanted->service ? str_from_c(wanted->service) : sigv4->service,
                             .now_ms = clock_now_ms(&clock_system)};
     Str made[SIGV4_LINES_MAX];
     size_t count;

@@ -25,9 +25,14 @@ void http_sigv4_free(HttpSigv4 *sigv4); // accepts NULL; on_end of a fetch is no
 bool http_sigv4_has_keys(HttpSigv4 *sigv4);
 // As http_oauth2_fetch.
 void http_sigv4_fetch(HttpSigv4 *sigv4, void (*on_end)(void *arg, const Error *err), void *arg);
-// Appends the header lines that sign the request, each ending in a NUL. Of `headers`, lines of that form, those that begin with X-Amz-
-// are signed, too.
-bool http_sigv4_sign(const HttpSigv4 *sigv4, Str method, Str url, Str headers, Str body, Buf *lines,
+// What is signed. Of `headers`, lines that end in a NUL each, those that begin with X-Amz- are signed, too.
+typedef struct HttpSigv4Request {
+    Str method, url, headers, body;
+    const char *service; // NULL: the configuration's
+} HttpSigv4Request;
+
+// Appends the header lines that sign the request, each ending in a NUL.
+bool http_sigv4_sign(const HttpSigv4 *sigv4, const HttpSigv4Request *request, Buf *lines,
                      Error *err) MUST_CHECK;
 
 // For tests: a profile of a shared credentials file. False: it is not there.

@@ -150,7 +150,7 @@ def test_a_wrong_block_is_told_with_its_line(world):
             ("[{url: 'ftp://x/'}]", "no http or https URL"),
             ("[{url: 'http://x/', headers: {Authorization: x}}]", "authorization header must be"),
             ("[{url: 'http://x/', sigv4: {region: r}, basic_auth: {username: u}}]", "at most one of basic_auth"),
-            ("[{url: 'http://x/', azuread: {cloud: AzurePublic}}]", "azuread is not part of this version"),
+            ("[{url: 'http://x/', azuread: {cloud: AzurePublic}}]", "must provide an Azure Managed Identity"),
             ("[{url: 'http://x/', queue_config: {min_shards: 5, max_shards: 2}}]", "min_shards"),
             ("[{url: 'http://x/', name: a}, {url: 'http://y/', name: a}]", "found multiple"),
             ("[{url: 'http://x/'}, {url: 'http://x/'}]", "duplicate remote write configs")):
