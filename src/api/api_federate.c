@@ -283,9 +283,11 @@ void api_federate(ApiCall *call)
     bool opened = source->open(source, start_ms, end_ms, &querier, &err);
     if (opened && gather(&f, querier, &selectors, start_ms, end_ms, &err))
         f.protobuf ? federate_write_protobuf(&f) : write_page(&f);
-    else
+    else {
+        counter_inc(call->api->state->federation_errors);
         api_text(call, err.code == ERR_UNAVAILABLE || err.code == ERR_LIMIT ? 503 : 500,
                  arena_printf(call->arena, "%s\n", err.text));
+    }
     if (opened)
         querier->close(querier);
     api_selectors_free(&selectors);

@@ -72,6 +72,11 @@ struct ApiState {
     RemoteWrite *remote_write;
     RemoteRead *remote_read;
     _Atomic int live_subscribers;
+    Gauge *subscribers; // of live notifications
+    Counter *events_sent, *events_dropped;
+    Counter *federation_errors, *federation_warnings;
+    Gauge *metrics_in_flight;
+    Counter *metrics_served;
     UiSite *ui;
 };
 

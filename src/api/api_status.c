@@ -273,6 +273,7 @@ static bool send_event(ApiCall *call, const Notification *notification, bool act
     buf_add_c(&event, "\n\n");
     call->sent_bytes += event.len;
     bool ok = http_stream_write(call->request, buf_str(&event));
+    counter_inc(ok ? call->api->state->events_sent : call->api->state->events_dropped);
     buf_deinit(&event);
     return ok;
 }
@@ -314,12 +315,14 @@ static void live(void *arg, HttpRequest *request)
     ApiContext *api = arg;
     Arena arena = {0};
     ApiCall call = {.api = api, .request = request, .arena = &arena, .status = 200};
+    gauge_add(api->state->subscribers, 1);
     http_reply_header(request, S("Cache-Control"), S("no-cache"));
     if (http_stream_begin(request, 200, S("text/event-stream"))) {
         send_events(&call);
         http_stream_end(request);
     }
     arena_deinit(&arena);
+    gauge_add(api->state->subscribers, -1);
     atomic_fetch_sub(&api->state->live_subscribers, 1);
 }
 

@@ -176,6 +176,40 @@ static const double duration_bounds[] = {.1, .2, .4, 1, 3, 8, 20, 60, 120};
 static const double size_bounds[] = {100,     1000,     10000,     100000,
                                      1000000, 10000000, 100000000, 1000000000};
 
+static Counter *counter(Registry *registry, const char *name, const char *help)
+{
+    return counter_of(registry_counter(registry, name, help, NULL), NULL);
+}
+
+static void metrics_init_rest(Registry *registry, ApiState *state)
+{
+    static const char *const by_code[] = {"code", NULL};
+    static const Str codes[] = {STR("200"), STR("500"), STR("503")};
+    state->subscribers =
+        gauge_of(registry_gauge(registry, "prometheus_api_notification_active_subscribers",
+                                "The current number of active notification subscribers.", NULL),
+                 NULL);
+    state->events_sent = counter(registry, "prometheus_api_notification_updates_sent_total",
+                                 "Total number of notification updates sent.");
+    state->events_dropped = counter(registry, "prometheus_api_notification_updates_dropped_total",
+                                    "Total number of notification updates dropped.");
+    state->federation_errors =
+        counter(registry, "prometheus_web_federation_errors_total",
+                "Total number of errors that occurred while sending federation responses.");
+    state->federation_warnings =
+        counter(registry, "prometheus_web_federation_warnings_total",
+                "Total number of warnings that occurred while sending federation responses.");
+    state->metrics_in_flight =
+        gauge_of(registry_gauge(registry, "promhttp_metric_handler_requests_in_flight",
+                                "Current number of scrapes being served.", NULL),
+                 NULL);
+    Family *served = registry_counter(registry, "promhttp_metric_handler_requests_total",
+                                      "Total number of scrapes by HTTP status code.", by_code);
+    for (size_t i = 0; i < COUNT_OF(codes); i++)
+        (void)counter_of(served, &codes[i]);
+    state->metrics_served = counter_of(served, &codes[0]);
+}
+
 static void metrics_init(ApiContext *api)
 {
     static const char *const by_handler[] = {"handler", NULL};
@@ -189,6 +223,7 @@ static void metrics_init(ApiContext *api)
     state->sizes = registry_histogram(api->registry, "prometheus_http_response_size_bytes",
                                       "Histogram of response size for HTTP requests.", by_handler,
                                       size_bounds, COUNT_OF(size_bounds));
+    metrics_init_rest(api->registry, state);
     state->route_metrics = X_ARRAY(ApiRouteMetrics, api_route_count);
     for (size_t i = 0; i < api_route_count; i++) {
         if (api_routes[i].flags & ROUTE_PLAIN)

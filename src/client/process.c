@@ -82,6 +82,43 @@ enum {
     STAT_COUNT
 };
 
+// Bytes of this network namespace, whose counters "IpExt:" of netstat tells by the names in the line before.
+static bool read_octets(Arena *arena, double *ret_in, double *ret_out)
+{
+    Str text, line, names = STR_NONE;
+    Error ignored;
+    if (!fs_read_file(&fs_system, S("/proc/self/net/netstat"), arena, 1 << 20, &text, &ignored))
+        return false;
+    while (str_split_next(&text, '\n', &line)) {
+        if (!str_starts_with(line, S("IpExt:")))
+            continue;
+        if (names.len == 0) {
+            names = line;
+            continue;
+        }
+        Str name, value;
+        int found = 0;
+        while (str_split_next(&names, ' ', &name) && str_split_next(&line, ' ', &value)) {
+            bool in = str_is(name, "InOctets");
+            if (in || str_is(name, "OutOctets"))
+                found += number_parse_double(value, in ? ret_in : ret_out);
+        }
+        return found == 2;
+    }
+    return false;
+}
+
+static void collect_network(Arena *arena, Collection *collection)
+{
+    double in, out;
+    if (!read_octets(arena, &in, &out))
+        return;
+    add_one(collection, "process_network_receive_bytes_total", FAMILY_COUNTER,
+            "Number of bytes received by the process over the network.", in);
+    add_one(collection, "process_network_transmit_bytes_total", FAMILY_COUNTER,
+            "Number of bytes sent by the process over the network.", out);
+}
+
 static void collect_process(void *arg, Collection *collection)
 {
     (void)arg;
@@ -92,6 +129,7 @@ static void collect_process(void *arg, Collection *collection)
             limit_of(RLIMIT_NOFILE));
     add_one(collection, "process_virtual_memory_max_bytes", FAMILY_GAUGE,
             "Maximum amount of virtual memory available in bytes.", limit_of(RLIMIT_AS));
+    collect_network(&arena, collection);
     double stat[STAT_COUNT];
     if (!read_stat(&arena, stat, STAT_COUNT))
         return;

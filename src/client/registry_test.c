@@ -139,6 +139,8 @@ TEST(registry, process_metrics_tell_of_this_process)
     buf_add_char(&out, 0);
 
     static const char *const names[] = {"process_cpu_seconds_total ",
+                                        "process_network_receive_bytes_total ",
+                                        "process_network_transmit_bytes_total ",
                                         "process_open_fds ",
                                         "process_max_fds ",
                                         "process_virtual_memory_bytes ",

@@ -311,6 +311,7 @@ static void register_refreshes(DiscoveryCounters *counters, Registry *registry)
 {
     static const char *const by_both[] = {"mechanism", "config", NULL};
     static const char *const by_mechanism[] = {"mechanism", NULL};
+    static const char *const by_file[] = {"filename", NULL};
     static const char *const quantiles[] = {"0.5", "0.9", "0.99", NULL};
     static const double bounds[] = {0.01, 0.1, 1, 10};
     counters->registry = registry;
@@ -325,6 +326,20 @@ static void register_refreshes(DiscoveryCounters *counters, Registry *registry)
         registry_histogram(registry, "prometheus_sd_refresh_duration_histogram_seconds",
                            "The duration of a refresh for the given SD mechanism.", by_mechanism,
                            bounds, COUNT_OF(bounds));
+    counters->file_mtime = registry_gauge(
+        registry, "prometheus_sd_file_mtime_seconds",
+        "Timestamp (mtime) of files read by FileSD. Timestamp is set at read time.", by_file);
+    counters->file_scans =
+        summary_new(registry, "prometheus_sd_file_scan_duration_seconds",
+                    "The duration of the File-SD scan in seconds.", NULL, quantiles);
+    counters->file_scan = summary_of(counters->file_scans, STR_NONE);
+    counters->file_watch_errors = counter_of(
+        registry_counter(registry, "prometheus_sd_file_watcher_errors_total",
+                         "The number of File-SD errors caused by filesystem watch failures.", NULL),
+        NULL);
+    (void)gauge_of(registry_gauge(registry, "prometheus_treecache_watcher_goroutines",
+                                  "Always 0: watches of ZooKeeper need no goroutines here.", NULL),
+                   NULL);
     counters->consul_durations =
         summary_new(registry, "prometheus_sd_consul_rpc_duration_seconds",
                     "The duration of a Consul RPC call in seconds.", "endpoint,call", quantiles);
@@ -588,5 +603,6 @@ void discovery_free(Discovery *discovery)
     map_deinit(&discovery->hosts);
     summary_free(discovery->counters.refresh_durations);
     summary_free(discovery->counters.consul_durations);
+    summary_free(discovery->counters.file_scans);
     free(discovery);
 }

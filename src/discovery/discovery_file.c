@@ -4,8 +4,10 @@
 #include <glob.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "discovery/discovery_kind.h"
@@ -115,6 +117,23 @@ static bool read_groups(FileResult *result, Error *err)
            static_groups_of_tree(root, result->path, arena, &result->groups, &result->count, err);
 }
 
+static void tell_mtime(const FileProvider *provider, Str path)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const DiscoveryCounters *counters = discovery_host_counters(provider->host);
+    struct stat info;
+    if (counters->file_mtime && stat(str_to_c(&arena, path), &info) == 0)
+        gauge_set(gauge_of(counters->file_mtime, &path),
+                  (double)info.st_mtim.tv_sec + (double)info.st_mtim.tv_nsec / 1e9);
+}
+
+static void forget_mtime(const FileProvider *provider, Str path)
+{
+    const DiscoveryCounters *counters = discovery_host_counters(provider->host);
+    if (counters->file_mtime)
+        family_remove(counters->file_mtime, &path);
+}
+
 static void result_free(FileResult *result)
 {
     arena_deinit(&result->arena);
@@ -152,6 +171,7 @@ static void read_file(FileProvider *provider, Str path)
         result_free(old);
     }
     *at = fresh;
+    tell_mtime(provider, path);
 }
 
 static void read_pattern(FileProvider *provider, Str pattern, size_t *left)
@@ -205,6 +225,8 @@ static void read_all(void *arg)
 {
     FileProvider *provider = arg;
     size_t left = FILES_MAX;
+    int64_t began_ns = clock_mono_ns(&clock_system);
+    const DiscoveryCounters *counters = discovery_host_counters(provider->host);
     for (FileResult *result = provider->results; result; result = result->next)
         result->seen = false;
     for (size_t i = 0; i < provider->config->files.count; i++)
@@ -216,9 +238,13 @@ static void read_all(void *arg)
             continue;
         }
         *at = result->next;
+        forget_mtime(provider, result->path);
         result_free(result);
     }
     publish(provider);
+    if (counters->file_scan)
+        summary_observe(counters->file_scan,
+                        (double)(clock_mono_ns(&clock_system) - began_ns) / 1e9);
     if (provider->inotify_fd >= 0)
         watch_folders(provider);
     int64_t now_ns = loop_now_ns(discovery_host_loop(provider->host));
@@ -277,7 +303,9 @@ static void *start_file(DiscoveryHost *host, const void *config)
     if (provider->inotify_fd >= 0)
         provider->watch =
             loop_watch_new(loop, provider->inotify_fd, LOOP_READ, on_change, provider);
-    else
+    else if (discovery_host_counters(host)->file_watch_errors)
+        counter_inc(discovery_host_counters(host)->file_watch_errors);
+    if (provider->inotify_fd < 0)
         log_warn("no inotify, polling files of targets only",
                  KV("interval_ms", provider->config->refresh_interval_ms));
     read_all(provider);
@@ -295,6 +323,7 @@ static void stop_file(void *arg)
         close(provider->inotify_fd);
     while (provider->results) {
         FileResult *next = provider->results->next;
+        forget_mtime(provider, provider->results->path);
         result_free(provider->results);
         provider->results = next;
     }

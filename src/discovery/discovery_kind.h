@@ -29,7 +29,10 @@ typedef struct DiscoveryCounters {
     Summary *refresh_durations; // {mechanism, config}
     Family *refresh_histogram;  // {mechanism}
     Family *file_mtime;         // {filename}
-    Summary *consul_durations;  // {endpoint, call}
+    Summary *file_scans;
+    SummaryMetric *file_scan;
+    Counter *file_watch_errors;
+    Summary *consul_durations; // {endpoint, call}
 } DiscoveryCounters;
 
 // The room's metrics; all NULL without a registry.

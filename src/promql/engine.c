@@ -26,6 +26,8 @@ struct Engine {
     Gauge *running_gauge;
     HistogramMetric *duration_s;
     Summary *slices;
+    HistogramMetric *slice_histograms[4];
+    Counter *samples, *samples_read;
     SummaryMetric *prepare_time, *inner_eval, *result_sort, *queue_time;
 };
 
@@ -74,6 +76,26 @@ static void register_metrics(Engine *engine)
     static const char *const quantiles[] = {"0.5", "0.9", "0.99", NULL};
     engine->slices = summary_new(registry, "prometheus_engine_query_duration_seconds",
                                  "Query timings", "slice", quantiles);
+    static const char *const by_slice[] = {"slice", NULL};
+    static const double coarse[] = {.01, .1, 1, 10};
+    static const Str slices[] = {STR("prepare_time"), STR("inner_eval"), STR("result_sort"),
+                                 STR("queue_time")};
+    Family *histogram =
+        registry_histogram(registry, "prometheus_engine_query_duration_histogram_seconds",
+                           "The duration of various parts of PromQL query execution.", by_slice,
+                           coarse, COUNT_OF(coarse));
+    for (size_t i = 0; i < COUNT_OF(slices); i++)
+        engine->slice_histograms[i] = histogram_of(histogram, &slices[i]);
+    engine->samples =
+        counter_of(registry_counter(registry, "prometheus_engine_query_samples_total",
+                                    "The total number of samples loaded by all queries.", NULL),
+                   NULL);
+    engine->samples_read =
+        counter_of(registry_counter(registry, "prometheus_engine_query_samples_read_total",
+                                    "The total number of samples read by all queries, each once "
+                                    "however many windows it is in.",
+                                    NULL),
+                   NULL);
     engine->prepare_time = summary_of(engine->slices, S("prepare_time"));
     engine->inner_eval = summary_of(engine->slices, S("inner_eval"));
     engine->result_sort = summary_of(engine->slices, S("result_sort"));
@@ -89,6 +111,12 @@ static void observe_query(Engine *engine, const QueryStats *stats)
     summary_observe(engine->inner_eval, stats->inner_eval_s);
     summary_observe(engine->result_sort, stats->result_sort_s);
     summary_observe(engine->queue_time, stats->queue_s);
+    const double slices[] = {stats->preparation_s, stats->inner_eval_s, stats->result_sort_s,
+                             stats->queue_s};
+    for (size_t i = 0; i < COUNT_OF(slices); i++)
+        histogram_observe(engine->slice_histograms[i], slices[i]);
+    counter_add(engine->samples, (double)stats->samples_total);
+    counter_add(engine->samples_read, (double)stats->samples_read);
 }
 
 Engine *engine_new(const EngineOptions *options)

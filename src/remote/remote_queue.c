@@ -243,11 +243,19 @@ static bool wanted(const RemoteQueue *queue, FeedKind kind)
            (kind == FEED_EXEMPLARS && queue->config->send_exemplars);
 }
 
+static void count_watcher(const RemoteQueue *queue, int counter)
+{
+    if (queue->metrics.watcher[counter])
+        counter_inc(queue->metrics.watcher[counter]);
+}
+
 static void count_in(const RemoteQueue *queue, const FeedBatch *batch)
 {
     const RemoteFamilies *families = queue->families;
     if (queue->metrics.records_read[batch->kind])
         counter_inc(queue->metrics.records_read[batch->kind]);
+    if (batch->kind == FEED_SAMPLES && !queue->is_tailing)
+        count_watcher(queue, RW_PRE_TAILING);
     if (queue->is_first && families->registry && batch->t_ms)
         counter_add(families->in[point_of(batch->kind)], (double)batch->count);
 }
@@ -278,9 +286,11 @@ static void begin_batch(RemoteQueue *queue)
 static void tell_losses(RemoteQueue *queue)
 {
     const FeedReader *reader = queue->reader;
-    if (reader->lost_bytes != queue->lost_told)
+    if (reader->lost_bytes != queue->lost_told) {
+        count_watcher(queue, RW_DECODE_FAILURES);
         log_error("the log is damaged, skipping", KV("remote_name", queue->name),
                   KV("lost_bytes", reader->lost_bytes - queue->lost_told));
+    }
     if (reader->lost_places != queue->lost_places_told)
         log_warn("the log no longer goes back to where remote write stopped, going on with the "
                  "oldest that is left",
@@ -296,6 +306,7 @@ static bool read_one(RemoteQueue *queue)
     if (!queue->has_batch) {
         bool found = queue->reader->next(queue->reader, &queue->batch, &err);
         tell_losses(queue);
+        queue->is_tailing |= !found && err.code == ERR_NONE;
         if (!found && err.code != ERR_NONE) {
             log_error("cannot read the log for remote write, retrying",
                       KV("remote_name", queue->name), KV("err", &err));

@@ -65,6 +65,9 @@ typedef enum RemoteDrop {
 } RemoteDrop;
 typedef enum RemotePoint { POINT_SAMPLE, POINT_EXEMPLAR, POINT_HISTOGRAM, POINTS } RemotePoint;
 
+// Counters of the reader of the log, by consumer.
+enum { RW_PRE_TAILING, RW_DECODE_FAILURES, RW_SKIPPED, RW_COUNTERS };
+
 typedef struct RemoteFamilies {
     Registry *registry; // NULL: nothing is counted
     Family *counters[RM_COUNTERS];
@@ -72,6 +75,7 @@ typedef struct RemoteFamilies {
     Family *dropped[POINTS];
     Family *sent_seconds;
     Family *records_read, *current_segment;
+    Family *watcher[RW_COUNTERS];
     Counter *in[POINTS];
     Gauge *highest_in;
 } RemoteFamilies;
@@ -83,6 +87,7 @@ typedef struct RemoteMetrics {
     HistogramMetric *sent_seconds;
     Counter *records_read[FEED_KINDS];
     Gauge *current_segment;
+    Counter *watcher[RW_COUNTERS];
 } RemoteMetrics;
 
 void remote_families_init(RemoteFamilies *families, Registry *registry);
@@ -209,6 +214,7 @@ struct RemoteQueue {
     Feed *feed;
     FeedReader *reader;
     FeedBatch batch; // under way, from `entry` on
+    bool is_tailing; // has seen the end of the log
     bool has_batch;
     size_t entry;
     FeedPlace at

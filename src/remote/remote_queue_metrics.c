@@ -78,6 +78,15 @@ static const MetricRow in_rows[POINTS] = {
                          "Histograms in to remote storage: read from the log."},
 };
 
+static const MetricRow watcher_rows[RW_COUNTERS] = {
+    [RW_PRE_TAILING] = {"prometheus_wal_watcher_samples_sent_pre_tailing_total",
+                        "Batches of samples that were read before the end of the log was reached."},
+    [RW_DECODE_FAILURES] = {"prometheus_wal_watcher_record_decode_failures_total",
+                            "Records of the log that could not be read."},
+    [RW_SKIPPED] = {"prometheus_wal_watcher_notifications_skipped_total",
+                    "Always 0: no notice of the log's writer is skipped here."},
+};
+
 static const Str drop_reasons[DROP_REASONS] = {
     [DROP_TOO_OLD] = STR("too_old"),
     [DROP_SERIES] = STR("dropped_series"),
@@ -126,6 +135,14 @@ void remote_families_init(RemoteFamilies *families, Registry *registry)
                          "Records read by the reader of the log.", type_labels);
     families->current_segment = registry_gauge(registry, "prometheus_wal_watcher_current_segment",
                                                "Segment of the log that is read.", consumer_labels);
+    for (size_t i = 0; i < RW_COUNTERS; i++)
+        families->watcher[i] =
+            registry_counter(registry, watcher_rows[i].name, watcher_rows[i].help, consumer_labels);
+    (void)counter_of(
+        registry_counter(registry,
+                         "prometheus_remote_storage_string_interner_zero_reference_releases_total",
+                         "Always 0: there is no interner of strings here.", NULL),
+        NULL);
 }
 
 void remote_metrics_init(RemoteMetrics *metrics, const RemoteFamilies *families, Str name, Str url)
@@ -150,6 +167,8 @@ void remote_metrics_init(RemoteMetrics *metrics, const RemoteFamilies *families,
         metrics->records_read[i] = counter_of(families->records_read, of_kind);
     }
     metrics->current_segment = gauge_of(families->current_segment, &name);
+    for (size_t i = 0; i < RW_COUNTERS; i++)
+        metrics->watcher[i] = counter_of(families->watcher[i], &name);
 }
 
 void remote_metrics_remove(const RemoteFamilies *families, Str name, Str url)
@@ -173,4 +192,6 @@ void remote_metrics_remove(const RemoteFamilies *families, Str name, Str url)
         family_remove(families->records_read, of_kind);
     }
     family_remove(families->current_segment, &name);
+    for (size_t i = 0; i < RW_COUNTERS; i++)
+        family_remove(families->watcher[i], &name);
 }

@@ -16,7 +16,7 @@ RemoteRead *remote_read_new(const RemoteReadOptions *options)
     condition_init(&remote->freed);
     if (options->registry) {
         remote->queries =
-            gauge_of(registry_gauge(options->registry, "prometheus_api_remote_read_queries",
+            gauge_of(registry_gauge(options->registry, "prometheus_remote_read_handler_queries",
                                     "The current number of remote read queries that are either in "
                                     "execution or queued on the handler.",
                                     NULL),

@@ -26,6 +26,13 @@ RemoteWrite *remote_write_new(const RemoteWriteOptions *options)
                 "which contains invalid labels.",
                 NULL),
             NULL);
+        remote->without_metadata = counter_of(
+            registry_counter(
+                registry, "prometheus_api_remote_write_without_metadata_appended_samples_total",
+                "The total number of received remote write samples (and histogram samples) which "
+                "were ingested without corresponding metadata.",
+                NULL),
+            NULL);
         remote->samples =
             counter_of(registry_counter(registry, "narthex_remote_write_received_samples_total",
                                         "Samples and histograms taken by remote write.", NULL),

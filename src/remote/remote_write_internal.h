@@ -12,6 +12,7 @@ struct RemoteWrite {
     RemoteWriteOptions options;
     RemoteSeriesCache *cache;
     Counter *invalid_labels;
+    Counter *without_metadata;
     Counter *samples;
     Counter *requests_refused;
 };

@@ -214,6 +214,8 @@ static bool read_series(WriteRun *run, Str message)
     if (parts.metadata.len &&
         !(created ? read_metadata(run, ref, parts.metadata) : is_well_formed(parts.metadata)))
         return false;
+    if (parts.metadata.len == 0 && run->remote->without_metadata)
+        counter_add(run->remote->without_metadata, (double)(parts.samples + parts.histograms));
     return read_points(run, ref, origin, message);
 }
 

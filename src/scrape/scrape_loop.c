@@ -49,7 +49,7 @@ struct ScrapeTarget {
     bool stopping;
     bool mark_stale;
 
-    size_t metadata_told; // entries that the pool's gauge has of it
+    size_t metadata_told, metadata_bytes_told; // what the pool's gauges have of it
 
     // For the API.
     char *last_error;
@@ -146,11 +146,19 @@ static void set_error(ScrapeTarget *target, const Error *err)
     target->last_error = err ? strdup(err->text) : NULL;
 }
 
-static void tell_metadata(ScrapeTarget *target, size_t entries)
+// Texts count for each target, as they would without sharing.
+static void tell_metadata(ScrapeTarget *target, const MetadataCache *cache)
 {
-    if (entries != target->metadata_told)
-        gauge_add(target->pool->metadata_entries, (double)entries - (double)target->metadata_told);
+    size_t entries = cache ? cache->count : 0;
+    size_t bytes = 0;
+    if (entries == target->metadata_told)
+        return;
+    for (size_t i = 0; i < entries; i++)
+        bytes += cache->slots[i].family->key.len;
+    gauge_add(target->pool->metadata_entries, (double)entries - (double)target->metadata_told);
+    gauge_add(target->pool->metadata_bytes, (double)bytes - (double)target->metadata_bytes_told);
     target->metadata_told = entries;
+    target->metadata_bytes_told = bytes;
 }
 
 static void record(ScrapeTarget *target, const ScrapeResult *result)
@@ -161,7 +169,7 @@ static void record(ScrapeTarget *target, const ScrapeResult *result)
     target->last_duration_s = duration_s;
     target->health = result->up ? TARGET_UP : TARGET_DOWN;
     set_error(target, result->up ? NULL : &result->err);
-    tell_metadata(target, target->state.metadata.count);
+    tell_metadata(target, &target->state.metadata);
     scrape_metrics_result(target->thread->shared->metrics, result, duration_s);
     if (!result->up && !was_down)
         log_debug("scrape failed", KV("scrape_pool", target->pool->config->job_name),
@@ -389,7 +397,7 @@ static void target_free(ScrapeTarget *target)
     if (target->call)
         http_call_cancel(target->call);
     loop_timer_free(target->timer);
-    tell_metadata(target, 0);
+    tell_metadata(target, NULL);
     scrape_state_deinit(&target->state, &target->thread->work);
     scrape_pool_unref(target->pool);
     free(target->last_error);

@@ -29,10 +29,10 @@ typedef struct ScrapePool {
     void *owner; // of the configuration
     void (*unref_owner)(void *owner);
     _Atomic uint64_t
-        targets_over_limit;  // not 0: so many targets are more than target_limit, all fail
-    Gauge *metadata_entries; // of all its targets
-    FailureLog *failure_log; // NULL: none
-    HttpClient *clients[SCRAPE_THREADS_MAX]; // [i] belongs to thread i
+        targets_over_limit; // not 0: so many targets are more than target_limit, all fail
+    Gauge *metadata_entries, *metadata_bytes; // of all its targets
+    FailureLog *failure_log;                  // NULL: none
+    HttpClient *clients[SCRAPE_THREADS_MAX];  // [i] belongs to thread i
     _Atomic int refs;
 } ScrapePool;
 

@@ -287,8 +287,8 @@ static void sync_job(ScrapeManager *manager, Job *job)
     job->outcomes = outcomes;
     job->outcome_count = job->groups->count;
     tell_sync(&sync);
-    summary_observe(summary_of(manager->metrics.sync_lengths, job->name),
-                    (double)(clock_mono_ns(&clock_system) - began_ns) / 1e9);
+    scrape_metrics_sync(&manager->metrics, job->name,
+                        (double)(clock_mono_ns(&clock_system) - began_ns) / 1e9);
     map_deinit(&sync.seen);
     map_deinit(&sync.before);
     free(sync.kept);
@@ -311,6 +311,8 @@ static Job *job_new(ScrapeManager *manager, const ScrapeJob *from, Str fingerpri
     job->pool->owner = jobs->owner;
     job->pool->unref_owner = jobs->unref;
     job->pool->metadata_entries = gauge_of(manager->metrics.metadata_entries, &job->name);
+    job->pool->metadata_bytes = gauge_of(manager->metrics.metadata_bytes, &job->name);
+    gauge_set(gauge_of(manager->metrics.symbols, &job->name), 0);
     if (from->config->failure_log_file.len)
         job->pool->failure_log =
             failure_logs_open(manager->failure_logs, from->config->failure_log_file);
@@ -413,10 +415,13 @@ static Job *apply_job(ScrapeManager *manager, const ScrapeJob *from, const Scrap
     }
     Job *job = job_new(manager, from, fingerprint, jobs);
     if (old) {
+        int64_t began_ns = clock_mono_ns(&clock_system);
         group_snapshot_unref(job->groups);
         job->groups = group_snapshot_ref(old->groups);
         sync_job(manager, job);
         counter_inc(manager->metrics.pool_reloads);
+        scrape_metrics_reload(&manager->metrics, from->config->interval_ms,
+                              (double)(clock_mono_ns(&clock_system) - began_ns) / 1e9);
     }
     return job;
 }

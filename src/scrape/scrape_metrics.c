@@ -54,6 +54,8 @@ void scrape_metrics_init(ScrapeMetrics *metrics, Registry *registry)
 {
     static const char *const sync_quantiles[] = {"0.01", "0.05", "0.5", "0.9", "0.99", NULL};
     static const char *const by_job[] = {"scrape_job", NULL};
+    static const char *const by_interval[] = {"interval", NULL};
+    static const double coarse[] = {.01, .1, 1, 10};
     static const double bounds[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
     *metrics = (ScrapeMetrics){
         .out_of_order =
@@ -108,6 +110,22 @@ void scrape_metrics_init(ScrapeMetrics *metrics, Registry *registry)
         .metadata_entries =
             registry_gauge(registry, "prometheus_target_metadata_cache_entries",
                            "Total number of metric metadata entries in the cache", by_job),
+        .metadata_bytes = registry_gauge(
+            registry, "prometheus_target_metadata_cache_bytes",
+            "The number of bytes that are currently used for storing metric metadata in the cache",
+            by_job),
+        .symbols = registry_gauge(registry, "prometheus_target_scrape_pool_symboltable_items",
+                                  "Always 0: a scrape pool has no table of symbols here.", by_job),
+        .interval_lengths = registry_histogram(
+            registry, "prometheus_target_interval_length_histogram_seconds",
+            "Actual intervals between scrapes.", by_interval, coarse, COUNT_OF(coarse)),
+        .sync_histogram = registry_histogram(
+            registry, "prometheus_target_sync_length_histogram_seconds",
+            "Actual interval to sync the scrape pool.", by_job, coarse, COUNT_OF(coarse)),
+        .reload_lengths =
+            summary_new(registry, "prometheus_target_reload_length_seconds",
+                        "Actual interval to reload the scrape pool with a given configuration.",
+                        "interval", sync_quantiles),
         .sync_lengths =
             summary_new(registry, "prometheus_target_sync_length_seconds",
                         "Actual interval to sync the scrape pool.", "scrape_job", sync_quantiles),
@@ -119,6 +137,8 @@ void scrape_metrics_init(ScrapeMetrics *metrics, Registry *registry)
             NULL),
         .intervals = X_ARRAY(IntervalLengths, INTERVALS_MAX),
     };
+    (void)counter(registry, "prometheus_target_scrapes_cache_flush_forced_total",
+                  "Always 0: what a target no longer tells is forgotten scrape by scrape here.");
     lock_init(&metrics->lock, "scrape metrics", METRICS_LOCK_RANK);
     registry_collector(registry, collect_intervals, metrics);
 }
@@ -126,6 +146,7 @@ void scrape_metrics_init(ScrapeMetrics *metrics, Registry *registry)
 void scrape_metrics_deinit(ScrapeMetrics *metrics)
 {
     summary_free(metrics->sync_lengths);
+    summary_free(metrics->reload_lengths);
     free(metrics->intervals);
     lock_deinit(&metrics->lock);
 }
@@ -153,6 +174,19 @@ void scrape_metrics_result(ScrapeMetrics *metrics, const ScrapeResult *result, d
     histogram_observe(metrics->duration, duration_s);
 }
 
+void scrape_metrics_sync(ScrapeMetrics *metrics, Str job, double length_s)
+{
+    summary_observe(summary_of(metrics->sync_lengths, job), length_s);
+    histogram_observe(histogram_of(metrics->sync_histogram, &job), length_s);
+}
+
+void scrape_metrics_reload(ScrapeMetrics *metrics, int64_t interval_ms, double length_s)
+{
+    CLEANUP(buf_deinit) Buf interval = {0};
+    buf_add_duration(&interval, interval_ms);
+    summary_observe(summary_of(metrics->reload_lengths, buf_str(&interval)), length_s);
+}
+
 void scrape_metrics_interval(ScrapeMetrics *metrics, int64_t interval_ms, double length_s)
 {
     lock_take(&metrics->lock);
@@ -162,6 +196,13 @@ void scrape_metrics_interval(ScrapeMetrics *metrics, int64_t interval_ms, double
     if (i < INTERVALS_MAX) {
         IntervalLengths *lengths = &metrics->intervals[i];
         metrics->interval_count = MAX(metrics->interval_count, i + 1);
+        if (!lengths->histogram) {
+            CLEANUP(buf_deinit) Buf interval = {0};
+            buf_add_duration(&interval, interval_ms);
+            Str value = buf_str(&interval);
+            lengths->histogram = histogram_of(metrics->interval_lengths, &value);
+        }
+        histogram_observe(lengths->histogram, length_s);
         lengths->interval_ms = interval_ms;
         lengths->newest_s[lengths->count++ % INTERVAL_SAMPLES] = length_s;
         lengths->sum_s += length_s;

@@ -16,6 +16,7 @@ typedef struct IntervalLengths {
     double sum_s;
     uint64_t count;
     double newest_s[INTERVAL_SAMPLES]; // a ring
+    HistogramMetric *histogram;
 } IntervalLengths;
 
 typedef struct ScrapeMetrics {
@@ -39,6 +40,11 @@ typedef struct ScrapeMetrics {
     Family *sync_failed;       // {scrape_job}
     Family *metadata_entries;  // {scrape_job}
     Summary *sync_lengths;     // {scrape_job}
+    Family *metadata_bytes;    // {scrape_job}
+    Family *symbols;           // {scrape_job}
+    Family *interval_lengths;  // {interval}
+    Family *sync_histogram;    // {scrape_job}
+    Summary *reload_lengths;   // {interval}
     HistogramMetric *duration;
     Lock lock;
     IntervalLengths *intervals GUARDED_BY(lock);
@@ -49,4 +55,7 @@ typedef struct ScrapeMetrics {
 void scrape_metrics_init(ScrapeMetrics *metrics, Registry *registry);
 void scrape_metrics_deinit(ScrapeMetrics *metrics);
 void scrape_metrics_result(ScrapeMetrics *metrics, const ScrapeResult *result, double duration_s);
+// A job's targets were told anew; a job was taken over with another configuration.
+void scrape_metrics_sync(ScrapeMetrics *metrics, Str job, double length_s);
+void scrape_metrics_reload(ScrapeMetrics *metrics, int64_t interval_ms, double length_s);
 void scrape_metrics_interval(ScrapeMetrics *metrics, int64_t interval_ms, double length_s);
