@@ -41,8 +41,8 @@ typedef struct AwsRole {
     bool (*finish)(Round *round, Error *err);
 } AwsRole;
 
-extern const AwsRole aws_role_ec2, aws_role_ecs, aws_role_elasticache, aws_role_lightsail, aws_role_msk,
-    aws_role_rds;
+extern const AwsRole aws_role_ec2, aws_role_ecs, aws_role_elasticache, aws_role_lightsail,
+    aws_role_msk, aws_role_rds;
 
 #define AWS_STATE_BYTES 1024 // enough for what a role keeps during a round
 #define AWS_KEEP_BYTES 64

@@ -228,7 +228,7 @@ def test_more_readers_than_allowed_wait(server):
 
     assert {reply.status for reply in replies} == {200}
     assert len({reply.body for reply in replies}) == 1
-    harness.wait_until("the gate to be empty", lambda: server.metric("prometheus_api_remote_read_queries") == 0)
+    harness.wait_until("the gate to be empty", lambda: server.metric("prometheus_remote_read_handler_queries") == 0)
 
 
 def test_a_read_over_its_memory_is_refused(tmp_path):
