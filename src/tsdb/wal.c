@@ -8,6 +8,8 @@
 #include "base/number.h"
 #include "base/reader.h"
 #include "codec/compress.h"
+#include "tsdb/wal_pack.h"
+#include "tsdb/wal_record.h"
 
 #define FLUSH_BYTES (1024 * 1024)
 #define KEEP_BYTES (4 * 1024 * 1024)
@@ -41,7 +43,10 @@ WalFlags wal_compress(TsdbCompression compression, Str record, Buf *out)
     WalFlags flags = WAL_RAW;
 
     if (compression == TSDB_COMPRESSION_SNAPPY) {
-        snappy_encode(record, out);
+        if (record.len && record.ptr[0] == WAL_SAMPLES)
+            wal_pack_samples(record, out);
+        else
+            snappy_encode(record, out);
         flags = WAL_SNAPPY;
     } else if (compression == TSDB_COMPRESSION_ZSTD && zstd_encode(record, 1, out, &err)) {
         flags = WAL_ZSTD;
