@@ -80,6 +80,13 @@ struct ApiState {
     UiSite *ui;
 };
 
+// ---- api_metrics.c ----
+
+// Once, with a registry.
+void api_metrics_init(ApiContext *api);
+void api_metrics_deinit(ApiContext *api);
+void api_metrics_count(const ApiCall *call, int64_t took_ns);
+
 // ---- errors: prometheus.md section 3.1 ----
 
 typedef enum ApiErrorKind {

@@ -50,20 +50,6 @@ void api_options(ApiCall *call)
     api_empty(call, 204);
 }
 
-void api_metrics(ApiCall *call)
-{
-    Buf out = {0};
-    ApiState *state = call->api->state;
-    gauge_add(state->metrics_in_flight, 1);
-    registry_write(call->api->registry, REGISTRY_TEXT, &out);
-    http_reply_compress(call->request);
-    api_bytes(call, 200, S("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"),
-              buf_str(&out));
-    buf_deinit(&out);
-    gauge_add(state->metrics_in_flight, -1);
-    counter_inc(state->metrics_served);
-}
-
 void api_version(ApiCall *call)
 {
     Buf out = {0};

@@ -510,6 +510,10 @@ TEST(api, requests_are_counted_by_handler_and_code)
     CHECK_HAS(text, "prometheus_http_requests_total{handler=\"/api/v1/query\",code=\"400\"} 1\n");
     CHECK_HAS(text,
               "prometheus_http_request_duration_seconds_count{handler=\"/api/v1/query\"} 3\n");
+    // Of what nobody asked there is a counter alone.
+    CHECK_HAS(text, "prometheus_http_requests_total{handler=\"/api/v1/labels\",code=\"200\"} 0\n");
+    CHECK(!strstr(text, "_bucket{handler=\"/api/v1/labels\""));
+    CHECK_HAS(text, "promhttp_metric_handler_requests_in_flight 1\n");
     stop(&f);
 }
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // routes.c: the table of routes, and the way from a request to its row.
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/api_internal.h"
@@ -159,112 +157,6 @@ static const ApiRoute *find_route(ApiCall *call, unsigned *ret_allowed)
     return NULL;
 }
 
-// ---- metrics: one child per row and status, found once ----
-
-enum { STATUS_SLOTS = 8 };
-
-typedef struct ApiRouteMetrics {
-    HistogramMetric *duration;
-    HistogramMetric *size;
-    struct {
-        _Atomic int status;
-        Counter *_Atomic counter;
-    } slots[STATUS_SLOTS];
-} ApiRouteMetrics;
-
-static const double duration_bounds[] = {.1, .2, .4, 1, 3, 8, 20, 60, 120};
-static const double size_bounds[] = {100,     1000,     10000,     100000,
-                                     1000000, 10000000, 100000000, 1000000000};
-
-static Counter *counter(Registry *registry, const char *name, const char *help)
-{
-    return counter_of(registry_counter(registry, name, help, NULL), NULL);
-}
-
-static void metrics_init_rest(Registry *registry, ApiState *state)
-{
-    static const char *const by_code[] = {"code", NULL};
-    static const Str codes[] = {STR("200"), STR("500"), STR("503")};
-    state->subscribers =
-        gauge_of(registry_gauge(registry, "prometheus_api_notification_active_subscribers",
-                                "The current number of active notification subscribers.", NULL),
-                 NULL);
-    state->events_sent = counter(registry, "prometheus_api_notification_updates_sent_total",
-                                 "Total number of notification updates sent.");
-    state->events_dropped = counter(registry, "prometheus_api_notification_updates_dropped_total",
-                                    "Total number of notification updates dropped.");
-    state->federation_errors =
-        counter(registry, "prometheus_web_federation_errors_total",
-                "Total number of errors that occurred while sending federation responses.");
-    state->federation_warnings =
-        counter(registry, "prometheus_web_federation_warnings_total",
-                "Total number of warnings that occurred while sending federation responses.");
-    state->metrics_in_flight =
-        gauge_of(registry_gauge(registry, "promhttp_metric_handler_requests_in_flight",
-                                "Current number of scrapes being served.", NULL),
-                 NULL);
-    Family *served = registry_counter(registry, "promhttp_metric_handler_requests_total",
-                                      "Total number of scrapes by HTTP status code.", by_code);
-    for (size_t i = 0; i < COUNT_OF(codes); i++)
-        (void)counter_of(served, &codes[i]);
-    state->metrics_served = counter_of(served, &codes[0]);
-}
-
-static void metrics_init(ApiContext *api)
-{
-    static const char *const by_handler[] = {"handler", NULL};
-    static const char *const by_handler_code[] = {"handler", "code", NULL};
-    ApiState *state = api->state;
-    state->requests = registry_counter(api->registry, "prometheus_http_requests_total",
-                                       "Counter of HTTP requests.", by_handler_code);
-    state->durations = registry_histogram(api->registry, "prometheus_http_request_duration_seconds",
-                                          "Histogram of latencies for HTTP requests.", by_handler,
-                                          duration_bounds, COUNT_OF(duration_bounds));
-    state->sizes = registry_histogram(api->registry, "prometheus_http_response_size_bytes",
-                                      "Histogram of response size for HTTP requests.", by_handler,
-                                      size_bounds, COUNT_OF(size_bounds));
-    metrics_init_rest(api->registry, state);
-    state->route_metrics = X_ARRAY(ApiRouteMetrics, api_route_count);
-    for (size_t i = 0; i < api_route_count; i++) {
-        if (api_routes[i].flags & ROUTE_PLAIN)
-            continue;
-        Str handler = str_from_c(api_routes[i].pattern);
-        state->route_metrics[i].duration = histogram_of(state->durations, &handler);
-        state->route_metrics[i].size = histogram_of(state->sizes, &handler);
-    }
-}
-
-static Counter *request_counter(const ApiState *state, size_t row, int status)
-{
-    ApiRouteMetrics *metrics = &state->route_metrics[row];
-    for (size_t i = 0; i < STATUS_SLOTS; i++)
-        if (metrics->slots[i].status == status && metrics->slots[i].counter)
-            return metrics->slots[i].counter;
-    char code[16];
-    Str values[] = {str_from_c(api_routes[row].pattern), STR_NONE};
-    values[1] = str_make(code, (size_t)snprintf(code, sizeof code, "%d", status));
-    Counter *counter = counter_of(state->requests, values);
-    for (size_t i = 0; i < STATUS_SLOTS; i++) {
-        int empty = 0;
-        if (atomic_compare_exchange_strong(&metrics->slots[i].status, &empty, status)) {
-            metrics->slots[i].counter = counter;
-            break;
-        }
-    }
-    return counter;
-}
-
-static void count_call(const ApiCall *call, int64_t took_ns)
-{
-    const ApiState *state = call->api->state;
-    if (!state->route_metrics || call->route->flags & ROUTE_PLAIN)
-        return;
-    size_t row = (size_t)(call->route - api_routes);
-    counter_inc(request_counter(state, row, call->status));
-    histogram_observe(state->route_metrics[row].duration, (double)took_ns / 1e9);
-    histogram_observe(state->route_metrics[row].size, (double)call->sent_bytes);
-}
-
 // ---- answering ----
 
 static void add_cors(ApiCall *call)
@@ -390,7 +282,7 @@ static void handle_call(ApiCall *call)
         return;
     }
     answer(call);
-    count_call(call, clock_mono_ns(api->clock) - start_ns);
+    api_metrics_count(call, clock_mono_ns(api->clock) - start_ns);
 }
 
 void api_handle(void *context, HttpRequest *request)
@@ -453,7 +345,7 @@ bool api_init(ApiContext *api, Error *err)
     api->state->cors = cors;
     api->state->cors_any = cors_any;
     if (api->registry)
-        metrics_init(api);
+        api_metrics_init(api);
     if (api->registry && api->memory)
         registry_collector(api->registry, collect_memory, api);
     api->state->remote_read = remote_read_new(&(RemoteReadOptions){
@@ -480,7 +372,7 @@ void api_deinit(ApiContext *api)
     if (!api->state)
         return;
     regex_free(api->state->cors);
-    free(api->state->route_metrics);
+    api_metrics_deinit(api);
     remote_write_free(api->state->remote_write);
     remote_read_free(api->state->remote_read);
     ui_site_free(api->state->ui);

@@ -205,5 +205,6 @@ PromqlFeatures server_promql_features(const ServerFlags *flags)
         .delayed_name_removal = server_feature(flags, "promql-delayed-name-removal"),
         .per_step_stats = server_feature(flags, "promql-per-step-stats"),
         .start_timestamps = server_feature(flags, "use-start-timestamps"),
+        .type_and_unit_labels = server_feature(flags, "type-and-unit-labels"),
     };
 }

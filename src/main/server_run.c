@@ -109,6 +109,7 @@ static void tell_ignored_flags(const Run *run)
         "st-storage",
         "histograms-st-encoding",
         "use-start-timestamps",
+        "type-and-unit-labels",
         "otlp-native-delta-ingestion",
         "otlp-deltatocumulative",
         "agent",

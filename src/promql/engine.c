@@ -88,12 +88,14 @@ static void register_metrics(Engine *engine)
         engine->slice_histograms[i] = histogram_of(histogram, &slices[i]);
     engine->samples =
         counter_of(registry_counter(registry, "prometheus_engine_query_samples_total",
-                                    "The total number of samples loaded by all queries.", NULL),
+                                    "The total number of samples loaded by all queries (full "
+                                    "window per step for range-vector).",
+                                    NULL),
                    NULL);
     engine->samples_read =
         counter_of(registry_counter(registry, "prometheus_engine_query_samples_read_total",
-                                    "The total number of samples read by all queries, each once "
-                                    "however many windows it is in.",
+                                    "The total number of samples read by all queries (only new "
+                                    "points per step for range-vector).",
                                     NULL),
                    NULL);
     engine->prepare_time = summary_of(engine->slices, S("prepare_time"));
