@@ -23,8 +23,9 @@ static char *block_data(ArenaBlock *block)
 // --- free large blocks ---
 
 #define KEPT_BLOCK_BYTES_MIN                                                                       \
-    ((size_t)256 << 10) // malloc maps them: each page of a new one costs a fault
-#define KEPT_CLASSES 5  // 256 KiB to 4 MiB
+    ((size_t)128 << 10) // malloc maps them: each page of a new one costs a fault
+#define KEPT_PER_DOUBLING 4
+#define KEPT_CLASSES (5 * KEPT_PER_DOUBLING + 1) // 128 KiB, 160, 192, 224, 256, 320, ... to 4 MiB
 #define KEPT_BYTES_MAX ((size_t)32 << 20)
 
 typedef struct KeptBlocks {
@@ -38,13 +39,35 @@ static pthread_mutex_t kept_lock =
 static KeptBlocks kept[KEPT_CLASSES]; // GUARDED_BY(kept_lock)
 static size_t kept_bytes;             // GUARDED_BY(kept_lock)
 
-// -1: blocks of this length are not kept.
+static size_t class_bytes(size_t doubling, size_t quarters)
+{
+    return (KEPT_BLOCK_BYTES_MIN << doubling) / KEPT_PER_DOUBLING * (KEPT_PER_DOUBLING + quarters);
+}
+
+// The least class of at least so many bytes; -1: blocks of this length are not kept.
+static int class_above(size_t bytes)
+{
+    if (MEMORY_SANITIZED || bytes < KEPT_BLOCK_BYTES_MIN || bytes > ARENA_BLOCK_BYTES_MAX)
+        return -1;
+    size_t doubling = (size_t)(63 - __builtin_clzll(bytes / KEPT_BLOCK_BYTES_MIN));
+    size_t quarters = 0;
+    while (class_bytes(doubling, quarters) < bytes)
+        quarters++;
+    return (int)(doubling * KEPT_PER_DOUBLING + quarters);
+}
+
+// A block of any length that is large but not huge gets that of a class.
+static size_t kept_bytes_above(size_t bytes)
+{
+    int class = class_above(bytes);
+    return class < 0 ? bytes
+                     : class_bytes((size_t) class / KEPT_PER_DOUBLING,
+                                   (size_t) class % KEPT_PER_DOUBLING);
+}
+
 static int kept_class(size_t bytes)
 {
-    for (int i = 0; i < KEPT_CLASSES && !MEMORY_SANITIZED; i++)
-        if (bytes == KEPT_BLOCK_BYTES_MIN << i)
-            return i;
-    return -1;
+    return kept_bytes_above(bytes) == bytes ? class_above(bytes) : -1;
 }
 
 static ArenaBlock *block_new(size_t bytes)
@@ -156,7 +179,7 @@ void arena_reset(Arena *arena)
     }
     size_t stays_bytes = largest ? largest->bytes : 0;
     Budget *budget = arena->budget;
-    if (budget)
+    if (budget && arena->held_bytes > stays_bytes)
         budget_give(budget, arena->held_bytes - stays_bytes);
     *arena = (Arena){.budget = budget, .held_bytes = stays_bytes};
     if (largest) {
@@ -187,7 +210,7 @@ bool arena_reserve(Arena *arena, size_t bytes, Error *err)
     size_t left = arena->next ? (size_t)(arena->end - arena->next) : 0;
     if (left >= bytes)
         return true;
-    size_t want = MAX(bytes, next_block_bytes(arena));
+    size_t want = kept_bytes_above(MAX(bytes, next_block_bytes(arena)));
     if (arena->budget && !budget_try(arena->budget, want)) {
         want = bytes;
         if (!budget_take(arena->budget, want, err))
@@ -212,7 +235,7 @@ void *arena_alloc_slow(Arena *arena, size_t bytes, size_t align)
     size_t want = bytes + align;
     if (want < bytes)
         out_of_memory(bytes);
-    size_t block_bytes = MAX(next_block_bytes(arena), want);
+    size_t block_bytes = kept_bytes_above(MAX(next_block_bytes(arena), want));
     if (arena->budget)
         block_bytes = take_block(arena->budget, want, block_bytes);
     add_block(arena, block_bytes);

@@ -77,4 +77,9 @@ struct Querier {
     // The last sample that read() would give, if it is told more cheaply so. May be NULL.
     bool (*newest)(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
                    int64_t *ret_t_ms, double *ret_value, NewestKind *ret_kind, Error *err);
+
+    // What read() gives for each of several series, if that is faster together. `scratch` keeps nothing. May be NULL.
+    bool (*read_many)(Querier *querier, const uint64_t *handles, size_t count, int64_t min_t_ms,
+                      int64_t max_t_ms, Arena *scratch, Arena *arena, SampleColumns *ret_columns,
+                      Error *err);
 };

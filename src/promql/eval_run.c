@@ -12,6 +12,10 @@
 #define STEP_NS 10
 #define SAMPLE_INTERVAL_MS 15000
 
+#define CHUNK_SAMPLES 120
+#define GROUP_CHUNKS                                                                               \
+    32 // read together: enough for all lanes of a decoder, few enough to stay in a core's cache
+
 #define WORK_BETWEEN_CHECKS 65536 // samples and steps
 #define SERIES_WORK 1024
 #define BATCH_BYTES (2 << 20) // of columns that are consumed at once
@@ -175,30 +179,48 @@ static void keep_histogram_stats(SampleColumns *columns, Arena *arena)
     }
 }
 
-// Reads a series and makes its column or windows.
-static bool run_series(Slice *slice, size_t index, SampleColumns *columns, Error *err)
+static Arena *read_into(Slice *slice)
+{
+    return slice->run->out_ranges ? slice->arena : slice->scratch;
+}
+
+// Makes the column or windows of a series.
+static void use_series(Slice *slice, size_t index, SampleColumns *columns)
 {
     SeriesRun *run = slice->run;
-    bool done = false;
-    if (run->is_instant && !series_run_newest(slice, index, &done, err))
-        return false;
-    if (done)
-        return true;
-    if (run->ranges) {
-        *columns = run->ranges[index].samples;
-    } else {
-        Querier *querier = run->context->querier;
-        Arena *into = run->out_ranges ? slice->arena : slice->scratch;
-        if (!querier->read(querier, run->list.series[index].handle, run->min_t_ms, run->max_t_ms,
-                           into, columns, err))
-            return false;
+    if (!run->ranges) {
         slice->read += columns->count;
         if (columns->histograms && run->expr->selector.histogram_stats)
-            keep_histogram_stats(columns, into);
+            keep_histogram_stats(columns, read_into(slice));
     }
     run->one(slice, index, columns);
     if (run->out)
         slice->held += eval_points_held(series_run_out(run, index), run->steps->count);
+}
+
+// Reads the series whose numbers these are.
+static bool read_group(Slice *slice, const size_t *indexes, size_t count, SampleColumns *columns,
+                       Error *err)
+{
+    const SeriesRun *run = slice->run;
+    Querier *querier = run->context->querier;
+    Arena *into = read_into(slice);
+    uint64_t handles[GROUP_SERIES_MAX];
+    for (size_t i = 0; i < count; i++) {
+        if (run->ranges)
+            columns[i] = run->ranges[indexes[i]].samples;
+        else
+            handles[i] = run->list.series[indexes[i]].handle;
+    }
+    if (run->ranges)
+        return true;
+    if (querier->read_many)
+        return querier->read_many(querier, handles, count, run->min_t_ms, run->max_t_ms,
+                                  slice->scratch, into, columns, err);
+    for (size_t i = 0; i < count; i++)
+        if (!querier->read(querier, handles[i], run->min_t_ms, run->max_t_ms, into, &columns[i],
+                           err))
+            return false;
     return true;
 }
 
@@ -209,11 +231,45 @@ static bool slice_check(Slice *slice, Error *err)
            eval_check(context, slice->scratch, err);
 }
 
+// The next series from *at on that must be read; others are made on the way. Returns how many.
+static bool next_group(Slice *slice, size_t *at, size_t *indexes, size_t *ret_count, Error *err)
+{
+    const SeriesRun *run = slice->run;
+    size_t count = 0;
+    for (; *at < slice->to && count < slice->group; ++*at) {
+        size_t index = run->order ? run->order[*at] : *at;
+        bool done = false;
+        if (run->is_instant && !series_run_newest(slice, index, &done, err))
+            return false;
+        if (!done)
+            indexes[count++] = index;
+    }
+    *ret_count = count;
+    return true;
+}
+
+static bool slice_group(Slice *slice, size_t *at, size_t *work, Error *err)
+{
+    SampleColumns columns[GROUP_SERIES_MAX];
+    size_t indexes[GROUP_SERIES_MAX], count, from = *at;
+    if (!next_group(slice, at, indexes, &count, err) ||
+        !read_group(slice, indexes, count, columns, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        use_series(slice, indexes[i], &columns[i]);
+        slice->holds_histograms |= columns[i].histograms != NULL;
+        *work += columns[i].count;
+    }
+    if (!slice->holds_histograms)
+        arena_reset(slice->scratch);
+    *work += (*at - from) * (SERIES_WORK + slice->run->steps->count);
+    return true;
+}
+
 static bool slice_series(Slice *slice, Error *err)
 {
     size_t work = WORK_BETWEEN_CHECKS;
-    for (size_t k = slice->from; k < slice->to; k++) {
-        size_t i = slice->run->order ? slice->run->order[k] : k;
+    for (size_t at = slice->from; at < slice->to;) {
         if (work >= WORK_BETWEEN_CHECKS) {
             work = 0;
             if (run_failed(slice->run))
@@ -221,14 +277,8 @@ static bool slice_series(Slice *slice, Error *err)
             if (!slice_check(slice, err))
                 return false;
         }
-        SampleColumns columns = {0};
-        if (!run_series(slice, i, &columns, err))
+        if (!slice_group(slice, &at, &work, err))
             return false;
-        if (columns.histograms)
-            slice->holds_histograms = true;
-        else if (!slice->holds_histograms)
-            arena_reset(slice->scratch);
-        work += SERIES_WORK + columns.count + slice->run->steps->count;
     }
     return slice_check(slice, err);
 }
@@ -254,6 +304,12 @@ static size_t slices_worth(const SeriesRun *run)
     return worth < 2 ? 1 : worth < (double)most ? (size_t)worth : most;
 }
 
+static size_t group_size(const SeriesRun *run)
+{
+    double each = (double)(run->max_t_ms - run->min_t_ms) / SAMPLE_INTERVAL_MS / CHUNK_SAMPLES + 1;
+    return each >= GROUP_CHUNKS ? 1 : MIN((size_t)(GROUP_CHUNKS / each), GROUP_SERIES_MAX);
+}
+
 // The source's order, cut at the borders of batches.
 static void order_batches(SeriesRun *run, size_t batch, Arena *arena)
 {
@@ -277,6 +333,7 @@ static void run_begin(SeriesRun *run, size_t batch, Arena *arena)
     run->slices = ARENA_ARRAY(arena, Slice, run->slice_count);
     for (size_t i = 0; i < run->slice_count; i++)
         run->slices[i] = (Slice){.run = run,
+                                 .group = group_size(run),
                                  .arena = eval_arena_new(run->context),
                                  .scratch = eval_arena_new(run->context),
                                  .memo = eval_arena_new(run->context)};

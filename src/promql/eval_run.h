@@ -10,16 +10,18 @@
 typedef struct SeriesRun SeriesRun;
 
 #define SLICE_SHAPES 4
+#define GROUP_SERIES_MAX 32
 
 typedef struct Slice {
     SeriesRun *run;
     Arena *arena;   // keeps results
-    Arena *scratch; // forgotten after each series
+    Arena *scratch; // forgotten after each group of series
     Arena *memo;    // of the shapes
     WindowShape shapes[SLICE_SHAPES];
     uint32_t next_shape;
     bool holds_histograms; // results may point into the samples
     size_t from, to;       // of the batch
+    size_t group;          // series that are read together
     // Not yet told to the context.
     uint64_t looked_at, read, held;
     uint64_t peak; // samples held at most since then, those of the window at hand included

@@ -21,9 +21,30 @@ uint64_t bit_reader_get_tail(BitReader *r, unsigned count)
     return value;
 }
 
+// At a whole byte, with the longest number there is ahead. False: it is too long, and nothing was read.
+static bool uvarint_aligned(BitReader *r, uint64_t *ret_value)
+{
+    const uint8_t *at = r->bytes + (r->bit >> 3);
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < 9; i++) {
+        value |= (uint64_t)(at[i] & 0x7f) << (7 * i);
+        if (at[i] < 0x80) {
+            r->bit += 8 * (i + 1);
+            *ret_value = value;
+            return true;
+        }
+    }
+    return false;
+}
+
 uint64_t bit_reader_uvarint(BitReader *r)
 {
     uint64_t value = 0;
+
+    if ((r->bit & 7) == 0 && !r->failed && r->bit + 80 <= r->bits && uvarint_aligned(r, &value))
+        return value;
+    value = 0;
 
     for (unsigned shift = 0; shift < 64; shift += 7) {
         uint64_t byte = bit_reader_get(r, 8);

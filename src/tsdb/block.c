@@ -386,6 +386,36 @@ bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max
     return arena_ok(columns->arena, err);
 }
 
+static bool has_deleted(Block *block, uint32_t series_ref)
+{
+    CLEANUP(intervals_deinit) Intervals deleted = {.items = NULL};
+
+    block_deleted(block, series_ref, &deleted);
+    return deleted.count > 0;
+}
+
+void block_gather(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max_t_ms,
+                  ChunkBatch *batch)
+{
+    CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
+    Error ignored = {0}; // block_read() meets it again
+    ChunkEncoding encoding;
+    Str bytes;
+
+    if (has_deleted(block, series_ref) ||
+        !index_reader_series(block->index, series_ref, min_t_ms, max_t_ms, &series, &ignored)) {
+        chunk_batch_refuse(batch);
+        return;
+    }
+    for (size_t i = 0; i < series.chunk_count; i++) {
+        if (!block_chunk(block, series.chunks[i].ref, &encoding, &bytes, &ignored)) {
+            chunk_batch_refuse(batch);
+            return;
+        }
+        chunk_batch_add(batch, encoding, bytes);
+    }
+}
+
 // Cursors
 
 bool block_cursor_open(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms,

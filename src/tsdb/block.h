@@ -6,6 +6,7 @@
 
 #include "tsdb/block_meta.h"
 #include "tsdb/chunk.h"
+#include "tsdb/chunk_batch.h"
 #include "tsdb/index_reader.h"
 #include "tsdb/tombstones.h"
 
@@ -42,6 +43,10 @@ void block_deleted(Block *block, uint32_t series_ref, Intervals *ret_intervals);
 // Appends the samples of one series in [min_t_ms, max_t_ms] that were not deleted.
 bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max_t_ms,
                 ChunkColumns *columns, Error *err) MUST_CHECK;
+
+// Adds the chunks of one series to the batch, whose series at hand it is; refuses if they cannot be read there.
+void block_gather(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max_t_ms,
+                  ChunkBatch *batch);
 
 // Adds tombstones for all samples of the matching series in the range, on disk first.
 bool block_delete(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms,

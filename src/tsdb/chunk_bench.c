@@ -5,11 +5,12 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "tsdb/chunk_xor.h"
+#include "tsdb/chunk_xor_many.h"
 
 #define CHUNKS 2000
 #define SAMPLES 120
 #define CHUNK_CAP 2500
+#define MANY 80 // chunks at once
 
 typedef double (*NextFn)(Random *random, double last, size_t index);
 
@@ -100,11 +101,33 @@ static double decode_all(void)
     return sum;
 }
 
+static double decode_all_many(void)
+{
+    static int64_t t_ms[MANY][SAMPLES];
+    static double value[MANY][SAMPLES];
+    ChunkXorJob jobs[MANY];
+    double sum = 0;
+
+    for (size_t c = 0; c < CHUNKS; c += MANY) {
+        for (size_t i = 0; i < MANY; i++)
+            jobs[i] = (ChunkXorJob){
+                {(const char *)bytes[c + i], lengths[c + i]}, t_ms[i], value[i], SAMPLES, 0};
+        chunk_xor_decode_many(jobs, MANY, INT64_MAX);
+        for (size_t i = 0; i < MANY; i++) {
+            if (jobs[i].done != SAMPLES)
+                abort();
+            sum += value[i][SAMPLES - 1] + (double)t_ms[i][0];
+        }
+    }
+    return sum;
+}
+
 int main(void)
 {
-    printf("%-22s %12s %10s %10s\n", "samples", "bytes/sample", "encode ns", "decode ns");
+    printf("%-22s %12s %10s %10s %10s\n", "samples", "bytes/sample", "encode ns", "decode ns",
+           "many ns");
     for (const Row *row = rows; row < rows + COUNT_OF(rows); row++) {
-        int64_t encode_ns = INT64_MAX, decode_ns = INT64_MAX;
+        int64_t encode_ns = INT64_MAX, decode_ns = INT64_MAX, many_ns = INT64_MAX;
         size_t total = 0;
         volatile double sink = 0;
 
@@ -116,12 +139,16 @@ int main(void)
             sink = sink + decode_all();
             int64_t t2 = clock_mono_ns(&clock_system);
             encode_ns = MIN(encode_ns, t1 - t0);
+            sink = sink + decode_all_many();
+            int64_t t3 = clock_mono_ns(&clock_system);
             decode_ns = MIN(decode_ns, t2 - t1);
+            many_ns = MIN(many_ns, t3 - t2);
         }
         for (size_t c = 0; c < CHUNKS; c++)
             total += lengths[c];
-        printf("%-22s %12.2f %10.2f %10.2f\n", row->name, (double)total / (CHUNKS * SAMPLES),
-               (double)encode_ns / (CHUNKS * SAMPLES), (double)decode_ns / (CHUNKS * SAMPLES));
+        printf("%-22s %12.2f %10.2f %10.2f %10.2f\n", row->name, (double)total / (CHUNKS * SAMPLES),
+               (double)encode_ns / (CHUNKS * SAMPLES), (double)decode_ns / (CHUNKS * SAMPLES),
+               (double)many_ns / (CHUNKS * SAMPLES));
     }
     return 0;
 }

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "tsdb/chunk_xor_decoder.h"
+
 // One sample's code before it goes to the chunk.
 typedef struct Code {
     uint8_t bytes[32];
@@ -97,20 +99,6 @@ bool chunk_xor_append_slow(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t 
     return true;
 }
 
-// What decoding carries from sample to sample.
-typedef struct Decoder {
-    const uint8_t *bytes;
-    size_t bit;
-    uint64_t t;
-    uint64_t delta;
-    uint64_t value;
-    unsigned leading;
-    unsigned trailing;
-    int64_t until_ms; // what is later need not be decoded
-} Decoder;
-
-#define DECODE_BYTES_MAX 20 // one sample touches no more, the width of the last load included
-
 // As many samples as begin with two zeros: nothing changed. Returns how many, at most `max`.
 static inline size_t decode_same(uint64_t window, uint64_t *t, uint64_t delta, uint64_t value_bits,
                                  int64_t *t_ms, double *value, size_t max)
@@ -145,11 +133,11 @@ static unsigned decode_long_dod(const uint8_t *bytes, size_t bit, uint64_t *dod)
     return 68;
 }
 
-// Decodes delta of deltas until `max` samples are there, one is too late, or the position is behind stop_bit. A sample reads at most DECODE_BYTES_MAX
+// Decodes delta of deltas until `max` samples are there, one is too late, or the position is behind stop_bit. A sample reads at most CHUNK_XOR_DECODE_BYTES_MAX
 // bytes from where it starts. Branches beat arithmetic here: what is foretold right costs nothing, and the position of the next sample
 // hangs on all bits before it. False on a window that cannot be.
-static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double *value, size_t max,
-                              size_t *done)
+static inline bool decode_run(ChunkXorDecoder *d, size_t stop_bit, int64_t *t_ms, double *value,
+                              size_t max, size_t *done)
 {
     size_t bit = d->bit, i = *done;
     uint64_t t = d->t, delta = d->delta, v = d->value;
@@ -211,21 +199,21 @@ static inline bool decode_run(Decoder *d, size_t stop_bit, int64_t *t_ms, double
         value[i] = chunk_xor_from_bits(v);
         i++;
     }
-    *d = (Decoder){d->bytes, bit, t, delta, v, leading, trailing, until_ms};
+    *d = (ChunkXorDecoder){d->bytes, bit, t, delta, v, leading, trailing, until_ms};
     *done = i;
     return ok;
 }
 
 // The last bytes, too near the end for wide loads: from a padded copy.
-static void decode_tail(Decoder *d, Str chunk, int64_t *t_ms, double *value, size_t max,
+static void decode_tail(ChunkXorDecoder *d, Str chunk, int64_t *t_ms, double *value, size_t max,
                         size_t *done)
 {
-    uint8_t padded[3 * DECODE_BYTES_MAX] = {0};
+    uint8_t padded[3 * CHUNK_XOR_DECODE_BYTES_MAX] = {0};
     size_t from = d->bit >> 3, len = chunk.len - from;
     size_t limit = len * 8;
     const uint8_t *bytes = d->bytes;
 
-    ASSERT(len <= 2 * DECODE_BYTES_MAX);
+    ASSERT(len <= 2 * CHUNK_XOR_DECODE_BYTES_MAX);
     if (len == 0)
         return;
     memcpy(padded, chunk.ptr + from, len);
@@ -239,7 +227,7 @@ static void decode_tail(Decoder *d, Str chunk, int64_t *t_ms, double *value, siz
 }
 
 // The first two samples have forms of their own. Leaves d behind them.
-static size_t decode_first(Str chunk, Decoder *d, int64_t *t_ms, double *value, size_t max)
+static size_t decode_first(Str chunk, ChunkXorDecoder *d, int64_t *t_ms, double *value, size_t max)
 {
     BitReader r = bit_reader_from(chunk);
 
@@ -275,25 +263,37 @@ static size_t decode_first(Str chunk, Decoder *d, int64_t *t_ms, double *value, 
     return 2;
 }
 
-static size_t decode(Str chunk, int64_t until_ms, Decoder *d, int64_t *t_ms, double *value,
-                     size_t max)
+size_t chunk_xor_decode_begin(Str chunk, int64_t until_ms, ChunkXorDecoder *d, int64_t *t_ms,
+                              double *value, size_t max)
 {
-    size_t count = chunk_xor_count(chunk), done;
-
-    max = MIN(max, count);
+    max = MIN(max, chunk_xor_count(chunk));
     if (max == 0)
         return 0;
-    *d = (Decoder){
+    *d = (ChunkXorDecoder){
         .bytes = (const uint8_t *)chunk.ptr, .leading = CHUNK_XOR_NO_WINDOW, .until_ms = until_ms};
-    done = decode_first(chunk, d, t_ms, value, max);
+    return decode_first(chunk, d, t_ms, value, max);
+}
+
+size_t chunk_xor_decode_rest(Str chunk, ChunkXorDecoder *d, int64_t *t_ms, double *value,
+                             size_t done, size_t max)
+{
+    max = MIN(max, chunk_xor_count(chunk));
     if (done < MIN(max, 2) || done == max)
         return done;
-    if (chunk.len > 2 * DECODE_BYTES_MAX &&
-        !decode_run(d, (chunk.len - DECODE_BYTES_MAX) * 8, t_ms, value, max, &done))
+    if (chunk.len > 2 * CHUNK_XOR_DECODE_BYTES_MAX &&
+        !decode_run(d, chunk_xor_stop_bit(chunk), t_ms, value, max, &done))
         return done;
-    if (done < max && (int64_t)d->t <= until_ms)
+    if (done < max && (int64_t)d->t <= d->until_ms)
         decode_tail(d, chunk, t_ms, value, max, &done);
     return done;
+}
+
+static size_t decode(Str chunk, int64_t until_ms, ChunkXorDecoder *d, int64_t *t_ms, double *value,
+                     size_t max)
+{
+    size_t done = chunk_xor_decode_begin(chunk, until_ms, d, t_ms, value, max);
+
+    return chunk_xor_decode_rest(chunk, d, t_ms, value, done, max);
 }
 
 size_t chunk_xor_decode(Str chunk, int64_t *t_ms, double *value, size_t max)
@@ -303,7 +303,7 @@ size_t chunk_xor_decode(Str chunk, int64_t *t_ms, double *value, size_t max)
 
 size_t chunk_xor_decode_until(Str chunk, int64_t until_ms, int64_t *t_ms, double *value, size_t max)
 {
-    Decoder d;
+    ChunkXorDecoder d;
 
     return decode(chunk, until_ms, &d, t_ms, value, max);
 }
@@ -311,7 +311,7 @@ size_t chunk_xor_decode_until(Str chunk, int64_t until_ms, int64_t *t_ms, double
 bool chunk_xor_resume(Str chunk, ChunkXor *ret_chunk)
 {
     size_t count = chunk_xor_count(chunk), done;
-    Decoder d;
+    ChunkXorDecoder d;
 
     if (count == 0)
         return false;

@@ -21,6 +21,7 @@
 #pragma once
 
 #include "tsdb/block_writer.h"
+#include "tsdb/chunk_batch.h"
 #include "tsdb/head_chunks.h"
 #include "tsdb/tsdb.h"
 #include "tsdb/wal.h"
@@ -130,6 +131,11 @@ typedef struct HeadCounters {
     uint64_t snapshot_errors; // snapshots of open chunks that could not be read
 } HeadCounters;
 void head_counters(Head *head, HeadCounters *ret_counters);
+
+// Adds the chunks of one series to the batch, whose series at hand it is; refuses if they cannot be read there. Any Querier: that of
+// another Source is refused.
+void head_gather(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                 ChunkBatch *batch);
 
 // Parts of the head's memory.
 typedef enum HeadMemoryPart {

@@ -101,22 +101,6 @@ size_t head_full_overlapping(const Pool *pool, PoolHandle list, int64_t min_t_ms
     return kept;
 }
 
-FullChunk head_full_newest(const Pool *pool, PoolHandle list, int64_t until_ms,
-                           int64_t *ret_last_ms)
-{
-    Header header = header_of(pool, list);
-    const uint8_t *at = list ? pool_at(pool, list) + HEADER_BYTES : NULL;
-    FullChunk chunk = {0}, newest = {0};
-
-    for (size_t i = 0; i < header.count; i++) {
-        at = next(at, &chunk);
-        if (chunk.min_t_ms <= until_ms)
-            newest = chunk;
-    }
-    *ret_last_ms = header.count ? chunk.max_t_ms : INT64_MIN;
-    return newest;
-}
-
 int64_t head_full_first_time(const Pool *pool, PoolHandle list)
 {
     FullChunk chunk = {0};

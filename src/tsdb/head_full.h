@@ -27,8 +27,5 @@ void head_full_decode(const Pool *pool, PoolHandle list, FullChunk *out);
 // Copies those that overlap [min_t_ms, max_t_ms]; returns how many. *ret_last_ms is the newest time of the list, INT64_MIN if it is empty.
 size_t head_full_overlapping(const Pool *pool, PoolHandle list, int64_t min_t_ms, int64_t max_t_ms,
                              FullChunk *out, int64_t *ret_last_ms);
-// The newest that begins at or before until_ms; ref 0: there is none. *ret_last_ms as above.
-FullChunk head_full_newest(const Pool *pool, PoolHandle list, int64_t until_ms,
-                           int64_t *ret_last_ms);
 // Writes a new list and frees the old one.
 PoolHandle head_full_replace(Pool *pool, PoolHandle list, const FullChunk *chunks, size_t count);

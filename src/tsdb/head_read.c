@@ -244,6 +244,80 @@ static bool read_series(Querier *base, uint64_t handle, int64_t min_t_ms, int64_
     return true;
 }
 
+// --- many series ---
+
+static bool gather_full(const HeadQuerier *q, FullChunk full, ChunkBatch *batch)
+{
+    HeadChunkView chunk;
+    Error ignored = {0}; // who reads it alone meets it again
+
+    if (!head_chunks_read(q->head->chunks, &q->pins, full.ref, &chunk, &ignored))
+        return false;
+    bool stays = !chunk.file && !chunk.owned;
+    if (stays)
+        chunk_batch_add(batch, chunk.chunk.encoding, chunk.chunk.bytes);
+    head_chunks_release(&chunk);
+    return stays;
+}
+
+// False: there is something that a batch does not know.
+static bool gather_view(const HeadQuerier *q, const SeriesView *view, int64_t min_t_ms,
+                        int64_t max_t_ms, ChunkBatch *batch)
+{
+    if (view->late_count || view->late_chunk_count || view->deleted_count)
+        return false;
+    int64_t until_ms = MIN(max_t_ms, view->visible_t);
+    if (view->visible_t == INT64_MIN || min_t_ms > until_ms)
+        return true;
+    chunk_batch_narrow(batch, min_t_ms, until_ms);
+    for (size_t i = 0; i < view->full_count; i++)
+        if (view->full[i].max_t_ms >= min_t_ms && view->full[i].min_t_ms <= until_ms &&
+            !gather_full(q, view->full[i], batch))
+            return false;
+    if (view->open.len)
+        chunk_batch_add(batch, view->open_encoding, view->open);
+    return true;
+}
+
+void head_gather(Querier *base, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                 ChunkBatch *batch)
+{
+    SeriesView view;
+
+    if (base->read != read_series) {
+        chunk_batch_refuse(batch);
+        return;
+    }
+    const HeadQuerier *q = CONTAINER_OF(base, HeadQuerier, querier);
+    int64_t min_t = MAX(min_t_ms, q->min_t_ms);
+    int64_t max_t = MIN(max_t_ms, q->max_t_ms);
+    if (min_t <= max_t &&
+        head_read_view(q->head, handle, q->epoch, min_t, max_t, batch->scratch, &view) &&
+        !gather_view(q, &view, MAX(min_t, q->floor_t_ms), max_t, batch))
+        chunk_batch_refuse(batch);
+}
+
+static bool read_many(Querier *base, const uint64_t *handles, size_t count, int64_t min_t_ms,
+                      int64_t max_t_ms, Arena *scratch, Arena *arena, SampleColumns *ret_columns,
+                      Error *err)
+{
+    bool *done = ARENA_ARRAY(scratch, bool, count);
+    ChunkBatch batch;
+
+    chunk_batch_init(&batch, count, scratch);
+    for (size_t i = 0; i < count; i++) {
+        chunk_batch_begin(&batch);
+        head_gather(base, handles[i], min_t_ms, max_t_ms, &batch);
+    }
+    if (!chunk_batch_decode(&batch, min_t_ms, max_t_ms, arena, ret_columns, done, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!done[i] &&
+            !base->read(base, handles[i], min_t_ms, max_t_ms, arena, &ret_columns[i], err))
+            return false;
+    return true;
+}
+
 // --- life ---
 
 static void close_querier(Querier *base)
@@ -275,6 +349,7 @@ bool head_read_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier 
     *q = (HeadQuerier){.querier = {.select = head_select_series,
                                    .read = read_series,
                                    .newest = head_newest,
+                                   .read_many = read_many,
                                    .label_names = head_select_names,
                                    .label_values = head_select_values,
                                    .close = close_querier},

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/lock.h"
+#include "tsdb/head.h"
 
 #define MERGE_QUERIER_RANK 385 // guards a list, taken last
 
@@ -292,6 +293,48 @@ static bool merge_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int6
     return true;
 }
 
+static void gather_pieces(MergeQuerier *q, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+                          ChunkBatch *batch)
+{
+    const Pieces *pieces = (const Pieces *)(uintptr_t)handle;
+
+    if (handle & 1) {
+        head_gather(q->head, handle >> 1, min_t_ms, max_t_ms, batch);
+        return;
+    }
+    for (size_t i = 0; i < pieces->count; i++) {
+        const Piece *piece = &pieces->items[i];
+        if (piece->block)
+            block_gather(piece->block, (uint32_t)piece->handle, min_t_ms, max_t_ms, batch);
+        else
+            head_gather(q->head, piece->handle, min_t_ms, max_t_ms, batch);
+    }
+}
+
+static bool merge_read_many(Querier *querier, const uint64_t *handles, size_t count,
+                            int64_t min_t_ms, int64_t max_t_ms, Arena *scratch, Arena *arena,
+                            SampleColumns *ret_columns, Error *err)
+{
+    MergeQuerier *q = of(querier);
+    bool *done = ARENA_ARRAY(scratch, bool, count);
+    ChunkBatch batch;
+
+    min_t_ms = MAX(min_t_ms, q->min_t_ms);
+    max_t_ms = MIN(max_t_ms, q->max_t_ms);
+    chunk_batch_init(&batch, count, scratch);
+    for (size_t i = 0; i < count; i++) {
+        chunk_batch_begin(&batch);
+        gather_pieces(q, handles[i], min_t_ms, max_t_ms, &batch);
+    }
+    if (!chunk_batch_decode(&batch, min_t_ms, max_t_ms, arena, ret_columns, done, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!done[i] &&
+            !merge_read(querier, handles[i], min_t_ms, max_t_ms, arena, &ret_columns[i], err))
+            return false;
+    return true;
+}
+
 static bool merge_newest(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
                          int64_t *ret_t_ms, double *ret_value, NewestKind *ret_kind, Error *err)
 {
@@ -475,6 +518,7 @@ Querier *merge_querier_new(Querier *head, Block *const *blocks, size_t count, in
     q->querier = (Querier){.select = merge_select,
                            .read = merge_read,
                            .newest = merge_newest,
+                           .read_many = merge_read_many,
                            .label_names = merge_names,
                            .label_values = merge_values,
                            .close = merge_close};
