@@ -30,7 +30,7 @@ static void add_all(Category *category, const char *const *names, size_t count)
         add(category, names[i], true);
 }
 
-static bool has_feature(const ApiContext *api, const char *name)
+bool api_has_feature(const ApiContext *api, const char *name)
 {
     for (size_t i = 0; i < api->enabled_feature_count; i++)
         if (str_is(api->enabled_features[i], name))
@@ -57,7 +57,7 @@ static void fill_server(const ApiContext *api, Category *out)
 {
     add(out, "agent_mode", false);
     add(out, "alertmanager", api->has_alertmanager);
-    add(out, "auto_reload_config", has_feature(api, "auto-reload-config"));
+    add(out, "auto_reload_config", api_has_feature(api, "auto-reload-config"));
     add(out, "narthex", true);
     add(out, "server_mode", true);
 }
@@ -113,7 +113,7 @@ static void fill_operators(const ApiContext *api, Category *out)
 
 static void fill_rules(const ApiContext *api, Category *out)
 {
-    add(out, "concurrent_rule_eval", has_feature(api, "concurrent-rule-eval"));
+    add(out, "concurrent_rule_eval", api_has_feature(api, "concurrent-rule-eval"));
     add(out, "keep_firing_for", true);
     add(out, "query_offset", true);
 }
@@ -122,7 +122,7 @@ static void fill_scrape(const ApiContext *api, Category *out)
 {
     add(out, "extra_scrape_metrics", true);
     add(out, "start_timestamp_zero_ingestion",
-        has_feature(api, "created-timestamp-zero-ingestion"));
+        api_has_feature(api, "created-timestamp-zero-ingestion"));
     add(out, "type_and_unit_labels", api->features.type_and_unit_labels);
 }
 
@@ -144,11 +144,11 @@ static void fill_templates(const ApiContext *api, Category *out)
 static void fill_tsdb(const ApiContext *api, Category *out)
 {
     add(out, "delayed_compaction", false);
-    add(out, "exemplar_storage", has_feature(api, "exemplar-storage"));
-    add(out, "histograms_st_encoding", has_feature(api, "histograms-st-encoding"));
+    add(out, "exemplar_storage", api_has_feature(api, "exemplar-storage"));
+    add(out, "histograms_st_encoding", api_has_feature(api, "histograms-st-encoding"));
     add(out, "isolation", true);
     add(out, "native_histograms", true);
-    add(out, "st_storage", has_feature(api, "st-storage"));
+    add(out, "st_storage", api_has_feature(api, "st-storage"));
     add(out, "use_uncached_io", false);
     add(out, "xor2_encoding", true);
 }
@@ -162,8 +162,8 @@ static void fill_ui(const ApiContext *api, Category *out)
 
 static void fill_otlp(const ApiContext *api, Category *out)
 {
-    add(out, "delta_conversion", has_feature(api, "otlp-deltatocumulative"));
-    add(out, "native_delta_ingestion", has_feature(api, "otlp-native-delta-ingestion"));
+    add(out, "delta_conversion", api_has_feature(api, "otlp-deltatocumulative"));
+    add(out, "native_delta_ingestion", api_has_feature(api, "otlp-native-delta-ingestion"));
 }
 
 static int compare_features(const void *a, const void *b)

@@ -253,3 +253,6 @@ void api_old_graph(ApiCall *call);
 void api_page(ApiCall *call);
 void api_asset(ApiCall *call);
 void api_console(ApiCall *call); // api_consoles.c
+
+// Whether --enable-feature names it.
+bool api_has_feature(const ApiContext *api, const char *name);

@@ -361,6 +361,8 @@ bool api_init(ApiContext *api, Error *err)
             .clock = api->clock,
             .accept_v1 = api->accept_write_v1,
             .accept_v2 = api->accept_write_v2,
+            .zero_samples = api_has_feature(api, "created-timestamp-zero-ingestion"),
+            .type_and_unit_labels = api_has_feature(api, "type-and-unit-labels"),
         });
     api->state->ui =
         ui_site_new(api->route_prefix, api->page_title, api->is_agent ? S("agent") : S("server"));

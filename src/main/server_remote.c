@@ -80,6 +80,7 @@ static void start_otlp(ServerRemote *remote, Registry *registry, const ServerCon
         .native_delta = server_feature(flags, "otlp-native-delta-ingestion"),
         .delta_to_cumulative = server_feature(flags, "otlp-deltatocumulative"),
         .type_and_unit_labels = server_feature(flags, "type-and-unit-labels"),
+        .zero_samples = server_feature(flags, "created-timestamp-zero-ingestion"),
     });
     otlp_configure(remote->otlp, &config->file.otlp);
 }

@@ -56,8 +56,10 @@ Otlp *otlp_new(const OtlpOptions *options)
     OtlpConfig config = {0};
     Otlp *otlp = X_NEW(Otlp);
     otlp->options = *options;
-    otlp->write = remote_write_new(
-        &(RemoteWriteOptions){.clock = options->clock, .accept_v1 = true, .accept_v2 = true});
+    otlp->write = remote_write_new(&(RemoteWriteOptions){.clock = options->clock,
+                                                         .accept_v1 = true,
+                                                         .accept_v2 = true,
+                                                         .zero_samples = options->zero_samples});
     if (options->delta_to_cumulative)
         otlp->deltas = otlp_deltas_new();
     if (options->registry)

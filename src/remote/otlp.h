@@ -26,6 +26,7 @@ typedef struct OtlpOptions {
     bool native_delta;         // feature otlp-native-delta-ingestion
     bool delta_to_cumulative;  // feature otlp-deltatocumulative
     bool type_and_unit_labels; // feature type-and-unit-labels
+    bool zero_samples;         // feature created-timestamp-zero-ingestion
 } OtlpOptions;
 
 typedef struct Otlp Otlp;

@@ -9,6 +9,7 @@
 enum {
     STREAMS_MAX = 1000000,
     SILENCE_MS = 5 * 60 * 1000,
+    BUCKETS_MAX = 160,    // of one side of an exponential histogram, as OpenTelemetry's processor
     SWEEP_EVERY = 100000, // additions between two looks for silent streams
 };
 
@@ -20,6 +21,10 @@ typedef struct DeltaStream {
     double *bounds;
     uint64_t *counts;
     size_t bound_count, count_count;
+    bool is_exponential;
+    int32_t scale;
+    uint64_t zero_count;
+    OtlpBuckets positive, negative; // of an exponential histogram; on the heap
 } DeltaStream;
 
 struct OtlpDeltas {
@@ -39,6 +44,8 @@ static void stream_free(DeltaStream *stream)
 {
     free(stream->bounds);
     free(stream->counts);
+    free(stream->positive.counts);
+    free(stream->negative.counts);
     free(stream);
 }
 
@@ -118,7 +125,7 @@ bool otlp_deltas_add_number(OtlpDeltas *deltas, RemoteSeriesKey key, int64_t t_m
 
 static bool same_bounds(const DeltaStream *stream, const OtlpHistogramPoint *point)
 {
-    return stream->bound_count == point->bound_count &&
+    return !stream->is_exponential && stream->bound_count == point->bound_count &&
            stream->count_count == point->positive.count &&
            (point->bound_count == 0 ||
             memcmp(stream->bounds, point->bounds, point->bound_count * sizeof(double)) == 0);
@@ -131,6 +138,7 @@ static void begin_histogram(DeltaStream *stream, const OtlpHistogramPoint *point
     stream->value = 0;
     stream->count = 0;
     stream->start_ms = point->start_ms;
+    stream->is_exponential = false;
     stream->bound_count = point->bound_count;
     stream->count_count = point->positive.count;
     stream->bounds = X_ARRAY(double, point->bound_count + 1);
@@ -166,6 +174,143 @@ bool otlp_deltas_add_histogram(OtlpDeltas *deltas, RemoteSeriesKey key, OtlpHist
         if (is_new || !same_bounds(stream, point))
             begin_histogram(stream, point);
         add_histogram(stream, point);
+        taken = true;
+    }
+    lock_give(&deltas->lock);
+    return taken;
+}
+
+// Exponential histograms -------------------------------------------------------------------------------------------------------------
+
+static int64_t index_at(int64_t index, int shift)
+{
+    return index >> MIN(shift, 62);
+}
+
+// Fewer buckets, each as wide as 2^shift of before: those that begin with the same bits fall together.
+static void coarsen(OtlpBuckets *buckets, int shift)
+{
+    int64_t first = index_at(buckets->offset, shift);
+    if (shift == 0 || buckets->count == 0)
+        return;
+    for (size_t i = 0; i < buckets->count; i++) {
+        size_t to = (size_t)(index_at((int64_t)buckets->offset + (int64_t)i, shift) - first);
+        uint64_t count = buckets->counts[i];
+        buckets->counts[i] = 0;
+        buckets->counts[to] += count;
+    }
+    buckets->count =
+        (size_t)(index_at((int64_t)buckets->offset + (int64_t)buckets->count - 1, shift) - first) +
+        1;
+    buckets->offset = (int32_t)first;
+}
+
+// How many buckets both have together, `shift` and `other_shift` coarser.
+static int64_t joined_count(const OtlpBuckets *buckets, int shift, const OtlpBuckets *other,
+                            int other_shift)
+{
+    const OtlpBuckets *both[] = {buckets, other};
+    const int shifts[] = {shift, other_shift};
+    int64_t first = INT64_MAX, last = INT64_MIN;
+    for (int i = 0; i < 2; i++) {
+        if (both[i]->count == 0)
+            continue;
+        first = MIN(first, index_at(both[i]->offset, shifts[i]));
+        last =
+            MAX(last, index_at((int64_t)both[i]->offset + (int64_t)both[i]->count - 1, shifts[i]));
+    }
+    return first > last ? 0 : last - first + 1;
+}
+
+// Adds `more`, of the same scale, to what is on the heap.
+static void join_buckets(OtlpBuckets *buckets, const OtlpBuckets *more)
+{
+    size_t count = (size_t)joined_count(buckets, 0, more, 0);
+    if (more->count == 0)
+        return;
+    int32_t offset = buckets->count ? MIN(buckets->offset, more->offset) : more->offset;
+    uint64_t *counts = X_ARRAY(uint64_t, count);
+    memset(counts, 0, count * sizeof *counts);
+    for (size_t i = 0; i < buckets->count; i++)
+        counts[(size_t)(buckets->offset - offset) + i] = buckets->counts[i];
+    for (size_t i = 0; i < more->count; i++)
+        counts[(size_t)(more->offset - offset) + i] += more->counts[i];
+    free(buckets->counts);
+    *buckets = (OtlpBuckets){.offset = offset, .counts = counts, .count = count};
+}
+
+static void begin_exponential(DeltaStream *stream, const OtlpHistogramPoint *point)
+{
+    free(stream->positive.counts);
+    free(stream->negative.counts);
+    stream->positive = stream->negative = (OtlpBuckets){0};
+    stream->is_exponential = true;
+    stream->scale = point->scale;
+    stream->value = 0;
+    stream->count = stream->zero_count = 0;
+    stream->start_ms = point->start_ms;
+}
+
+// Brings both to the scale at which all fits.
+static void same_scale(DeltaStream *stream, OtlpHistogramPoint *point)
+{
+    int32_t scale = MIN(stream->scale, point->scale);
+    int shift = (int)MIN((int64_t)stream->scale - scale, INT64_C(62));
+    int point_shift = (int)MIN((int64_t)point->scale - scale, INT64_C(62));
+    while (shift < 62 && point_shift < 62 &&
+           (joined_count(&stream->positive, shift, &point->positive, point_shift) > BUCKETS_MAX ||
+            joined_count(&stream->negative, shift, &point->negative, point_shift) > BUCKETS_MAX)) {
+        shift++;
+        point_shift++;
+        scale--;
+    }
+    coarsen(&stream->positive, shift);
+    coarsen(&stream->negative, shift);
+    coarsen(&point->positive, point_shift);
+    coarsen(&point->negative, point_shift);
+    stream->scale = point->scale = scale;
+}
+
+static OtlpBuckets copied(const OtlpBuckets *buckets, Arena *arena)
+{
+    OtlpBuckets copy = *buckets;
+    copy.counts = ARENA_ARRAY(arena, uint64_t, MAX(copy.count, (size_t)1));
+    if (copy.count)
+        memcpy(copy.counts, buckets->counts, copy.count * sizeof *copy.counts);
+    return copy;
+}
+
+static void add_exponential(DeltaStream *stream, OtlpHistogramPoint *point, Arena *arena)
+{
+    same_scale(stream, point);
+    join_buckets(&stream->positive, &point->positive);
+    join_buckets(&stream->negative, &point->negative);
+    stream->value += point->sum;
+    stream->count += point->count;
+    stream->zero_count += point->zero_count;
+    stream->last_ms = point->t_ms;
+    stream->seen_mono_ms = now_ms();
+    point->positive = copied(&stream->positive, arena);
+    point->negative = copied(&stream->negative, arena);
+    point->sum = stream->value;
+    point->count = stream->count;
+    point->zero_count = stream->zero_count;
+    point->start_ms = stream->start_ms;
+}
+
+bool otlp_deltas_add_exponential(OtlpDeltas *deltas, RemoteSeriesKey key, OtlpHistogramPoint *point,
+                                 Arena *arena)
+{
+    bool is_new;
+    bool taken = false;
+    if (point->has_no_value)
+        return true;
+    lock_take(&deltas->lock);
+    DeltaStream *stream = stream_of(deltas, key, &is_new);
+    if (stream && (is_new || point->t_ms > stream->last_ms)) {
+        if (is_new || !stream->is_exponential)
+            begin_exponential(stream, point);
+        add_exponential(stream, point, arena);
         taken = true;
     }
     lock_give(&deltas->lock);

@@ -322,8 +322,10 @@ static bool pour_point(OtlpRun *run, OtlpMetric *metric, Str message, bool expon
     OtlpOrigin origin = {.metric = metric, .point = message, .attribute_field = field};
     HistogramHint hint =
         delta && !run->otlp->options.delta_to_cumulative ? HINT_GAUGE : HINT_UNKNOWN;
-    if (delta && run->otlp->options.delta_to_cumulative &&
-        !otlp_deltas_add_histogram(run->otlp->deltas, base, &point))
+    OtlpDeltas *deltas = run->otlp->options.delta_to_cumulative ? run->otlp->deltas : NULL;
+    if (delta && deltas &&
+        !(exponential ? otlp_deltas_add_exponential(deltas, base, &point, run->arena)
+                      : otlp_deltas_add_histogram(deltas, base, &point)))
         return true; // older than what is known
     metric->resource->first_ms = MIN(metric->resource->first_ms, point.t_ms);
     metric->resource->last_ms = MAX(metric->resource->last_ms, point.t_ms);
@@ -348,8 +350,7 @@ void otlp_run_histograms(OtlpRun *run, OtlpMetric *metric, Str data, bool expone
     while (proto_next(&r))
         if (r.field == 2 && r.wire == PROTO_VARINT)
             temporality = r.number;
-    bool takes_delta =
-        run->otlp->options.native_delta || (run->otlp->options.delta_to_cumulative && !exponential);
+    bool takes_delta = run->otlp->options.native_delta || run->otlp->options.delta_to_cumulative;
     bool delta = temporality == 1;
     if (r.failed || (temporality != 2 && !(delta && takes_delta))) {
         otlp_run_fail(run, "invalid temporality and type combination for metric \"" STR_FMT "\"",

@@ -137,6 +137,9 @@ bool otlp_deltas_add_number(OtlpDeltas *deltas, RemoteSeriesKey key, int64_t t_m
                             double *ret_total, int64_t *ret_start_ms, int64_t start_ms);
 // The same for an explicit histogram, in place; its bounds must be those of before, else it starts anew.
 bool otlp_deltas_add_histogram(OtlpDeltas *deltas, RemoteSeriesKey key, OtlpHistogramPoint *point);
+// The same for an exponential one, at the coarser scale of both; what comes back lives in the arena.
+bool otlp_deltas_add_exponential(OtlpDeltas *deltas, RemoteSeriesKey key, OtlpHistogramPoint *point,
+                                 Arena *arena);
 
 struct Otlp {
     OtlpOptions options;

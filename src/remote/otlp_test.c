@@ -368,6 +368,64 @@ TEST(otlp, deltas_are_stored_or_added_up)
     fixture_deinit(&f);
 }
 
+TEST(otlp, exponential_deltas_add_up_at_the_coarser_scale)
+{
+    static const struct {
+        const char *name;
+        int32_t scale, offset;
+        uint64_t counts[4];
+        size_t count;
+        int32_t want_scale, want_offset;
+        uint64_t want[8];
+        size_t want_count;
+        uint64_t want_total;
+    } steps[] = {
+        {"the first", 3, 4, {1, 2}, 2, 3, 4, {1, 2}, 2, 3},
+        {"below and above", 3, 2, {5, 0, 1, 0}, 4, 3, 2, {5, 0, 2, 2}, 4, 9},
+        {"coarser", 2, 2, {1}, 1, 2, 1, {5, 5}, 2, 10},
+        {"finer", 4, -1, {2}, 1, 2, -1, {2, 0, 5, 5}, 4, 12},
+        {"nothing", 2, 0, {0}, 0, 2, -1, {2, 0, 5, 5}, 4, 12},
+        {"far away", 2, 1000000, {1}, 1, -11, -1, {2, 0}, 0, 13},
+    };
+    OtlpDeltas *deltas = otlp_deltas_new();
+    Arena arena = {0};
+    int64_t t_ms = 1000;
+
+    EACH_CASE(c, steps) {
+        uint64_t counts[4], total = 0;
+        memcpy(counts, c->counts, sizeof counts);
+        for (size_t i = 0; i < c->count; i++)
+            total += counts[i];
+        OtlpHistogramPoint point = {.start_ms = 1,
+                                    .t_ms = t_ms += 1000,
+                                    .count = total,
+                                    .sum = 1,
+                                    .scale = c->scale,
+                                    .positive = {c->offset, counts, c->count}};
+        OtlpHistogramPoint late = point;
+        late.t_ms = 500;
+
+        CHECK(otlp_deltas_add_exponential(deltas, (RemoteSeriesKey){1, 2}, &point, &arena));
+        CHECK(!otlp_deltas_add_exponential(deltas, (RemoteSeriesKey){1, 2}, &late, &arena));
+
+        uint64_t held = 0;
+        for (size_t i = 0; i < point.positive.count; i++)
+            held += point.positive.counts[i];
+        CHECK_EQ(held, c->want_total);
+        CHECK_EQ(point.count, c->want_total);
+        CHECK(point.positive.count <= 160);
+        if (c->want_count == 0)
+            continue;
+        CHECK_EQ(point.scale, c->want_scale);
+        CHECK_EQ(point.positive.offset, c->want_offset);
+        CHECK_EQ(point.positive.count, c->want_count);
+        for (size_t i = 0; i < c->want_count; i++)
+            CHECK_EQ(point.positive.counts[i], c->want[i]);
+    }
+    otlp_deltas_free(deltas);
+    arena_deinit(&arena);
+}
+
 TEST(otlp, exponential_buckets_keep_their_places)
 {
     static const struct {
@@ -441,5 +499,6 @@ TEST_MAIN(otlp, TEST_ROW(otlp, metrics_become_samples), TEST_ROW(otlp, names_fol
           TEST_ROW(otlp, the_configuration_chooses_labels),
           TEST_ROW(otlp, known_series_are_not_translated_again),
           TEST_ROW(otlp, refuses_the_whole_request), TEST_ROW(otlp, deltas_are_stored_or_added_up),
+          TEST_ROW(otlp, exponential_deltas_add_up_at_the_coarser_scale),
           TEST_ROW(otlp, exponential_buckets_keep_their_places),
           TEST_ROW(otlp, bodies_come_packed_and_as_protobuf))

@@ -29,6 +29,8 @@ typedef struct RemoteWriteOptions {
     Registry *registry; // NULL: no metrics
     Clock *clock;
     bool accept_v1, accept_v2;
+    bool zero_samples; // feature created-timestamp-zero-ingestion: one at each start timestamp
+    bool type_and_unit_labels; // feature of that name
 } RemoteWriteOptions;
 
 typedef struct RemoteWrite RemoteWrite;

@@ -189,8 +189,44 @@ static void judge(WriteRun *run, SinkSample *sample, WriteOrigin origin)
     }
 }
 
+// Zeros that are too late say nothing new: a count that began there has been seen.
+static void flush_zeros(WriteRun *run)
+{
+    if (run->zero_count && !run->stopped)
+        (void)run->appender->append(run->appender, run->zeros, run->zero_count);
+    run->zero_count = 0;
+}
+
+// What a histogram was when its count began.
+static const Histogram *empty_histogram(Arena *arena, const Histogram *like)
+{
+    Histogram *empty = ARENA_NEW(arena, Histogram);
+    empty->hint = HINT_RESET;
+    empty->schema = like->schema;
+    empty->is_integer = like->is_integer;
+    empty->zero_threshold = like->zero_threshold;
+    empty->custom_bounds = like->custom_bounds;
+    empty->custom_count = like->custom_count;
+    return empty;
+}
+
+static void push_zero(WriteRun *run, const SinkSample *sample)
+{
+    // Of several samples of a series the earlier ones come before the zero of the next.
+    if (run->count && run->samples[run->count - 1].ref == sample->ref) {
+        if (run->samples[run->count - 1].start_ms == sample->start_ms)
+            return;
+        write_run_flush(run);
+    }
+    SinkSample *zero = &run->zeros[run->zero_count++];
+    *zero = (SinkSample){.ref = sample->ref, .t_ms = sample->start_ms};
+    if (sample->histogram)
+        zero->histogram = empty_histogram(run->arena, sample->histogram);
+}
+
 static void flush_samples(WriteRun *run)
 {
+    flush_zeros(run);
     size_t count = run->count;
     run->count = 0;
     if (count == 0 || run->stopped)
@@ -234,6 +270,8 @@ void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, SinkSamp
         complain_about(run, &sample, origin);
         return;
     }
+    if (UNLIKELY(run->zeros && sample.start_ms > 0 && sample.start_ms < sample.t_ms))
+        push_zero(run, &sample);
     run->samples[run->count] = sample;
     run->origins[run->count++] = origin;
     if (run->count == WRITE_BATCH)
@@ -338,6 +376,8 @@ WriteRun *write_run_begin(RemoteWrite *remote, Sink *sink, bool keeps_good, Aren
     run->keeps_good = keeps_good;
     run->t_ms_max = clock_now_ms(remote->options.clock) + REMOTE_WRITE_FUTURE_MS;
     run->appender = sink->begin(sink);
+    if (remote->options.zero_samples)
+        run->zeros = ARENA_ARRAY(arena, SinkSample, WRITE_BATCH);
     buf_init(&run->complaints, COMPLAINTS_BYTES_MAX);
     return run;
 }

@@ -45,6 +45,8 @@ struct WriteRun {
     size_t count;
     WriteExemplar exemplars[WRITE_BATCH];
     size_t exemplar_count;
+    SinkSample *zeros; // at start timestamps, poured before the samples; NULL: not wanted
+    size_t zero_count;
 
     uint64_t samples_written, histograms_written, exemplars_written;
     Buf complaints; // what was wrong with the client's data; not empty: 400

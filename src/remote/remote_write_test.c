@@ -5,6 +5,7 @@
 #include "remote/remote.h"
 #include "remote/remote_fake_sink.h"
 #include "remote/remote_series_cache.h"
+#include "remote/remote_write_internal.h"
 
 #define NOW_MS 1700000000000
 
@@ -293,6 +294,50 @@ TEST(remote_write, v2_keeps_what_is_good_and_counts_it)
     stop(&f);
 }
 
+TEST(remote_write, v2_features_add_zeros_and_labels)
+{
+    static const struct {
+        const char *name;
+        bool zeros, labels;
+        const char *series;
+        size_t want; // samples: two of one count, one of the next
+    } cases[] = {
+        {"neither", false, false, "up{job=\"a\"}", 3},
+        {"a zero at each start", true, false, "up{job=\"a\"}", 5},
+        {"type and unit", false, true, "up{__type__=\"gauge\", __unit__=\"seconds\", job=\"a\"}",
+         3},
+    };
+
+    EACH_CASE(c, cases) {
+        Fixture f;
+        start(&f);
+        f.remote->options.zero_samples = c->zeros;
+        f.remote->options.type_and_unit_labels = c->labels;
+        for (int i = 0; i < 3; i++) {
+            add_symbols(&f.message);
+            size_t series = proto_begin(&f.message, 5);
+            add_refs(&f.message, (const uint8_t[]){1, 2, 3, 4}, 4);
+            size_t sample = proto_begin(&f.message, 2);
+            proto_add_double(&f.message, 1, 7);
+            proto_add_varint(&f.message, 2, (uint64_t)(NOW_MS - 100 + 10 * i));
+            proto_add_varint(&f.message, 3, (uint64_t)(i < 2 ? NOW_MS - 500 : NOW_MS - 85));
+            proto_end(&f.message, sample);
+            size_t metadata = proto_begin(&f.message, 5);
+            proto_add_varint(&f.message, 1, 2);
+            proto_add_varint(&f.message, 4, 7);
+            proto_end(&f.message, metadata);
+            proto_end(&f.message, series);
+            RemoteWriteAnswer answer = send_as(&f, V2_TYPE);
+            CHECK_EQ(answer.status, 204);
+            CHECK_EQ(answer.samples, 1);
+        }
+
+        CHECK_EQ(fake_count(&f.sink, c->series), c->want);
+        CHECK_EQ(f.sink.series_count, 1);
+        stop(&f);
+    }
+}
+
 TEST(remote_write, v2_knows_a_series_under_other_numbers)
 {
     Fixture f;
@@ -419,6 +464,7 @@ TEST_MAIN(remote_write, TEST_ROW(remote_write, v1_is_taken_and_series_are_known_
           TEST_ROW(remote_write, histograms_are_read_and_checked),
           TEST_ROW(remote_write, v2_keeps_what_is_good_and_counts_it),
           TEST_ROW(remote_write, v2_knows_a_series_under_other_numbers),
+          TEST_ROW(remote_write, v2_features_add_zeros_and_labels),
           TEST_ROW(remote_write, the_store_s_faults_are_500),
           TEST_ROW(remote_write, many_samples_go_in_batches), TEST_ROW(remote_write, negotiates),
           TEST_ROW(remote_write, the_cache_forgets_but_never_mixes_up))

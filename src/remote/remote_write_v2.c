@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // io.prometheus.write.v2.Request: strings stand once in a table, series refer to it. Facts: prometheus.md 7.1.
+#include "metric/type_unit.h"
 #include "remote/remote_write_internal.h"
 
 // The uint32s of a labels_refs field, packed or not, go on behind *count.
@@ -54,22 +55,6 @@ static bool read_labels(WriteRun *run, Str message, Label **ret_pairs, size_t *r
     return true;
 }
 
-// References mean other strings in each request, so the key is made of the strings' own keys.
-static RemoteSeriesKey key_of(WriteRun *run, Str message)
-{
-    uint32_t refs[REMOTE_WRITE_LABELS_MAX * 2];
-    size_t count = 0;
-    buf_reset(&run->key_buf);
-    if (!read_refs(message, refs, &count))
-        count = 0; // reading the labels will tell
-    for (size_t i = 0; i < count; i++) {
-        RemoteSeriesKey key =
-            refs[i] < run->symbol_count ? run->symbol_keys[refs[i]] : (RemoteSeriesKey){0, refs[i]};
-        buf_add(&run->key_buf, &key, sizeof key);
-    }
-    return remote_series_key(run->remote->cache, buf_str(&run->key_buf));
-}
-
 static bool read_sample(Str message, SinkSample *ret_sample)
 {
     ProtoReader r = proto_reader(message);
@@ -113,7 +98,8 @@ static Str symbol(const WriteRun *run, uint64_t ref)
     return ref < run->symbol_count ? run->symbols[ref] : STR_NONE;
 }
 
-static bool read_metadata(WriteRun *run, SeriesRef ref, Str message)
+// False: it is malformed.
+static bool parse_metadata(const WriteRun *run, Str message, Metadata *ret_metadata)
 {
     static const MetricType types[] = {METRIC_UNKNOWN,   METRIC_COUNTER,         METRIC_GAUGE,
                                        METRIC_HISTOGRAM, METRIC_GAUGE_HISTOGRAM, METRIC_SUMMARY,
@@ -130,10 +116,64 @@ static bool read_metadata(WriteRun *run, SeriesRef ref, Str message)
         else if (r.field == 4)
             metadata.unit = symbol(run, r.number);
     }
-    if (r.failed)
+    *ret_metadata = metadata;
+    return !r.failed;
+}
+
+static bool read_metadata(WriteRun *run, SeriesRef ref, Str message)
+{
+    Metadata metadata;
+    if (!parse_metadata(run, message, &metadata))
         return false;
     if (ref)
         run->appender->metadata(run->appender, ref, metadata);
+    return true;
+}
+
+// Of a TimeSeries; nothing is known if there is none.
+static Metadata metadata_of(const WriteRun *run, Str message)
+{
+    Metadata metadata = {0};
+    ProtoReader r = proto_reader(message);
+    while (proto_next(&r))
+        if (r.field == 5 && r.wire == PROTO_BYTES)
+            (void)parse_metadata(run, r.bytes, &metadata);
+    return metadata;
+}
+
+// References mean other strings in each request, so the key is made of the strings' own keys.
+static RemoteSeriesKey key_of(WriteRun *run, Str message)
+{
+    uint32_t refs[REMOTE_WRITE_LABELS_MAX * 2];
+    size_t count = 0;
+    buf_reset(&run->key_buf);
+    if (!read_refs(message, refs, &count))
+        count = 0; // reading the labels will tell
+    for (size_t i = 0; i < count; i++) {
+        RemoteSeriesKey key =
+            refs[i] < run->symbol_count ? run->symbol_keys[refs[i]] : (RemoteSeriesKey){0, refs[i]};
+        buf_add(&run->key_buf, &key, sizeof key);
+    }
+    if (UNLIKELY(run->remote->options.type_and_unit_labels)) {
+        Metadata metadata = metadata_of(run, message);
+        buf_add(&run->key_buf, &metadata.type, sizeof metadata.type);
+        buf_add_str(&run->key_buf, metadata.unit);
+    }
+    return remote_series_key(run->remote->cache, buf_str(&run->key_buf));
+}
+
+// The labels of a TimeSeries; with type-and-unit-labels its type and unit are among them, whatever the sender has there.
+static bool read_series_labels(WriteRun *run, Str message, Label **ret_pairs, size_t *ret_count,
+                               Error *err)
+{
+    Label *pairs;
+    size_t count;
+    if (!read_labels(run, message, &pairs, &count, err))
+        return false;
+    if (run->remote->options.type_and_unit_labels)
+        pairs = type_unit_replace(pairs, &count, metadata_of(run, message), &run->scratch);
+    *ret_pairs = pairs;
+    *ret_count = count;
     return true;
 }
 
@@ -242,7 +282,7 @@ static bool read_symbols(WriteRun *run, Str message)
 
 bool remote_write_v2_decode(WriteRun *run, Str message)
 {
-    run->labels_of = read_labels;
+    run->labels_of = read_series_labels;
     if (!read_symbols(run, message))
         return false;
     ProtoReader r = proto_reader(message);

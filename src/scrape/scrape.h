@@ -25,6 +25,7 @@ typedef struct ScrapeManagerOptions {
     int threads;        // scrape loops; 0: one per core, at most 8
     bool start_times;   // start timestamps of counters go to the sink
     bool zero_samples;  // and a sample of zero is stored at each new one
+    bool type_and_unit_labels;
 } ScrapeManagerOptions;
 
 bool scrape_manager_new(const ScrapeManagerOptions *options, ScrapeManager **ret_manager,

@@ -6,6 +6,7 @@
 
 #include "base/number.h"
 #include "metric/relabel.h"
+#include "metric/type_unit.h"
 
 #define FUTURE_MS_MAX 600000 // a sample further ahead of the clock is out of bounds
 
@@ -193,6 +194,12 @@ static bool resolve(Round *round, Exposition *at, SeriesRef *ret_ref, Error *err
     Labels scraped;
     if (!exposition_labels(at, &round->work->scratch, &scraped, err))
         return false;
+    if (UNLIKELY(round->input->type_and_unit_labels)) {
+        Metadata known =
+            metadata_of(&round->state->metadata, labels_get(scraped, LABEL_METRIC_NAME));
+        scraped.pairs =
+            type_unit_replace(scraped.pairs, &scraped.count, known, &round->work->scratch);
+    }
     *ret_ref = 0;
     Labels labels;
     if (!make_labels(round, scraped, &labels))

@@ -75,6 +75,7 @@ typedef struct ScrapeInput {
     int64_t now_ms;
     bool start_times;  // start timestamps go to the sink
     bool zero_samples; // and a sample of zero is stored at each new one
+    bool type_and_unit_labels;
 } ScrapeInput;
 
 typedef struct ScrapeResult {

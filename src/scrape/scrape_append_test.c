@@ -16,7 +16,7 @@ typedef struct Rig {
     ScrapeWork *work;
     ScrapeResult result;
     int64_t t_ms;
-    bool start_times, zero_samples;
+    bool start_times, zero_samples, type_and_unit_labels;
 } Rig;
 
 static void rig_init(Rig *rig, const char *yaml)
@@ -71,7 +71,8 @@ static void scrape_as(Rig *rig, ExpositionFormat format, const char *body, const
                          .t_ms = rig->t_ms,
                          .now_ms = rig->t_ms,
                          .start_times = rig->start_times,
-                         .zero_samples = rig->zero_samples};
+                         .zero_samples = rig->zero_samples,
+                         .type_and_unit_labels = rig->type_and_unit_labels};
     buf_reset(&rig->sink->lines);
     scrape_append(&rig->state, rig->work, &rig->sink->sink, &input, half_a_second, NULL,
                   &rig->result);
@@ -545,6 +546,24 @@ TEST(scrape_append, start_timestamps_come_from_created_lines)
     }
 }
 
+TEST(scrape_append, type_and_unit_become_labels_on_request)
+{
+    Rig rig;
+    rig_init(&rig, "");
+    rig.target.labels = LABELS_NONE;
+    rig.type_and_unit_labels = true;
+    rig.t_ms = 10000;
+
+    scrape_as(&rig, EXPOSITION_OPENMETRICS,
+              "# TYPE c_bytes counter\n# UNIT c_bytes bytes\nc_bytes_total{__type__=\"mine\"} 5\n"
+              "# TYPE g gauge\ng{a=\"b\"} 1\nplain 2\n# EOF\n",
+              NULL);
+
+    CHECK_STR(stored(&rig), S("c_bytes_total{__type__=\"counter\", __unit__=\"bytes\"} 5 @10000\n"
+                              "g{__type__=\"gauge\", a=\"b\"} 1 @10000\nplain 2 @10000\n"));
+    rig_deinit(&rig);
+}
+
 TEST(scrape_append, a_sample_of_zero_stands_at_each_new_start)
 {
     Rig rig;
@@ -584,4 +603,5 @@ TEST_MAIN(scrape_append, TEST_ROW(scrape_append, a_page_becomes_samples_and_a_re
           TEST_ROW(scrape_append, metadata_is_remembered_for_ten_rounds),
           TEST_ROW(scrape_append, classic_histograms_are_converted),
           TEST_ROW(scrape_append, start_timestamps_come_from_created_lines),
+          TEST_ROW(scrape_append, type_and_unit_become_labels_on_request),
           TEST_ROW(scrape_append, a_sample_of_zero_stands_at_each_new_start))

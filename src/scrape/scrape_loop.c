@@ -195,6 +195,7 @@ static void append(ScrapeTarget *target, Str body, ExpositionFormat format, cons
         .now_ms = clock_now_ms(thread->shared->clock),
         .start_times = thread->shared->start_times,
         .zero_samples = thread->shared->zero_samples,
+        .type_and_unit_labels = thread->shared->type_and_unit_labels,
     };
     ScrapeResult result;
     scrape_append(&target->state, &thread->work, thread->shared->sink, &input, seconds_since_start,

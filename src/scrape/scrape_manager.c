@@ -502,6 +502,7 @@ bool scrape_manager_new(const ScrapeManagerOptions *options, ScrapeManager **ret
     manager->shared.metrics = &manager->metrics;
     manager->shared.start_times = options->start_times;
     manager->shared.zero_samples = options->zero_samples;
+    manager->shared.type_and_unit_labels = options->type_and_unit_labels;
     DiscoveryOptions discovery = {
         .name = S("scrape"), .registry = registry, .changed = on_groups, .arg = manager};
     if (!start_threads(manager, options->threads, err) ||

@@ -181,3 +181,28 @@ void metadata_deinit(MetadataCache *cache, MetadataPool *pool)
     map_deinit(&cache->by_name);
     *cache = (MetadataCache){0};
 }
+
+// Whether the metric is the family's own, or one of its parts.
+static bool belongs(Str metric, Str family)
+{
+    static const char *const suffixes[] = {"",         "_total", "_bucket", "_sum",   "_count",
+                                           "_created", "_info",  "_gsum",   "_gcount"};
+    if (!str_starts_with(metric, family))
+        return false;
+    for (size_t i = 0; i < COUNT_OF(suffixes); i++)
+        if (str_is(str_skip(metric, family.len), suffixes[i]))
+            return true;
+    return false;
+}
+
+Metadata metadata_of(const MetadataCache *cache, Str metric)
+{
+    // The lines of a family stand behind what describes it.
+    for (size_t i = 0; i < cache->count; i++) {
+        const FamilyText *family =
+            cache->slots[(cache->current + cache->count - i) % cache->count].family;
+        if (belongs(metric, family->name))
+            return family->metadata;
+    }
+    return (Metadata){0};
+}

@@ -45,6 +45,8 @@ void metadata_begin(MetadataCache *cache);
 void metadata_type(MetadataCache *cache, MetadataPool *pool, Str name, MetricType type);
 void metadata_help(MetadataCache *cache, MetadataPool *pool, Str name, Str help);
 void metadata_unit(MetadataCache *cache, MetadataPool *pool, Str name, Str unit);
+// What the families of the page so far tell of a metric, by its own name or that of the family it is a part of.
+Metadata metadata_of(const MetadataCache *cache, Str metric);
 // The slots from `first` on were told once more, as they were.
 void metadata_seen(MetadataCache *cache, size_t first, size_t count);
 // Forgets what was not told for ten rounds.

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// A new configuration is read and checked whole before any of it is taken over.
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#include "base/timefmt.h"
+#include "main/server_run_internal.h"
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+#define RETENTION_MS_DEFAULT (15 * DAY_MS)
+#define STACK_INTERVAL_MS 15000
+#define STACK_TIMEOUT_MS 10000
+
+// What the stack scrapes when nobody says otherwise; the two jobs have targets inside the process (see apply_scrapes).
+static Str stack_config(Run *run)
+{
+    return arena_printf(
+        &run->arena,
+        "global:\n  scrape_interval: %ds\n  scrape_timeout: %ds\n"
+        "scrape_configs:\n"
+        "  - job_name: narthex\n    static_configs:\n      - targets: ['localhost:" STR_FMT "']\n"
+        "  - job_name: node\n    static_configs:\n      - targets: ['" STR_FMT "']\n",
+        STACK_INTERVAL_MS / 1000, STACK_TIMEOUT_MS / 1000,
+        STR_ARG(server_run_port(run->flags.web_listen_address.items[0])), STR_ARG(run->hostname));
+}
+
+bool server_reload_load(Run *run, ServerConfig **ret_config, Error *err)
+{
+    if (run->stack)
+        return server_config_parse(stack_config(run), S("built-in"), ret_config, err);
+    ServerConfig *config;
+    if (!server_config_load(run->flags.config_file, &config, err))
+        return false;
+    if (server_is_agent(&run->flags) && !server_agent_check_config(config, err)) {
+        server_config_unref(config);
+        return false;
+    }
+    *ret_config = config;
+    return true;
+}
+
+static uint64_t share_of_disk(Str dir, Arena *arena, double percentage)
+{
+    struct statvfs fs;
+    if (percentage <= 0 || statvfs(str_to_c(arena, dir), &fs) != 0)
+        return 0;
+    return (uint64_t)((double)fs.f_blocks * (double)fs.f_frsize * percentage / 100);
+}
+
+// The file wins over the flags; without either, 15 days.
+void server_reload_retention(const Run *run, const ServerConfig *config, int64_t *ret_ms,
+                             uint64_t *ret_bytes)
+{
+    const StorageRetention *file = &config->file.storage.tsdb.retention;
+    Arena scratch = {0};
+    *ret_ms = file->has_time ? file->time_ms : run->flags.retention_time_ms;
+    *ret_bytes = file->has_size ? file->bytes : run->flags.retention_bytes;
+    if (file->percentage > 0)
+        *ret_bytes = share_of_disk(run->flags.storage_path, &scratch, file->percentage);
+    if (*ret_ms == 0 && *ret_bytes == 0)
+        *ret_ms = RETENTION_MS_DEFAULT;
+    arena_deinit(&scratch);
+}
+
+static void write_own_metrics(void *arg, Buf *out)
+{
+    registry_write(((Run *)arg)->registry, REGISTRY_TEXT, out);
+}
+
+static void write_node_metrics(void *arg, Buf *out)
+{
+    node_exporter_write(((Run *)arg)->node, out);
+}
+
+static void config_ref(void *owner)
+{
+    server_config_ref(owner);
+}
+
+static void config_unref(void *owner)
+{
+    server_config_unref(owner);
+}
+
+void server_reload_apply_scrapes(Run *run, ServerConfig *config)
+{
+    Arena arena = {0};
+    ScrapeJob *jobs = arena_zalloc(&arena, (config->job_count + 1) * sizeof *jobs);
+    for (size_t i = 0; i < config->job_count; i++)
+        jobs[i].config = config->jobs[i];
+    if (run->stack) {
+        jobs[0].local_write = write_own_metrics;
+        jobs[0].local_arg = run;
+        jobs[1].local_write = write_node_metrics;
+        jobs[1].local_arg = run;
+    }
+    scrape_manager_apply(run->scrapes, &(ScrapeJobs){
+                                           .jobs = jobs,
+                                           .count = config->job_count,
+                                           .external = config->file.global.external,
+                                           .owner = config,
+                                           .ref = config_ref,
+                                           .unref = config_unref,
+                                       });
+    arena_deinit(&arena);
+}
+
+void server_reload_tell_warnings(const ServerConfig *config)
+{
+    for (size_t i = 0; i < config->warning_count; i++)
+        log_warn("configuration", KV("warning", config->warnings[i]));
+}
+
+void server_reload_note(Run *run, bool ok)
+{
+    lock_take(&run->lock);
+    int64_t now_ms = clock_now_ms(&clock_system);
+    run->reload_ok = ok;
+    if (ok)
+        run->reloaded_at_ms = now_ms;
+    else
+        run->reload_failed_at_ms = now_ms;
+    lock_give(&run->lock);
+    gauge_set(run->reload_ok_gauge, ok);
+    if (ok)
+        gauge_set(run->reload_at_gauge, (double)now_ms / 1000);
+}
+
+// Takes over the rules.
+static void apply_config(Run *run, ServerConfig *config, RuleSet *rules)
+{
+    int64_t retention_ms;
+    uint64_t retention_bytes;
+    if (run->tsdb) {
+        server_reload_retention(run, config, &retention_ms, &retention_bytes);
+        tsdb_reconfigure(run->tsdb, retention_ms, retention_bytes,
+                         config->file.storage.tsdb.out_of_order_time_window_ms);
+        engine_set_default_step(run->engine, config->file.global.evaluation_interval_ms);
+    }
+    server_remote_apply(&run->remote, config);
+    server_reload_apply_scrapes(run, config);
+    if (run->tsdb)
+        server_rules_apply(&run->rules, config, rules);
+    else
+        rule_set_free(rules);
+}
+
+// A bad file changes nothing.
+bool server_reload(Run *run, Error *err)
+{
+    lock_take(&run->reload_lock);
+    ServerConfig *fresh = NULL;
+    RuleSet *rules = NULL;
+    bool ok = server_reload_load(run, &fresh, err) &&
+              server_rules_load(&run->flags, fresh, run->external_url, &rules, err);
+    // Opened anew each time: a file that was moved away is not written to any longer.
+    if (ok && run->engine &&
+        (!engine_set_query_log(run->engine, fresh->file.global.query_log_file, err) ||
+         !server_alerts_reload(&run->rules.alerts, err))) {
+        rule_set_free(rules);
+        ok = false;
+    }
+    if (!ok)
+        server_config_unref(fresh);
+    if (ok) {
+        server_reload_tell_warnings(fresh);
+        apply_config(run, fresh, rules);
+        lock_take(&run->lock);
+        ServerConfig *old = run->config;
+        run->config = fresh;
+        lock_give(&run->lock);
+        server_config_unref(old);
+    }
+    server_reload_note(run, ok);
+    if (ok)
+        log_info("completed loading of configuration file", KV("filename", run->flags.config_file));
+    else
+        log_error("error reloading the configuration, keeping the old one", KV("err", err));
+    lock_give(&run->reload_lock);
+    return ok;
+}
