@@ -17,7 +17,7 @@ static const struct {
     {"extra-scrape-metrics", NULL},
     {"fast-startup", "starts are always fast: an image of the series lies beside the log"},
     {"histograms-st-encoding", NULL},
-    {"memory-snapshot-on-shutdown", "an image of the series lies beside the log all the time"},
+    {"memory-snapshot-on-shutdown", NULL},
     {"metadata-wal-records", "metadata of received series is always in the log; targets are asked "
                              "for that of scraped ones"},
     {"native-histograms", "use scrape_native_histograms of the configuration"},
