@@ -66,11 +66,22 @@ bool am_receive(Am *am, AmAlertInput *alerts, size_t count, Error *err) MUST_CHE
 void am_handle(Am *am, HttpRequest *request);
 
 // For commands that check and try out without a running instance.
-//
-// am_check_config    checks a file with its templates and says what is in it, as amtool does
-// am_check_routes    draws the tree
-// am_check_route_of  names the receivers of an alert with these labels, with commas
+
+// A configuration: a file, or the text that a running instance prints (its secrets are masked).
+typedef struct AmConfigSource {
+    Str path; // empty: the text
+    Str text;
+    AmMatcherMode mode;
+} AmConfigSource;
+
+// Checks a file with its templates; `out` gets what amtool says of it. False, and err, if anything is wrong.
 bool am_check_config(Str path, AmMatcherMode mode, Buf *out, Error *err) MUST_CHECK;
-bool am_check_routes(Str path, AmMatcherMode mode, Buf *out, Error *err) MUST_CHECK;
-bool am_check_route_of(Str path, AmMatcherMode mode, Labels labels, Buf *out,
+// Draws the tree.
+bool am_check_routes(const AmConfigSource *source, Buf *out, Error *err) MUST_CHECK;
+// Names the receivers of an alert with these labels, with commas. `tree` (may be NULL): the routes that it takes are drawn.
+bool am_check_route_of(const AmConfigSource *source, Labels labels, Buf *tree, Buf *out,
                        Error *err) MUST_CHECK;
+// Fills in a text with the definitions of the files that the patterns name. `data` is the JSON form of a notification's data;
+// empty: amtool's sample.
+bool am_check_render(const Str *patterns, size_t count, Str text, bool html, Str data, Buf *out,
+                     Error *err) MUST_CHECK;

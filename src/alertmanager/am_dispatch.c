@@ -187,7 +187,7 @@ AmNote *am_group_notes(const AmGroup *group, int64_t now_ns, Arena *arena, size_
     size_t count = 0;
     for (AmTableSlot *s = NULL; (s = am_table_next(&group->alerts, s));) {
         AmAlert *alert = am_alert_ref(s->value);
-        notes[count++] = (AmNote){alert, am_alert_resolved_at(alert, now_ns)};
+        notes[count++] = (AmNote){.alert = alert, .resolved = am_alert_resolved_at(alert, now_ns)};
     }
     if (count > 1)
         qsort(notes, count, sizeof *notes, compare_notes);

@@ -206,8 +206,11 @@ static const TemplateType kv_type = {.name = "template.KV",
 
 static TemplateValue alert_status(const void *record, Arena *arena)
 {
+    const AmNote *note = record;
     (void)arena;
-    return template_string(((const AmNote *)record)->resolved ? S("resolved") : S("firing"));
+    if (note->said)
+        return template_string(note->said->status);
+    return template_string(note->resolved ? S("resolved") : S("firing"));
 }
 
 static TemplateValue alert_labels(const void *record, Arena *arena)
@@ -238,7 +241,7 @@ static TemplateValue alert_starts(const void *record, Arena *arena)
 static TemplateValue alert_ends(const void *record, Arena *arena)
 {
     const AmNote *note = record;
-    return time_value(arena, note->resolved ? note->alert->ends_ns : AM_TIME_ZERO);
+    return time_value(arena, note->resolved || note->said ? note->alert->ends_ns : AM_TIME_ZERO);
 }
 
 static TemplateValue alert_url(const void *record, Arena *arena)
@@ -249,7 +252,10 @@ static TemplateValue alert_url(const void *record, Arena *arena)
 
 static TemplateValue alert_fingerprint(const void *record, Arena *arena)
 {
-    unsigned long long fingerprint = ((const AmNote *)record)->alert->fingerprint;
+    const AmNote *note = record;
+    unsigned long long fingerprint = note->alert->fingerprint;
+    if (note->said)
+        return template_string(note->said->fingerprint);
     return template_string(arena_printf(arena, "%016llx", fingerprint));
 }
 
@@ -275,7 +281,8 @@ static bool alerts_which(const TemplateCall *call, TemplateValue *ret_value, boo
     TemplateValue *items = ARENA_ARRAY(call->arena, TemplateValue, MAX(call->self.list.count, 1u));
     for (size_t i = 0; i < call->self.list.count; i++) {
         const AmNote *note = call->self.list.items[i].record;
-        if (note->resolved == resolved)
+        bool is_other = note->said && !note->resolved && !str_is(note->said->status, "firing");
+        if (note->resolved == resolved && !is_other)
             items[count++] = call->self.list.items[i];
     }
     // Without any it is the empty list of Go, [], not null.
@@ -313,8 +320,11 @@ static TemplateValue data_receiver(const void *record, Arena *arena)
 
 static TemplateValue data_status(const void *record, Arena *arena)
 {
+    const AmData *data = record;
     (void)arena;
-    return template_string(((const AmData *)record)->firing ? S("firing") : S("resolved"));
+    if (data->said)
+        return template_string(data->said->status);
+    return template_string(data->firing ? S("firing") : S("resolved"));
 }
 
 static TemplateValue data_alerts(const void *record, Arena *arena)
@@ -328,8 +338,11 @@ static TemplateValue data_alerts(const void *record, Arena *arena)
 
 static TemplateValue data_reason(const void *record, Arena *arena)
 {
+    const AmData *data = record;
     (void)arena;
-    return template_string(str_from_c(am_reason_text(((const AmData *)record)->reason)));
+    if (data->said)
+        return template_string(data->said_reason);
+    return template_string(str_from_c(am_reason_text(data->reason)));
 }
 
 static TemplateValue data_group_labels(const void *record, Arena *arena)

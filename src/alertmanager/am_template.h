@@ -10,7 +10,13 @@
 typedef struct AmNote {
     AmAlert *alert;
     bool resolved;
+    const struct AmSaid *said; // NULL but for what people made up
 } AmNote;
+
+// What data from a file says of an alert in words of its own.
+typedef struct AmSaid {
+    Str status, fingerprint;
+} AmSaid;
 
 // Why a notification is sent.
 typedef enum AmReason {
@@ -33,6 +39,8 @@ typedef struct AmData {
     Labels route_labels;
     Str external_url;
     AmReason reason;
+    const AmSaid *said;              // the same of the whole
+    Str said_reason;                 // with it
     struct AmRouteLabels *rendering; // while route labels are filled in
 } AmData;
 

@@ -8,8 +8,9 @@ const Role roles[] = {
      "Groups, silences and sends alerts: in place of alertmanager.", role_alertmanager},
     {"node-exporter", (const char *const[]){"node_exporter", "prometheus-node-exporter", NULL},
      "Exposes the machine it runs on: in place of node_exporter.", role_node_exporter},
-    {"tool", (const char *const[]){"promtool", NULL},
-     "Checks, queries and unit tests from the command line: in place of promtool.", role_tool},
+    {"tool", (const char *const[]){"promtool", "amtool", NULL},
+     "Checks, queries and unit tests from the command line: in place of promtool and amtool.",
+     role_tool},
 };
 const size_t role_count = COUNT_OF(roles);
 

@@ -122,6 +122,9 @@ bool template_call_execute(const TemplateCall *call, Str name, TemplateValue dot
 // A query's answer as the function `query` returns it: [](*template.sample).
 TemplateValue template_samples(Arena *arena, const TemplateSample *samples, size_t count);
 
+// Go's Time.Format of a moment in a zone offset_s east of Greenwich; 0: UTC.
+void template_format_time(Buf *out, int64_t unix_s, int32_t ns, int32_t offset_s, Str layout);
+
 // The dot of alert labels and annotations.
 typedef struct TemplateAlertData {
     Labels labels;

@@ -255,3 +255,9 @@ void template_time_format(Buf *out, const TemplateTime *time, Str layout)
         layout = str_skip(layout, len);
     }
 }
+
+void template_format_time(Buf *out, int64_t unix_s, int32_t ns, int32_t offset_s, Str layout)
+{
+    TemplateTime time = {.unix_s = unix_s, .ns = ns, .fixed_s = offset_s};
+    template_time_format(out, &time, layout);
+}

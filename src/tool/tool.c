@@ -8,9 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "alertmanager/alertmanager.h"
+#include "tool/tool_alertmanager.h"
 #include "tool/tool_command.h"
 
-#define GROUPS_MAX 4 // the root and three words
+#define GROUPS_MAX 6 // the root of each family and three words
 #define PATH_BYTES_MAX 100
 #define STDIN_PIECE_BYTES 65536
 
@@ -20,29 +22,43 @@ bool tool_path_is_in(Str path, Str longer)
            (path.len == 0 || longer.len == path.len || longer.ptr[path.len] == ' ');
 }
 
-size_t tool_groups_of(Str path, const ToolGroup **ret_groups, size_t max)
+size_t tool_groups_of(Str path, int families, const ToolGroup **ret_groups, size_t max)
 {
     size_t count = 0;
     for (size_t i = 0; i < tool_group_count && count < max; i++)
-        if (tool_path_is_in(str_from_c(tool_groups[i].path), path))
+        if ((tool_groups[i].family & families) &&
+            tool_path_is_in(str_from_c(tool_groups[i].path), path))
             ret_groups[count++] = &tool_groups[i];
     return count;
 }
 
-static const ToolCommand *find_command(Str path)
+static const ToolCommand *find_command(const ToolPlan *plan, Str path)
 {
     for (size_t i = 0; i < tool_command_count; i++)
-        if (str_is(path, tool_commands[i].path))
+        if ((tool_commands[i].family & plan->families) && str_is(path, tool_commands[i].path))
             return &tool_commands[i];
     return NULL;
 }
 
-static bool is_group(Str path)
+static bool is_group(const ToolPlan *plan, Str path)
 {
     for (size_t i = 0; i < tool_command_count; i++)
-        if (tool_path_is_in(path, str_from_c(tool_commands[i].path)))
+        if ((tool_commands[i].family & plan->families) &&
+            tool_path_is_in(path, str_from_c(tool_commands[i].path)))
             return true;
     return false;
+}
+
+// The command that a group means without a further word; NULL if it needs one.
+static const ToolCommand *default_of(const ToolPlan *plan, Str group)
+{
+    for (size_t i = 0; i < tool_command_count; i++) {
+        Str path = str_from_c(tool_commands[i].path);
+        if (tool_commands[i].is_default && (tool_commands[i].family & plan->families) &&
+            str_equal(group, str_sub(path, 0, str_rfind_char(path, ' '))))
+            return &tool_commands[i];
+    }
+    return NULL;
 }
 
 // Command words -----------------------------------------------------------------------------------------------------------------------
@@ -56,13 +72,14 @@ static bool word_below(Str group, Str path, Str *ret_word)
     return str_split_next(&rest, ' ', ret_word);
 }
 
-static bool fail_word(Str group, Str word, Error *err)
+static bool fail_word(const ToolPlan *plan, Str group, Str word, Error *err)
 {
     Str nearest = STR_NONE;
     size_t best = MAX((size_t)2, word.len / 3);
     for (size_t i = 0; i < tool_command_count; i++) {
         Str other;
-        if (!word_below(group, str_from_c(tool_commands[i].path), &other))
+        if (!(tool_commands[i].family & plan->families) ||
+            !word_below(group, str_from_c(tool_commands[i].path), &other))
             continue;
         size_t distance = str_distance(word, other);
         if (distance < best || (distance == best && !nearest.len)) {
@@ -80,18 +97,18 @@ static bool fail_word(Str group, Str word, Error *err)
 static FlagTable flags_of(const ToolPlan *plan, Str path, const ToolVerb *verb, Arena *arena)
 {
     const ToolGroup *groups[GROUPS_MAX];
-    size_t group_count = tool_groups_of(path, groups, GROUPS_MAX);
+    size_t group_count = tool_groups_of(path, plan->families, groups, GROUPS_MAX);
     size_t count = verb ? verb->flag_count : 0;
     for (size_t g = 0; g < group_count; g++)
         count += groups[g]->flag_count;
     FlagSpec *flags = ARENA_ARRAY(arena, FlagSpec, count);
     count = 0;
-    // A command's own flag goes before a group's of the same name.
+    // A command's own flag goes before a group's of the same name, that of a group before the root's.
     for (size_t i = 0; verb && i < verb->flag_count; i++) {
         flags[count] = verb->flags[i];
         flags[count++].offset += sizeof(ToolGlobals);
     }
-    for (size_t g = 0; g < group_count; g++)
+    for (size_t g = group_count; g-- > 0;)
         for (size_t i = 0; i < groups[g]->flag_count; i++)
             flags[count++] = groups[g]->flags[i];
     return (FlagTable){.program = plan->call.program,
@@ -109,7 +126,8 @@ typedef struct Words {
     bool help; // the word help stood in front
 } Words;
 
-static bool take_word(Words *words, Str word, const ToolCommand **ret_command, Error *err)
+static bool take_word(const ToolPlan *plan, Words *words, Str word, const ToolCommand **ret_command,
+                      Error *err)
 {
     Str group = {words->path, words->len};
     if (words->len == 0 && !words->help && str_is(word, "help")) {
@@ -118,15 +136,17 @@ static bool take_word(Words *words, Str word, const ToolCommand **ret_command, E
     }
     size_t len = words->len;
     if (word.len + len + 2 > sizeof words->path)
-        return fail_word(group, word, err);
+        return fail_word(plan, group, word, err);
     if (len)
         words->path[len++] = ' ';
     memcpy(words->path + len, word.ptr, word.len);
     Str path = {words->path, len + word.len};
-    if (!is_group(path))
-        return fail_word(group, word, err);
+    if (!is_group(plan, path)) {
+        *ret_command = default_of(plan, group);
+        return *ret_command || fail_word(plan, group, word, err);
+    }
     words->len = path.len;
-    *ret_command = find_command(path);
+    *ret_command = find_command(plan, path);
     return true;
 }
 
@@ -139,12 +159,19 @@ static bool take_words(const ToolPlan *plan, int argc, char **argv, Arena *arena
         Str arg = str_from_c(argv[i]);
         bool takes_next = false;
         if (!command && arg.len && arg.ptr[0] != '-') {
-            if (!take_word(words, arg, &command, err))
+            size_t before = words->len;
+            bool was_help = words->help;
+            if (!take_word(plan, words, arg, &command, err))
                 return false;
-            continue;
+            // Where the group's own command was meant the word is an argument.
+            if (words->len > before || words->help != was_help)
+                continue;
         }
         if (!command && arg.len > 1 && !str_is(arg, "--")) {
-            FlagTable table = flags_of(plan, (Str){words->path, words->len}, NULL, arena);
+            Str group = {words->path, words->len};
+            const ToolCommand *fallback = default_of(plan, group);
+            FlagTable table = flags_of(plan, fallback ? str_from_c(fallback->path) : group,
+                                       fallback ? fallback->verb : NULL, arena);
             if (!flags_takes_next(&table, arg, &takes_next, err))
                 return false;
         }
@@ -217,16 +244,37 @@ static bool take_features(const FlagStrList *list, PromqlFeatures *features)
     return all_known;
 }
 
+static int families_of(const char *program)
+{
+    if (strcmp(program, "amtool") == 0)
+        return TOOL_AM;
+    return strcmp(program, "promtool") == 0 ? TOOL_PROM : TOOL_PROM | TOOL_AM;
+}
+
+static bool asks_for_help(const Words *words)
+{
+    for (int i = 0; i < words->rest_count; i++)
+        if (strcmp(words->rest[i], "--help") == 0 || strcmp(words->rest[i], "-h") == 0)
+            return true;
+    return false;
+}
+
 bool tool_plan(const char *program, int argc, char **argv, Arena *arena, ToolPlan *ret_plan,
                Error *err)
 {
-    ToolPlan plan = {.call = {.program = program, .arena = arena}};
+    ToolPlan plan = {.families = families_of(program),
+                     .call = {.program = program, .arena = arena}};
     Words words = {.rest = ARENA_ARRAY(arena, char *, (size_t)argc + 1)};
     if (!take_words(&plan, argc, argv, arena, &words, &plan.command, err))
         return false;
+    if (!plan.command && !words.help && !asks_for_help(&words))
+        plan.command = default_of(&plan, (Str){words.path, words.len});
     const ToolVerb *verb = plan.command ? plan.command->verb : NULL;
-    Str path = {words.path, words.len};
+    Str path = plan.command ? str_from_c(plan.command->path) : (Str){words.path, words.len};
     FlagTable table = flags_of(&plan, path, verb, arena);
+    if (plan.command && plan.command->family == TOOL_AM &&
+        !tool_am_defaults(&table, arena, &words.rest, &words.rest_count, err))
+        return false;
     char *object = arena_zalloc(arena, sizeof(ToolGlobals) + (verb ? verb->options_bytes : 0));
     FlagResult result;
     plan.path = str_to_c(arena, path);
@@ -251,7 +299,8 @@ bool tool_plan(const char *program, int argc, char **argv, Arena *arena, ToolPla
                          plan.path);
     if (!check_args(verb, &plan.call, err))
         return false;
-    take_features(&plan.call.globals->features, &plan.call.features);
+    if (plan.command->family == TOOL_PROM)
+        take_features(&plan.call.globals->features, &plan.call.features);
     *ret_plan = plan;
     return true;
 }
@@ -307,7 +356,9 @@ bool tool_split_pair(Str text, Str *ret_name, Str *ret_value, Error *err)
 static int run_plan(ToolPlan *plan)
 {
     if (plan->version) {
-        printf("promtool, version %s (narthex)\n", NARTHEX_VERSION);
+        bool am = plan->families == TOOL_AM;
+        printf("%s, version %s (narthex%s%s)\n", am ? "amtool" : "promtool",
+               am ? AM_VERSION : NARTHEX_VERSION, am ? " " : "", am ? NARTHEX_VERSION : "");
         return TOOL_OK;
     }
     if (plan->help) {

@@ -37,6 +37,13 @@ typedef struct ToolGlobals {
     bool human_readable;           // tsdb create-blocks-from
     bool quiet;                    // tsdb create-blocks-from
     int64_t max_block_duration_ms; // tsdb create-blocks-from; 0: not given
+    Str am_url;                    // amtool's, as all below
+    int am_output;                 // ToolAmOutput
+    int64_t am_timeout_ms;
+    bool am_version_check;
+    bool am_verbose;
+    Str am_date_format;
+    Str am_config_file; // config routes
 } ToolGlobals;
 
 typedef struct ToolArg {
@@ -70,10 +77,18 @@ typedef struct ToolVerb {
 
 #define TOOL_FLAGS(table) .flags = table, .flag_count = COUNT_OF(table)
 
+// Whose command it is: a link named promtool or amtool has its own alone.
+typedef enum ToolFamily {
+    TOOL_PROM = 1,
+    TOOL_AM = 2,
+} ToolFamily;
+
 typedef struct ToolCommand {
     const char *path; // command words: "check config"
     const char *summary;
     const ToolVerb *verb;
+    ToolFamily family;
+    bool is_default; // what its group means without a command word
 } ToolCommand;
 
 typedef struct ToolGroup {
@@ -81,6 +96,7 @@ typedef struct ToolGroup {
     const char *summary;
     const FlagSpec *flags; // offsets into ToolGlobals
     size_t flag_count;
+    ToolFamily family;
 } ToolGroup;
 
 extern const ToolCommand tool_commands[];
@@ -92,6 +108,7 @@ extern const size_t tool_group_count;
 typedef struct ToolPlan {
     const ToolCommand *command; // NULL: help of the group `path`
     const char *path;           // command words that were understood
+    int families;               // that the program has
     ToolCall call;
     bool help, version;
 } ToolPlan;
@@ -102,7 +119,7 @@ bool tool_plan(const char *program, int argc, char **argv, Arena *arena, ToolPla
 // The page of --help of a command or of a group.
 void tool_help(const ToolPlan *plan, Arena *arena, Buf *out);
 // The groups that `path` stands in, the root first; at most `max`. A command's own path may be given, too.
-size_t tool_groups_of(Str path, const ToolGroup **ret_groups, size_t max);
+size_t tool_groups_of(Str path, int families, const ToolGroup **ret_groups, size_t max);
 
 // True if the words of `path` are the first words of `longer` (or all).
 bool tool_path_is_in(Str path, Str longer);
@@ -116,9 +133,19 @@ bool tool_read_stdin(size_t bytes_max, Buf *ret_text, Error *err) MUST_CHECK;
 // "NAME=VALUE" or "NAME:VALUE", as kingpin's StringMap.
 bool tool_split_pair(Str text, Str *ret_name, Str *ret_value, Error *err) MUST_CHECK;
 
+extern const ToolVerb tool_alert_add;
+extern const ToolVerb tool_alert_query;
 extern const ToolVerb tool_alertmanager_check;
+extern const ToolVerb tool_alertmanager_cluster;
+extern const ToolVerb tool_alertmanager_config;
+extern const ToolVerb tool_alertmanager_render;
 extern const ToolVerb tool_alertmanager_routes;
 extern const ToolVerb tool_alertmanager_test;
+extern const ToolVerb tool_silence_add;
+extern const ToolVerb tool_silence_expire;
+extern const ToolVerb tool_silence_import;
+extern const ToolVerb tool_silence_query;
+extern const ToolVerb tool_silence_update;
 extern const ToolVerb tool_check_config;
 extern const ToolVerb tool_check_rules;
 extern const ToolVerb tool_test_rules;

@@ -18,12 +18,12 @@ static void add_args(const ToolVerb *verb, Buf *out)
 }
 
 // Each command below `path`, the whole words of it: there are few enough.
-static void add_commands(Str path, Buf *out)
+static void add_commands(Str path, int families, Buf *out)
 {
     buf_add_c(out, path.len ? "\nSubcommands:\n" : "\nCommands:\n");
     for (size_t i = 0; i < tool_command_count; i++) {
         const ToolCommand *command = &tool_commands[i];
-        if (!tool_path_is_in(path, str_from_c(command->path)))
+        if (!(command->family & families) || !tool_path_is_in(path, str_from_c(command->path)))
             continue;
         buf_printf(out, "  %s%s", command->path, command->verb->flag_count ? " [<flags>]" : "");
         add_synopsis(command->verb, out);
@@ -35,7 +35,7 @@ void tool_help(const ToolPlan *plan, Arena *arena, Buf *out)
 {
     Str path = str_from_c(plan->path);
     const ToolGroup *groups[8];
-    size_t group_count = tool_groups_of(path, groups, COUNT_OF(groups));
+    size_t group_count = tool_groups_of(path, plan->families, groups, COUNT_OF(groups));
     const ToolVerb *verb = plan->command ? plan->command->verb : NULL;
     size_t count = verb ? verb->flag_count : 0;
     for (size_t g = 0; g < group_count; g++)
@@ -68,6 +68,6 @@ void tool_help(const ToolPlan *plan, Arena *arena, Buf *out)
     if (verb)
         add_args(verb, out);
     else
-        add_commands(path, out);
+        add_commands(path, plan->families, out);
     buf_deinit(&synopsis);
 }

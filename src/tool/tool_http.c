@@ -97,6 +97,13 @@ bool tool_server_get(const ToolServer *server, Str path, int64_t timeout_ms, Are
                     err);
 }
 
+bool tool_server_delete(const ToolServer *server, Str path, int64_t timeout_ms, Arena *arena,
+                        ToolAnswer *ret_answer, Error *err)
+{
+    HttpCallOptions options = {.method = S("DELETE"), .timeout_ms = timeout_ms};
+    return exchange(server, options, path, arena, ret_answer, err);
+}
+
 bool tool_server_post(const ToolServer *server, Str path, Str body, const Str *headers,
                       size_t header_count, int64_t timeout_ms, Arena *arena, ToolAnswer *ret_answer,
                       Error *err)

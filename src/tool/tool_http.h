@@ -30,6 +30,8 @@ bool tool_server_get(const ToolServer *server, Str path, int64_t timeout_ms, Are
                      ToolAnswer *ret_answer, Error *err) MUST_CHECK;
 bool tool_server_form(const ToolServer *server, Str path, Str form, int64_t timeout_ms,
                       Arena *arena, ToolAnswer *ret_answer, Error *err) MUST_CHECK;
+bool tool_server_delete(const ToolServer *server, Str path, int64_t timeout_ms, Arena *arena,
+                        ToolAnswer *ret_answer, Error *err) MUST_CHECK;
 // POST with a body and more header lines.
 bool tool_server_post(const ToolServer *server, Str path, Str body, const Str *headers,
                       size_t header_count, int64_t timeout_ms, Arena *arena, ToolAnswer *ret_answer,
