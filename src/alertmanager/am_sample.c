@@ -91,7 +91,8 @@ static bool take_alert(AmSample *sample, AmCall *call, AmAlertInput *input)
         return false;
     }
     AmAlert *alert = am_alert_new(input, now_ns, is_timeout);
-    sample->notes[sample->count++] = (AmNote){.alert = alert, .resolved = am_alert_resolved_at(alert, now_ns)};
+    sample->notes[sample->count++] =
+        (AmNote){.alert = alert, .resolved = am_alert_resolved_at(alert, now_ns)};
     return true;
 }
 
