@@ -85,3 +85,5 @@ bool am_check_route_of(const AmConfigSource *source, Labels labels, Buf *tree, B
 // empty: amtool's sample.
 bool am_check_render(const Str *patterns, size_t count, Str text, bool html, Str data, Buf *out,
                      Error *err) MUST_CHECK;
+
+#include "alertmanager/am_simulation.h"

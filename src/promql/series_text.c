@@ -57,11 +57,6 @@ static bool is_digit(int c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_hex(int c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 // Numbers --------------------------------------------------------------------------------------------------------------------------------
 
 static bool scan_word(Scan *scan, double *ret_value)
@@ -78,18 +73,6 @@ static bool scan_word(Scan *scan, double *ret_value)
             return true;
         }
     return false;
-}
-
-static bool scan_hex(Scan *scan, double *ret_value)
-{
-    uint64_t value = 0;
-    size_t digits = 0;
-    for (scan->at += 2; is_hex(peek(scan)); scan->at++, digits++) {
-        int c = peek(scan);
-        value = value * 16 + (uint64_t)(is_digit(c) ? c - '0' : (c | 32) - 'a' + 10);
-    }
-    *ret_value = (double)value;
-    return digits > 0 && digits <= 16 ? true : fail(scan, "bad number or duration syntax");
 }
 
 static bool scan_decimal(Scan *scan, double *ret_value)
@@ -117,11 +100,8 @@ static bool scan_number(Scan *scan, double *ret_value)
     double sign = peek(scan) == '-' ? -1 : 1;
     if (peek(scan) == '-' || peek(scan) == '+')
         scan->at++;
-    bool is_hex_number =
-        str_starts_with(rest(scan), S("0x")) &&
-        is_hex(scan->at + 2 < scan->text.len ? (unsigned char)scan->text.ptr[scan->at + 2] : -1);
-    if (!scan_word(scan, &value) &&
-        !(is_hex_number ? scan_hex(scan, &value) : scan_decimal(scan, &value)))
+    // No hexadecimal ones: 0x9 is nothing, ten times.
+    if (!scan_word(scan, &value) && !scan_decimal(scan, &value))
         return false;
     *ret_value = sign * value;
     return true;

@@ -31,7 +31,9 @@ TEST(series_text, values_expand)
         Str want;
     } cases[] = {
         {"nothing", STR(""), STR("")},
-        {"numbers", STR(" 1 -2\t3.5 1e3 0x1f "), STR("1 -2 3.5 1000 31")},
+        {"numbers", STR(" 1 -2\t3.5 1e3 "), STR("1 -2 3.5 1000")},
+        {"zero is repeated, not the lead of a hexadecimal number", STR("0x2 0+0x1"),
+         STR("0 0 0 0 0")},
         {"words", STR("NaN Inf -Inf +inf stale _"), STR("NaN +Inf -Inf +Inf stale _")},
         {"rising", STR("1+2x3"), STR("1 3 5 7")},
         {"falling", STR("-1-2x2"), STR("-1 -3 -5")},

@@ -148,6 +148,7 @@ extern const ToolVerb tool_silence_query;
 extern const ToolVerb tool_silence_update;
 extern const ToolVerb tool_check_config;
 extern const ToolVerb tool_check_rules;
+extern const ToolVerb tool_test_alerts;
 extern const ToolVerb tool_test_rules;
 extern const ToolVerb tool_tsdb_rules;
 extern const ToolVerb tool_check_healthy;

@@ -163,6 +163,8 @@ const ToolCommand tool_commands[] = {
     {"promql label-matchers delete", "Delete a label from the query.", &tool_promql_delete,
      TOOL_PROM, false},
     {"test rules", "Unit tests for rules.", &tool_test_rules, TOOL_PROM, false},
+    {"test alerts", "Unit tests from series to notifications.", &tool_test_alerts, TOOL_PROM,
+     false},
     {"alert add", "Add a new alert.", &tool_alert_add, TOOL_AM, false},
     {"alert query", "View and search through current alerts.", &tool_alert_query, TOOL_AM, true},
     {"silence add", "Add a new silence.", &tool_silence_add, TOOL_AM, false},

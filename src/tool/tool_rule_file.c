@@ -5,7 +5,7 @@
 #include "base/fs.h"
 #include "base/number.h"
 #include "base/timefmt.h"
-#include "tool/tool_rule_tests.h"
+#include "tool/tool_alert_tests.h"
 
 #define TEST_FILE_BYTES_MAX ((size_t)256 << 20)
 #define EVALUATION_MS_DEFAULT 60000
@@ -107,6 +107,12 @@ static const ConfigField test_fields[] = {
     FIELD(RuleTest, "external_url", CONFIG_STR, external_url, "For templates."),
     FIELD(RuleTest, "start_timestamp", CONFIG_CUSTOM, start_ms, "Time of the first sample.",
           .decode = decode_start, .print = print_start),
+    FIELD(RuleTest, "silences", CONFIG_STRUCT_LIST, silences, "Silences of the Alertmanager.",
+          .table = &alert_test_silence_table),
+    FIELD(RuleTest, "alerts", CONFIG_STRUCT_LIST, sent, "Alerts that come from elsewhere.",
+          .table = &alert_test_sent_table),
+    FIELD(RuleTest, "notification_test", CONFIG_STRUCT_LIST, notifications, "Who must be told.",
+          .table = &alert_test_window_table),
 };
 static const ConfigTable test_table = CONFIG_TABLE(RuleTest, "test_group", test_fields, NULL);
 
@@ -119,6 +125,8 @@ static const ConfigField file_fields[] = {
     FIELD(RuleTestFile, "tests", CONFIG_STRUCT_LIST, tests, "The tests.", .table = &test_table),
     FIELD(RuleTestFile, "fuzzy_compare", CONFIG_BOOL, fuzzy_compare,
           "Neighbouring floats are equal."),
+    FIELD(RuleTestFile, "alertmanager_config", CONFIG_PATH, alertmanager_config,
+          "Configuration of the Alertmanager."),
 };
 static const ConfigTable file_table =
     CONFIG_TABLE(RuleTestFile, "unit_test_file", file_fields, NULL);
@@ -155,7 +163,21 @@ static bool check_order(const ConfigStrList *order, Error *err)
     return true;
 }
 
-bool rule_test_file_load(Str path, Arena *arena, RuleTestFile *ret_file, Error *err)
+// promtool's files have nothing of the Alertmanager.
+static bool check_plain(const RuleTestFile *file, Str path, Error *err)
+{
+    bool plain = file->alertmanager_config.len == 0;
+    for (size_t i = 0; i < file->tests.count; i++) {
+        const RuleTest *test = (const RuleTest *)file->tests.items + i;
+        plain &= !test->silences.count && !test->sent.count && !test->notifications.count;
+    }
+    return plain || error_set(err, ERR_INVALID,
+                              STR_FMT ": what it says of the Alertmanager is for `test alerts`",
+                              STR_ARG(path));
+}
+
+bool rule_test_file_load(Str path, bool with_alerts, Arena *arena, RuleTestFile *ret_file,
+                         Error *err)
 {
     Str text;
     YamlNode *root;
@@ -164,7 +186,8 @@ bool rule_test_file_load(Str path, Arena *arena, RuleTestFile *ret_file, Error *
     ConfigReader reader = {.arena = arena, .file_name = path, .folder = folder};
     if (!fs_read_file(&fs_system, path, arena, TEST_FILE_BYTES_MAX, &text, err) ||
         !yaml_parse(text, path, arena, &root, err) ||
-        !config_decode(&reader, &file_table, root, ret_file, err))
+        !config_decode(&reader, &file_table, root, ret_file, err) ||
+        (!with_alerts && !check_plain(ret_file, path, err)))
         return false;
     find_rule_files(&ret_file->rule_files, folder, arena);
     if (ret_file->evaluation_interval_ms == 0)

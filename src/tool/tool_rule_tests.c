@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // One unit test of rules: input series in memory, rules evaluated step by step, alerts and expressions compared.
-#include "tool/tool_rule_tests.h"
-
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include "base/number.h"
 #include "base/timefmt.h"
+#include "tool/tool_alert_tests.h"
 #include "tool/tool_store.h"
 #include "tool/tool_tsdb.h"
 
 #define EVALUATIONS_MAX 100000000
+#define RESEND_DELAY_MS 60000 // the server's default
 
 typedef struct InputSeries {
     Labels labels;
@@ -36,6 +36,8 @@ typedef struct TestRun {
     int64_t interval_ms;
     RuleGroupInfo *groups; // in the order of evaluation; only their names are looked at
     size_t group_count;
+    AlertTest *alerts; // the Alertmanager; NULL: none
+    int64_t now_ms;    // of the evaluation
 } TestRun;
 
 static void add_failure(TestRun *run, Str text)
@@ -152,6 +154,14 @@ static bool load_rules(TestRun *run)
     return true;
 }
 
+static void send_alerts(void *arg, const NotifierAlert *alerts, size_t count)
+{
+    TestRun *run = arg;
+    Error err = {0};
+    if (run->alerts && !alert_test_send(run->alerts, run->now_ms, alerts, count, &err))
+        fail(run, "    the Alertmanager refuses alerts: %s", err.text);
+}
+
 static bool set_up(TestRun *run)
 {
     Error err = {0};
@@ -168,8 +178,12 @@ static bool set_up(TestRun *run)
         .source = tool_store_source(run->store),
         .engine = run->engine,
         .clock = &clock_system,
+        .resend_delay_ms = RESEND_DELAY_MS,
+        .send = send_alerts,
+        .send_arg = run,
     });
-    if (!read_input(run, &err)) {
+    if (!read_input(run, &err) ||
+        !alert_test_new(run->file, run->test, run->arena, &run->alerts, &err)) {
         fail(run, "%s", err.text);
         return false;
     }
@@ -178,6 +192,7 @@ static bool set_up(TestRun *run)
 
 static void tear_down(TestRun *run)
 {
+    alert_test_free(run->alerts);
     rules_manager_free(run->manager);
     engine_free(run->engine);
     tool_store_free(run->store);
@@ -516,7 +531,7 @@ static int64_t last_time(const RuleTest *test)
         last_ms = MAX(last_ms, ((const RuleTestAlerts *)test->alerts.items)[i].eval_time_ms);
     for (size_t i = 0; i < test->exprs.count; i++)
         last_ms = MAX(last_ms, ((const RuleTestExpr *)test->exprs.items)[i].eval_time_ms);
-    return last_ms;
+    return MAX(last_ms, alert_test_last(test));
 }
 
 static bool check_names(TestRun *run)
@@ -537,6 +552,27 @@ static bool check_names(TestRun *run)
     return true;
 }
 
+// Alerts that come from elsewhere, until this moment.
+static bool play_alerts(TestRun *run, int64_t t_ms)
+{
+    Error err = {0};
+    if (!run->alerts || alert_test_send_others(run->alerts, t_ms, &err))
+        return true;
+    fail(run, "    alerts: %s", err.text);
+    return false;
+}
+
+static void check_notifications(TestRun *run)
+{
+    StrList failures = {0};
+    if (!play_alerts(run, run->test->start_ms + last_time(run->test)))
+        return;
+    if (run->alerts)
+        failures = alert_test_check(run->alerts, run->test->start_ms + last_time(run->test));
+    for (size_t i = 0; i < failures.count; i++)
+        add_failure(run, failures.items[i]);
+}
+
 static void play(TestRun *run)
 {
     int64_t step_ms = run->file->evaluation_interval_ms;
@@ -547,7 +583,8 @@ static void play(TestRun *run)
     }
     for (int64_t since_ms = 0; since_ms <= last_ms; since_ms += step_ms) {
         int64_t t_ms = run->test->start_ms + since_ms;
-        if (!put_input_until(run, t_ms) || !evaluate(run, t_ms))
+        run->now_ms = t_ms;
+        if (!put_input_until(run, t_ms) || !play_alerts(run, t_ms) || !evaluate(run, t_ms))
             return;
         check_alerts_at(run, since_ms);
     }
@@ -556,6 +593,7 @@ static void play(TestRun *run)
         return;
     for (size_t i = 0; i < run->test->exprs.count; i++)
         check_expr(run, (const RuleTestExpr *)run->test->exprs.items + i);
+    check_notifications(run);
 }
 
 // Everything that is in the store at the end, as the engine's matrices are printed.

@@ -42,6 +42,10 @@ typedef struct RuleTest {
     ConfigStrMap external_labels;
     Str external_url;
     int64_t start_ms;
+    // For `test alerts`: tool_alert_tests.h.
+    ConfigList silences;      // AlertTestSilence
+    ConfigList sent;          // AlertTestSent
+    ConfigList notifications; // AlertTestWindow
 } RuleTest;
 
 typedef struct RuleTestFile {
@@ -50,9 +54,12 @@ typedef struct RuleTestFile {
     ConfigStrList group_eval_order;
     ConfigList tests; // RuleTest
     bool fuzzy_compare;
+    Str alertmanager_config; // for `test alerts`; empty: none
 } RuleTestFile;
 
-bool rule_test_file_load(Str path, Arena *arena, RuleTestFile *ret_file, Error *err) MUST_CHECK;
+// `with_alerts`: what only `test alerts` knows may stand there.
+bool rule_test_file_load(Str path, bool with_alerts, Arena *arena, RuleTestFile *ret_file,
+                         Error *err) MUST_CHECK;
 
 typedef struct RuleTestOptions {
     PromqlFeatures features;

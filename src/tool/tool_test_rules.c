@@ -124,8 +124,8 @@ static void add_all(Arena *arena, StrList *all, StrList more)
 }
 
 // All tests of a file; true if all passed.
-static bool run_file(const ToolCall *call, Str path, Regex *const *patterns, size_t pattern_count,
-                     Report *report)
+static bool run_file(const ToolCall *call, Str path, bool with_alerts, Regex *const *patterns,
+                     size_t pattern_count, Report *report)
 {
     const TestOptions *options = call->options;
     RuleTestOptions run = {call->features, options->diff, options->debug,
@@ -136,7 +136,7 @@ static bool run_file(const ToolCall *call, Str path, Regex *const *patterns, siz
     Error err = {0};
     printf("Unit Testing:  " STR_FMT "\n", STR_ARG(path));
     fflush(stdout);
-    bool loaded = rule_test_file_load(path, &arena, &file, &err);
+    bool loaded = rule_test_file_load(path, with_alerts, &arena, &file, &err);
     if (!loaded) {
         Str text = arena_str(&arena, str_from_c(err.text));
         add_all(&arena, &failures, (StrList){&text, 1});
@@ -177,7 +177,7 @@ static bool compile_patterns(const TestOptions *options, Arena *arena, Regex ***
     return true;
 }
 
-static int run(ToolCall *call)
+static int run(ToolCall *call, bool with_alerts)
 {
     const TestOptions *options = call->options;
     Report report = {0};
@@ -187,7 +187,9 @@ static int run(ToolCall *call)
     if (!compile_patterns(options, call->arena, &patterns, &err))
         return tool_fail("%s", err.text);
     for (size_t i = 0; i < call->arg_count; i++)
-        all_ok = run_file(call, call->args[i], patterns, options->run.count, &report) && all_ok;
+        all_ok =
+            run_file(call, call->args[i], with_alerts, patterns, options->run.count, &report) &&
+            all_ok;
     if (call->globals->junit.len && !write_report(&report, call->globals->junit, &err)) {
         (void)tool_fail("failed to write JUnit XML: %s", err.text);
         all_ok = false;
@@ -199,6 +201,16 @@ static int run(ToolCall *call)
     return all_ok ? TOOL_OK : TOOL_FAILED;
 }
 
+static int run_rules(ToolCall *call)
+{
+    return run(call, false);
+}
+
+static int run_alerts(ToolCall *call)
+{
+    return run(call, true);
+}
+
 static const ToolArg args[] = {
     {"test-rule-file", "The unit test file.", .is_many = true, .is_file = true},
     {0},
@@ -208,5 +220,13 @@ const ToolVerb tool_test_rules = {
     TOOL_FLAGS(flags),
     .options_bytes = sizeof(TestOptions),
     .args = args,
-    .run = run,
+    .run = run_rules,
+};
+const ToolVerb tool_test_alerts = {
+    TOOL_FLAGS(flags),
+    .options_bytes = sizeof(TestOptions),
+    .args = args,
+    .about = "The file is that of `test rules`, with an Alertmanager's configuration and what its "
+             "receivers must be told: docs/alerting.md.",
+    .run = run_alerts,
 };
