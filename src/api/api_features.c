@@ -55,11 +55,11 @@ static void fill_api(const ApiContext *api, Category *out)
 
 static void fill_server(const ApiContext *api, Category *out)
 {
-    add(out, "agent_mode", false);
+    add(out, "agent_mode", api->is_agent);
     add(out, "alertmanager", api->has_alertmanager);
     add(out, "auto_reload_config", api_has_feature(api, "auto-reload-config"));
     add(out, "narthex", true);
-    add(out, "server_mode", true);
+    add(out, "server_mode", !api->is_agent);
 }
 
 static void fill_promql(const ApiContext *api, Category *out)

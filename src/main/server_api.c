@@ -158,6 +158,7 @@ void server_api_fill(Run *run, const FlagTable *table)
     list_features(run);
     ApiContext *api = &run->api;
     api->registry = run->registry;
+    api->is_agent = server_is_agent(flags);
     api->clock = &clock_system;
     api->features = server_promql_features(flags);
     api->owner = run;

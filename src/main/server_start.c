@@ -133,7 +133,6 @@ static bool start_store(Run *run, const ServerConfig *config, Error *err)
     if (server_is_agent(&run->flags)) {
         if (!server_agent_open(&run->flags, run->registry, &run->remote, &run->agent, err))
             return false;
-        run->api.is_agent = true;
         run->api.sink = agent_store_sink(run->agent);
     } else {
         if (!open_storage(run, config, err))

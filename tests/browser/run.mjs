@@ -2,6 +2,7 @@
 // Drives the web UI of a running server in a real Chromium and looks at what a user would see.
 //
 //   NARTHEX_URL   the server, with its route prefix if it has one; it must have scraped for a while
+//   PREFIX_URL    another, below a prefix; AGENT_URL: one that runs as an agent
 //   SCREENSHOTS   folder for pictures (optional)
 //   CHROMIUM      the browser (default /usr/bin/chromium)
 //   ONLY          a part of the names of the tests to run (default: all)
@@ -17,6 +18,7 @@ import './explore.mjs';
 import './status.mjs';
 import './rules.mjs';
 import './alertmanager.mjs';
+import './places.mjs';
 import './a11y.mjs';
 import './hostile.mjs';
 import './budget.mjs';

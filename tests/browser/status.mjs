@@ -51,19 +51,6 @@ for (const [path, title, content] of SIMPLE_PAGES)
     await picture(page, path);
   });
 
-test('an agent has no query page in its header', async (page) => {
-  await page.route('**/targets', async (route) => {
-    const response = await route.fetch();
-    const html = (await response.text()).replace('name="narthex-mode" content="server"', 'name="narthex-mode" content="agent"');
-    await route.fulfill({ response, body: html });
-  });
-  await page.goto(`${base}/targets`);
-
-  await page.getByRole('link', { name: 'Agent' }).click();
-  await page.getByRole('heading', { name: 'Agent' }).waitFor();
-  check((await page.getByRole('link', { name: 'Query' }).count()) === 0, 'there is a link to the query page');
-});
-
 test('the header leads from page to page without loading anew', async (page) => {
   await page.goto(`${base}/query`);
   await page.evaluate(() => (window.stillHere = true));

@@ -391,6 +391,12 @@ class World:
                     f"--web.listen-address=127.0.0.1:{port}", *flags]
         return self._add(Server(command, self.directory, port, name))
 
+    def agent(self, config, *flags):
+        """narthex as an agent, not yet started."""
+        server = self.server(config, "--agent", f"--storage.agent.path={self.directory / 'agent'}", *flags, name="agent")
+        server.command = [word for word in server.command if not word.startswith("--storage.tsdb.path")]
+        return server
+
     def all_in_one(self, *flags, data="data"):
         """narthex without a command, not yet started."""
         port = free_port()

@@ -13,12 +13,6 @@ def page():
     return "".join(f'moving{{i="{i}"}} {int(time.time() * 1000) % 100000 + i}\n' for i in range(20))
 
 
-def agent(world, config, *flags):
-    server = world.server(config, "--agent", f"--storage.agent.path={world.directory / 'agent'}", *flags, name="agent")
-    server.command = [word for word in server.command if not word.startswith("--storage.tsdb.path")]
-    return server
-
-
 def forwarding(world, url):
     target = world.target(page)
     return harness.scrape_config(("page", [target.address]), interval="200ms") + f"""remote_write:
@@ -32,7 +26,7 @@ def test_what_is_scraped_arrives_over_kills(world, kind):
     flags = ["--web.enable-remote-write-receiver"]
     there = world.prometheus("global: {}\n", *flags, data="there").start() if kind == "prometheus" else \
         world.server("global: {}\n", *flags, data="there", name="there").start()
-    here = agent(world, forwarding(world, there.url)).start()
+    here = world.agent(forwarding(world, there.url)).start()
     for _ in range(2):
         time.sleep(1.2)
         here.kill()
@@ -55,7 +49,7 @@ def test_what_is_scraped_arrives_over_kills(world, kind):
 
 
 def test_what_a_store_would_answer_is_refused(world):
-    here = agent(world, "global: {}\n").start()
+    here = world.agent("global: {}\n").start()
     for path in ("query?query=up", "query_range?query=up&start=0&end=1&step=1", "labels", "label/a/values",
                  "series?match[]=up", "rules", "alerts", "status/tsdb", "query_exemplars?query=up&start=0&end=1"):
         reply = here.get("/api/v1/" + path)
@@ -70,7 +64,7 @@ def test_what_a_store_would_answer_is_refused(world):
 
 def test_what_is_pushed_is_forwarded(world):
     there = world.server("global: {}\n", "--web.enable-remote-write-receiver", data="there", name="there").start()
-    here = agent(world, forwarding(world, there.url), "--web.enable-remote-write-receiver").start()
+    here = world.agent(forwarding(world, there.url), "--web.enable-remote-write-receiver").start()
     assert here.write([({"__name__": "pushed"}, [(int(time.time() * 1000), 7.5)])]).status == 204
     harness.wait_until("the sample", lambda: there.query("pushed") == {"pushed{}": "7.5"}, 20)
 
@@ -82,7 +76,7 @@ def test_what_is_pushed_is_forwarded(world):
      "field alerting is not allowed in agent mode"),
 ])
 def test_blocks_without_use_are_refused(world, config, want):
-    here = agent(world, config)
+    here = world.agent(config)
     here.start(ready=False)
     assert here.process.wait(30) == 2
     assert want in here.log()
@@ -98,7 +92,7 @@ def test_flags_of_the_other_mode_are_refused(world):
 
 
 def test_the_original_takes_the_folder_over(world):
-    here = agent(world, harness.scrape_config(("page", [world.target(page).address]), interval="200ms")).start()
+    here = world.agent(harness.scrape_config(("page", [world.target(page).address]), interval="200ms")).start()
     harness.wait_until("series", lambda: here.metric("prometheus_agent_active_series") > 20)
     assert here.stop() == 0
     theirs = world.server("global: {}\n", binary=harness.original("prometheus"), name="theirs")

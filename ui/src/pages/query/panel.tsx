@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ActionIcon, Button, Tabs, Tooltip } from '@mantine/core';
-import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { apiPost } from '../../lib/api';
 import type { Node } from '../../lib/promql-ast';
 import { rememberQuery, useSettings } from '../../lib/settings';
@@ -85,9 +85,11 @@ export function Panel({ state, onChange, onDuplicate, onRemove }: PanelProps) {
           <TableTab state={shown} run={run} onChange={onChange} />
         </Tabs.Panel>
         <Tabs.Panel value="graph">
-          <Suspense fallback={<Busy />}>
-            <GraphTab state={shown} run={run} onChange={onChange} />
-          </Suspense>
+          <WhenSeen instead={<div className="unseen" />}>
+            <Suspense fallback={<Busy />}>
+              <GraphTab state={shown} run={run} onChange={onChange} />
+            </Suspense>
+          </WhenSeen>
         </Tabs.Panel>
         <Tabs.Panel value="explain">
           {parsed.error !== null && <QueryError error={parsed.error} expr={state.expr} />}
@@ -98,6 +100,19 @@ export function Panel({ state, onChange, onDuplicate, onRemove }: PanelProps) {
       </Tabs>
     </section>
   );
+}
+
+// A page of many panels sets up those that can be seen, and the others when they come near.
+function WhenSeen({ instead, children }: { instead: ReactNode; children: ReactNode }) {
+  const [seen, setSeen] = useState(false);
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (seen || !place.current) return undefined;
+    const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setSeen(true), { rootMargin: '200px' });
+    observer.observe(place.current);
+    return () => observer.disconnect();
+  }, [seen]);
+  return seen ? children : <div ref={place}>{instead}</div>;
 }
 
 interface QueryBarProps extends PanelProps {
@@ -119,12 +134,14 @@ function QueryBar({ draft, setDraft, onExecute, state, onChange, onDuplicate, on
     <>
       <div className="query-bar">
         <div className="editor">
-          <Suspense fallback={<pre className="editor-waiting">{draft || ' '}</pre>}>
-            <Editor
-              key={`${settings.enableAutocomplete} ${settings.enableLinter} ${settings.enableSyntaxHighlighting}`}
-              handle={editor} value={draft} onChange={setDraft} onExecute={onExecute} settings={settings}
-            />
-          </Suspense>
+          <WhenSeen instead={<pre className="editor-waiting">{draft || ' '}</pre>}>
+            <Suspense fallback={<pre className="editor-waiting">{draft || ' '}</pre>}>
+              <Editor
+                key={`${settings.enableAutocomplete} ${settings.enableLinter} ${settings.enableSyntaxHighlighting}`}
+                handle={editor} value={draft} onChange={setDraft} onExecute={onExecute} settings={settings}
+              />
+            </Suspense>
+          </WhenSeen>
         </div>
         <Button size="sm" onClick={onExecute}>
           Execute
