@@ -639,6 +639,9 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
     context.arena = eval_arena_new(&context);
     if (request->stats_all)
         context.samples_per_step = arena_zalloc(arena, context.step_count * sizeof(uint64_t));
+    context.read = (ReadCount){.count = context.step_count};
+    if (request->stats_all)
+        context.read.per_step = arena_zalloc(arena, context.step_count * sizeof(uint64_t));
 
     Expr *expr = NULL;
     ResolveContext resolver = {request->query, context.start_ms, context.end_ms, context.step_ms};
@@ -652,6 +655,7 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
                 err, ERR_INVALID,
                 "invalid expression type \"%s\" for range query, must be Scalar or instant Vector",
                 value_type_text(expr->type));
+        context.whole = expr_without_parens(expr);
         ok = ok && evaluate(engine, source, &context, expr, arena, result, err);
         expr_free_regexes(expr);
     }
@@ -659,7 +663,8 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
     result->infos = take_annotations(&context, ANNOTATION_INFO, arena);
     result->stats.samples_total = context.samples_total;
     result->stats.samples_peak = context.samples_peak;
-    result->stats.samples_read = context.samples_read;
+    result->stats.samples_read = context.read.total;
+    result->stats.read_per_step = context.read.per_step;
     result->stats.samples_per_step = context.samples_per_step;
     context_free(&context);
     return ok;

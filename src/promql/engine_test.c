@@ -385,6 +385,53 @@ TEST(engine, delayed_names_go_at_the_end)
     arena_deinit(&fake.arena);
 }
 
+// Expected: engine_test.go of Prometheus 3.14 has the like.
+TEST(engine, samples_are_counted_as_looked_at_and_as_read)
+{
+    static const struct {
+        const char *name;
+        const char *query;
+        int64_t end_ms; // from 200 s, a minute a step; 0: an instant query
+        uint64_t want_total, want_read;
+    } cases[] = {
+        {"an instant selector", "m", 0, 3, 3},
+        {"at each step", "n", 380000, 4, 4},
+        {"the same at each step", "n @ 100", 380000, 4, 1},
+        {"windows apart", "sum_over_time(n[30s])", 380000, 12, 12},
+        {"windows that share", "sum_over_time(n[100s])", 380000, 40, 28},
+        {"two at once", "sum(m{job=\"a\"}) + n", 380000, 12, 12},
+        {"a subquery without gaps", "max_over_time(n[2m:20s])", 380000, 24, 15},
+        {"a subquery with gaps", "max_over_time(n[40s:20s])", 380000, 8, 8},
+        {"a subquery alone", "n[1m:10s]", 0, 6, 6},
+        {"a time is read as one", "timestamp(n)", 380000, 4, 4},
+    };
+
+    FakeSource fake;
+    fake_init(&fake);
+    EACH_CASE(c, cases) {
+        Arena arena = {0};
+        QueryResult result = {0};
+        Error err = {0};
+        QueryRequest request = {.query = str_from_c(c->query),
+                                .is_range = c->end_ms > 0,
+                                .start_ms = 200000,
+                                .end_ms = c->end_ms,
+                                .step_ms = 60000,
+                                .stats_all = true};
+
+        CHECK_OK(ask(&fake, NULL, request, &arena, &result, &err), err);
+
+        CHECK_EQ(result.stats.samples_total, c->want_total);
+        CHECK_EQ(result.stats.samples_read, c->want_read);
+        uint64_t read = 0;
+        for (size_t i = 0; i < (c->end_ms ? 4 : 1); i++)
+            read += result.stats.read_per_step[i];
+        CHECK_EQ(read, c->want_read);
+        arena_deinit(&arena);
+    }
+    arena_deinit(&fake.arena);
+}
+
 TEST(engine, delayed_names_of_a_range_hang_on_one_point)
 {
     static const struct {
@@ -622,6 +669,7 @@ TEST_MAIN(engine, TEST_ROW(engine, instant_queries), TEST_ROW(engine, range_quer
           TEST_ROW(engine, a_chain_of_operators_may_be_as_long_as_the_query),
           TEST_ROW(engine, histograms), TEST_ROW(engine, slices_on_threads_give_what_one_gives),
           TEST_ROW(engine, delayed_names_go_at_the_end),
+          TEST_ROW(engine, samples_are_counted_as_looked_at_and_as_read),
           TEST_ROW(engine, delayed_names_of_a_range_hang_on_one_point),
           TEST_ROW(engine, columns_that_would_not_fit_are_not_made),
           TEST_ROW(engine, ends_when_the_client_leaves))

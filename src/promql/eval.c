@@ -194,7 +194,12 @@ bool eval_hold_only(EvalContext *context, uint64_t before, const Value *vector, 
     return true;
 }
 
-void eval_count_read(EvalContext *context, size_t step, uint64_t count)
+bool eval_counts_steps(const EvalContext *context)
+{
+    return context->samples_per_step || context->read.per_step;
+}
+
+void eval_count_total(EvalContext *context, size_t step, uint64_t count)
 {
     __atomic_add_fetch(&context->samples_total, count, __ATOMIC_RELAXED);
     if (context->samples_per_step && step < context->step_count)
@@ -525,6 +530,21 @@ static bool eval_call(EvalContext *context, const Expr *expr, const Steps *steps
            (ret_value->type != TYPE_VECTOR || eval_hold_only(context, held, ret_value, steps, err));
 }
 
+// The result of the query itself. Its points are no windows of a function: what was looked at for them counts.
+static bool eval_bare_subquery(EvalContext *context, const Expr *expr, const Steps *steps,
+                               Arena *arena, Value *ret_value, Error *err)
+{
+    uint64_t *per_step = context->samples_per_step;
+    uint64_t total = context->samples_total;
+    context->samples_per_step = NULL;
+    context->subquery_total = 0;
+    bool ok = eval_matrix(context, expr, steps, arena, ret_value, err);
+    context->samples_per_step = per_step;
+    context->samples_total = total;
+    eval_count_total(context, steps->count - 1, context->subquery_total);
+    return ok;
+}
+
 static bool eval_kind(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
                       Value *ret_value, Error *err)
 {
@@ -539,7 +559,8 @@ static bool eval_kind(EvalContext *context, const Expr *expr, const Steps *steps
             return eval_matrix(context, expr, steps, arena, ret_value, err);
         return eval_vector_selector(context, expr, steps, WANT_VALUES, arena, ret_value, err);
     case EXPR_SUBQUERY:
-        return eval_matrix(context, expr, steps, arena, ret_value, err);
+        return (expr == context->whole ? eval_bare_subquery : eval_matrix)(context, expr, steps,
+                                                                           arena, ret_value, err);
     case EXPR_CALL:
         return eval_call(context, expr, steps, arena, ret_value, err);
     case EXPR_AGGREGATE:

@@ -12,6 +12,13 @@
 #include "base/lock.h"
 #include "promql/functions.h"
 
+// Samples that were read: all, and, if that is asked for, by step.
+typedef struct ReadCount {
+    uint64_t total;     // atomic
+    uint64_t *per_step; // atomic; NULL: not asked for
+    size_t count;       // of its steps
+} ReadCount;
+
 typedef struct EvalArena EvalArena;
 struct EvalArena {
     Arena arena;
@@ -23,8 +30,9 @@ struct EvalContext {
     const QueryRequest *request;
     PromqlFeatures features;
     Querier *querier;
-    Arena *arena;     // of the calling thread; results of the query
-    int64_t start_ms; // of the whole query
+    const Expr *whole; // the query
+    Arena *arena;      // of the calling thread; results of the query
+    int64_t start_ms;  // of the whole query
     int64_t end_ms;
     int64_t step_ms;
     int64_t lookback_ms;
@@ -37,7 +45,8 @@ struct EvalContext {
     uint64_t samples;      // held now, atomic
     uint64_t samples_peak; // atomic
     uint64_t samples_total;
-    uint64_t samples_read;
+    uint64_t subquery_total; // what the last subquery looked at
+    ReadCount read;
     uint64_t *samples_per_step; // NULL: not asked for
     size_t step_count;
 
@@ -108,7 +117,9 @@ bool eval_hold_only(EvalContext *context, uint64_t before, const Value *vector, 
 uint64_t eval_samples_of(const Histogram *h);
 // Samples in a column; a histogram counts as several.
 uint64_t eval_points_held(const VectorSeries *series, size_t steps);
-void eval_count_read(EvalContext *context, size_t step, uint64_t count);
+void eval_count_total(EvalContext *context, size_t step, uint64_t count);
+// True if samples are counted by step.
+bool eval_counts_steps(const EvalContext *context);
 
 const Expr *expr_without_parens(const Expr *expr);
 // Fills expr->invariant everywhere, once @ is resolved.

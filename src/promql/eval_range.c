@@ -47,16 +47,23 @@ static void find_windows(const SampleColumns *columns, const Value *matrix, size
     fill_windows(columns, matrix, steps, series);
 }
 
-static uint64_t window_peak(const RangeSeries *series, size_t steps, uint64_t *ret_total)
+// The first sample of window i that is in none before.
+static uint32_t first_new(const RangeSeries *series, size_t i)
 {
-    uint64_t peak = 0, total = 0;
+    uint32_t first = i ? MAX(series->first[i], series->last[i - 1]) : series->first[0];
+    return MIN(first, series->last[i]);
+}
+
+static WindowCounts count_windows(const RangeSeries *series, size_t steps)
+{
+    WindowCounts counts = {0};
     for (size_t i = 0; i < steps; i++) {
         uint64_t count = series->last[i] - series->first[i];
-        peak = MAX(peak, count);
-        total += count;
+        counts.peak = MAX(counts.peak, count);
+        counts.total += count;
+        counts.read += series->last[i] - first_new(series, i);
     }
-    *ret_total = total;
-    return peak;
+    return counts;
 }
 
 // The windows of neighbours whose samples stand at the same times are the same.
@@ -69,17 +76,16 @@ static void find_windows_once(Slice *slice, const SampleColumns *columns, RangeS
     series->memo = slice->memo;
     if (!shape) {
         find_windows(columns, run->matrix, run->steps->count, slice->scratch, series);
-        series->peak = window_peak(series, run->steps->count, &series->total);
+        series->counts = count_windows(series, run->steps->count);
         return;
     }
     series->first = shape->first;
     series->last = shape->last;
     if (!known) {
         fill_windows(columns, run->matrix, run->steps->count, series);
-        shape->peak = window_peak(series, run->steps->count, &shape->total);
+        shape->counts = count_windows(series, run->steps->count);
     }
-    series->peak = shape->peak;
-    series->total = shape->total;
+    series->counts = shape->counts;
 }
 
 static void prepare_samples(Slice *slice, SampleColumns *columns)
@@ -108,18 +114,43 @@ static uint64_t window_weight(const RangeSeries *series, const uint64_t *before,
     return before ? before[last] - before[first] : last - first;
 }
 
-// Every sample of every window counts as looked at.
-static void count_all_windows(Slice *slice, const RangeSeries *series, uint64_t total)
+// The windows of an anchored or smoothed selector are wider than what its function makes a value of.
+static RangeSeries wide_windows(const Slice *slice, const RangeSeries *series)
 {
-    size_t steps = slice->run->steps->count;
+    const SeriesRun *run = slice->run;
+    size_t steps = run->steps->count;
+    int64_t lookback_ms = run->context->lookback_ms;
+    Value matrix = *run->matrix;
+    matrix.range_ms += (matrix.smoothed ? 2 : 1) * lookback_ms;
+    matrix.window_end_ms = ARENA_ARRAY(slice->scratch, int64_t, steps);
+    for (size_t i = 0; i < steps; i++)
+        matrix.window_end_ms[i] =
+            run->matrix->window_end_ms[i] + (matrix.smoothed ? lookback_ms : 0);
+    RangeSeries wide = *series;
+    find_windows(&series->samples, &matrix, steps, slice->scratch, &wide);
+    wide.counts = count_windows(&wide, steps);
+    return wide;
+}
+
+// Every sample of every window counts as looked at, and as read where it is new.
+static void count_all_windows(Slice *slice, const RangeSeries *narrow)
+{
+    const SeriesRun *run = slice->run;
+    RangeSeries series = *narrow;
+    if (run->matrix->anchored || run->matrix->smoothed)
+        series = wide_windows(slice, narrow);
     const uint64_t *before =
-        series->samples.histograms ? weights_before(&series->samples, slice->scratch) : NULL;
-    if (!before && !slice->run->context->samples_per_step) {
-        slice->looked_at += total;
+        series.samples.histograms ? weights_before(&series.samples, slice->scratch) : NULL;
+    if (!before && !eval_counts_steps(run->context)) {
+        slice->looked_at += series.counts.total;
+        slice->read += series.counts.read;
         return;
     }
-    for (size_t i = 0; i < steps; i++)
-        slice_count(slice, i, window_weight(series, before, i));
+    for (size_t i = 0; i < run->steps->count; i++) {
+        uint32_t fresh = first_new(&series, i), last = series.last[i];
+        slice_count(slice, i, window_weight(&series, before, i));
+        slice_count_read(slice, i, before ? before[last] - before[fresh] : last - fresh);
+    }
 }
 
 // The same for the points of a subquery.
@@ -129,14 +160,13 @@ static void count_points(EvalContext *context, const RangeSeries *series, size_t
     const uint64_t *before =
         series->samples.histograms ? weights_before(&series->samples, arena) : NULL;
     for (size_t i = 0; i < steps; i++)
-        eval_count_read(context, i, window_weight(series, before, i));
+        eval_count_total(context, i, window_weight(series, before, i));
 }
 
 static void keep_range(Slice *slice, size_t index, SampleColumns *columns)
 {
     const SeriesRun *run = slice->run;
     RangeSeries *out = &run->out_ranges[index - run->first];
-    uint64_t total;
     if (run->ranges) {
         *out = run->ranges[index];
         return;
@@ -144,8 +174,8 @@ static void keep_range(Slice *slice, size_t index, SampleColumns *columns)
     prepare_samples(slice, columns);
     *out = (RangeSeries){.labels = series_run_labels(run, index), .samples = *columns};
     find_windows(columns, run->matrix, run->steps->count, slice->arena, out);
-    (void)window_peak(out, run->steps->count, &total);
-    count_all_windows(slice, out, total);
+    out->counts = count_windows(out, run->steps->count);
+    count_all_windows(slice, out);
 }
 
 static void apply_range(Slice *slice, size_t index, SampleColumns *columns)
@@ -155,19 +185,18 @@ static void apply_range(Slice *slice, size_t index, SampleColumns *columns)
     const FunctionInfo *function = run->call->expr->call.function;
     RangeSeries series;
     if (run->ranges) {
-        uint64_t total;
         series = run->ranges[index];
-        series.peak = window_peak(&series, steps, &total);
+        series.counts = count_windows(&series, steps);
     } else {
         prepare_samples(slice, columns);
         series = (RangeSeries){.labels = series_run_labels(run, index), .samples = *columns};
         find_windows_once(slice, columns, &series);
-        count_all_windows(slice, &series, series.total);
+        count_all_windows(slice, &series);
     }
     VectorSeries *out = series_run_out(run, index);
     vector_series_init(slice->arena, steps, series.labels, out);
     out->drop_name = series.drop_name;
-    slice_peak(slice, series.peak);
+    slice_peak(slice, series.counts.peak);
     function->range(run->call, slice->arena, &series, out);
     if (!function->keeps_name)
         eval_drop_name(run->context, slice->arena, out);
@@ -196,7 +225,54 @@ static int64_t floor_to(int64_t t, int64_t step)
     return (q - (t % step < 0)) * step;
 }
 
-// Evaluates the inner expression on its own grid and turns the points into samples.
+// What a subquery read, on its own grid, counts for the outer steps that make use of it: each point for the first step at or after it (moved
+// by the offset), none that fall between windows which do not touch.
+static void give_reads(EvalContext *context, const ReadCount *inner, const Steps *grid,
+                       const Steps *steps, const Expr *expr)
+{
+    ReadCount *outer = &context->read;
+    if (!inner->per_step) {
+        outer->total += inner->total;
+        if (outer->per_step)
+            outer->per_step[0] += inner->total;
+        return;
+    }
+    int64_t offset_ms = expr->subquery.shift.offset_ms;
+    for (size_t k = 0; k < grid->count; k++) {
+        int64_t t_ms = step_time(grid, k) + offset_ms, past_ms = t_ms - steps->start_ms;
+        size_t step = past_ms <= 0 ? 0 : (size_t)((past_ms + steps->step_ms - 1) / steps->step_ms);
+        step = MIN(step, steps->count - 1);
+        if (t_ms <= step_time(steps, step) - expr->subquery.range_ms)
+            continue;
+        outer->total += inner->per_step[k];
+        if (outer->per_step)
+            outer->per_step[step] += inner->per_step[k];
+    }
+}
+
+// The inner expression on its own grid. What it looks at is not what the query looks at: that are its points.
+static bool eval_inner(EvalContext *context, const Expr *expr, const Steps *steps,
+                       const Steps *grid, Arena *arena, Value *ret_value, Error *err)
+{
+    uint64_t total = context->samples_total;
+    uint64_t *per_step = context->samples_per_step;
+    ReadCount outer = context->read;
+    bool gaps = steps->count > 1 && (outer.per_step || steps->step_ms > expr->subquery.range_ms);
+    context->samples_per_step = NULL;
+    context->read = (ReadCount){.count = grid->count};
+    if (gaps)
+        context->read.per_step = arena_zalloc(arena, grid->count * sizeof(uint64_t));
+    bool ok = eval(context, expr->subquery.expr, grid, arena, ret_value, err);
+    ReadCount inner = context->read;
+    context->read = outer;
+    context->subquery_total = context->samples_total - total;
+    context->samples_total = total;
+    context->samples_per_step = per_step;
+    give_reads(context, &inner, grid, steps, expr);
+    return ok;
+}
+
+// Evaluates the inner expression and turns the points into samples.
 static bool eval_subquery(EvalContext *context, const Expr *expr, const Steps *steps,
                           const Value *matrix, Arena *arena, RangeSeries **ret_ranges,
                           size_t *ret_count, Error *err)
@@ -216,14 +292,7 @@ static bool eval_subquery(EvalContext *context, const Expr *expr, const Steps *s
             err, ERR_LIMIT,
             "query processing would load too many samples into memory in query execution");
     Value inner;
-    // What it looks at is not what the query looks at: that are its points.
-    uint64_t total = context->samples_total;
-    uint64_t *per_step = context->samples_per_step;
-    context->samples_per_step = NULL;
-    bool ok = eval(context, expr->subquery.expr, &grid, arena, &inner, err);
-    context->samples_total = total;
-    context->samples_per_step = per_step;
-    if (!ok)
+    if (!eval_inner(context, expr, steps, &grid, arena, &inner, err))
         return false;
 
     // A scalar is a vector of one series without labels here.

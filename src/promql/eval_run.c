@@ -80,6 +80,14 @@ void slice_count(Slice *slice, size_t step, uint64_t count)
         __atomic_add_fetch(&context->samples_per_step[step], count, __ATOMIC_RELAXED);
 }
 
+void slice_count_read(Slice *slice, size_t step, uint64_t count)
+{
+    slice->read += count;
+    ReadCount *read = &slice->run->context->read;
+    if (read->per_step && step < read->count)
+        __atomic_add_fetch(&read->per_step[step], count, __ATOMIC_RELAXED);
+}
+
 void slice_peak(Slice *slice, uint64_t count)
 {
     slice->peak = MAX(slice->peak, slice->held + count);
@@ -91,7 +99,7 @@ static bool slice_tell(Slice *slice, Error *err)
     uint64_t over = slice->peak > slice->held ? slice->peak - slice->held : 0;
     uint64_t held = slice->held;
     __atomic_add_fetch(&context->samples_total, slice->looked_at, __ATOMIC_RELAXED);
-    __atomic_add_fetch(&context->samples_read, slice->read, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&context->read.total, slice->read, __ATOMIC_RELAXED);
     slice->looked_at = slice->read = slice->held = slice->peak = 0;
     if (!eval_hold_samples(context, held + over, err))
         return false;
@@ -188,11 +196,8 @@ static Arena *read_into(Slice *slice)
 static void use_series(Slice *slice, size_t index, SampleColumns *columns)
 {
     SeriesRun *run = slice->run;
-    if (!run->ranges) {
-        slice->read += columns->count;
-        if (columns->histograms && run->expr->selector.histogram_stats)
-            keep_histogram_stats(columns, read_into(slice));
-    }
+    if (!run->ranges && columns->histograms && run->expr->selector.histogram_stats)
+        keep_histogram_stats(columns, read_into(slice));
     run->one(slice, index, columns);
     if (run->out)
         slice->held += eval_points_held(series_run_out(run, index), run->steps->count);
@@ -462,10 +467,10 @@ bool eval_stream(EvalContext *context, const Expr *aggregate, const Steps *steps
     SeriesRun run;
     *ret_done = false;
     if (eval_hoists(expr, steps) || context->features.delayed_name_removal ||
-        context->samples_per_step)
+        eval_counts_steps(context))
         return true;
 
-    uint64_t total = context->samples_total, read = context->samples_read;
+    uint64_t total = context->samples_total, read = context->read.total;
     uint64_t held = eval_held(context);
     if (expr->kind == EXPR_SELECTOR && !expr->selector.has_range) {
         if (!series_run_vector(context, expr, steps, WANT_VALUES, grouping, arena, &run, err))
@@ -487,7 +492,7 @@ bool eval_stream(EvalContext *context, const Expr *aggregate, const Steps *steps
         return false;
     if (!*ret_done) { // what was counted is counted again
         context->samples_total = total;
-        context->samples_read = read;
+        context->read.total = read;
         __atomic_store_n(&context->samples, held, __ATOMIC_RELAXED);
     }
     return true;

@@ -75,6 +75,8 @@ bool series_run_names_alike(const SeriesRun *run);
 
 // Counts a sample that a step looked at.
 void slice_count(Slice *slice, size_t step, uint64_t count);
+// Counts samples that no step before has looked at.
+void slice_count_read(Slice *slice, size_t step, uint64_t count);
 // Samples that are there for a moment, beside those that are held.
 void slice_peak(Slice *slice, uint64_t count);
 

@@ -23,7 +23,9 @@ static void take_sample(Slice *slice, const SampleColumns *columns, size_t found
 {
     const SeriesRun *run = slice->run;
     const Histogram *h = columns->histograms ? columns->histograms[found] : NULL;
-    slice_count(slice, step, h && run->want == WANT_VALUES ? eval_samples_of(h) : 1);
+    uint64_t weight = h && run->want == WANT_VALUES ? eval_samples_of(h) : 1;
+    slice_count(slice, step, weight);
+    slice_count_read(slice, step, weight);
     bool is_told = run->want == WANT_TIMES || run->want == WANT_STARTS;
     if (is_told || (run->want == WANT_INFO && !h)) {
         int64_t start_ms = columns->start_ms ? columns->start_ms[found] : 0;
@@ -51,6 +53,7 @@ static void take_floats(Slice *slice, const SampleColumns *columns, const uint32
         taken++;
     }
     slice->looked_at += taken;
+    slice->read += taken;
 }
 
 // A stale marker means nothing.
@@ -70,7 +73,7 @@ static void take_newest(Slice *slice, size_t index, SampleColumns *columns)
                                     : ARENA_ARRAY(slice->scratch, uint32_t, steps);
     if (!shape || !known)
         find_newest(run, columns, newest);
-    if (run->want == WANT_VALUES && !run->context->samples_per_step &&
+    if (run->want == WANT_VALUES && !eval_counts_steps(run->context) &&
         !samples_may_be_stale(columns)) {
         take_floats(slice, columns, newest, out);
         return;
@@ -97,7 +100,6 @@ bool series_run_newest(Slice *slice, size_t index, bool *ret_done, Error *err)
     vector_series_init(slice->arena, 1, series_run_labels(run, index), out);
     if (kind == NEWEST_NONE)
         return true;
-    slice->read++;
     if (is_stale_nan(value))
         return true;
     out->value[0] = run->want == WANT_VALUES  ? value
@@ -105,6 +107,7 @@ bool series_run_newest(Slice *slice, size_t index, bool *ret_done, Error *err)
                                               : (double)t_ms;
     out->kind[0] = POINT_FLOAT;
     slice_count(slice, 0, 1);
+    slice_count_read(slice, 0, 1);
     slice->held++;
     return true;
 }

@@ -62,6 +62,7 @@ typedef struct QueryStats {
     double eval_total_s, result_sort_s, preparation_s, inner_eval_s, queue_s, exec_total_s;
     uint64_t samples_total, samples_peak, samples_read;
     uint64_t *samples_per_step; // with per_step_stats and `stats_all`
+    uint64_t *read_per_step;    // likewise
 } QueryStats;
 
 typedef struct QueryResult {

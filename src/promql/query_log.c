@@ -157,6 +157,8 @@ void promql_stats_json(JsonWriter *json, const QueryStats *stats, const QueryReq
     if (stats->samples_per_step)
         write_per_step(json, "totalQueryableSamplesPerStep", stats->samples_per_step, query);
     json_key_u64(json, "totalQueryableSamples", stats->samples_total);
+    if (stats->read_per_step)
+        write_per_step(json, "samplesReadPerStep", stats->read_per_step, query);
     json_key_u64(json, "samplesRead", stats->samples_read);
     json_key_u64(json, "peakSamples", stats->samples_peak);
     json_object_end(json);

@@ -32,12 +32,17 @@ typedef struct VectorSeries {
     const Histogram **histogram; // NULL if no step has one
 } VectorSeries;
 
+// Samples in windows. What a window shares with the one before is not read again.
+typedef struct WindowCounts {
+    uint64_t peak, total, read; // in one, in all, without what is shared
+} WindowCounts;
+
 // What series whose samples stand at the same times have in common.
 typedef struct WindowShape {
     int64_t *t_ms;
     size_t count, cap;
     uint32_t *first, *last; // as in RangeSeries; for instant vectors `last` alone, see find_newest
-    uint64_t peak, total;   // of samples in a window, in all of them
+    WindowCounts counts;
     bool has_edges;
     struct WindowEdges *edges; // of rate and increase, made by their first user
 } WindowShape;
@@ -50,9 +55,9 @@ typedef struct RangeSeries {
     // Step i's window holds samples[first[i] .. last[i]) with window_start < t <= window_end.
     uint32_t *first;
     uint32_t *last;
-    uint64_t peak, total; // of samples in a window, in all of them
-    WindowShape *shape;   // the thread's own; NULL: there is none
-    Arena *memo;          // for what the shape keeps
+    WindowCounts counts;
+    WindowShape *shape; // the thread's own; NULL: there is none
+    Arena *memo;        // for what the shape keeps
 } RangeSeries;
 
 typedef struct Value {
