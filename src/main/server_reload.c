@@ -135,7 +135,8 @@ static void apply_config(Run *run, ServerConfig *config, RuleSet *rules)
     if (run->tsdb) {
         server_reload_retention(run, config, &retention_ms, &retention_bytes);
         tsdb_reconfigure(run->tsdb, retention_ms, retention_bytes,
-                         config->file.storage.tsdb.out_of_order_time_window_ms);
+                         config->file.storage.tsdb.out_of_order_time_window_ms,
+                         config->file.storage.tsdb.stale_series_compaction_threshold);
         engine_set_default_step(run->engine, config->file.global.evaluation_interval_ms);
     }
     server_remote_apply(&run->remote, config);

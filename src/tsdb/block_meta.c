@@ -13,6 +13,13 @@ bool block_meta_has_hint(const BlockMeta *meta, Str hint)
     return false;
 }
 
+bool block_meta_is_partial(const BlockMeta *meta)
+{
+    return block_meta_has_hint(meta, BLOCK_HINT_OUT_OF_ORDER) ||
+           block_meta_has_hint(meta, BLOCK_HINT_STALE_SERIES) ||
+           block_meta_has_hint(meta, BLOCK_HINT_SELECTED_SERIES);
+}
+
 // A whole number; `value` stays when the member is missing.
 static bool read_i64(const JsonValue *object, const char *name, int64_t *value, Error *err)
 {

@@ -41,8 +41,12 @@ typedef struct BlockMeta {
 } BlockMeta;
 
 #define BLOCK_HINT_OUT_OF_ORDER S("from-out-of-order")
+#define BLOCK_HINT_STALE_SERIES S("from-stale-series")
+#define BLOCK_HINT_SELECTED_SERIES S("from-selected-series")
 
 bool block_meta_has_hint(const BlockMeta *meta, Str hint);
+// Of its span it has only some in-order samples, or none: the head, and the log, may have the others.
+bool block_meta_is_partial(const BlockMeta *meta);
 
 // Fails ERR_CORRUPT naming what is wrong. Lists and strings live in the arena.
 bool block_meta_parse(Str json, Arena *arena, BlockMeta *ret_meta, Error *err) MUST_CHECK;

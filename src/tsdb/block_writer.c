@@ -123,9 +123,9 @@ static void copy_meta(BlockWriter *w, const BlockWriterOptions *o)
         memcpy(meta->parents, o->parents, o->parent_count * sizeof(BlockParent));
         meta->parent_count = o->parent_count;
     }
-    if (o->from_out_of_order) {
+    if (o->from_out_of_order || o->from_stale_series) {
         meta->hints = ARENA_NEW(&w->arena, Str);
-        meta->hints[0] = BLOCK_HINT_OUT_OF_ORDER;
+        meta->hints[0] = o->from_out_of_order ? BLOCK_HINT_OUT_OF_ORDER : BLOCK_HINT_STALE_SERIES;
         meta->hint_count = 1;
     }
 }

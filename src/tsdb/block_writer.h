@@ -30,7 +30,8 @@ typedef struct BlockWriterOptions {
     size_t source_count;
     const BlockParent *parents;
     size_t parent_count;
-    bool from_out_of_order; // the hint
+    bool from_out_of_order; // the hint: one of the two at most
+    bool from_stale_series;
     // Sees each chunk that is written; NULL: nobody does.
     void (*chunk_written)(void *arg, const struct BlockChunk *chunk);
     void *chunk_written_arg;

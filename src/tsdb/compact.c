@@ -392,18 +392,22 @@ static BlockWriterOptions describe(Fs *fs, Str dir, Block *const *blocks, size_t
         source_count += block_meta(blocks[i])->source_count;
     Ulid *sources = ARENA_ARRAY(arena, Ulid, source_count);
     source_count = 0;
-    o.from_out_of_order = true;
+    o.from_out_of_order = o.from_stale_series = true;
     for (size_t i = 0; i < count; i++) {
         const BlockMeta *meta = block_meta(blocks[i]);
         o.min_t_ms = MIN(o.min_t_ms, meta->min_t_ms);
         o.max_t_ms = MAX(o.max_t_ms, meta->max_t_ms);
         o.level = MAX(o.level, meta->level + 1);
-        o.from_out_of_order &= block_meta_has_hint(meta, BLOCK_HINT_OUT_OF_ORDER);
+        // What is partly one and partly the other is no better known than late samples are.
+        bool late = block_meta_has_hint(meta, BLOCK_HINT_OUT_OF_ORDER);
+        o.from_out_of_order &= block_meta_is_partial(meta);
+        o.from_stale_series &= block_meta_is_partial(meta) && !late;
         parents[i] = (BlockParent){meta->ulid, meta->min_t_ms, meta->max_t_ms};
         if (meta->source_count)
             memcpy(sources + source_count, meta->sources, meta->source_count * sizeof(Ulid));
         source_count += meta->source_count;
     }
+    o.from_out_of_order &= !o.from_stale_series;
     if (source_count)
         qsort(sources, source_count, sizeof(Ulid), compare_ulids);
     for (size_t i = 0; i < source_count; i++)

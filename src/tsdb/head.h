@@ -81,6 +81,25 @@ bool head_write_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWrite
 // segments and chunk files, gives memory back. From the call on older in-order samples are not taken.
 bool head_truncate(Head *head, int64_t min_t_ms, Error *err) MUST_CHECK;
 
+// Series whose newest sample is a staleness marker.
+typedef struct HeadStale {
+    uint64_t *
+        refs; // rising; of those that may go: nobody has asked for them lately, and nothing late of them waits
+    size_t count;
+    uint64_t series;            // of the head
+    int64_t min_t_ms, max_t_ms; // of their samples; INT64_MAX and INT64_MIN if there is none
+} HeadStale;
+// Counts them, and series with native histograms, for the counters. `want_refs`: also tells which may go; what is asked for in between two
+// such looks may not. To be called from one thread, with head_truncate.
+void head_stale_look(Head *head, bool want_refs, HeadStale *ret_stale);
+void head_stale_free(HeadStale *stale);
+// As head_write_block, of these series alone.
+bool head_write_stale_block(Head *head, const HeadStale *stale, int64_t min_t_ms, int64_t max_t_ms,
+                            BlockWriter *writer, Error *err) MUST_CHECK;
+// Drops those that are still stale, once no Querier sees them that does not know their block. The log keeps what it has of them: a restart
+// brings them back until a checkpoint has passed.
+void head_truncate_stale(Head *head, const HeadStale *stale);
+
 // Out-of-order samples become blocks in three steps: begin freezes what is there (false in *ret_any if nothing) and tells its range,
 // write streams one aligned range of it, finish drops it from memory and log. Between begin and finish new ones gather beside it.
 bool head_out_of_order_begin(Head *head, bool *ret_any, int64_t *ret_min_t_ms,
@@ -128,6 +147,7 @@ typedef struct HeadCounters {
     uint64_t wal_bytes, wbl_bytes, chunks_head_bytes; // on disk
     uint64_t mmap_chunk_corruptions, chunk_writes_failed;
     int64_t replay_ms;
+    uint64_t stale_series, native_histogram_series, native_histogram_buckets; // at the newest look
     uint64_t snapshot_errors; // snapshots of open chunks that could not be read
 } HeadCounters;
 void head_counters(Head *head, HeadCounters *ret_counters);

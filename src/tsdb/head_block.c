@@ -22,6 +22,7 @@ typedef struct Streaming {
     Head *head;
     int64_t min_t, max_t; // max exclusive
     bool out_of_order;
+    const HeadStale *only; // these series; NULL: all
     BlockWriter *writer;
     Arena arena;
     BlockSeries *series;
@@ -52,7 +53,26 @@ static bool series_has(const Streaming *s, uint64_t ref, Series *series)
            head_first_time(s->head, series, extra) < s->max_t;
 }
 
-// Label bytes stay where they are: only head_truncate drops series, and it does not run meanwhile.
+static void gather_one(Streaming *s, uint64_t ref)
+{
+    Head *head = s->head;
+    SeriesSlot slot = series_slot(&head->index.series, ref);
+    Series *series = series_at(&head->index.series, slot);
+
+    if (!slot)
+        return;
+    lock_take(&head->stripes[series_stripe(ref)]);
+    bool has = series_ref(series) == ref && series_has(s, ref, series);
+    lock_give(&head->stripes[series_stripe(ref)]);
+    if (!has)
+        return;
+    s->series[s->count++] = (BlockSeries){.ref = ref, .labels = series->labels};
+    LabelWalk walk = head_index_walk(&head->index, series->labels);
+    for (uint32_t pair; (pair = head_index_walk_next(&walk));)
+        s->rank[pair] = 1;
+}
+
+// Label bytes stay where they are: only head_truncate* drops series, and it does not run meanwhile.
 static void gather(Streaming *s)
 {
     Head *head = s->head;
@@ -64,24 +84,14 @@ static void gather(Streaming *s)
     rwlock_give(&head->index_lock);
     s->series = ARENA_ARRAY(&s->arena, BlockSeries, runs.refs);
     s->rank = arena_zalloc(&s->arena, (size_t)s->pair_limit * sizeof(uint32_t));
-    for (size_t i = 0; i < runs.count; i++) {
-        for (uint64_t ref = runs.runs[i].first; ref < runs.runs[i].first + runs.runs[i].length;
-             ref++) {
-            SeriesSlot slot = series_slot(&head->index.series, ref);
-            Series *series = series_at(&head->index.series, slot);
-            if (!slot)
-                continue;
-            lock_take(&head->stripes[series_stripe(ref)]);
-            bool has = series_ref(series) == ref && series_has(s, ref, series);
-            lock_give(&head->stripes[series_stripe(ref)]);
-            if (!has)
-                continue;
-            s->series[s->count++] = (BlockSeries){.ref = ref, .labels = series->labels};
-            LabelWalk walk = head_index_walk(&head->index, series->labels);
-            for (uint32_t pair; (pair = head_index_walk_next(&walk));)
-                s->rank[pair] = 1;
-        }
+    if (s->only) {
+        for (size_t i = 0; i < s->only->count; i++)
+            gather_one(s, s->only->refs[i]);
+        return;
     }
+    for (size_t i = 0; i < runs.count; i++)
+        for (uint64_t k = 0; k < runs.runs[i].length; k++)
+            gather_one(s, runs.runs[i].first + k);
 }
 
 // --- order and symbols ---
@@ -422,6 +432,14 @@ bool head_write_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWrite
                       Error *err)
 {
     Streaming s = {.head = head, .min_t = min_t_ms, .max_t = max_t_ms, .writer = writer};
+    return stream(&s, err);
+}
+
+bool head_write_stale_block(Head *head, const HeadStale *stale, int64_t min_t_ms, int64_t max_t_ms,
+                            BlockWriter *writer, Error *err)
+{
+    Streaming s = {
+        .head = head, .min_t = min_t_ms, .max_t = max_t_ms, .writer = writer, .only = stale};
     return stream(&s, err);
 }
 

@@ -332,6 +332,10 @@ SeriesSlot head_append_create(Head *head, Labels labels, LabelKey *key, uint64_t
 // Writes the records of series that the log does not know yet; the caller leads.
 bool head_append_log_series(Head *head, Error *err) MUST_CHECK;
 
+// head_stale.c
+// The series is stale and may go; its stripe is held.
+bool head_stale_goes(Head *head, uint64_t ref, Series *series);
+
 // head_snapshot.c
 // Leaves chunk_snapshot.*/ beside the log; nobody else is in the head.
 bool head_snapshot_write(Head *head, Error *err) MUST_CHECK;

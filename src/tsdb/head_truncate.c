@@ -197,6 +197,61 @@ void head_truncate_empty(Head *head, bool any)
     free(c.refs);
 }
 
+// Of a series that has its block, everything.
+static void empty_stale(Collect *c, uint64_t ref)
+{
+    Head *head = c->head;
+    SeriesSlot slot = series_slot(&head->index.series, ref);
+    Series *series = series_at(&head->index.series, slot);
+
+    if (!slot || series_ref(series) != ref || !head_stale_goes(head, ref, series))
+        return;
+    SeriesExtra *extra = head_extra(head, ref, series, false);
+    drop_open_chunk(c, series, extra);
+    if (series->full) {
+        size_t count = head_full_count(&head->pool, series->full);
+        series->full = head_full_replace(&head->pool, series->full, NULL, 0);
+        c->chunks_removed += count;
+    }
+    if (extra) {
+        ref_map_remove(&head->extras[series_stripe(ref)], ref);
+        series_set_flags(series, 0, SERIES_HAS_EXTRA);
+        head_extra_free(extra);
+    }
+    c->refs[c->count++] = ref;
+}
+
+void head_truncate_stale(Head *head, const HeadStale *stale)
+{
+    Collect c = {.head = head, .refs = X_ARRAY(uint64_t, stale->count)};
+    unsigned held = SERIES_STRIPES;
+
+    lock_take(&head->truncate_lock);
+    lock_take(&head->readers_lock);
+    uint64_t number = head->reader_number;
+    lock_give(&head->readers_lock);
+    head_read_wait(head, number, INT64_MAX);
+    head_lead(head);
+    for (size_t i = 0; i < stale->count; i++) {
+        head_hold_stripe(head, &held, stale->refs[i]);
+        empty_stale(&c, stale->refs[i]);
+    }
+    head_give_stripe(head, held);
+    free_limbo(head);
+    if (c.count)
+        remove_series(&c);
+    head->image.stale |= c.count > 0;
+    lock_take(&head->readers_lock);
+    head->limbo_number = head->reader_number;
+    lock_give(&head->readers_lock);
+    pool_trim(&head->pool);
+    COUNT(head, chunks_removed, c.chunks_removed);
+    COUNT(head, chunks, -c.chunks_removed);
+    head_follow(head);
+    lock_give(&head->truncate_lock);
+    free(c.refs);
+}
+
 bool head_truncate(Head *head, int64_t min_t_ms, Error *err)
 {
     Collect c = {.head = head, .min_t = min_t_ms, .lowest_file = UINT32_MAX, .oldest_t = INT64_MAX};

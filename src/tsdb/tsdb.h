@@ -45,10 +45,12 @@ typedef struct TsdbOptions {
     Clock *clock;
     Registry *registry; // prometheus_tsdb_* and narthex_tsdb_* metrics; NULL: none
     bool no_lockfile;
-    int64_t min_block_ms;            // 2 h
-    int64_t max_block_ms;            // 31 d or a tenth of the retention
-    int64_t retention_ms;            // 15 d; 0: for ever
-    uint64_t retention_bytes;        // 0: no limit
+    int64_t min_block_ms;     // 2 h
+    int64_t max_block_ms;     // 31 d or a tenth of the retention
+    int64_t retention_ms;     // 15 d; 0: for ever
+    uint64_t retention_bytes; // 0: no limit
+    double
+        stale_series_ratio; // of the head's series that have ended: then they get a block early; 0: never
     int64_t out_of_order_window_ms;  // 0: refused
     uint64_t wal_segment_bytes;      // 128 MiB, a multiple of 32 KiB
     TsdbCompression wal_compression; // snappy
@@ -75,9 +77,9 @@ Source *tsdb_source(Tsdb *tsdb);
 // Its readers must be closed before tsdb_close.
 Feed *tsdb_feed(Tsdb *tsdb);
 
-// Applies what a reload may change: retention and the out-of-order window.
+// Applies what a reload may change: retention, the out-of-order window and when stale series get a block early.
 void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes,
-                      int64_t out_of_order_window_ms);
+                      int64_t out_of_order_window_ms, double stale_series_ratio);
 
 // Cuts everything compactable out of the head now and applies retention: what the maintenance thread does each minute.
 bool tsdb_compact(Tsdb *tsdb, Error *err) MUST_CHECK;

@@ -31,7 +31,7 @@ int64_t tsdb_in_order_end(const TsdbBlocks *blocks)
     int64_t end = INT64_MIN;
 
     for (size_t i = 0; i < blocks->count; i++)
-        if (!block_meta_has_hint(block_meta(blocks->items[i]), BLOCK_HINT_OUT_OF_ORDER))
+        if (!block_meta_is_partial(block_meta(blocks->items[i])))
             end = MAX(end, block_meta(blocks->items[i])->max_t_ms);
     return end;
 }

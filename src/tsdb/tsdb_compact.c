@@ -6,6 +6,8 @@
 #include "tsdb/block_verify.h"
 #include "tsdb/tsdb_internal.h"
 
+#define STALE_CUT_NEAR_MS 600000
+
 static bool is_stopping(Tsdb *tsdb)
 {
     return __atomic_load_n(&tsdb->stop, __ATOMIC_RELAXED);
@@ -39,12 +41,24 @@ static void observe_chunk(void *arg, const BlockChunk *chunk)
     histogram_observe(tsdb->chunk_seconds, (double)(chunk->max_t_ms - chunk->min_t_ms) / 1e3);
 }
 
-typedef bool (*HeadWriteFn)(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer,
-                            Error *err);
+typedef enum HeadPart { PART_IN_ORDER, PART_LATE, PART_STALE } HeadPart;
 
-// One block of what the head has between both times (the latter exclusive), and makes it readable.
-static bool write_head_block(Tsdb *tsdb, HeadWriteFn write, int64_t min_t_ms, int64_t max_t_ms,
-                             bool out_of_order, Error *err) REQUIRES(tsdb->work_lock)
+static bool write_part(Tsdb *tsdb, HeadPart part, const HeadStale *stale, BlockWriter *writer,
+                       int64_t min_t_ms, int64_t max_t_ms, Error *err)
+{
+    switch (part) {
+    case PART_LATE:
+        return head_write_out_of_order_block(tsdb->head, min_t_ms, max_t_ms, writer, err);
+    case PART_STALE:
+        return head_write_stale_block(tsdb->head, stale, min_t_ms, max_t_ms, writer, err);
+    default:
+        return head_write_block(tsdb->head, min_t_ms, max_t_ms, writer, err);
+    }
+}
+
+// One block of what the head has between both times (the latter exclusive), and makes it readable. `stale` is of PART_STALE.
+static bool write_head_block(Tsdb *tsdb, HeadPart part, const HeadStale *stale, int64_t min_t_ms,
+                             int64_t max_t_ms, Error *err) REQUIRES(tsdb->work_lock)
 {
     int64_t started_ns = clock_mono_ns(tsdb->options.clock);
     BlockWriter *writer;
@@ -56,7 +70,8 @@ static bool write_head_block(Tsdb *tsdb, HeadWriteFn write, int64_t min_t_ms, in
         .min_t_ms = min_t_ms,
         .max_t_ms = max_t_ms,
         .level = 1,
-        .from_out_of_order = out_of_order,
+        .from_out_of_order = part == PART_LATE,
+        .from_stale_series = part == PART_STALE,
         .chunk_written = tsdb->chunk_bytes ? observe_chunk : NULL,
         .chunk_written_arg = tsdb,
     };
@@ -65,7 +80,7 @@ static bool write_head_block(Tsdb *tsdb, HeadWriteFn write, int64_t min_t_ms, in
     if (!block_writer_open(&options, &writer, err))
         return false;
     set_populating(tsdb, 1);
-    bool ok = write(tsdb->head, min_t_ms, max_t_ms, writer, err);
+    bool ok = write_part(tsdb, part, stale, writer, min_t_ms, max_t_ms, err);
     set_populating(tsdb, 0);
     if (!ok) {
         block_writer_abort(writer);
@@ -83,7 +98,8 @@ static bool write_head_block(Tsdb *tsdb, HeadWriteFn write, int64_t min_t_ms, in
                          STR_ARG(ulid_str(&options.ulid)));
     observe_seconds(tsdb, started_ns);
     log_info("wrote block of the head", KV("block", ulid_str(&options.ulid)),
-             KV("min_t_ms", min_t_ms), KV("max_t_ms", max_t_ms), KV("out_of_order", out_of_order),
+             KV("min_t_ms", min_t_ms), KV("max_t_ms", max_t_ms),
+             KV("out_of_order", part == PART_LATE), KV("stale", part == PART_STALE),
              KV("took_ms", (clock_mono_ns(tsdb->options.clock) - started_ns) / 1000000));
     return true;
 }
@@ -95,7 +111,7 @@ static bool compact_head(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
 
     while (!is_stopping(tsdb) && head_compactable(tsdb->head, &min_t_ms, &max_t_ms)) {
         tsdb_count(&tsdb->counters.compactions_triggered);
-        if (!write_head_block(tsdb, head_write_block, min_t_ms, max_t_ms, false, err) ||
+        if (!write_head_block(tsdb, PART_IN_ORDER, NULL, min_t_ms, max_t_ms, err) ||
             !head_truncate(tsdb->head, max_t_ms, err))
             return error_context(err, "head to block");
     }
@@ -110,7 +126,7 @@ static bool write_out_of_order(Tsdb *tsdb, int64_t min_t_ms, int64_t max_t_ms, E
 
     for (int64_t t = min_t_ms; t <= max_t_ms && head_out_of_order_next(tsdb->head, t, &t);) {
         int64_t from = align_down(t, range);
-        if (!write_head_block(tsdb, head_write_out_of_order_block, from, from + range, true, err))
+        if (!write_head_block(tsdb, PART_LATE, NULL, from, from + range, err))
             return false;
         t = from + range;
     }
@@ -132,6 +148,54 @@ static bool compact_out_of_order(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_loc
     if (!head_out_of_order_finish(tsdb->head, ok, ok ? err : &second))
         ok = false;
     return ok || error_context(err, "out-of-order samples to block");
+}
+
+// The next cut of the head takes them along anyway.
+static bool is_cut_near(Tsdb *tsdb)
+{
+    int64_t min_t_ms, max_t_ms;
+
+    return head_time_range(tsdb->head, &min_t_ms, &max_t_ms) &&
+           max_t_ms - min_t_ms > tsdb->options.min_block_ms / 2 * 3 - STALE_CUT_NEAR_MS;
+}
+
+static bool write_stale(Tsdb *tsdb, const HeadStale *stale, Error *err) REQUIRES(tsdb->work_lock)
+{
+    int64_t range = tsdb->options.min_block_ms;
+
+    for (int64_t t = align_down(stale->min_t_ms, range); t <= stale->max_t_ms; t += range)
+        if (!write_head_block(tsdb, PART_STALE, stale, t, t + range, err))
+            return error_context(err, "stale series to block");
+    return true;
+}
+
+// Series that have ended leave the head early where they are many: as head.go does with stale_series_compaction_threshold.
+static bool compact_stale(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
+{
+    int64_t started_ns = clock_mono_ns(tsdb->options.clock);
+    HeadStale stale;
+    bool ok = true;
+
+    lock_take(&tsdb->list_lock);
+    double ratio = tsdb->stale_ratio;
+    lock_give(&tsdb->list_lock);
+    head_stale_look(tsdb->head, ratio > 0, &stale);
+    if (stale.count && (double)stale.count >= ratio * (double)stale.series && !is_cut_near(tsdb)) {
+        tsdb_count(&tsdb->counters.stale_compactions);
+        ok = write_stale(tsdb, &stale, err);
+        if (ok) {
+            head_truncate_stale(tsdb->head, &stale);
+            log_info("stale series left the head", KV("series", stale.count),
+                     KV("took_ms", (clock_mono_ns(tsdb->options.clock) - started_ns) / 1000000));
+        } else {
+            tsdb_count(&tsdb->counters.stale_compactions_failed);
+        }
+        if (tsdb->stale_seconds)
+            histogram_observe(tsdb->stale_seconds,
+                              (double)(clock_mono_ns(tsdb->options.clock) - started_ns) / 1e9);
+    }
+    head_stale_free(&stale);
+    return ok;
 }
 
 static bool is_unfit(const Tsdb *tsdb, const Block *block) REQUIRES(tsdb->work_lock)
@@ -213,11 +277,12 @@ static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool ov
     return true;
 }
 
-// The end of a block without the hint tells the next start which in-order samples of the log have had their block. So out-of-order
-// blocks that reach behind it wait until the head has caught up: merged with others they would hide samples that only the log has.
+// The end of a block without hints tells the next start which in-order samples of the log have had their block. So blocks of late samples
+// or of stale series that reach behind it wait until the head has caught up: merged with others they would hide samples that only the log
+// has.
 static bool is_ahead(const BlockMeta *meta, int64_t in_order_end)
 {
-    return block_meta_has_hint(meta, BLOCK_HINT_OUT_OF_ORDER) && meta->max_t_ms > in_order_end;
+    return block_meta_is_partial(meta) && meta->max_t_ms > in_order_end;
 }
 
 // One round of planning and merging. *ret_more: there may be another.
@@ -339,6 +404,7 @@ bool tsdb_compact_locked(Tsdb *tsdb, Error *err)
     if (__atomic_load_n(&tsdb->counters.blocks_unreadable, __ATOMIC_RELAXED))
         keep_first(tsdb_reload(tsdb, &why), &why, &all_ok, err);
     keep_first(compact_head(tsdb, &why), &why, &all_ok, err);
+    keep_first(compact_stale(tsdb, &why), &why, &all_ok, err);
     keep_first(compact_out_of_order(tsdb, &why), &why, &all_ok, err);
     keep_first(compact_all(tsdb, &why), &why, &all_ok, err);
     keep_first(apply_retention(tsdb, &why), &why, &all_ok, err);

@@ -85,6 +85,7 @@ static bool try_point(const Plan *plan, uint64_t fail_at)
 
     rig_init(&rig, 1, false);
     rig.options.wal_sync = plan->sync;
+    rig.options.snapshot_at_close = true;
     rig.fault = plan->fault;
     rig.fault.fail_at = fail_at;
     snprintf(rig.point, sizeof rig.point, "%s at call %" PRIu64, plan->name, fail_at);
@@ -254,6 +255,7 @@ static void cut_everywhere(TsdbSync sync, uint64_t usual)
     rig_be_quiet();
     rig_init(&rig, 1, true);
     rig.options.wal_sync = sync;
+    rig.options.snapshot_at_close = true;
     live(&rig);
     RIG_REQUIRE(&rig, rig.failed == 0, "the life itself failed");
     size_t calls = fs_journal_length(rig.fs.journal);

@@ -20,6 +20,7 @@ enum {
 };
 
 typedef struct TsdbCounters {
+    uint64_t stale_compactions, stale_compactions_failed;
     uint64_t compactions, compactions_failed, compactions_triggered, vertical_compactions;
     uint64_t reloads, reloads_failed;
     uint64_t time_retentions, size_retentions;
@@ -39,8 +40,8 @@ struct Tsdb {
     Source source;
     WalTail *tail;
     // NULL: no registry. The last three are of chunks that the head gives to blocks.
-    HistogramMetric *compaction_seconds, *cleanup_seconds, *chunk_bytes, *chunk_samples,
-        *chunk_seconds;
+    HistogramMetric *compaction_seconds, *cleanup_seconds, *stale_seconds, *chunk_bytes,
+        *chunk_samples, *chunk_seconds;
 
     // One at a time: compaction, retention, deletion, snapshot.
     Lock work_lock;
@@ -56,6 +57,7 @@ struct Tsdb {
     size_t unfit_count;
     int64_t retention_ms;     // GUARDED_BY(list_lock)
     uint64_t retention_bytes; // GUARDED_BY(list_lock)
+    double stale_ratio;       // GUARDED_BY(list_lock)
     TsdbCounters counters;    // atomic
 
     Lock maintenance_lock;

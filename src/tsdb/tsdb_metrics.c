@@ -19,6 +19,13 @@ typedef struct HeadRow {
 
 static const HeadRow head_rows[] = {
     ROW(FAMILY_GAUGE, "head_series", "Total number of series in the head block.", series),
+    ROW(FAMILY_GAUGE, "head_stale_series", "Number of stale series in the head block.",
+        stale_series),
+    ROW(FAMILY_GAUGE, "head_native_histogram_series",
+        "Number of series with native histograms in the head block.", native_histogram_series),
+    ROW(FAMILY_GAUGE, "head_native_histogram_buckets",
+        "Number of buckets of the newest native histograms in the head block.",
+        native_histogram_buckets),
     ROW(FAMILY_COUNTER, "head_series_created_total", "Total number of series created in the head.",
         series_created),
     ROW(FAMILY_COUNTER, "head_series_removed_total", "Total number of series removed in the head.",
@@ -276,6 +283,10 @@ static void collect_blocks(Tsdb *tsdb, Collection *c)
             "Total number of compactions that failed for the partition.", &n->compactions_failed);
     counter(c, "prometheus_tsdb_compactions_triggered_total",
             "Total number of triggered compactions for the partition.", &n->compactions_triggered);
+    counter(c, "prometheus_tsdb_stale_series_compactions_triggered_total",
+            "Total number of triggered stale series compactions.", &n->stale_compactions);
+    counter(c, "prometheus_tsdb_stale_series_compactions_failed_total",
+            "Total number of stale series compactions that failed.", &n->stale_compactions_failed);
     collection_family(c, "prometheus_tsdb_compactions_skipped_total", FAMILY_COUNTER,
                       "Total number of skipped compactions due to disabled auto compaction.");
     collection_add(c, NULL, 0, 0); // it cannot be disabled
@@ -345,6 +356,9 @@ void tsdb_metrics_register(Tsdb *tsdb)
     tsdb->cleanup_seconds =
         histogram(tsdb, "prometheus_tsdb_tombstone_cleanup_seconds",
                   "The time taken to recompact blocks to remove tombstones.", bounds, 0);
+    tsdb->stale_seconds =
+        histogram(tsdb, "prometheus_tsdb_stale_series_compaction_duration_seconds",
+                  "Duration of stale series compaction runs.", exponential(bounds, 1, 2), 14);
     tsdb->chunk_bytes = histogram(tsdb, "prometheus_tsdb_compaction_chunk_size_bytes",
                                   "Final size of chunks on their first compaction",
                                   exponential(bounds, 32, 1.5), 12);
