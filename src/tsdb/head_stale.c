@@ -67,7 +67,8 @@ static void look_at(Look *look, uint64_t ref, Series *series)
 
 void head_stale_look(Head *head, bool want_refs, HeadStale *ret_stale)
 {
-    HeadStale stale = {.series = GET(head->counters.series), .min_t_ms = INT64_MAX, .max_t_ms = INT64_MIN};
+    HeadStale stale = {
+        .series = GET(head->counters.series), .min_t_ms = INT64_MAX, .max_t_ms = INT64_MIN};
     Look look = {.head = head, .want_refs = want_refs, .out = &stale};
     Arena scratch = {0};
     RefRuns runs;
