@@ -110,7 +110,8 @@ static void check_blocks(Reader in, Str log)
     buf_add_u32be(&out, crc32c(buf_str(&out)));
     while (reader_left(&in) > 3) {
         uint8_t kind = reader_u8(&in);
-        size_t len = MIN((size_t)reader_u16be(&in), reader_left(&in));
+        size_t asked = reader_u16be(&in);
+        size_t len = MIN(asked, reader_left(&in));
         add_block(&out, kind, reader_bytes(&in, len));
     }
     add_block(&out, 6, STR_NONE);
