@@ -4,6 +4,8 @@
 #include "tsdb/head_image.h"
 #include "tsdb/head_internal.h"
 
+#define TRIM_BYTES_MIN (UINT64_C(1) << 20)
+
 // --- life ---
 
 static void init_locks(Head *head)
@@ -162,9 +164,19 @@ void head_reconfigure(Head *head, int64_t out_of_order_window_ms)
     SET(head->window_ms, out_of_order_window_ms);
 }
 
+// Series that came together end their chunks together: most of what those took is then free, in whole pages, until they have grown again.
+static void trim_chunks(Head *head)
+{
+    head_lead(head); // the pool is the leader's
+    if (pool_empty_bytes(&head->pool) >= MAX(TRIM_BYTES_MIN, head->pool.held_bytes / 8))
+        pool_trim(&head->pool);
+    head_follow(head);
+}
+
 void head_release_pages(Head *head)
 {
     head_chunks_release_pages(head->chunks);
+    trim_chunks(head);
 }
 
 void head_refresh_image(Head *head)

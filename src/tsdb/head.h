@@ -64,7 +64,8 @@ void head_reconfigure(Head *head, int64_t out_of_order_window_ms);
 bool head_sync(Head *head, Error *err) MUST_CHECK;
 // Writes down which series there are, so that a restart is fast, if that is due; to be called every few seconds.
 void head_refresh_image(Head *head);
-// Mapped pages of full chunks that queries touched no longer count as ours.
+// Gives memory back that is not wanted soon: mapped pages of full chunks that queries touched, and empty pages of open ones. To be called
+// once a minute or so.
 void head_release_pages(Head *head);
 
 // Oldest and newest in-order sample; false if there is none.

@@ -182,6 +182,16 @@ uint64_t pool_free_bytes(const Pool *pool)
     return pool->held_bytes - pool->live_bytes - untouched;
 }
 
+uint64_t pool_empty_bytes(const Pool *pool)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 1; i < pool->page_count; i++)
+        if (pool->pages[i].bytes && !pool->pages[i].live)
+            bytes += page_bytes(&pool->pages[i]);
+    return bytes;
+}
+
 // Takes the free pieces of empty pages out of the chain.
 static void unchain_empty(Pool *pool, unsigned class_index)
 {

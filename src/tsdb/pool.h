@@ -62,6 +62,8 @@ PoolHandle pool_grow(Pool *pool, PoolHandle old, uint32_t keep, uint32_t bytes);
 // Of what is held but not handed out, what was touched and so costs memory.
 uint64_t pool_free_bytes(const Pool *pool);
 
+// What pool_trim would give back.
+uint64_t pool_empty_bytes(const Pool *pool);
 // Gives pages without pieces back to the kernel. Returns the bytes.
 uint64_t pool_trim(Pool *pool);
 

@@ -125,8 +125,10 @@ TEST(postings, pieces_do_not_overlap_and_empty_pages_go_back)
     }
     for (size_t i = 0; i < PIECES; i++)
         pool_free(&pool, handles[i]);
-    pool_trim(&pool);
+    uint64_t empty = pool_empty_bytes(&pool);
 
+    CHECK_EQ(empty, pool.held_bytes);
+    CHECK_EQ(pool_trim(&pool), empty);
     CHECK_EQ(pool.live_bytes, 0);
     CHECK_EQ(pool.held_bytes, 0);
     pool_deinit(&pool);
