@@ -50,8 +50,13 @@ bool exposition_next_guess(Exposition *parser, Str guess)
 bool exposition_next_hash(Exposition *parser, uint32_t series_bytes, uint64_t series_hash)
 {
     if (UNLIKELY(parser->format == EXPOSITION_PROTOBUF))
-        return false;
+        return exposition_protobuf_next_hash(parser, series_hash);
     return exposition_text_next_hash(parser, series_bytes, series_hash);
+}
+
+uint64_t exposition_sample_hash(const Exposition *parser)
+{
+    return parser->series_hash ? parser->series_hash : exposition_series_hash(parser->series_text);
 }
 
 // ---- failures

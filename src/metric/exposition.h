@@ -43,6 +43,7 @@ typedef struct Exposition {
     // The identity of a sample as it stands in the body: name and braces, up to the white space before the value. Equal bytes mean
     // an equal series, so a caller that remembers last scrape's texts in order need not parse labels at all.
     Str series_text;
+    uint64_t series_hash; // of protobuf: stands for the text; 0: the text's own
     double value;
     int64_t t_ms;
     bool has_t;
@@ -84,9 +85,12 @@ bool exposition_next(Exposition *parser);
 bool exposition_next_guess(Exposition *parser, Str guess);
 // The same for a caller that keeps of each text only its length and its hash: 12 bytes a series instead of the text, and half the bytes
 // to walk, which costs less than the comparison once the texts do not fit the cache. Two texts of one length at the same place of a page are
-// taken for one with a chance of 2^-64.
+// taken for one with a chance of 2^-64. Of protobuf the length does not count, and the sample has no series_text (ptr is NULL), so
+// exposition_labels cannot be had of it.
 bool exposition_next_hash(Exposition *parser, uint32_t series_bytes, uint64_t series_hash);
 uint64_t exposition_series_hash(Str series_text);
+// What exposition_next_hash is to be asked with for the current sample.
+uint64_t exposition_sample_hash(const Exposition *parser);
 // Labels of the current sample, "__name__" included, sorted, unescaped; `le` and `quantile` are rendered anew as OpenMetrics floats when
 // the metric's type says so. Fails with the place in the line.
 bool exposition_labels(Exposition *parser, Arena *arena, Labels *ret_labels, Error *err) MUST_CHECK;

@@ -27,5 +27,6 @@ void exposition_text_start(Exposition *parser);
 bool exposition_text_is_created(const Exposition *parser);
 
 bool exposition_protobuf_next(Exposition *parser);
+bool exposition_protobuf_next_hash(Exposition *parser, uint64_t series_hash);
 bool exposition_protobuf_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exemplar,
                                   Error *err);

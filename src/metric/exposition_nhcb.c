@@ -266,6 +266,7 @@ bool exposition_nhcb_finish(ExpositionNhcb *group, const Exposition *parser, Exp
     *ret_sample = *parser;
     ret_sample->kind = EXPOSITION_HISTOGRAM;
     ret_sample->series_text = key;
+    ret_sample->series_hash = 0;
     ret_sample->pairs_of = NULL;
     ret_sample->histogram = histogram;
     ret_sample->type = METRIC_HISTOGRAM;

@@ -1,25 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The protobuf format: a stream of io.prometheus.client.MetricFamily messages, each with its length in front.
 //
-// A metric becomes a list of items first: one for a counter, one for each quantile and bucket, one for a native histogram. An item's
-// identity is written as OpenMetrics would write it, so that the rest of the house sees one kind of series text.
+// An item's identity is written as OpenMetrics would write it, so that the rest of the house sees one kind of series text.
+#include "metric/exposition_protobuf.h"
+
 #include <math.h>
 
-#include "codec/protobuf.h"
-#include "metric/exposition_internal.h"
-
+#define METADATA_TOLD 3 // help, unit, type
 #define FAMILY_BYTES_MAX (64 * EXPOSITION_LINE_BYTES_MAX)
-
-// Numbers of io.prometheus.client.MetricType.
-enum {
-    PB_COUNTER,
-    PB_GAUGE,
-    PB_SUMMARY,
-    PB_UNTYPED,
-    PB_HISTOGRAM,
-    PB_GAUGE_HISTOGRAM,
-    PB_TYPE_COUNT
-};
 
 static const MetricType types[PB_TYPE_COUNT] = {
     [PB_COUNTER] = METRIC_COUNTER,     [PB_GAUGE] = METRIC_GAUGE,
@@ -27,41 +15,7 @@ static const MetricType types[PB_TYPE_COUNT] = {
     [PB_HISTOGRAM] = METRIC_HISTOGRAM, [PB_GAUGE_HISTOGRAM] = METRIC_GAUGE_HISTOGRAM,
 };
 
-typedef struct Item {
-    const char *suffix;
-    const char *label; // "le", "quantile" or NULL
-    double label_value;
-    double value;
-    const Histogram *histogram;
-    const Str *exemplars; // messages
-    size_t exemplar_count;
-    int64_t start_ms;
-} Item;
-
-typedef struct ExpositionProtobuf {
-    Str rest; // messages after this family
-    uint64_t family_number;
-    // The family.
-    Str name, help, unit;
-    uint64_t type;
-    ProtoReader metrics;
-    int metadata_told; // help, unit, type
-    // The metric.
-    Label *labels;
-    size_t label_count;
-    int64_t t_ms;
-    Item *items;
-    size_t item_count;
-    size_t item_cap;
-    size_t item_at;
-    const Str *exemplars; // left of the current item
-    size_t exemplar_count;
-    char *scratch; // for series texts
-    size_t scratch_bytes;
-    bool needs_time; // exemplars of native histograms without a time are dropped
-} ExpositionProtobuf;
-
-static bool fail(Exposition *parser, const char *text)
+bool exposition_protobuf_fail(Exposition *parser, const char *text)
 {
     const ExpositionProtobuf *pb = parser->protobuf;
 
@@ -70,9 +24,7 @@ static bool fail(Exposition *parser, const char *text)
                            pb->name.ptr, text);
 }
 
-// ---- lists of unknown length in the arena
-
-static void *list_room(Arena *arena, void *list, size_t count, size_t *cap, size_t bytes)
+void *exposition_protobuf_list(Arena *arena, void *list, size_t count, size_t *cap, size_t bytes)
 {
     if (count < *cap)
         return list;
@@ -82,15 +34,6 @@ static void *list_room(Arena *arena, void *list, size_t count, size_t *cap, size
                 : arena_array_alloc(arena, wanted, bytes);
     *cap = wanted;
     return list;
-}
-
-static Item *add_item(Exposition *parser, const char *suffix, double value)
-{
-    ExpositionProtobuf *pb = parser->protobuf;
-
-    pb->items = list_room(parser->arena, pb->items, pb->item_count, &pb->item_cap, sizeof(Item));
-    pb->items[pb->item_count] = (Item){.suffix = suffix, .value = value};
-    return &pb->items[pb->item_count++];
 }
 
 // ---- messages without a type of their own
@@ -111,7 +54,7 @@ static bool read_label(Str message, Label *ret_label)
     return !r.failed && str_is_utf8(ret_label->name) && str_is_utf8(ret_label->value);
 }
 
-static bool read_time(Str message, int64_t *ret_ms)
+bool exposition_protobuf_time(Str message, int64_t *ret_ms)
 {
     ProtoReader r = proto_reader(message);
     int64_t seconds = 0;
@@ -127,395 +70,6 @@ static bool read_time(Str message, int64_t *ret_ms)
            !__builtin_add_overflow(*ret_ms, nanos / 1000000, ret_ms);
 }
 
-// A start timestamp, where it is wanted; a malformed one is none.
-static int64_t read_start(const Exposition *parser, const ProtoReader *r)
-{
-    int64_t ms;
-    return parser->wants_start && r->wire == PROTO_BYTES && read_time(r->bytes, &ms) ? ms : 0;
-}
-
-// Of all items from the `first` on.
-static void set_start(Exposition *parser, size_t first, int64_t start_ms)
-{
-    ExpositionProtobuf *pb = parser->protobuf;
-    for (size_t i = first; i < pb->item_count; i++)
-        pb->items[i].start_ms = start_ms;
-}
-
-// Gauge, Untyped: the value. Counter: an exemplar and a start, too.
-static bool read_single(Exposition *parser, Str message)
-{
-    ProtoReader r = proto_reader(message);
-    Item *item = add_item(parser, "", 0);
-
-    while (proto_next(&r)) {
-        if (r.field == 1 && r.wire == PROTO_FIXED64) {
-            item->value = proto_double(&r);
-        } else if (r.field == 2 && r.wire == PROTO_BYTES) {
-            Str *exemplar = ARENA_ARRAY(parser->arena, Str, 1);
-            *exemplar = r.bytes;
-            item->exemplars = exemplar;
-            item->exemplar_count = 1;
-        } else if (r.field == 3) {
-            item->start_ms = read_start(parser, &r);
-        }
-    }
-    return !r.failed || fail(parser, "malformed counter, gauge or untyped value");
-}
-
-static bool read_quantile(Exposition *parser, Str message)
-{
-    ProtoReader r = proto_reader(message);
-    Item *item = add_item(parser, "", 0);
-
-    item->label = "quantile";
-    while (proto_next(&r)) {
-        if (r.field == 1 && r.wire == PROTO_FIXED64)
-            item->label_value = proto_double(&r);
-        else if (r.field == 2 && r.wire == PROTO_FIXED64)
-            item->value = proto_double(&r);
-    }
-    return !r.failed || fail(parser, "malformed quantile");
-}
-
-static bool read_summary(Exposition *parser, Str message)
-{
-    ExpositionProtobuf *pb = parser->protobuf;
-    ProtoReader r = proto_reader(message);
-
-    // The array may move while it grows: the first two are found by their place.
-    size_t first = pb->item_count;
-    add_item(parser, "_count", 0);
-    add_item(parser, "_sum", 0);
-    int64_t start_ms = 0;
-    while (proto_next(&r)) {
-        if (r.field == 1 && r.wire == PROTO_VARINT)
-            pb->items[first].value = (double)r.number;
-        else if (r.field == 2 && r.wire == PROTO_FIXED64)
-            pb->items[first + 1].value = proto_double(&r);
-        else if (r.field == 3 && r.wire == PROTO_BYTES && !read_quantile(parser, r.bytes))
-            return false;
-        else if (r.field == 4)
-            start_ms = read_start(parser, &r);
-    }
-    set_start(parser, first, start_ms);
-    return !r.failed || fail(parser, "malformed summary");
-}
-
-// ---- histograms
-
-typedef struct SideList {
-    HistogramSpan *spans;
-    size_t span_count;
-    size_t span_cap;
-    uint64_t span_buckets;
-    double *counts; // of the float flavour
-    size_t count_count;
-    size_t count_cap;
-    double *absolutes; // of the integer flavour: deltas summed up
-    size_t absolute_count;
-    size_t absolute_cap;
-    int64_t last;
-} SideList;
-
-typedef struct HistogramMessage {
-    uint64_t count;
-    double count_float;
-    double sum;
-    int64_t schema;
-    double zero_threshold;
-    uint64_t zero_count;
-    double zero_count_float;
-    SideList sides[2]; // positive, negative
-    Str *buckets;      // messages
-    size_t bucket_count;
-    size_t bucket_cap;
-    Str *exemplars;
-    size_t exemplar_count;
-    size_t exemplar_cap;
-    int64_t start_ms;
-} HistogramMessage;
-
-static bool read_span(Exposition *parser, Str message, SideList *side)
-{
-    ProtoReader r = proto_reader(message);
-    HistogramSpan span = {0};
-
-    while (proto_next(&r)) {
-        if (r.wire != PROTO_VARINT)
-            continue;
-        if (r.field == 1)
-            span.offset = (int32_t)proto_zigzag(&r);
-        else if (r.field == 2)
-            span.length = (uint32_t)r.number;
-    }
-    if (r.failed)
-        return fail(parser, "malformed bucket span");
-    if (side->span_count >= HISTOGRAM_BUCKETS_MAX)
-        return fail(parser, "too many bucket spans");
-    side->spans = list_room(parser->arena, side->spans, side->span_count, &side->span_cap,
-                            sizeof(HistogramSpan));
-    side->spans[side->span_count++] = span;
-    side->span_buckets += span.length;
-    return true;
-}
-
-static bool add_bucket(Exposition *parser, SideList *side, bool is_delta, uint64_t number)
-{
-    Arena *arena = parser->arena;
-
-    if (MAX(side->count_count, side->absolute_count) >= HISTOGRAM_BUCKETS_MAX)
-        return fail(parser, "too many buckets");
-    if (is_delta) {
-        int64_t delta = (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
-        if (__builtin_add_overflow(side->last, delta, &side->last))
-            return fail(parser, "bucket count out of range");
-        side->absolutes = list_room(arena, side->absolutes, side->absolute_count,
-                                    &side->absolute_cap, sizeof(double));
-        side->absolutes[side->absolute_count++] = (double)side->last;
-    } else {
-        side->counts =
-            list_room(arena, side->counts, side->count_count, &side->count_cap, sizeof(double));
-        side->counts[side->count_count++] = double_from_bits(number);
-    }
-    return true;
-}
-
-// Deltas (varints) or counts (doubles): packed, or one by one.
-static bool read_buckets(Exposition *parser, const ProtoReader *r, SideList *side, bool is_delta)
-{
-    ProtoWire wire = is_delta ? PROTO_VARINT : PROTO_FIXED64;
-    uint64_t number;
-
-    if (r->wire == wire)
-        return add_bucket(parser, side, is_delta, r->number);
-    if (r->wire != PROTO_BYTES)
-        return fail(parser, "malformed bucket counts");
-
-    Reader packed = reader_from(r->bytes);
-    while (proto_packed_next(&packed, wire, &number))
-        if (!add_bucket(parser, side, is_delta, number))
-            return false;
-    return !packed.failed || fail(parser, "malformed bucket counts");
-}
-
-static bool add_message(Exposition *parser, Str message, Str **list, size_t *count, size_t *cap)
-{
-    if (*count >= HISTOGRAM_BUCKETS_MAX)
-        return fail(parser, "too many buckets or exemplars");
-    *list = list_room(parser->arena, *list, *count, cap, sizeof(Str));
-    (*list)[(*count)++] = message;
-    return true;
-}
-
-// Field numbers 9 to 14: span, delta and count of the negative side, then of the positive.
-static bool read_histogram_side(Exposition *parser, const ProtoReader *r, HistogramMessage *h)
-{
-    SideList *side = &h->sides[r->field <= 11];
-
-    switch ((r->field - 9) % 3) {
-    case 0:
-        return r->wire == PROTO_BYTES ? read_span(parser, r->bytes, side)
-                                      : fail(parser, "malformed bucket span");
-    case 1:
-        return read_buckets(parser, r, side, true);
-    default:
-        return read_buckets(parser, r, side, false);
-    }
-}
-
-static bool read_histogram_list(Exposition *parser, const ProtoReader *r, HistogramMessage *h)
-{
-    if (r->field >= 9 && r->field <= 14)
-        return read_histogram_side(parser, r, h);
-    if (r->field == 3 && r->wire == PROTO_BYTES)
-        return add_message(parser, r->bytes, &h->buckets, &h->bucket_count, &h->bucket_cap);
-    if (r->field == 16 && r->wire == PROTO_BYTES)
-        return add_message(parser, r->bytes, &h->exemplars, &h->exemplar_count, &h->exemplar_cap);
-    return true;
-}
-
-static bool read_histogram_message(Exposition *parser, Str message, HistogramMessage *h)
-{
-    ProtoReader r = proto_reader(message);
-
-    while (proto_next(&r)) {
-        bool is_double = r.wire == PROTO_FIXED64;
-        if (r.field == 1 && r.wire == PROTO_VARINT)
-            h->count = r.number;
-        else if (r.field == 2 && is_double)
-            h->sum = proto_double(&r);
-        else if (r.field == 4 && is_double)
-            h->count_float = proto_double(&r);
-        else if (r.field == 5 && r.wire == PROTO_VARINT)
-            h->schema = proto_zigzag(&r);
-        else if (r.field == 6 && is_double)
-            h->zero_threshold = proto_double(&r);
-        else if (r.field == 7 && r.wire == PROTO_VARINT)
-            h->zero_count = r.number;
-        else if (r.field == 8 && is_double)
-            h->zero_count_float = proto_double(&r);
-        else if (r.field == 15)
-            h->start_ms = read_start(parser, &r);
-        else if (!read_histogram_list(parser, &r, h))
-            return false;
-    }
-    return !r.failed || fail(parser, "malformed histogram");
-}
-
-static bool is_native(const HistogramMessage *h)
-{
-    return h->sides[0].span_count > 0 || h->sides[1].span_count > 0 || h->zero_threshold > 0 ||
-           h->zero_count > 0;
-}
-
-static bool is_float(const HistogramMessage *h)
-{
-    return h->count_float > 0 || h->zero_count_float > 0;
-}
-
-static bool check_side(Exposition *parser, const SideList *side, bool as_float)
-{
-    size_t buckets = as_float ? side->count_count : side->absolute_count;
-
-    return side->span_buckets == buckets ||
-           fail(parser, "bucket spans do not agree with the number of buckets");
-}
-
-#define RESERVED_SCHEMA_MAX 52 // higher resolutions may come one day and are reduced until then
-
-static bool make_native(Exposition *parser, const HistogramMessage *m, const Histogram **ret)
-{
-    bool as_float = is_float(m);
-    const SideList *positive = &m->sides[0];
-    const SideList *negative = &m->sides[1];
-
-    if (!check_side(parser, positive, as_float) || !check_side(parser, negative, as_float))
-        return false;
-    if (m->schema < HISTOGRAM_SCHEMA_MIN || m->schema > RESERVED_SCHEMA_MAX)
-        return fail(parser, "histogram has an invalid schema");
-
-    Histogram h = {.hint = parser->protobuf->type == PB_GAUGE_HISTOGRAM ? HINT_GAUGE : HINT_UNKNOWN,
-                   .schema = (int32_t)m->schema,
-                   .is_integer = !as_float,
-                   .zero_threshold = m->zero_threshold,
-                   .zero_count = as_float ? m->zero_count_float : (double)m->zero_count,
-                   .count = as_float ? m->count_float : (double)m->count,
-                   .sum = m->sum,
-                   .positive_spans = positive->spans,
-                   .negative_spans = negative->spans,
-                   .positive_buckets = as_float ? positive->counts : positive->absolutes,
-                   .negative_buckets = as_float ? negative->counts : negative->absolutes,
-                   .positive_span_count = (uint32_t)positive->span_count,
-                   .negative_span_count = (uint32_t)negative->span_count,
-                   .positive_count = (uint32_t)positive->span_buckets,
-                   .negative_count = (uint32_t)negative->span_buckets};
-    const Histogram *reduced = h.schema > HISTOGRAM_SCHEMA_MAX
-                                   ? histogram_reduce(parser->arena, &h, HISTOGRAM_SCHEMA_MAX)
-                                   : &h;
-    *ret = histogram_compact(parser->arena, reduced, 0);
-    return true;
-}
-
-static bool read_classic_bucket(Exposition *parser, Str message, double *ret_bound)
-{
-    ProtoReader r = proto_reader(message);
-    Item *item = add_item(parser, "_bucket", 0);
-    double whole = 0;
-    double fractional = 0;
-
-    item->label = "le";
-    while (proto_next(&r)) {
-        if (r.field == 1 && r.wire == PROTO_VARINT) {
-            whole = (double)r.number;
-        } else if (r.field == 2 && r.wire == PROTO_FIXED64) {
-            item->label_value = proto_double(&r);
-        } else if (r.field == 3 && r.wire == PROTO_BYTES) {
-            Str *exemplar = ARENA_ARRAY(parser->arena, Str, 1);
-            *exemplar = r.bytes;
-            item->exemplars = exemplar;
-            item->exemplar_count = 1;
-        } else if (r.field == 4 && r.wire == PROTO_FIXED64) {
-            fractional = proto_double(&r);
-        }
-    }
-    item->value = fractional != 0 ? fractional : whole;
-    *ret_bound = item->label_value;
-    return !r.failed || fail(parser, "malformed bucket");
-}
-
-static bool add_classic(Exposition *parser, const HistogramMessage *h)
-{
-    double count = h->count_float != 0 ? h->count_float : (double)h->count;
-    double bound = 0;
-
-    add_item(parser, "_count", count);
-    add_item(parser, "_sum", h->sum);
-    for (size_t i = 0; i < h->bucket_count; i++)
-        if (!read_classic_bucket(parser, h->buckets[i], &bound))
-            return false;
-    if (h->bucket_count == 0 || !(bound == INFINITY)) {
-        Item *item = add_item(parser, "_bucket", count);
-        item->label = "le";
-        item->label_value = INFINITY;
-    }
-    return true;
-}
-
-// A native histogram's own exemplars, or else those of its classic buckets.
-static bool add_native_exemplars(Exposition *parser, const HistogramMessage *h, Item *item)
-{
-    if (h->exemplar_count > 0) {
-        item->exemplars = h->exemplars;
-        item->exemplar_count = h->exemplar_count;
-        return true;
-    }
-
-    Str *exemplars = ARENA_ARRAY(parser->arena, Str, h->bucket_count);
-    size_t count = 0;
-    for (size_t i = 0; i < h->bucket_count; i++) {
-        ProtoReader r = proto_reader(h->buckets[i]);
-        Str exemplar = STR_NONE;
-        while (proto_next(&r))
-            if (r.field == 3 && r.wire == PROTO_BYTES)
-                exemplar = r.bytes;
-        if (r.failed)
-            return fail(parser, "malformed bucket");
-        if (exemplar.len > 0)
-            exemplars[count++] = exemplar;
-    }
-    item->exemplars = exemplars;
-    item->exemplar_count = count;
-    return true;
-}
-
-static bool add_histogram(Exposition *parser, const HistogramMessage *h)
-{
-    const Histogram *native = NULL;
-
-    if (parser->ignore_native || !is_native(h))
-        return add_classic(parser, h);
-    if (!make_native(parser, h, &native))
-        return false;
-
-    Item *item = add_item(parser, "", 0);
-    item->histogram = native;
-    if (!add_native_exemplars(parser, h, item))
-        return false;
-    return !parser->keep_classic || h->bucket_count == 0 || add_classic(parser, h);
-}
-
-static bool read_histogram(Exposition *parser, Str message)
-{
-    HistogramMessage h = {0};
-    size_t first = parser->protobuf->item_count;
-
-    if (!read_histogram_message(parser, message, &h) || !add_histogram(parser, &h))
-        return false;
-    set_start(parser, first, h.start_ms);
-    return true;
-}
-
 // ---- metrics and families
 
 // The member of Metric that holds a value of this type.
@@ -529,47 +83,58 @@ static uint32_t value_field(uint64_t type)
     return numbers[type];
 }
 
-static bool read_value(Exposition *parser, Str message)
-{
-    switch (parser->protobuf->type) {
-    case PB_SUMMARY:
-        return read_summary(parser, message);
-    case PB_HISTOGRAM:
-    case PB_GAUGE_HISTOGRAM:
-        return read_histogram(parser, message);
-    default:
-        return read_single(parser, message);
-    }
-}
-
+// Where the labels stand together at the beginning, as they nearly always do, the hash of their bytes says which they are.
 static bool read_metric(Exposition *parser, Str message)
 {
     ExpositionProtobuf *pb = parser->protobuf;
     ProtoReader r = proto_reader(message);
+    uint32_t value_number = value_field(pb->type);
     Str value = S("");
-    size_t cap = 0;
+    size_t label_bytes = 0;
+    bool others = false;
+    bool together = true;
 
-    pb->labels = NULL;
+    pb->metric = message;
+    pb->has_labels = false;
     pb->label_count = pb->item_count = pb->item_at = 0;
-    pb->items = NULL;
-    pb->item_cap = 0;
     pb->t_ms = 0;
     while (proto_next(&r)) {
         if (r.field == 1 && r.wire == PROTO_BYTES) {
-            if (pb->label_count >= EXPOSITION_LABELS_MAX)
-                return fail(parser, "too many labels");
-            pb->labels = list_room(parser->arena, pb->labels, pb->label_count, &cap, sizeof(Label));
-            if (!read_label(r.bytes, &pb->labels[pb->label_count++]))
-                return fail(parser, "malformed label or invalid UTF-8");
-        } else if (r.field == 6 && r.wire == PROTO_VARINT) {
-            pb->t_ms = (int64_t)r.number;
-        } else if (r.field == value_field(pb->type) && r.wire == PROTO_BYTES) {
-            value = r.bytes;
+            label_bytes = (size_t)((const char *)r.reader.at - message.ptr);
+            together &= !others;
+            continue;
         }
+        others = true;
+        if (r.field == 6 && r.wire == PROTO_VARINT)
+            pb->t_ms = (int64_t)r.number;
+        else if (r.field == value_number && r.wire == PROTO_BYTES)
+            value = r.bytes;
     }
     if (r.failed)
-        return fail(parser, "malformed metric");
-    return read_value(parser, value);
+        return exposition_protobuf_fail(parser, "malformed metric");
+    pb->labels_hash = together ? exposition_series_hash(str_sub(message, 0, label_bytes)) | 1 : 0;
+    return exposition_protobuf_value(parser, value);
+}
+
+// Only a metric whose texts are wanted needs its labels.
+static bool read_labels(Exposition *parser)
+{
+    ExpositionProtobuf *pb = parser->protobuf;
+    ProtoReader r = proto_reader(pb->metric);
+
+    pb->label_count = 0;
+    while (proto_next(&r)) {
+        if (r.field != 1 || r.wire != PROTO_BYTES)
+            continue;
+        if (pb->label_count >= EXPOSITION_LABELS_MAX)
+            return exposition_protobuf_fail(parser, "too many labels");
+        pb->labels = exposition_protobuf_list(parser->arena, pb->labels, pb->label_count,
+                                              &pb->label_cap, sizeof(Label));
+        if (!read_label(r.bytes, &pb->labels[pb->label_count++]))
+            return exposition_protobuf_fail(parser, "malformed label or invalid UTF-8");
+    }
+    pb->has_labels = true;
+    return true;
 }
 
 static bool read_family(Exposition *parser, Str message)
@@ -592,13 +157,14 @@ static bool read_family(Exposition *parser, Str message)
         else if (r.field == 5 && r.wire == PROTO_BYTES)
             pb->unit = r.bytes;
     }
+    pb->name_hash = exposition_series_hash(pb->name);
     if (r.failed)
-        return fail(parser, "malformed message");
+        return exposition_protobuf_fail(parser, "malformed message");
     if (!name_is_utf8(pb->name))
-        return fail(parser, "invalid metric name");
+        return exposition_protobuf_fail(parser, "invalid metric name");
     if (!str_is_utf8(pb->help) || !str_is_utf8(pb->unit))
-        return fail(parser, "help or unit is not valid UTF-8");
-    return pb->type < PB_TYPE_COUNT || fail(parser, "unknown metric type");
+        return exposition_protobuf_fail(parser, "help or unit is not valid UTF-8");
+    return pb->type < PB_TYPE_COUNT || exposition_protobuf_fail(parser, "unknown metric type");
 }
 
 // The next family; false at the end or on failure.
@@ -613,9 +179,9 @@ static bool next_family(Exposition *parser)
     pb->family_number++;
     uint64_t bytes = reader_uvarint(&r);
     if (r.failed || bytes > reader_left(&r))
-        return fail(parser, "message is cut short");
+        return exposition_protobuf_fail(parser, "message is cut short");
     if (bytes > FAMILY_BYTES_MAX)
-        return fail(parser, "message is too long");
+        return exposition_protobuf_fail(parser, "message is too long");
     Str message = reader_bytes(&r, (size_t)bytes);
     pb->rest = str_make((const char *)r.at, reader_left(&r));
     parser->at = pb->rest.ptr;
@@ -688,7 +254,7 @@ static Buf scratch_for(Exposition *parser)
     return (Buf){.ptr = pb->scratch, .cap = pb->scratch_bytes, .max = pb->scratch_bytes};
 }
 
-static Str make_series_text(Exposition *parser, const Item *item)
+static Str make_series_text(Exposition *parser, const ProtobufItem *item)
 {
     const ExpositionProtobuf *pb = parser->protobuf;
     Buf buf = scratch_for(parser);
@@ -714,13 +280,27 @@ static Str make_series_text(Exposition *parser, const Item *item)
     return arena_str(parser->arena, buf_str(&buf));
 }
 
-static void tell_item(Exposition *parser)
+// Tells the series of a page apart as its text does, without the text. 0: only the text can.
+static uint64_t item_hash(const ExpositionProtobuf *pb, const ProtobufItem *item)
+{
+    if (!pb->labels_hash)
+        return 0;
+    uint64_t words[] = {pb->name_hash, pb->labels_hash,
+                        (uint64_t)(item->suffix[0] ? item->suffix[1] : 0) |
+                            (uint64_t)(item->label ? item->label[0] : 0) << 8,
+                        item->label ? double_bits(item->label_value) : 0};
+    return exposition_series_hash(str_make((const char *)words, sizeof words)) | 1;
+}
+
+// All but the text.
+static void tell_item(Exposition *parser, uint64_t hash)
 {
     ExpositionProtobuf *pb = parser->protobuf;
-    const Item *item = &pb->items[pb->item_at++];
+    const ProtobufItem *item = &pb->items[pb->item_at++];
 
     parser->kind = item->histogram ? EXPOSITION_HISTOGRAM : EXPOSITION_SAMPLE;
-    parser->series_text = make_series_text(parser, item);
+    parser->series_text = STR_NONE;
+    parser->series_hash = hash;
     parser->value = isnan(item->value) ? double_from_bits(NAN_NORMAL_BITS) : item->value;
     parser->histogram = item->histogram;
     parser->start_ms = item->start_ms;
@@ -763,7 +343,7 @@ bool exposition_protobuf_next(Exposition *parser)
     if (!parser->protobuf) {
         parser->protobuf = ARENA_NEW(parser->arena, ExpositionProtobuf);
         parser->protobuf->rest = parser->body;
-        parser->protobuf->metadata_told = 3;
+        parser->protobuf->metadata_told = METADATA_TOLD;
     }
 
     ExpositionProtobuf *pb = parser->protobuf;
@@ -772,13 +352,32 @@ bool exposition_protobuf_next(Exposition *parser)
         if (tell_metadata(parser))
             return true;
         if (pb->item_at < pb->item_count) {
-            tell_item(parser);
+            if (!pb->has_labels && !read_labels(parser))
+                return false;
+            const ProtobufItem *item = &pb->items[pb->item_at];
+            tell_item(parser, item_hash(pb, item));
+            parser->series_text = make_series_text(parser, item);
             return true;
         }
-        pb->metadata_told = 3;
+        pb->metadata_told = METADATA_TOLD;
         if (!next_metric(parser) && (parser->failed || !next_family(parser)))
             return false;
     }
+}
+
+bool exposition_protobuf_next_hash(Exposition *parser, uint64_t series_hash)
+{
+    ExpositionProtobuf *pb = parser->protobuf;
+
+    if (!pb || pb->metadata_told < METADATA_TOLD || parser->failed)
+        return false;
+    if (pb->item_at == pb->item_count && (!next_metric(parser) || !pb->item_count))
+        return false;
+    uint64_t hash = item_hash(pb, &pb->items[pb->item_at]);
+    if (hash != series_hash || !hash)
+        return false;
+    tell_item(parser, hash);
+    return true;
 }
 
 // ---- exemplars
@@ -792,14 +391,14 @@ static bool read_exemplar(Str message, Arena *arena, Exemplar *exemplar, Error *
 
     while (proto_next(&r)) {
         if (r.field == 1 && r.wire == PROTO_BYTES && count < EXPOSITION_LABELS_MAX) {
-            labels = list_room(arena, labels, count, &cap, sizeof(Label));
+            labels = exposition_protobuf_list(arena, labels, count, &cap, sizeof(Label));
             if (!read_label(r.bytes, &labels[count++]))
                 return error_set(err, ERR_INVALID, "malformed label of an exemplar");
         } else if (r.field == 2 && r.wire == PROTO_FIXED64) {
             exemplar->value = proto_double(&r);
         } else if (r.field == 3 && r.wire == PROTO_BYTES) {
             exemplar->has_t = true;
-            if (!read_time(r.bytes, &exemplar->t_ms))
+            if (!exposition_protobuf_time(r.bytes, &exemplar->t_ms))
                 return error_set(err, ERR_INVALID, "malformed time of an exemplar");
         }
     }

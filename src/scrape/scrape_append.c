@@ -18,6 +18,7 @@ typedef struct Round {
     const ScrapeInput *input;
     ScrapeResult *result;
     Exposition parser;
+    bool wants_texts; // a series has gone whose text was not made: the page is to be read again
 } Round;
 
 void scrape_state_deinit(ScrapeState *state, ScrapeWork *work)
@@ -260,7 +261,8 @@ static bool flush(Round *round)
     for (size_t i = 0; i < count; i++) {
         AppendStatus status = work->samples[i].status;
         if (status == APPEND_GONE) {
-            if (!retry_gone(round, i))
+            round->wants_texts = !work->texts[i];
+            if (round->wants_texts || !retry_gone(round, i))
                 return false;
         } else if (status == APPEND_LIMIT) {
             return error_set(&round->result->err, ERR_LIMIT, "the store takes no more samples");
@@ -487,7 +489,7 @@ static bool take_new(Round *round, uint64_t hash)
 static bool take_unexpected(Round *round)
 {
     const Exposition *parser = &round->parser;
-    uint64_t hash = exposition_series_hash(parser->series_text);
+    uint64_t hash = exposition_sample_hash(parser);
     SeriesSlot *slot =
         series_cache_find(&round->state->series, hash, (uint32_t)parser->series_text.len);
     return slot ? take_known(round, slot) : take_new(round, hash);
@@ -579,8 +581,9 @@ static bool read_predicting(Round *round)
     Exposition *parser = &round->parser;
     SeriesCache *cache = &round->state->series;
     bool is_text = parser->format != EXPOSITION_PROTOBUF;
+    bool predicts = is_text || !round->wants_texts;
     for (;;) {
-        SeriesSlot *expected = series_cache_expected(cache);
+        SeriesSlot *expected = predicts ? series_cache_expected(cache) : NULL;
         if (LIKELY(expected && exposition_next_hash(parser, expected->bytes, expected->hash))) {
             round->result->scraped++;
             if (!take_expected(round, expected))
@@ -599,7 +602,7 @@ static bool read_predicting(Round *round)
     }
 }
 
-static bool append_body(Round *round)
+static bool read_body(Round *round)
 {
     Exposition *parser = &round->parser;
     const ScrapeSwitches *switches = &round->input->target->switches;
@@ -616,6 +619,26 @@ static bool append_body(Round *round)
     if (round->result->faults.sample_limit)
         return error_set(&round->result->err, ERR_LIMIT, "sample limit exceeded");
     return flush(round);
+}
+
+// Takes back what the body has left so far.
+static void forget_body(Round *round, Sink *sink)
+{
+    round->work->count = 0;
+    round->appender->rollback(round->appender);
+    round->appender = sink->begin(sink);
+    series_cache_begin(&round->state->series);
+}
+
+static bool append_body(Round *round, Sink *sink)
+{
+    if (read_body(round))
+        return true;
+    if (!round->wants_texts)
+        return false;
+    forget_body(round, sink);
+    *round->result = (ScrapeResult){0};
+    return read_body(round);
 }
 
 // ---- stale markers and the report ----
@@ -696,20 +719,11 @@ static void report_result(Round *round, double duration_s)
     append_report(round, values);
 }
 
-// Takes back what a failed body has left, so that only stale markers and the report are stored.
-static void give_up_body(Round *round, Sink *sink)
-{
-    round->work->count = 0;
-    round->appender->rollback(round->appender);
-    round->appender = sink->begin(sink);
-    series_cache_begin(&round->state->series);
-}
-
 void scrape_append(ScrapeState *state, ScrapeWork *work, Sink *sink, const ScrapeInput *input,
                    double (*duration_s)(void *arg), void *arg, ScrapeResult *ret_result)
 {
     *ret_result = (ScrapeResult){0};
-    Round round = {state, work, sink->begin(sink), input, ret_result, {0}};
+    Round round = {state, work, sink->begin(sink), input, ret_result, {0}, false};
     series_cache_begin(&state->series);
     work->count = 0;
     memset(work->names, 0, sizeof work->names);
@@ -719,11 +733,11 @@ void scrape_append(ScrapeState *state, ScrapeWork *work, Sink *sink, const Scrap
     } else {
         metadata_begin(&state->metadata);
         comment_cache_begin(&state->comments, &state->metadata);
-        ret_result->up = append_body(&round);
+        ret_result->up = append_body(&round, sink);
         metadata_end(&state->metadata, &work->metadata);
         comment_cache_end(&state->comments);
         if (!ret_result->up)
-            give_up_body(&round, sink);
+            forget_body(&round, sink); // only stale markers and the report are stored
     }
     end_series(&round, !ret_result->up);
     if (ret_result->up)
@@ -740,7 +754,7 @@ void scrape_append(ScrapeState *state, ScrapeWork *work, Sink *sink, const Scrap
 void scrape_append_stale(ScrapeState *state, ScrapeWork *work, Sink *sink, const ScrapeInput *input)
 {
     ScrapeResult result = {0};
-    Round round = {state, work, sink->begin(sink), input, &result, {0}};
+    Round round = {state, work, sink->begin(sink), input, &result, {0}, false};
     double values[REPORT_COUNT];
     for (size_t i = 0; i < REPORT_COUNT; i++)
         values[i] = double_from_bits(NAN_STALE_BITS);

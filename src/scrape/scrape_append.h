@@ -57,7 +57,8 @@ typedef struct ScrapeWork {
     ExpositionNhcb nhcb;
     SinkSample samples[SCRAPE_BATCH];
     uint32_t positions[SCRAPE_BATCH]; // of each sample's slot
-    const char *texts[SCRAPE_BATCH];  // its series_text, in case the ref has gone
+    const char
+        *texts[SCRAPE_BATCH]; // its series_text, in case the ref has gone; NULL: it was not made
     uint8_t types
         [SCRAPE_BATCH]; // the MetricType at its line; SCRAPE_ZERO with it for a sample that is made up
     size_t count;

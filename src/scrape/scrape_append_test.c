@@ -2,6 +2,7 @@
 #include "scrape/scrape_append.h"
 
 #include "base/test.h"
+#include "codec/protobuf.h"
 #include "codec/yaml.h"
 #include "scrape/sink_fake.h"
 
@@ -61,11 +62,11 @@ static double half_a_second(void *arg)
     return 0.5;
 }
 
-static void scrape_as(Rig *rig, ExpositionFormat format, const char *body, const Error *failed)
+static void scrape_body(Rig *rig, ExpositionFormat format, Str body, const Error *failed)
 {
     ScrapeInput input = {.config = &rig->config,
                          .target = &rig->target,
-                         .body = str_from_c(body),
+                         .body = body,
                          .format = format,
                          .failed = failed,
                          .t_ms = rig->t_ms,
@@ -77,6 +78,11 @@ static void scrape_as(Rig *rig, ExpositionFormat format, const char *body, const
     scrape_append(&rig->state, rig->work, &rig->sink->sink, &input, half_a_second, NULL,
                   &rig->result);
     rig->t_ms += 1000;
+}
+
+static void scrape_as(Rig *rig, ExpositionFormat format, const char *body, const Error *failed)
+{
+    scrape_body(rig, format, str_from_c(body), failed);
 }
 
 static void scrape(Rig *rig, const char *body)
@@ -395,6 +401,78 @@ TEST(scrape_append, series_that_the_store_forgot_are_made_again)
     rig_deinit(&rig);
 }
 
+// A page of protobuf: a family of gauges "a" with a label "n" of 0 to count - 1, whose values begin at `value`, and one of a gauge "b".
+static Str gauges(Rig *rig, int count, double value)
+{
+    CLEANUP(buf_deinit) Buf page = {0};
+    for (int family = 0; family < 2; family++) {
+        CLEANUP(buf_deinit) Buf message = {0};
+        proto_add_bytes(&message, 1, family ? S("b") : S("a"));
+        proto_add_varint(&message, 3, 1);
+        for (int i = 0; i < (family ? 1 : count); i++) {
+            size_t metric = proto_begin(&message, 4);
+            size_t label = proto_begin(&message, 1);
+            proto_add_bytes(&message, 1, S("n"));
+            proto_add_bytes(&message, 2, arena_printf(&rig->arena, "%d", i));
+            proto_end(&message, label);
+            size_t gauge = proto_begin(&message, 2);
+            proto_add_double(&message, 1, value + i);
+            proto_end(&message, gauge);
+            proto_end(&message, metric);
+        }
+        buf_add_uvarint(&page, message.len);
+        buf_add_str(&page, buf_str(&message));
+    }
+    return arena_str(&rig->arena, buf_str(&page));
+}
+
+TEST(scrape_append, pages_of_protobuf_are_told_by_their_bytes)
+{
+    Rig rig;
+    rig_init(&rig, "");
+
+    for (int turn = 0; turn < 3; turn++) {
+        scrape_body(&rig, EXPOSITION_PROTOBUF, gauges(&rig, 2, 1 + turn), NULL);
+
+        CHECK(rig.result.up);
+        CHECK_EQ(rig.result.scraped, 3);
+        CHECK_EQ(rig.result.added, turn ? 0 : 3);
+        CHECK_STR(stored(&rig),
+                  arena_printf(&rig.arena,
+                               "a{instance=\"i:1\", job=\"j\", n=\"0\"} %d @%d000\n"
+                               "a{instance=\"i:1\", job=\"j\", n=\"1\"} %d @%d000\n"
+                               "b{instance=\"i:1\", job=\"j\", n=\"0\"} %d @%d000\n",
+                               1 + turn, 1 + turn, 2 + turn, 1 + turn, 1 + turn, 1 + turn));
+    }
+    scrape_body(&rig, EXPOSITION_PROTOBUF, gauges(&rig, 3, 7), NULL);
+    CHECK_EQ(rig.result.added, 1);
+    CHECK(str_find(stored(&rig), S("n=\"2\"} 9 @4000")) != STR_NOT_FOUND);
+
+    scrape_body(&rig, EXPOSITION_PROTOBUF, gauges(&rig, 1, 8), NULL);
+    CHECK(str_find(stored(&rig), S("n=\"1\"} stale @5000")) != STR_NOT_FOUND);
+    CHECK(str_find(stored(&rig), S("n=\"2\"} stale @5000")) != STR_NOT_FOUND);
+    rig_deinit(&rig);
+}
+
+TEST(scrape_append, a_page_of_protobuf_is_read_again_if_the_store_forgot_a_series)
+{
+    Rig rig;
+    rig_init(&rig, "");
+    scrape_body(&rig, EXPOSITION_PROTOBUF, gauges(&rig, 600, 1), NULL);
+    rig.sink->gone_below = rig.sink->count + 1;
+
+    for (int turn = 2; turn < 4; turn++) {
+        scrape_body(&rig, EXPOSITION_PROTOBUF, gauges(&rig, 600, turn), NULL);
+
+        CHECK(rig.result.up);
+        CHECK_EQ(rig.result.scraped, 601);
+        CHECK_EQ(rig.result.post_relabel, 601);
+        CHECK(str_find(stored(&rig), S("n=\"599\"}")) != STR_NOT_FOUND);
+        CHECK(str_find(stored(&rig), S("stale")) == STR_NOT_FOUND);
+    }
+    rig_deinit(&rig);
+}
+
 TEST(scrape_append, a_refused_commit_is_told)
 {
     Rig rig;
@@ -599,6 +677,8 @@ TEST_MAIN(scrape_append, TEST_ROW(scrape_append, a_page_becomes_samples_and_a_re
           TEST_ROW(scrape_append, series_that_the_store_forgot_are_made_again),
           TEST_ROW(scrape_append, a_refused_commit_is_told),
           TEST_ROW(scrape_append, a_target_that_goes_leaves_stale_markers),
+          TEST_ROW(scrape_append, pages_of_protobuf_are_told_by_their_bytes),
+          TEST_ROW(scrape_append, a_page_of_protobuf_is_read_again_if_the_store_forgot_a_series),
           TEST_ROW(scrape_append, large_pages_come_in_batches),
           TEST_ROW(scrape_append, metadata_is_remembered_for_ten_rounds),
           TEST_ROW(scrape_append, classic_histograms_are_converted),
