@@ -552,12 +552,10 @@ static RefRuns narrow_equal(const HeadIndex *index, const RefRuns *refs, const M
                             Arena *arena)
 {
     const Postings *postings = &index->pairs[plan->pair].postings;
-    RefRuns list;
 
     if (refs->refs < postings->used / 64)
         return verify(index, refs, plan, arena);
-    postings_decode(postings, &index->pool, arena, &list);
-    return ref_runs_and(arena, refs, &list);
+    return ref_runs_and_postings(arena, refs, postings, &index->pool);
 }
 
 // Looking at a series costs about as much as looking at a value.

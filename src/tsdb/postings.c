@@ -144,6 +144,43 @@ RefRuns ref_runs_and(Arena *arena, const RefRuns *a, const RefRuns *b)
     return both;
 }
 
+// What a run has in common with a's runs from i on. Returns the first of them that may have more in common with later ones.
+static size_t add_common(RefRuns *both, Arena *arena, const RefRuns *a, size_t i, uint64_t first,
+                         uint64_t end)
+{
+    for (; i < a->count && a->runs[i].first < end; i++) {
+        uint64_t a_end = a->runs[i].first + a->runs[i].length;
+        uint64_t from = MAX(a->runs[i].first, first);
+        uint64_t to = MIN(a_end, end);
+        if (from < to)
+            ref_runs_add(both, arena, from, to - from);
+        if (a_end > end)
+            break;
+    }
+    return i;
+}
+
+RefRuns ref_runs_and_postings(Arena *arena, const RefRuns *refs, const Postings *p,
+                              const Pool *pool)
+{
+    RefRuns both = {0};
+    size_t i = 0;
+    uint64_t end = 0;
+    const uint8_t *at = p->used ? pool_at(pool, p->bytes) : NULL;
+    const uint8_t *stop = p->used ? at + p->used : NULL;
+
+    while (at < stop && i < refs->count) {
+        uint64_t code = get_uvarint(&at);
+        uint64_t first = end + (code >> 1);
+        end = first + (code & 1 ? get_uvarint(&at) + 2 : 1);
+        if (end > refs->runs[i].first)
+            i = add_common(&both, arena, refs, i, first, end);
+    }
+    if (p->length)
+        (void)add_common(&both, arena, refs, i, p->first, p->first + p->length);
+    return both;
+}
+
 static RefRuns or_two(Arena *arena, const RefRuns *a, const RefRuns *b)
 {
     RefRuns either = {0};

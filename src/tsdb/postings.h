@@ -44,5 +44,8 @@ void postings_decode(const Postings *postings, const Pool *pool, Arena *arena, R
 // Appends a run behind the last one, melting together what touches.
 void ref_runs_add(RefRuns *runs, Arena *arena, uint64_t first, uint64_t length);
 RefRuns ref_runs_and(Arena *arena, const RefRuns *a, const RefRuns *b);
+// The same with a list that is not decoded whole: for few refs among many. Ends with the last of `refs`.
+RefRuns ref_runs_and_postings(Arena *arena, const RefRuns *refs, const Postings *postings,
+                              const Pool *pool);
 RefRuns ref_runs_or(Arena *arena, RefRuns *lists, size_t count);
 RefRuns ref_runs_without(Arena *arena, const RefRuns *a, const RefRuns *b);

@@ -76,6 +76,8 @@ TEST(postings, sets_agree_with_a_naive_model)
             want[i] = a[i] && b[i];
         RefRuns both = ref_runs_and(&arena, &x, &y);
         check_runs(&both, want);
+        RefRuns streamed = ref_runs_and_postings(&arena, &x, &q, &pool);
+        check_runs(&streamed, want);
         for (size_t i = 0; i < REFS; i++)
             want[i] = a[i] && !b[i];
         RefRuns rest = ref_runs_without(&arena, &x, &y);
