@@ -9,6 +9,7 @@
 //     | 3 | exemplars as in the log |
 //
 // (1) It says nothing that the log does not say: whoever has it may skip the log before its place, whoever has not reads the log.
+//     But full chunks, which are in chunks_head: those are on the disk before it is there, and where chunks_head is damaged it is not used.
 // (2) All series come first. A series that the log knows under two refs has a record for each, the second without a chunk.
 // (3) Nothing is written behind its place to a segment that was begun: one of another length is of another log.
 //

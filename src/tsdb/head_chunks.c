@@ -498,6 +498,14 @@ bool head_chunks_flush(HeadChunks *chunks, Error *err)
     return ok;
 }
 
+bool head_chunks_sync(HeadChunks *chunks, Error *err)
+{
+    lock_take(&chunks->lock);
+    bool ok = flush(chunks, err) && sync_before(chunks, err);
+    lock_give(&chunks->lock);
+    return ok;
+}
+
 void head_chunks_cut(HeadChunks *chunks)
 {
     Error later = {0};

@@ -54,6 +54,8 @@ bool head_chunks_write(HeadChunks *chunks, uint64_t series_ref, int64_t min_t_ms
                        ChunkEncoding encoding, bool out_of_order, Str bytes, HeadChunkRef *ret_ref,
                        Error *err) MUST_CHECK;
 bool head_chunks_flush(HeadChunks *chunks, Error *err) MUST_CHECK;
+// And sees it on the disk: for who lets go of the log that has the samples.
+bool head_chunks_sync(HeadChunks *chunks, Error *err) MUST_CHECK;
 // The next write goes to a new file (after the head was truncated, so that old files can go).
 void head_chunks_cut(HeadChunks *chunks);
 

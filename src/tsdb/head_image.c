@@ -385,6 +385,8 @@ static bool load_pair(HeadIndex *index, Reader *in)
     uint64_t name = reader_uvarint(in);
     Postings p = {0};
 
+    if (in->failed)
+        return false;
     if (!name)
         return head_index_load_pair(index, 0, NULL, &p, STR_NONE);
     Str value = reader_str(in);

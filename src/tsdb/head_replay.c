@@ -176,7 +176,8 @@ static bool replay_log(Replay *r, Str checkpoint, uint32_t from, Error *err)
     return finish_pipe(r, ok, err);
 }
 
-static bool replay_logs(Replay *r, Error *err)
+// `chunks_torn`: samples of full chunks are to come from the log, all of it.
+static bool replay_logs(Replay *r, bool chunks_torn, Error *err)
 {
     Head *head = r->head;
     Arena scratch = {0};
@@ -193,7 +194,7 @@ static bool replay_logs(Replay *r, Error *err)
     else
         ok = ok && err->code == ERR_NONE;
     if (ok) {
-        r->has_snapshot = replay_snapshot_find(r, from);
+        r->has_snapshot = !chunks_torn && replay_snapshot_find(r, from);
         tell_size(r, r->has_snapshot ? STR_NONE : checkpoint,
                   r->has_snapshot ? r->snapshot.segment : from);
         use_image(r, from);
@@ -260,7 +261,7 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
 
     bool ok = head_chunks_open(head->fs, head->chunks_dir, replay_load_chunk, &r, &head->chunks,
                                &repair, err) &&
-              replay_logs(&r, err);
+              replay_logs(&r, repair.torn, err);
     // Going on without them would put them into no block, and the log would be cut behind them.
     if (ok && r.refused)
         ok = error_set(err, ERR_IO,

@@ -208,7 +208,7 @@ bool head_snapshot_write(Head *head, Error *err)
     int64_t start_ns = clock_mono_ns(&clock_system);
 
     each_series(&s, finish_chunk_with_starts);
-    bool ok = s.ok && head_chunks_flush(head->chunks, err) && head_append_log_series(head, err) &&
+    bool ok = s.ok && head_chunks_sync(head->chunks, err) && head_append_log_series(head, err) &&
               wal_sync(head->wal, err) && wal_place(head->wal, 0, &at, err);
     ChunkSnapshotPlace place = {at.segment, at.offset};
     Str dir = chunk_snapshot_dir(&scratch, head->options.dir, place);
