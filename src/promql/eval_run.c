@@ -20,7 +20,8 @@
 #define SERIES_WORK 1024
 #define BATCH_BYTES (2 << 20) // of columns that are consumed at once
 #define BATCH_SERIES_MIN 64
-#define SHAPE_SAMPLES_MAX 65536 // longer series are not remembered
+#define SHAPE_SAMPLES_MAX 65536 // longer series are not remembered,
+#define SHAPE_SAMPLES_MANY 4096 // and of these only the last
 #define SHAPE_INSTANT_MAX 256   // nor are these, where there is one step only
 
 void reference_bounds(const TimeShift *shift, const Steps *steps, int64_t *ret_first,
@@ -118,8 +119,9 @@ static bool shape_fits(const WindowShape *shape, const SampleColumns *columns)
 // Room for a new shape: that of the one that was made first, if it is large enough.
 static WindowShape *shape_place(Slice *slice, const SampleColumns *columns)
 {
-    WindowShape *shape = &slice->shapes[slice->next_shape];
     size_t steps = slice->run->steps->count;
+    bool is_long = columns->count > SHAPE_SAMPLES_MANY;
+    WindowShape *shape = &slice->shapes[is_long ? 0 : slice->next_shape];
     slice->next_shape = (slice->next_shape + 1) % SLICE_SHAPES;
     if (shape->cap < columns->count) {
         shape->cap = columns->count + columns->count / 4;
@@ -291,9 +293,12 @@ static bool slice_series(Slice *slice, Error *err)
 static void run_slice(void *arg, size_t index)
 {
     SeriesRun *run = arg;
+    Slice *slice = &run->slices[index];
     Error err = {0};
-    if (!slice_series(&run->slices[index], &err))
+    if (!slice_series(slice, &err))
         series_run_fail(run, &err);
+    if (!slice->holds_histograms) // the thread's next slice takes the same blocks
+        arena_deinit(slice->scratch);
 }
 
 // How many slices are worth their threads.

@@ -168,11 +168,16 @@ static void release_map(const FsMap *map)
         madvise(cast.at, map->bytes.len, MADV_DONTNEED);
 }
 
+void block_release_chunk_pages(const Block *block)
+{
+    for (size_t i = 0; i < block->segment_count; i++)
+        release_map(&block->segments[i]);
+}
+
 void block_release_pages(const Block *block)
 {
     release_map(&block->index_map);
-    for (size_t i = 0; i < block->segment_count; i++)
-        release_map(&block->segments[i]);
+    block_release_chunk_pages(block);
 }
 
 const BlockMeta *block_meta(const Block *block)

@@ -21,6 +21,8 @@ void block_unref(Block *block); // accepts NULL
 
 // Gives back the memory of mapped pages that were read; the next reader gets them from the kernel's cache.
 void block_release_pages(const Block *block);
+// Of chunks only.
+void block_release_chunk_pages(const Block *block);
 
 const BlockMeta *block_meta(const Block *block);
 Str block_dir(const Block *block);

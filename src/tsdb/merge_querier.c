@@ -25,7 +25,8 @@ struct MergeQuerier {
     int64_t min_t_ms;
     int64_t max_t_ms;
     Lock lock;
-    Selected *selected; // GUARDED_BY(lock)
+    Selected *selected;  // GUARDED_BY(lock)
+    uint64_t read_bytes; // of chunks since pages were last given back; atomic
 };
 
 // Where samples of a series are. A handle points to one or more, or, odd, is the head's own handle of a series that is in the head only.
@@ -311,6 +312,18 @@ static void gather_pieces(MergeQuerier *q, uint64_t handle, int64_t min_t_ms, in
     }
 }
 
+#define READ_BYTES_MAX ((uint64_t)4 << 20)
+
+// A query over many blocks maps much that it does not look at again: it gives that back on the way.
+static void note_read(MergeQuerier *q, uint64_t bytes)
+{
+    if (__atomic_add_fetch(&q->read_bytes, bytes, __ATOMIC_RELAXED) < READ_BYTES_MAX ||
+        __atomic_exchange_n(&q->read_bytes, 0, __ATOMIC_RELAXED) < READ_BYTES_MAX)
+        return;
+    for (size_t i = 0; i < q->block_count; i++)
+        block_release_chunk_pages(q->blocks[i]);
+}
+
 static bool merge_read_many(Querier *querier, const uint64_t *handles, size_t count,
                             int64_t min_t_ms, int64_t max_t_ms, Arena *scratch, Arena *arena,
                             SampleColumns *ret_columns, Error *err)
@@ -328,6 +341,7 @@ static bool merge_read_many(Querier *querier, const uint64_t *handles, size_t co
     }
     if (!chunk_batch_decode(&batch, min_t_ms, max_t_ms, arena, ret_columns, done, err))
         return false;
+    note_read(q, batch.bytes);
     for (size_t i = 0; i < count; i++)
         if (!done[i] &&
             !merge_read(querier, handles[i], min_t_ms, max_t_ms, arena, &ret_columns[i], err))
