@@ -358,7 +358,7 @@ static bool call_run(HttpCall *call)
     call->body_begun = call->is_encoded = call->is_unknown_encoding = call->too_large = false;
     HttpPlainUrl url;
     if (client->plain && !call->unix_socket.len && !call->connect_address.len &&
-        http_plain_can(buf_str(&call->url), &url))
+        http_plain_url_read(buf_str(&call->url), &url))
         return run_plain(call, &url);
     return http_curl_run(call, spent_ms);
 }

@@ -2,9 +2,9 @@
 // http_plain.h: HTTP/1.1 in the clear to an address, over connections that are kept. It is what nearly every scrape of a cluster is,
 // and costs a fifth of what libcurl takes for it; all else (TLS, proxies, names that want DNS) is libcurl's. See decision 0013.
 //
-//     http_plain_can -> http_plain_start -> on_head -> bytes into the Buf -> on_end
-//                             ^                                                |
-//                             +------ the connection, idle, in `idle` <--------+
+//     http_plain_url_read -> http_plain_start -> on_head -> bytes into the Buf -> on_end
+//                                  ^                                                |
+//                                  +------ the connection, idle, in `idle` <--------+
 //
 // (1) A connection has one call at most. Idle ones are watched, so that one that the other side closes goes away.
 // (2) on_end is called exactly once for each started call that is not cancelled, never from inside start, and is the last thing that is
@@ -16,18 +16,13 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "net/http_plain_url.h"
 #include "net/loop.h"
 
 #define HTTP_PLAIN_HEAD_BYTES_MAX (256 * 1024) // of the status line and the headers of an answer
 
 typedef struct HttpPlain HttpPlain;         // the connections of one client
 typedef struct HttpPlainCall HttpPlainCall; // one request under way
-
-// Where a URL leads: views of it.
-typedef struct HttpPlainUrl {
-    Str authority; // "127.0.0.1:9100"
-    Str target;    // "/metrics?x=1"; "/" may be left out of the URL and is then the empty Str
-} HttpPlainUrl;
 
 typedef struct HttpPlainRequest {
     HttpPlainUrl url;
@@ -42,9 +37,6 @@ typedef struct HttpPlainRequest {
     void (*on_end)(void *arg, const Error *err); // NULL: the answer is whole
     void *arg;
 } HttpPlainRequest;
-
-// True if `url` is http:// with a literal address, with or without a port, and nothing in it wants a closer look. *ret_url views it.
-bool http_plain_can(Str url, HttpPlainUrl *ret_url);
 
 HttpPlain *http_plain_new(Loop *loop, int64_t idle_ns);
 // No call may be running. Accepts NULL.

@@ -166,7 +166,7 @@ static void ask(Caller *caller)
     Buf head = {0};
     Error err;
     HttpPlainCall *call;
-    CHECK(http_plain_can(str_from_c(caller->url), &request.url));
+    CHECK(http_plain_url_read(str_from_c(caller->url), &request.url));
     buf_printf(&head, "%s " STR_FMT " HTTP/1.1\r\n", caller->is_head_method ? "HEAD" : "GET",
                STR_ARG(request.url.target));
     if (request.body.len)
@@ -228,7 +228,7 @@ TEST(http_plain, knows_what_is_for_libcurl)
 
     EACH_CASE(c, cases) {
         HttpPlainUrl url;
-        bool can = http_plain_can(str_from_c(c->url), &url);
+        bool can = http_plain_url_read(str_from_c(c->url), &url);
         CHECK_EQ(can, c->want);
         if (can)
             CHECK(str_is(url.target, c->target));
