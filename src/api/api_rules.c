@@ -55,11 +55,14 @@ static bool read_paging(ApiCall *call, RulesFilter *filter)
 {
     Str limit = http_param(call->request, S("group_limit"));
     filter->next_token = http_param(call->request, S("group_next_token"));
-    if (limit.len && (!number_parse_i64(limit, &filter->group_limit) || filter->group_limit <= 0))
-        return bad_rules_param(call, "group_limit", "group_limit must be a positive integer");
+    if (limit.len && !number_parse_i64(limit, &filter->group_limit))
+        return bad_rules_param(call, "group_limit", "group_limit needs to be a valid number");
+    if (limit.len && filter->group_limit <= 0)
+        return bad_rules_param(call, "group_limit", "group_limit needs to be greater than 0");
     if (filter->next_token.len && !limit.len)
-        return bad_rules_param(call, "group_limit",
-                               "group_limit needs to be present if group_next_token is given");
+        return bad_rules_param(
+            call, "group_next_token",
+            "group_limit needs to be present in order to paginate over the groups");
     return true;
 }
 
@@ -72,7 +75,7 @@ static bool read_filter(ApiCall *call, RulesFilter *filter)
     if (!read_type(call, filter))
         return false;
     if (exclude.len && !api_bool_parse(exclude, &filter->exclude_alerts))
-        return bad_rules_param(call, "exclude_alerts", "not a boolean");
+        return bad_rules_param(call, "exclude_alerts", "error converting exclude_alerts");
     return read_paging(call, filter) && api_selectors_param(call, S("match[]"), &filter->selectors);
 }
 
