@@ -97,6 +97,16 @@ test('a broken query shows what is wrong and where', async (page) => {
   await picture(page, 'query-error');
 });
 
+test('the editor marks what is wrong before anybody asks', async (page) => {
+  await page.goto(`${base}/query`);
+  await typeQuery(page, 'sum(up) by (job) !! 2');
+
+  const mark = page.locator('.cm-lintRange-error').first();
+  await mark.waitFor();
+  const line = await mark.evaluate((element) => getComputedStyle(element).textDecorationStyle);
+  check(line === 'wavy', `the mark is ${line}`);
+});
+
 test('the editor completes metric names from the server, and Enter executes', async (page) => {
   await page.goto(`${base}/query`);
   await page.locator('.cm-content').click();

@@ -41,6 +41,8 @@ test('stacking adds up what is shown', () => {
   expect(stack(columns, [true, true, true])).toEqual([[1, 2, 0], [11, 2, 30], [111, 202, 330]]);
   expect(stack(columns, [true, false, true])).toEqual([[1, 2, 0], [10, null, 30], [101, 202, 300]]);
   expect(stack([], [])).toEqual([]);
+  expect(stack([[null, 1], [null, null]], [true, true])).toEqual([[null, 1], [null, 1]]);
+  expect(stack([[1, 1], [null, 2]], [false, true])).toEqual([[1, 1], [null, 2]]);
 });
 
 test('only samples without a neighbour need a dot', () => {

@@ -19,12 +19,19 @@ export function align({ grid, series }: RangeData): Aligned {
   return { times: stepTimes(grid), columns, histogramOnly: series.length - items.length, items };
 }
 
-// Each shown column on top of those before it. A missing sample adds nothing, and a column that is not
-// shown stays as it is: nobody sees it.
+// Each shown column on top of those before it. A missing sample adds nothing, unless all are missing: that is a gap.
+// A column that is not shown stays as it is: nobody sees it.
 export function stack(columns: readonly Column[], shown: readonly boolean[]): Column[] {
-  const height: number[] = new Array<number>(columns[0]?.length ?? 0).fill(0);
+  const visible = columns.filter((_, i) => shown[i] !== false);
+  const rows = columns[0]?.length ?? 0;
+  const height: Column = Array.from({ length: rows }, (_, row) => (visible.some((column) => column[row] != null) ? 0 : null));
   return columns.map((column, i) =>
-    shown[i] === false ? column : column.map((value, row) => (height[row] = (height[row] ?? 0) + (value ?? 0))),
+    shown[i] === false
+      ? column
+      : column.map((value, row) => {
+          const below = height[row] ?? null;
+          return below === null ? null : (height[row] = below + (value ?? 0));
+        }),
   );
 }
 

@@ -120,6 +120,10 @@ const look = EditorView.theme({
   '.cm-selectionBackground, &.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground': {
     backgroundColor: 'var(--code-selection)',
   },
+  // Their pictures would be data: addresses, which the server's Content-Security-Policy forbids.
+  '.cm-lintRange-error': { backgroundImage: 'none', textDecoration: 'underline wavy var(--bad)' },
+  '.cm-lintRange-warning': { backgroundImage: 'none', textDecoration: 'underline wavy var(--mixed)' },
+  '.cm-lintRange-info, .cm-lintRange-hint': { backgroundImage: 'none', textDecoration: 'underline dotted var(--info)' },
   '.cm-tooltip': {
     backgroundColor: 'var(--ground-raised)', border: '1px solid var(--line)', borderRadius: '4px',
     boxShadow: '0 4px 14px rgb(0 0 0 / 18%)', color: 'var(--text)',
