@@ -418,9 +418,14 @@ bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg
         return false;
     *ret_value = (Value){.type = TYPE_VECTOR, .series = run.out, .count = run.count};
     eval_remove_empty(ret_value, call->steps->count);
-    return call->expr->call.function->keeps_name || context->features.delayed_name_removal ||
-           series_run_names_alike(&run) ||
-           vector_merge_equal(call->arena, call->steps, ret_value, err);
+    if (call->expr->call.function->keeps_name || context->features.delayed_name_removal ||
+        series_run_names_alike(&run))
+        return true;
+    // Unlike elsewhere those that never meet at a step are an error, too.
+    size_t count = ret_value->count;
+    return vector_merge_equal(call->arena, call->steps, ret_value, err) &&
+           (ret_value->count == count ||
+            error_set(err, ERR_LIMIT, "vector cannot contain metrics with the same labelset"));
 }
 
 bool eval_matrix(EvalContext *context, const Expr *outer, const Steps *steps, Arena *arena,
