@@ -76,7 +76,9 @@ static bool wrong_kind(const ConfigReader *reader, const ConfigField *field, con
                        Error *err)
 {
     static const char *const got[] = {"nothing", "a scalar", "a list", "a mapping"};
-    if (node->kind == YAML_SCALAR)
+    // What stands where a list or a mapping belongs may be a secret.
+    bool wants_scalar = field->kind <= CONFIG_URL;
+    if (node->kind == YAML_SCALAR && wants_scalar)
         return config_error(reader, node, err, "%s: expected %s, got \"" STR_FMT "\"", field->key,
                             kind_wanted(field->kind), STR_ARG(node->scalar));
     return config_error(reader, node, err, "%s: expected %s, got %s", field->key,

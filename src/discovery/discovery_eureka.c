@@ -21,7 +21,7 @@ static bool finish_config(ConfigReader *reader, const YamlNode *node, void *obje
 }
 
 static const ConfigField fields[] = {
-    POLL_STR(EurekaConfig, server, "URL of the server"),
+    POLL_URL(EurekaConfig, server, "URL of the server"),
     POLL_INTERVAL(EurekaConfig, "30s"),
     POLL_HTTP(EurekaConfig),
 };

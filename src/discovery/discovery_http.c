@@ -24,7 +24,7 @@ static bool finish_config(ConfigReader *reader, const YamlNode *node, void *obje
 
 static const ConfigField fields[] = {
     {.key = "url",
-     .kind = CONFIG_STR,
+     .kind = CONFIG_URL,
      .offset = offsetof(HttpSdConfig, url),
      .always_print = true,
      .help = "where the list of groups is"},

@@ -31,7 +31,7 @@ static bool finish_config(ConfigReader *reader, const YamlNode *node, void *obje
 }
 
 static const ConfigField fields[] = {
-    POLL_STR(KumaConfig, server, "URL of the control plane"),
+    POLL_URL(KumaConfig, server, "URL of the control plane"),
     POLL_STR(KumaConfig, client_id, "by which it knows us; the name of this machine if empty"),
     {.key = "fetch_timeout",
      .kind = CONFIG_DURATION,

@@ -21,7 +21,7 @@ static const ConfigField fields[] = {
     POLL_BOOL(NomadConfig, allow_stale, "true", "any server may answer"),
     POLL_STR(NomadConfig, namespace, "namespace of the services", .default_text = "default"),
     POLL_STR(NomadConfig, region, "region of the services", .default_text = "global"),
-    POLL_STR(NomadConfig, server, "URL of the API", .default_text = "http://localhost:4646"),
+    POLL_URL(NomadConfig, server, "URL of the API", .default_text = "http://localhost:4646"),
     POLL_STR(NomadConfig, tag_separator, "between tags in __meta_nomad_tags", .default_text = ","),
     POLL_INTERVAL(NomadConfig, "1m"),
     POLL_HTTP(NomadConfig),

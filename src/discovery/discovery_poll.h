@@ -124,6 +124,11 @@ Str poll_path_escaped(Arena *arena, Str text);
         .key = #member, .kind = CONFIG_STR, .offset = offsetof(Owner, member), .help = help_text,  \
         ##__VA_ARGS__                                                                              \
     }
+#define POLL_URL(Owner, member, help_text, ...)                                                    \
+    {                                                                                              \
+        .key = #member, .kind = CONFIG_URL, .offset = offsetof(Owner, member), .help = help_text,  \
+        ##__VA_ARGS__                                                                              \
+    }
 #define POLL_STRS(Owner, member, help_text)                                                        \
     {                                                                                              \
         .key = #member, .kind = CONFIG_STR_LIST, .offset = offsetof(Owner, member),                \

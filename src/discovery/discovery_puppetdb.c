@@ -28,7 +28,7 @@ static bool finish_config(ConfigReader *reader, const YamlNode *node, void *obje
 }
 
 static const ConfigField fields[] = {
-    POLL_STR(PuppetdbConfig, url, "URL of the root", .always_print = true),
+    POLL_URL(PuppetdbConfig, url, "URL of the root", .always_print = true),
     POLL_STR(PuppetdbConfig, query, "query in PQL", .always_print = true),
     POLL_BOOL(PuppetdbConfig, include_parameters, "false",
               "parameters as labels: they may hold secrets"),

@@ -26,7 +26,7 @@ static bool finish_config(ConfigReader *reader, const YamlNode *node, void *obje
 }
 
 static const ConfigField fields[] = {
-    POLL_STR(UyuniConfig, server, "URL of the server", .always_print = true),
+    POLL_URL(UyuniConfig, server, "URL of the server", .always_print = true),
     POLL_STR(UyuniConfig, username, "of the API", .always_print = true),
     POLL_SECRET(UyuniConfig, password, "of the API"),
     POLL_STR(UyuniConfig, entitlement, "only systems with this one",

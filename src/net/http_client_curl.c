@@ -131,10 +131,8 @@ static void easy_common(HttpCall *call)
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                      client->config.enable_http2 ? (long)CURL_HTTP_VERSION_2TLS
                                                  : (long)CURL_HTTP_VERSION_1_1);
-    if (client->proxy)
-        curl_easy_setopt(easy, CURLOPT_PROXY, client->proxy);
-    if (client->no_proxy)
-        curl_easy_setopt(easy, CURLOPT_NOPROXY, client->no_proxy);
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); // none, whatever the environment says
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
     if (client->proxy_headers)
         curl_easy_setopt(easy, CURLOPT_PROXYHEADER, client->proxy_headers);
 }
@@ -264,6 +262,29 @@ static void set_address(HttpCall *call, Arena *arena)
     curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
 }
 
+static void set_proxy(HttpCall *call)
+{
+    const HttpProxies *proxies = &call->client->proxies;
+    const char *proxy = NULL;
+    if (!proxies->http && !proxies->https)
+        return;
+    CURLU *url = curl_url();
+    Buf host = {0}, port = {0};
+    if (curl_url_set(url, CURLUPART_URL, call->url.ptr, 0) == CURLUE_OK) {
+        http_curl_url_part(url, CURLUPART_HOST, 0, &host);
+        http_curl_url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, &port);
+        Str name = buf_str(&host);
+        if (str_starts_with(name, S("[")))
+            name = str_sub(name, 1, name.len - 2);
+        proxy = http_proxy_for(proxies, str_starts_with(buf_str(&call->url), S("https:")), name,
+                               buf_str(&port));
+    }
+    curl_easy_setopt(call->easy, CURLOPT_PROXY, proxy ? proxy : "");
+    curl_url_cleanup(url);
+    buf_deinit(&host);
+    buf_deinit(&port);
+}
+
 static void set_method(HttpCall *call)
 {
     CURL *easy = call->easy;
@@ -312,6 +333,7 @@ bool http_curl_run(HttpCall *call, int64_t spent_ms)
         return false;
 
     set_method(call);
+    set_proxy(call);
     curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH,
                      call->unix_socket.len ? call->unix_socket.ptr : NULL);
     curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS,
@@ -422,19 +444,6 @@ static void global_init(void)
     ASSERT(rc == CURLE_OK);
 }
 
-static void setup_proxy(HttpClient *client)
-{
-    const HttpProxyConfig *config = &client->config.proxy;
-    if (config->proxy_from_environment)
-        return;
-    client->proxy =
-        str_to_c(&client->arena, config->proxy_url); // empty: none, whatever the environment says
-    if (config->no_proxy.len)
-        client->no_proxy = str_to_c(&client->arena, config->no_proxy);
-    else
-        client->no_proxy = "";
-}
-
 static void setup_proxy_headers(HttpClient *client)
 {
     const ConfigStrListMap *map = &client->config.proxy.proxy_connect_header;
@@ -454,7 +463,7 @@ bool http_curl_init(HttpClient *client, Error *err)
     if (!client->multi)
         return error_set(err, ERR_IO, "cannot initialise the HTTP client");
     client->timer = loop_timer_new(client->loop, on_timer, client);
-    setup_proxy(client);
+    client->proxies = http_proxy_of(&client->config.proxy, &client->arena);
     setup_proxy_headers(client);
     curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);

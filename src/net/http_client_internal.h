@@ -15,6 +15,7 @@
 #include "net/http_credentials.h"
 #include "net/http_oauth2.h"
 #include "net/http_plain.h"
+#include "net/http_proxy.h"
 #include "net/http_sigv4.h"
 
 enum {
@@ -46,8 +47,7 @@ struct HttpClient {
     int dispatching; // inside our callbacks: freeing must wait
     bool freed;
     Arena arena;
-    const char *proxy; // NULL: libcurl looks at the environment
-    const char *no_proxy;
+    HttpProxies proxies;
     struct curl_slist *proxy_headers;
 };
 

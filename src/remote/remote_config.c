@@ -72,10 +72,13 @@ static bool check_url(ConfigReader *reader, const YamlNode *node, Str url, const
 {
     if (url.len == 0)
         return config_error(reader, node, err, "url for %s is empty", what);
-    if (!str_starts_with(url, S("http://")) && !str_starts_with(url, S("https://")))
+    if (!str_starts_with(url, S("http://")) && !str_starts_with(url, S("https://"))) {
+        CLEANUP(buf_deinit) Buf shown = {0};
+        config_add_redacted_url(&shown, url, "xxxxx");
         return config_error(reader, node, err,
                             "url for %s: \"" STR_FMT "\" is no http or https URL", what,
-                            STR_ARG(str_sub(url, 0, 200)));
+                            STR_ARG(str_sub(buf_str(&shown), 0, 200)));
+    }
     return true;
 }
 
@@ -379,4 +382,11 @@ bool remote_read_configs_check(ConfigReader *reader, const YamlNode *list,
     return check_list(
         &(ListCheck){&remote_read_config_table, "remote read", offsetof(RemoteReadConfig, name)},
         reader, list, configs, err);
+}
+
+Str remote_config_shown_url(Str url, Arena *arena)
+{
+    CLEANUP(buf_deinit) Buf shown = {0};
+    config_add_redacted_url(&shown, url, "xxxxx");
+    return arena_str(arena, buf_str(&shown));
 }

@@ -84,3 +84,5 @@ bool remote_read_configs_check(ConfigReader *reader, const YamlNode *list,
 // The name that metrics show: as given, or six digits of the block's hash. In the arena.
 Str remote_write_config_name(const RemoteWriteConfig *config, Arena *arena);
 Str remote_read_config_name(const RemoteReadConfig *config, Arena *arena);
+// As metrics and logs show it: without the password. In the arena.
+Str remote_config_shown_url(Str url, Arena *arena);

@@ -21,7 +21,7 @@ enum {
 
 typedef struct Endpoint {
     const RemoteReadConfig *config;
-    Str name;
+    Str name, shown_url;
     HttpClient *client;
     Str *headers;
     size_t header_count;
@@ -124,8 +124,9 @@ static EndpointSet *set_new(RemoteIn *in, const RemoteInConfig *config)
         Endpoint *endpoint = &set->endpoints[i];
         endpoint->config = (const RemoteReadConfig *)config->reads.items + i;
         endpoint->name = remote_read_config_name(endpoint->config, &set->arena);
+        endpoint->shown_url = remote_config_shown_url(endpoint->config->url, &set->arena);
         make_headers(endpoint, &set->arena);
-        const Str values[] = {endpoint->name, endpoint->config->url};
+        const Str values[] = {endpoint->name, endpoint->shown_url};
         if (in->running) {
             endpoint->running = gauge_of(in->running, values);
             endpoint->seconds = histogram_of(in->seconds, values);
@@ -209,7 +210,7 @@ static void count_query(const Fetch *fetch, const HttpResponse *response)
         return;
     int len = snprintf(code, sizeof code, "%d", response->status);
     bool streamed = str_starts_with(response->content_type, S("application/x-streamed-protobuf"));
-    const Str values[] = {endpoint->name, endpoint->config->url,
+    const Str values[] = {endpoint->name, endpoint->shown_url,
                           streamed ? S("chunked") : S("sampled"),
                           response->err ? S("none") : (Str){code, (size_t)len}};
     counter_inc(counter_of(fetch->in->queries_total, values));
@@ -220,7 +221,7 @@ static void count_query(const Fetch *fetch, const HttpResponse *response)
 static void tell_failure(const Fetch *fetch, const Error *err)
 {
     log_warn("remote read failed, ignoring what it would have said",
-             KV("remote_name", fetch->endpoint->name), KV("url", fetch->endpoint->config->url),
+             KV("remote_name", fetch->endpoint->name), KV("url", fetch->endpoint->shown_url),
              KV("err", err));
 }
 

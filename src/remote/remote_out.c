@@ -156,7 +156,7 @@ bool remote_out_apply(RemoteOut *out, const RemoteOutConfig *config, Error *err)
             queue = queue_new(out, config, i);
             if (!remote_queue_start(queue, err)) {
                 log_error("remote write cannot start", KV("remote_name", queue->name),
-                          KV("url", queue->config->url), KV("err", err));
+                          KV("url", queue->shown_url), KV("err", err));
                 remote_queue_free(queue);
                 queue = NULL;
                 ok = false;

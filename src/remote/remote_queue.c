@@ -582,7 +582,8 @@ bool remote_queue_start(RemoteQueue *queue, Error *err)
     make_headers(queue);
     if (config->round_robin_dns)
         remote_resolver_init(&queue->resolver, config->url, &queue->arena);
-    remote_metrics_init(&queue->metrics, queue->families, queue->name, config->url);
+    queue->shown_url = remote_config_shown_url(config->url, &queue->arena);
+    remote_metrics_init(&queue->metrics, queue->families, queue->name, queue->shown_url);
     if (!loop_new("remote-write", &queue->loop, err))
         return false;
     if (!loop_start(queue->loop, err)) {
@@ -636,7 +637,7 @@ void remote_queue_free(RemoteQueue *queue)
     }
     remote_places_close(&queue->places);
     remote_table_deinit(&queue->table);
-    remote_metrics_remove(queue->families, queue->name, queue->config->url);
+    remote_metrics_remove(queue->families, queue->name, queue->shown_url);
     if (queue->owner.unref)
         queue->owner.unref(queue->owner.owner);
     free(queue->places_scratch);

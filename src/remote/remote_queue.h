@@ -199,6 +199,7 @@ struct RemoteQueue {
     RemoteMetrics metrics;
     Arena arena; // of the names
     const RemoteWriteConfig *config;
+    Str shown_url;         // without its password
     RemoteOutConfig owner; // keeps the config alive
     Str fingerprint, key, name, path;
     bool v2, is_first;

@@ -177,7 +177,7 @@ static void count_v2(const RemoteQueue *queue, const RemoteBatch *batch,
     if (samples + histograms + exemplars == 0)
         log_error("the receiver answered 2xx but says that it has written nothing: does it know "
                   "remote write 2.0? Skipping",
-                  KV("remote_name", queue->name), KV("url", queue->config->url));
+                  KV("remote_name", queue->name), KV("url", queue->shown_url));
     count_part(queue, RM_SAMPLES, RM_SAMPLES_FAILED, batch->samples, samples);
     count_part(queue, RM_HISTOGRAMS, RM_HISTOGRAMS_FAILED, batch->histograms, histograms);
     count_part(queue, RM_EXEMPLARS, RM_EXEMPLARS_FAILED, batch->exemplars, exemplars);
@@ -227,7 +227,7 @@ static void try_again(RemoteShard *shard, int64_t wait_ms, const Error *err)
     RemoteBatch *batch = shard->first;
     if (!shard->failing)
         log_warn("failed to send batch, retrying", KV("remote_name", queue->name),
-                 KV("url", queue->config->url), KV("err", err));
+                 KV("url", queue->shown_url), KV("err", err));
     shard->failing = true;
     batch->tries++;
     remote_count(&queue->metrics, RM_SAMPLES_RETRIED, batch->samples);
@@ -263,7 +263,7 @@ static void on_answer(void *arg, const HttpResponse *response)
         count_done(queue, batch, response);
     } else {
         log_error("non-recoverable error, dropping", KV("remote_name", queue->name),
-                  KV("url", queue->config->url), KV("count", batch_count(batch)), KV("err", &err));
+                  KV("url", queue->shown_url), KV("count", batch_count(batch)), KV("err", &err));
         count_failed(queue, batch);
     }
     finish_first(shard);
