@@ -208,7 +208,7 @@ TEST(config, faults_name_place_and_key)
          "c.yml:3:14: body_size: \"10\" is not a size"},
         {"unknown word", STR("jobs:\n- name: a\n  scheme: ftp\n"),
          "c.yml:3:11: scheme: unknown value \"ftp\", expected one of: http, https"},
-        {"list expected", STR("jobs: 5\n"), "c.yml:1:7: jobs: expected a list, got \"5\""},
+        {"list expected", STR("jobs: 5\n"), "c.yml:1:7: jobs: expected a list, got a scalar"},
         {"mapping expected", STR("jobs: [5]\n"), "c.yml:1:8: job_config: expected a mapping"},
         {"custom decoder", STR("jobs:\n- name: a\n  shout: []\n"),
          "c.yml:3:10: shout: nothing to shout"},
