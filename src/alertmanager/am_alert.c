@@ -31,53 +31,77 @@ uint64_t am_alert_hash(Labels labels)
     return XXH64(bytes.ptr, bytes.len, 0);
 }
 
-static size_t labels_bytes(Labels labels)
+static size_t pair_count(const AmAlert *alert)
 {
-    size_t bytes = labels.count * sizeof(Label);
-    for (size_t i = 0; i < labels.count; i++)
-        bytes += labels.pairs[i].name.len + labels.pairs[i].value.len;
-    return bytes;
-}
-
-static Str put_str(char **text, Str s)
-{
-    Str copy = {*text, s.len};
-    if (s.len)
-        memcpy(*text, s.ptr, s.len);
-    *text += s.len;
-    return copy;
-}
-
-static Labels put_labels(Label **pairs, char **text, Labels labels)
-{
-    Labels copy = {*pairs, labels.count};
-    for (size_t i = 0; i < labels.count; i++) {
-        (*pairs)->name = put_str(text, labels.pairs[i].name);
-        (*pairs)->value = put_str(text, labels.pairs[i].value);
-        (*pairs)++;
-    }
-    return copy;
+    return (size_t)alert->label_count + alert->annotation_count + 1;
 }
 
 AmAlert *am_alert_new(const AmAlertInput *input, int64_t updated_ns, bool is_timeout)
 {
-    AmAlert *alert = x_malloc(sizeof *alert + labels_bytes(input->labels) +
-                              labels_bytes(input->annotations) + input->generator_url.len + 1);
-    Label *pairs = (Label *)(alert + 1);
-    char *text = (char *)(pairs + input->labels.count + input->annotations.count);
+    size_t count = input->labels.count + input->annotations.count + 1;
+    Label url = {STR_NONE, input->generator_url};
+    AmAlert *alert = x_malloc(sizeof *alert + count * sizeof(AmPair *));
     *alert = (AmAlert){
         .refs = 1,
         .is_timeout = is_timeout,
+        .label_count = (uint32_t)input->labels.count,
+        .annotation_count = (uint32_t)input->annotations.count,
         .fingerprint = am_alert_fingerprint(input->labels),
         .hash = am_alert_hash(input->labels),
         .starts_ns = input->starts_ns,
         .ends_ns = input->ends_ns,
         .updated_ns = updated_ns,
-        .labels = put_labels(&pairs, &text, input->labels),
-        .annotations = put_labels(&pairs, &text, input->annotations),
-        .generator_url = put_str(&text, input->generator_url),
     };
+    am_pairs_take(input->labels.pairs, input->labels.count, alert->pairs);
+    am_pairs_take(input->annotations.pairs, input->annotations.count,
+                  alert->pairs + input->labels.count);
+    am_pairs_take(&url, 1, alert->pairs + count - 1);
     return alert;
+}
+
+// The same alert with other times.
+static AmAlert *with_times(const AmAlert *alert, int64_t starts_ns, int64_t ends_ns)
+{
+    size_t bytes = sizeof *alert + pair_count(alert) * sizeof(AmPair *);
+    AmAlert *copy = memcpy(x_malloc(bytes), alert, bytes);
+    atomic_init(&copy->refs, 1);
+    copy->starts_ns = starts_ns;
+    copy->ends_ns = ends_ns;
+    am_pairs_ref(copy->pairs, pair_count(copy));
+    return copy;
+}
+
+static Labels labels_of(AmPair *const *pairs, size_t count, Arena *arena)
+{
+    Label *labels = ARENA_ARRAY(arena, Label, count + 1);
+    for (size_t i = 0; i < count; i++)
+        labels[i] = am_pair_label(pairs[i]);
+    return (Labels){labels, count};
+}
+
+Labels am_alert_labels(const AmAlert *alert, Arena *arena)
+{
+    return labels_of(alert->pairs, alert->label_count, arena);
+}
+
+Labels am_alert_annotations(const AmAlert *alert, Arena *arena)
+{
+    return labels_of(alert->pairs + alert->label_count, alert->annotation_count, arena);
+}
+
+Str am_alert_url(const AmAlert *alert)
+{
+    return am_pair_label(alert->pairs[pair_count(alert) - 1]).value;
+}
+
+Str am_alert_value(const AmAlert *alert, Str name)
+{
+    for (size_t i = 0; i < alert->label_count; i++) {
+        Label label = am_pair_label(alert->pairs[i]);
+        if (str_equal(label.name, name))
+            return label.value;
+    }
+    return STR_NONE;
 }
 
 AmAlert *am_alert_ref(AmAlert *alert)
@@ -88,8 +112,10 @@ AmAlert *am_alert_ref(AmAlert *alert)
 
 void am_alert_unref(AmAlert *alert)
 {
-    if (alert && atomic_fetch_sub_explicit(&alert->refs, 1, memory_order_acq_rel) == 1)
+    if (alert && atomic_fetch_sub_explicit(&alert->refs, 1, memory_order_acq_rel) == 1) {
+        am_pairs_drop(alert->pairs, pair_count(alert));
         free(alert);
+    }
 }
 
 // What comes in ----------------------------------------------------------------------------------
@@ -143,24 +169,25 @@ bool am_alert_check(const AmAlertInput *input, bool utf8, Error *err)
 
 static int compare_one(const AmAlert *a, const AmAlert *b, Str name)
 {
-    Str x = labels_get(a->labels, name);
-    Str y = labels_get(b->labels, name);
+    Str x = am_alert_value(a, name);
+    Str y = am_alert_value(b, name);
     if (!x.len || !y.len)
         return (x.len == 0) - (y.len == 0);
     return str_compare(x, y);
 }
 
 // As the original's LabelSet.Before: fewer labels first, then name by name, value by value.
-static int compare_sets(Labels a, Labels b)
+static int compare_sets(const AmAlert *a, const AmAlert *b)
 {
-    if (a.count != b.count)
-        return a.count < b.count ? -1 : 1;
-    for (size_t i = 0; i < a.count; i++) {
-        int c = str_compare(a.pairs[i].name, b.pairs[i].name);
-        if (c == 0)
-            c = str_compare(a.pairs[i].value, b.pairs[i].value);
-        if (c)
-            return c;
+    if (a->label_count != b->label_count)
+        return a->label_count < b->label_count ? -1 : 1;
+    for (size_t i = 0; i < a->label_count; i++) {
+        if (a->pairs[i] == b->pairs[i])
+            continue;
+        Label x = am_pair_label(a->pairs[i]);
+        Label y = am_pair_label(b->pairs[i]);
+        int c = str_compare(x.name, y.name);
+        return c ? c : str_compare(x.value, y.value);
     }
     return 0;
 }
@@ -170,7 +197,7 @@ int am_alert_compare(const AmAlert *a, const AmAlert *b)
     int c = compare_one(a, b, S("job"));
     if (c == 0)
         c = compare_one(a, b, S("instance"));
-    return c ? c : compare_sets(a->labels, b->labels);
+    return c ? c : compare_sets(a, b);
 }
 
 void am_labels_print(Buf *buf, Labels labels)
@@ -193,7 +220,7 @@ typedef struct AmNameCount {
 
 static uint64_t name_key(const AmAlert *alert)
 {
-    return str_hash(labels_get(alert->labels, S("alertname")));
+    return str_hash(am_alert_value(alert, S("alertname")));
 }
 
 static void forget_name(AmAlertStore *store, const AmAlert *alert)
@@ -283,9 +310,7 @@ static AmAlert *merge(AmAlert *a, AmAlert *b, int64_t now_ns)
     }
     if (starts_ns == newer->starts_ns && ends_ns == newer->ends_ns)
         return am_alert_ref(newer);
-    AmAlertInput merged = {newer->labels, newer->annotations, newer->generator_url, starts_ns,
-                           ends_ns};
-    return am_alert_new(&merged, newer->updated_ns, newer->is_timeout);
+    return with_times(newer, starts_ns, ends_ns);
 }
 
 AmAlert *am_alert_store_put(AmAlertStore *store, AmAlert *alert, int64_t now_ns)

@@ -7,6 +7,7 @@
 // Thread: the store belongs to the lock of Am.
 #pragma once
 
+#include "alertmanager/am_pair.h"
 #include "alertmanager/am_table.h"
 #include "alertmanager/am_time.h"
 #include "metric/labels.h"
@@ -14,12 +15,11 @@
 typedef struct AmAlert {
     _Atomic int refs;
     bool is_timeout; // ends_ns was derived from resolve_timeout
+    uint32_t label_count, annotation_count;
     uint64_t fingerprint;
     uint64_t hash; // in the notification log
     int64_t starts_ns, ends_ns, updated_ns;
-    Labels labels;
-    Labels annotations;
-    Str generator_url;
+    AmPair *pairs[]; // labels, annotations, the generator URL without a name
 } AmAlert;
 
 // What a client sends. Times that are not set are AM_TIME_ZERO.
@@ -34,10 +34,17 @@ typedef struct AmAlertInput {
 uint64_t am_alert_fingerprint(Labels labels);
 uint64_t am_alert_hash(Labels labels);
 
-// A deep copy in one piece; times and is_timeout as given.
+// Keeps nothing of what was passed; times and is_timeout as given.
 AmAlert *am_alert_new(const AmAlertInput *input, int64_t updated_ns, bool is_timeout);
 AmAlert *am_alert_ref(AmAlert *alert);
 void am_alert_unref(AmAlert *alert); // accepts NULL
+
+// Their text lives as long as the alert, the list of them as long as the arena.
+Labels am_alert_labels(const AmAlert *alert, Arena *arena);
+Labels am_alert_annotations(const AmAlert *alert, Arena *arena);
+Str am_alert_url(const AmAlert *alert);
+// The value of a label; empty without it.
+Str am_alert_value(const AmAlert *alert, Str name);
 
 static inline bool am_alert_resolved_at(const AmAlert *alert, int64_t now_ns)
 {

@@ -59,10 +59,12 @@ typedef struct Status {
 
 static void status_of(Am *am, const AmAlert *alert, int64_t now_ns, Status *status)
 {
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Labels labels = am_alert_labels(alert, &arena);
     status->is_inhibited =
-        am_inhibitor_mutes(am->generation->inhibitor, alert->labels, now_ns, &status->inhibited_by);
-    status->silence_count = am_silences_match(&am->silences, alert->labels, now_ns,
-                                              status->silences, AM_API_MATCHED_MAX);
+        am_inhibitor_mutes(am->generation->inhibitor, labels, now_ns, &status->inhibited_by);
+    status->silence_count =
+        am_silences_match(&am->silences, labels, now_ns, status->silences, AM_API_MATCHED_MAX);
 }
 
 static bool status_wanted(const Wanted *wanted, const Status *status)
@@ -103,10 +105,11 @@ static void json_status(JsonWriter *json, const Status *status)
 static void json_alert(JsonWriter *json, const AmAlert *alert, const Str *receivers, size_t count,
                        const Status *status)
 {
+    CLEANUP(arena_deinit) Arena arena = {0};
     char fingerprint[17];
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)alert->fingerprint);
     json_object(json);
-    am_api_labels(json, "annotations", alert->annotations);
+    am_api_labels(json, "annotations", am_alert_annotations(alert, &arena));
     json_key(json, S("endsAt"));
     am_time_api_json(json, alert->ends_ns);
     json_key_c(json, "fingerprint", fingerprint);
@@ -123,15 +126,21 @@ static void json_alert(JsonWriter *json, const AmAlert *alert, const Str *receiv
     json_status(json, status);
     json_key(json, S("updatedAt"));
     am_time_api_json(json, alert->updated_ns);
-    if (alert->generator_url.len)
-        json_key_str(json, "generatorURL", alert->generator_url);
-    am_api_labels(json, "labels", alert->labels);
+    if (am_alert_url(alert).len)
+        json_key_str(json, "generatorURL", am_alert_url(alert));
+    am_api_labels(json, "labels", am_alert_labels(alert, &arena));
     json_object_end(json);
 }
 
 static bool has_ended(const AmAlert *alert, int64_t now_ns)
 {
     return !am_time_is_zero(alert->ends_ns) && alert->ends_ns < now_ns;
+}
+
+static bool passes(const AmMatchers *filters, const AmAlert *alert)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    return filters->count == 0 || am_api_passes(filters, am_alert_labels(alert, &arena));
 }
 
 // ---- GET alerts ----
@@ -151,15 +160,16 @@ static void list_alerts(AmCall *call, const Wanted *wanted, JsonWriter *json)
     size_t count = 0;
     const AmAlert **all = ARENA_ARRAY(call->arena, const AmAlert *, am->alerts.alerts.count + 1);
     for (AmTableSlot *s = NULL; (s = am_table_next(&am->alerts.alerts, s));)
-        if (!has_ended(s->value, now_ns) &&
-            am_api_passes(&wanted->filters, ((AmAlert *)s->value)->labels))
+        if (!has_ended(s->value, now_ns) && passes(&wanted->filters, s->value))
             all[count++] = s->value;
     if (count > 1)
         qsort(all, count, sizeof *all, by_fingerprint);
     Status status = {0};
+    CLEANUP(arena_deinit) Arena arena = {0};
     for (size_t i = 0; i < count; i++) {
         bool any = false;
-        am_route_match(am->generation->tree.root, all[i]->labels, &routes);
+        arena_reset(&arena);
+        am_route_match(am->generation->tree.root, am_alert_labels(all[i], &arena), &routes);
         Str *names = ARENA_ARRAY(call->arena, Str, routes.count);
         for (size_t r = 0; r < routes.count; r++) {
             names[r] = routes.items[r]->receiver;
@@ -240,7 +250,7 @@ static void view_group(AmCall *call, const Wanted *wanted, const AmGroup *group,
         return;
     for (AmTableSlot *s = NULL; (s = am_table_next(&group->alerts, s));) {
         const AmAlert *alert = s->value;
-        if (has_ended(alert, now_ns) || !am_api_passes(&wanted->filters, alert->labels))
+        if (has_ended(alert, now_ns) || !passes(&wanted->filters, alert))
             continue;
         status_of(call->am, alert, now_ns, &status);
         if (status_wanted(wanted, &status))

@@ -3,11 +3,13 @@
 #include <stdlib.h>
 
 #include "alertmanager/am_internal.h"
+#include "base/footprint.h"
 #include "base/fs.h"
 #include "base/log.h"
 
 #define DATABASE S("alertmanager.db")
 #define MAIL_THREADS 4
+#define TRIM_MS (20 * 1000)
 #define SETTLE_MS 6000
 #define IMPORT_BYTES_MAX ((size_t)1 << 30)
 #define INHIBIT_SWEEP_MS (15 * 60 * 1000)
@@ -40,6 +42,14 @@ static void collect_alerts(void *arg)
     (void)am_alert_store_collect(&am->alerts, am_now_ns(am->clock));
     lock_give(&am->lock);
     schedule(am, am->gc_timer, am->options.gc_interval_ms);
+}
+
+// Many groups that are due at once, or an answer with all alerts, leave memory that nobody uses.
+static void trim(void *arg)
+{
+    Am *am = arg;
+    footprint_trim();
+    schedule(am, am->trim_timer, TRIM_MS);
 }
 
 static void maintain(void *arg)
@@ -259,7 +269,9 @@ static void start_timers(void *arg)
     am->due_timer = loop_timer_new(am->loop, am_notify_due, am);
     am->gc_timer = loop_timer_new(am->loop, collect_alerts, am);
     am->maintenance_timer = loop_timer_new(am->loop, maintain, am);
+    am->trim_timer = loop_timer_new(am->loop, trim, am);
     schedule(am, am->gc_timer, am->options.gc_interval_ms);
+    schedule(am, am->trim_timer, TRIM_MS);
     schedule(am, am->maintenance_timer, MIN(am->options.maintenance_ms, INHIBIT_SWEEP_MS));
 }
 
@@ -297,6 +309,7 @@ static void stop_on_loop(void *arg)
     loop_timer_clear(am->due_timer);
     loop_timer_clear(am->gc_timer);
     loop_timer_clear(am->maintenance_timer);
+    loop_timer_clear(am->trim_timer);
     swap_generation(&swap);
 }
 
@@ -306,6 +319,7 @@ static void free_timers(void *arg)
     loop_timer_free(am->due_timer);
     loop_timer_free(am->gc_timer);
     loop_timer_free(am->maintenance_timer);
+    loop_timer_free(am->trim_timer);
 }
 
 void am_close(Am *am)

@@ -90,6 +90,7 @@ void am_dispatch_deinit(AmDispatch *dispatch)
     am_route_list_deinit(&dispatch->scratch);
     buf_deinit(&dispatch->scratch_id);
     arena_deinit(&dispatch->scratch_arena);
+    arena_deinit(&dispatch->scratch_labels);
     *dispatch = (AmDispatch){0};
 }
 
@@ -130,11 +131,11 @@ const AmGroup *am_dispatch_find(AmDispatch *dispatch, const AmRoute *route, Labe
     return map_get(&dispatch->groups, buf_str(&dispatch->scratch_id));
 }
 
-static void group_alert(AmDispatch *dispatch, const AmRoute *route, AmAlert *alert, int64_t now_ns,
-                        int64_t mono_ns)
+static void group_alert(AmDispatch *dispatch, const AmRoute *route, AmAlert *alert,
+                        Labels alert_labels, int64_t now_ns, int64_t mono_ns)
 {
     Buf *id = &dispatch->scratch_id;
-    Labels labels = make_id(dispatch, route, alert->labels);
+    Labels labels = make_id(dispatch, route, alert_labels);
     int64_t wait_ns = route->group_wait_ms * AM_MS_NS;
     AmGroup *group = map_get(&dispatch->groups, buf_str(id));
     if (!group) {
@@ -150,9 +151,11 @@ static void group_alert(AmDispatch *dispatch, const AmRoute *route, AmAlert *ale
 
 void am_dispatch_alert(AmDispatch *dispatch, AmAlert *alert, int64_t now_ns, int64_t mono_ns)
 {
-    am_route_match(dispatch->root, alert->labels, &dispatch->scratch);
+    arena_reset(&dispatch->scratch_labels);
+    Labels labels = am_alert_labels(alert, &dispatch->scratch_labels);
+    am_route_match(dispatch->root, labels, &dispatch->scratch);
     for (size_t i = 0; i < dispatch->scratch.count; i++)
-        group_alert(dispatch, dispatch->scratch.items[i], alert, now_ns, mono_ns);
+        group_alert(dispatch, dispatch->scratch.items[i], alert, labels, now_ns, mono_ns);
 }
 
 int64_t am_dispatch_due(const AmDispatch *dispatch)

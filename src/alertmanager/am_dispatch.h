@@ -34,7 +34,7 @@ typedef struct AmDispatch {
     int64_t start_mono_ns; // nothing is due before
     AmRouteList scratch;
     Buf scratch_id;
-    Arena scratch_arena;
+    Arena scratch_arena, scratch_labels;
 } AmDispatch;
 
 void am_dispatch_init(AmDispatch *dispatch, const AmRoute *root, int64_t start_mono_ns);

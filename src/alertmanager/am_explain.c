@@ -133,7 +133,7 @@ static void show_inhibition(Explain *e)
     e->is_held_back = true;
     json_object(json);
     json_fingerprint(json, "fingerprint", source);
-    am_api_labels(json, "labels", by ? by->labels : LABELS_NONE);
+    am_api_labels(json, "labels", by ? am_alert_labels(by, e->call->arena) : LABELS_NONE);
     json_key_u64(json, "rule", rule);
     json_key_str(json, "ruleName", rules[rule].name);
     json_object_end(json);
@@ -184,8 +184,9 @@ static Told told_of(const Explain *e, const AmGroup *group)
         const AmAlert *alert = s->value;
         const AmSilence *silence;
         uint64_t source;
-        if (am_inhibitor_mutes(e->am->generation->inhibitor, alert->labels, e->now_ns, &source) ||
-            am_silences_match(&e->am->silences, alert->labels, e->now_ns, &silence, 1))
+        Labels labels = am_alert_labels(alert, arena);
+        if (am_inhibitor_mutes(e->am->generation->inhibitor, labels, e->now_ns, &source) ||
+            am_silences_match(&e->am->silences, labels, e->now_ns, &silence, 1))
             continue;
         if (am_alert_resolved_at(alert, e->now_ns))
             told.resolved[told.resolved_count++] = alert->hash;
@@ -354,7 +355,7 @@ static void show_alert(const Explain *e)
     json_time(json, "startsAt", e->alert->starts_ns);
     json_time(json, "endsAt", e->alert->ends_ns);
     json_time(json, "updatedAt", e->alert->updated_ns);
-    am_api_labels(json, "annotations", e->alert->annotations);
+    am_api_labels(json, "annotations", am_alert_annotations(e->alert, e->call->arena));
     json_object_end(json);
 }
 
@@ -405,7 +406,7 @@ static bool find_alert(Explain *e)
         am_api_fault(e->call, 404, "there is no alert with this fingerprint");
         return false;
     }
-    e->labels = e->alert->labels;
+    e->labels = am_alert_labels(e->alert, e->call->arena);
     return true;
 }
 

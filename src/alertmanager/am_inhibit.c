@@ -10,7 +10,7 @@ typedef struct Rule {
 } Rule;
 
 struct AmInhibitor {
-    Arena arena;
+    Arena arena, scratch;
     Rule *rules;
     size_t count;
     AmMatchers *owned; // compiled from the old forms
@@ -75,6 +75,7 @@ void am_inhibitor_free(AmInhibitor *in)
     }
     for (size_t i = 0; i < in->owned_count; i++)
         am_matchers_deinit(&in->owned[i]);
+    arena_deinit(&in->scratch);
     arena_deinit(&in->arena);
     free(in);
 }
@@ -105,17 +106,25 @@ static uint64_t equal_key(const Rule *rule, Labels labels)
 
 void am_inhibitor_note(AmInhibitor *in, AmAlert *alert)
 {
+    arena_reset(&in->scratch);
+    Labels labels = am_alert_labels(alert, &in->scratch);
     for (size_t i = 0; i < in->count; i++) {
         Rule *rule = &in->rules[i];
-        if (!am_matchers_match(&rule->source, alert->labels))
+        if (!am_matchers_match(&rule->source, labels))
             continue;
-        uint64_t key = equal_key(rule, alert->labels);
+        uint64_t key = equal_key(rule, labels);
         AmAlert *known = am_table_get(&rule->sources, key);
         if (known && known->fingerprint != alert->fingerprint && known->ends_ns > alert->ends_ns)
             continue;
         (void)am_table_put(&rule->sources, key, am_alert_ref(alert));
         am_alert_unref(known);
     }
+}
+
+static bool is_target(const Rule *rule, const AmAlert *alert)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    return am_matchers_match(&rule->target, am_alert_labels(alert, &arena));
 }
 
 bool am_inhibitor_mutes(const AmInhibitor *in, Labels labels, int64_t now_ns, uint64_t *ret_source)
@@ -135,8 +144,7 @@ bool am_inhibitor_mutes_by(const AmInhibitor *in, Labels labels, int64_t now_ns,
         if (!source || am_alert_resolved_at(source, now_ns))
             continue;
         // What is on both sides is not inhibited by what is on both sides: nothing inhibits itself.
-        if (am_matchers_match(&rule->source, labels) &&
-            am_matchers_match(&rule->target, source->labels))
+        if (am_matchers_match(&rule->source, labels) && is_target(rule, source))
             continue;
         *ret_source = source->fingerprint;
         *ret_rule = i;

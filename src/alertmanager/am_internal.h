@@ -20,6 +20,7 @@ typedef struct AmIntegration {
     uint32_t index; // among those of its kind
     HttpClient *client;
     AmReceiverState state;
+    size_t sending; // attempts under way
     AmIntegrationMetrics *metrics;
 } AmIntegration;
 
@@ -50,10 +51,14 @@ struct Am {
     Arena arena; // of the options
     Clock *clock;
     Loop *loop;
-    LoopTimer *due_timer, *gc_timer, *maintenance_timer;
+    LoopTimer *due_timer, *gc_timer, *maintenance_timer, *trim_timer;
     ThreadPool *mail_pool;
     AmMetrics metrics;
     AmFlush *flushes; // running; loop thread
+    // Attempts that wait until less is under way; loop thread. am_turn.c
+    struct AmTask *first_waiting, *last_waiting;
+    size_t sending_bytes;
+    bool turn_is_posted;
     int64_t started_ms;
     _Atomic int gets_running;
     _Atomic int trials_running; // previews and test notifications

@@ -122,6 +122,7 @@ static void init_http(AmMetrics *m, Registry *registry)
 static void collect_alerts(Am *am, Collection *c)
 {
     static const char *const states[] = {"active", "suppressed", "unprocessed"};
+    CLEANUP(arena_deinit) Arena arena = {0};
     size_t counts[3] = {0};
     int64_t now_ns = am_now_ns(am->clock);
     for (AmTableSlot *s = NULL; (s = am_table_next(&am->alerts.alerts, s));) {
@@ -130,8 +131,10 @@ static void collect_alerts(Am *am, Collection *c)
         uint64_t source;
         if (am_alert_resolved_at(alert, now_ns))
             continue;
-        bool held = am_inhibitor_mutes(am->generation->inhibitor, alert->labels, now_ns, &source) ||
-                    am_silences_match(&am->silences, alert->labels, now_ns, &silence, 1);
+        arena_reset(&arena);
+        Labels labels = am_alert_labels(alert, &arena);
+        bool held = am_inhibitor_mutes(am->generation->inhibitor, labels, now_ns, &source) ||
+                    am_silences_match(&am->silences, labels, now_ns, &silence, 1);
         counts[held]++;
     }
     collection_family(c, "alertmanager_alerts", FAMILY_GAUGE, "How many alerts by state.");

@@ -64,10 +64,13 @@ static size_t keep_unmuted(AmFlush *flush, AmNote *kept)
     Str names[INTERVALS_MAX];
     bool inactive;
     size_t count = 0;
+    CLEANUP(arena_deinit) Arena arena = {0};
     for (size_t i = 0; i < flush->count; i++) {
         uint64_t source;
-        if (am_inhibitor_mutes(flush->generation->inhibitor, flush->notes[i].alert->labels,
-                               flush->now_ns, &source))
+        arena_reset(&arena);
+        if (am_inhibitor_mutes(flush->generation->inhibitor,
+                               am_alert_labels(flush->notes[i].alert, &arena), flush->now_ns,
+                               &source))
             counter_inc(am->metrics.suppressed_inhibition);
         else
             kept[count++] = flush->notes[i];
@@ -81,7 +84,9 @@ static size_t keep_unmuted(AmFlush *flush, AmNote *kept)
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
         const AmSilence *silence;
-        if (am_silences_match(&am->silences, kept[i].alert->labels, flush->now_ns, &silence, 1))
+        arena_reset(&arena);
+        if (am_silences_match(&am->silences, am_alert_labels(kept[i].alert, &arena), flush->now_ns,
+                              &silence, 1))
             counter_inc(am->metrics.suppressed_silence);
         else
             kept[left++] = kept[i];
@@ -193,6 +198,8 @@ static void end_task(AmTask *task, bool ok)
     ASSERT(!task->is_done);
     task->is_done = true;
     flush->failed |= !ok;
+    am_turn_end(task);
+    arena_deinit(&task->arena);
     if (ok) {
         lock_take(&flush->am->lock);
         write_log(task);
@@ -208,6 +215,7 @@ void am_notify_end(AmTask *task, bool ok)
     ASSERT(!task->is_done);
     task->is_done = true;
     task->flush->failed |= !ok;
+    am_turn_end(task);
     am_claim_drop(task);
     release_flush(task->flush);
 }
@@ -230,13 +238,17 @@ static void fail_for_good(AmTask *task, AmFailure failure)
     end_task(task, false);
 }
 
-static void on_backoff(void *arg)
+void am_notify_attempt(AmTask *task)
 {
-    AmTask *task = arg;
     if (clock_mono_ns(task->flush->am->clock) >= task->flush->deadline_mono_ns)
         fail_for_good(task, task->send.failure ? task->send.failure : AM_FAILURE_DEADLINE);
     else
         attempt(task);
+}
+
+static void on_backoff(void *arg)
+{
+    am_notify_attempt(arg);
 }
 
 static void wait_for_next(AmTask *task)
@@ -278,6 +290,7 @@ static void attempt_failed(AmTask *task, const Error *err)
                  KV("integration", task->integration->kind->name),
                  KV("index", task->integration->index), KV("group", flush->group->key),
                  KV("err", err));
+    am_turn_end(task);
     wait_for_next(task);
 }
 
@@ -324,6 +337,7 @@ static void send_request(AmTask *task)
     request->timeout_ms =
         send->timeout_ms && send->timeout_ms < left_ms ? send->timeout_ms : left_ms;
     request->body_bytes_max = ANSWER_BYTES_MAX;
+    am_turn_count(task, request->body.len + task->arena.held_bytes);
     request->done = on_response;
     request->arg = task;
     task->call = http_call(task->integration->client, request);
@@ -384,7 +398,7 @@ static void go_on(AmTask *task)
 static void attempt(AmTask *task)
 {
     AmFlush *flush = task->flush;
-    if (!am_claim_holds(task))
+    if (!am_claim_holds(task) || !am_turn_take(task))
         return;
     task->attempts++;
     task->attempt_mono_ns = clock_mono_ns(flush->am->clock);

@@ -363,18 +363,19 @@ static void json_labels(JsonWriter *json, const char *key, Labels labels)
 
 static void json_note(JsonWriter *json, const AmNote *note)
 {
+    CLEANUP(arena_deinit) Arena arena = {0};
     char fingerprint[17];
     snprintf(fingerprint, sizeof fingerprint, "%016llx",
              (unsigned long long)note->alert->fingerprint);
     json_object(json);
     json_key_c(json, "status", note->resolved ? "resolved" : "firing");
-    json_labels(json, "labels", note->alert->labels);
-    json_labels(json, "annotations", note->alert->annotations);
+    json_labels(json, "labels", am_alert_labels(note->alert, &arena));
+    json_labels(json, "annotations", am_alert_annotations(note->alert, &arena));
     json_key(json, S("startsAt"));
     am_time_json(json, note->alert->starts_ns);
     json_key(json, S("endsAt"));
     am_time_json(json, note->resolved ? note->alert->ends_ns : AM_TIME_ZERO);
-    json_key_str(json, "generatorURL", note->alert->generator_url);
+    json_key_str(json, "generatorURL", am_alert_url(note->alert));
     json_key_c(json, "fingerprint", fingerprint);
     json_object_end(json);
 }

@@ -144,8 +144,8 @@ static bool choose_group(AmSample *sample, AmCall *call, const JsonValue *group_
             return false;
         }
     } else if (sample->route) {
-        Labels labels =
-            am_route_group_labels(sample->route, sample->notes[0].alert->labels, call->arena);
+        Labels labels = am_route_group_labels(
+            sample->route, am_alert_labels(sample->notes[0].alert, call->arena), call->arena);
         sample->group_labels = labels_copy(call->arena, labels);
     }
     buf_printf(&key, STR_FMT ":", STR_ARG(sample->route ? sample->route->key : S("{}")));

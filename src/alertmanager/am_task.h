@@ -17,6 +17,9 @@ typedef struct AmTask {
     AmClaim *claim;  // the right to tell, once it was given; while it is asked for, what was asked
     bool is_claiming;
     LoopTimer *claim_timer;
+    struct AmTask *next_waiting; // for its turn
+    bool is_waiting, is_sending;
+    size_t sending_bytes;
     uint64_t *firing, *resolved; // hashes for the log
     size_t firing_count, resolved_count;
     Str thread_ts, channel_id;
@@ -58,7 +61,15 @@ bool am_claim_holds(AmTask *task);
 // A name of what the task tells: an instance that tells the same again, because it cannot know whether this one did, gives the same.
 Str am_claim_idempotency(const AmTask *task, Arena *arena);
 
+// Whether an attempt may be made now; if not, am_notify_attempt() comes later.
+bool am_turn_take(AmTask *task);
+// What is made ready to be sent counts until the attempt ends.
+void am_turn_count(AmTask *task, size_t bytes);
+// The attempt is over, or is not wanted any more: others have their turn.
+void am_turn_end(AmTask *task);
+
 // am_notify.c
+void am_notify_attempt(AmTask *task);
 // The task may tell: fills in the data if that is not done, and makes an attempt.
 void am_notify_go(AmTask *task);
 // Asks the log again; false if nothing is to be told any more. With the lock of Am.

@@ -215,14 +215,13 @@ static TemplateValue alert_status(const void *record, Arena *arena)
 
 static TemplateValue alert_labels(const void *record, Arena *arena)
 {
-    (void)arena;
-    return template_labels_of(&kv_type, ((const AmNote *)record)->alert->labels);
+    return template_labels_of(&kv_type, am_alert_labels(((const AmNote *)record)->alert, arena));
 }
 
 static TemplateValue alert_annotations(const void *record, Arena *arena)
 {
-    (void)arena;
-    return template_labels_of(&kv_type, ((const AmNote *)record)->alert->annotations);
+    return template_labels_of(&kv_type,
+                              am_alert_annotations(((const AmNote *)record)->alert, arena));
 }
 
 static TemplateValue time_value(Arena *arena, int64_t t_ns)
@@ -247,7 +246,7 @@ static TemplateValue alert_ends(const void *record, Arena *arena)
 static TemplateValue alert_url(const void *record, Arena *arena)
 {
     (void)arena;
-    return template_string(((const AmNote *)record)->alert->generator_url);
+    return template_string(am_alert_url(((const AmNote *)record)->alert));
 }
 
 static TemplateValue alert_fingerprint(const void *record, Arena *arena)
@@ -396,23 +395,34 @@ TemplateValue am_data_value(const AmData *data)
     return template_record(&data_type, data);
 }
 
-// Pairs that all alerts have.
+// What is missing is empty, as in the original.
+static bool has_pair(const AmAlert *alert, const AmPair *pair, bool annotations)
+{
+    size_t at = annotations ? alert->label_count : 0;
+    size_t end = at + (annotations ? alert->annotation_count : alert->label_count);
+    Str name = am_pair_label(pair).name;
+    for (; at < end; at++)
+        if (alert->pairs[at] == pair || str_equal(am_pair_label(alert->pairs[at]).name, name))
+            return alert->pairs[at] == pair;
+    return pair->value_len == 0;
+}
+
+// Pairs that all alerts have: each is kept once, so that it is its place that is compared.
 static Labels common(Arena *arena, const AmNote *notes, size_t count, bool annotations)
 {
     if (count == 0)
         return LABELS_NONE;
-    Labels first = annotations ? notes[0].alert->annotations : notes[0].alert->labels;
-    Label *pairs = ARENA_ARRAY(arena, Label, MAX(first.count, 1u));
-    size_t kept = first.count;
-    if (first.count)
-        memcpy(pairs, first.pairs, first.count * sizeof *pairs);
-    for (size_t i = 1; i < count && kept; i++) {
-        Labels other = annotations ? notes[i].alert->annotations : notes[i].alert->labels;
-        size_t at = 0;
-        for (size_t k = 0; k < kept; k++)
-            if (str_equal(labels_get(other, pairs[k].name), pairs[k].value))
-                pairs[at++] = pairs[k];
-        kept = at;
+    const AmAlert *first = notes[0].alert;
+    size_t from = annotations ? first->label_count : 0;
+    size_t total = annotations ? first->annotation_count : first->label_count;
+    Label *pairs = ARENA_ARRAY(arena, Label, MAX(total, 1u));
+    size_t kept = 0;
+    for (size_t k = 0; k < total; k++) {
+        size_t i = 1;
+        while (i < count && has_pair(notes[i].alert, first->pairs[from + k], annotations))
+            i++;
+        if (i == count)
+            pairs[kept++] = am_pair_label(first->pairs[from + k]);
     }
     return (Labels){pairs, kept};
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "alertmanager/alertmanager.h"
+#include "base/footprint.h"
 #include "base/log.h"
 #include "config/flags.h"
 #include "main/roles.h"
@@ -318,6 +319,7 @@ static int serve(const AlertmanagerFlags *f, AmOptions *options)
     registry_process_metrics(options->registry);
     bool ok = web_listen_open(f->web_config_file, &gate, &err) && am_open(options, &am, &err) &&
               listen_all(f, am, gate, servers, &count, &err);
+    footprint_forget_start();
     if (ok)
         wait_for_end(am, &signals);
     else
