@@ -35,6 +35,8 @@ typedef struct AmOptions {
     int64_t per_alertname_limit;
     int64_t silences_max, silence_bytes_max;
     bool log_silences;
+    int64_t
+        reminder_ms; // how long before its end a silence that mutes something is reminded of; 0: never
     bool test_notifications; // clients may have some sent: docs/decisions/0035
     Str database; // URL of what instances share, postgres://...; empty: this is the only one
     Str peer_name, peer_address; // of this instance, for the others

@@ -275,6 +275,11 @@ static void start_timers(void *arg)
     schedule(am, am->maintenance_timer, MIN(am->options.maintenance_ms, INHIBIT_SWEEP_MS));
 }
 
+static void start_reminders(void *arg)
+{
+    am_reminder_start(arg);
+}
+
 bool am_open(const AmOptions *options, Am **ret_am, Error *err)
 {
     Am *am = X_NEW(Am);
@@ -296,6 +301,7 @@ bool am_open(const AmOptions *options, Am **ret_am, Error *err)
         am_close(am);
         return false;
     }
+    loop_call(am->loop, start_reminders, am);
     *ret_am = am;
     return true;
 }
@@ -310,6 +316,8 @@ static void stop_on_loop(void *arg)
     loop_timer_clear(am->gc_timer);
     loop_timer_clear(am->maintenance_timer);
     loop_timer_clear(am->trim_timer);
+    if (am->reminder_timer)
+        loop_timer_clear(am->reminder_timer);
     swap_generation(&swap);
 }
 
@@ -320,6 +328,8 @@ static void free_timers(void *arg)
     loop_timer_free(am->gc_timer);
     loop_timer_free(am->maintenance_timer);
     loop_timer_free(am->trim_timer);
+    if (am->reminder_timer)
+        loop_timer_free(am->reminder_timer);
 }
 
 void am_close(Am *am)

@@ -52,6 +52,7 @@ struct Am {
     Clock *clock;
     Loop *loop;
     LoopTimer *due_timer, *gc_timer, *maintenance_timer, *trim_timer;
+    LoopTimer *reminder_timer; // NULL: no reminders
     ThreadPool *mail_pool;
     AmMetrics metrics;
     AmFlush *flushes; // running; loop thread
@@ -87,6 +88,9 @@ void am_generation_give(Am *am, AmGeneration *generation); // accepts NULL
 bool am_receiver_init(Am *am, const AmReceiverConfig *config, AmReceiver *ret_receiver,
                       Error *err) MUST_CHECK;
 void am_receiver_deinit(AmReceiver *receiver);
+
+// am_reminder.c: loop thread.
+void am_reminder_start(Am *am);
 
 // am_notify.c: loop thread.
 void am_notify_due(void *am);

@@ -25,6 +25,7 @@ typedef struct AlertmanagerFlags {
     int64_t retention_ms, maintenance_ms;
     int64_t silences_max, silence_bytes_max;
     bool log_silences;
+    int64_t reminder_ms;
     int64_t gc_interval_ms, per_alertname_limit;
     int64_t dispatch_maintenance_ms, dispatch_start_delay_ms;
     FlagStrList web_listen_address;
@@ -76,6 +77,9 @@ static const FlagSpec flags[] = {
          "Most silences, those that are over included; 0 is no limit."),
     FLAG("silences.max-silence-size-bytes", FLAG_I64, silence_bytes_max, "0",
          "Largest silence; 0 is no limit."),
+    FLAG("silences.expiry-reminder", FLAG_GO_DURATION, reminder_ms, "0s",
+         "How long before the end of a silence that still mutes something the alert "
+         "SilenceExpiring is raised; 0 is never."),
     FLAG("log.silences", FLAG_BOOL, log_silences, NULL, "Log changes of silences."),
     FLAG("alerts.gc-interval", FLAG_GO_DURATION, gc_interval_ms, "30m",
          "How often resolved alerts are dropped.", .min = 1000, .max = INT64_MAX),
@@ -241,6 +245,7 @@ static bool make_options(const AlertmanagerFlags *f, Arena *arena, AmOptions *op
     options->silences_max = f->silences_max;
     options->silence_bytes_max = f->silence_bytes_max;
     options->log_silences = f->log_silences;
+    options->reminder_ms = f->reminder_ms;
     options->test_notifications = f->web_test_notifications;
     options->get_concurrency = f->web_get_concurrency;
     if (f->web_systemd_socket)

@@ -109,3 +109,20 @@ def test_a_url_that_cannot_be_right_is_refused(world):
                               f"--storage.database={url}", "--web.listen-address=127.0.0.1:0"],
                              capture_output=True, text=True, check=False, timeout=60)
         assert run.returncode == 1 and why in run.stderr, run.stderr
+
+
+def test_a_silence_that_ends_soon_and_still_mutes_something_is_reminded_of(world, listener):
+    server = alertmanagers.start(world, alertmanager_cluster.CONFIG % (listener.url, "true"), "--silences.expiry-reminder=20s")
+    wanted = server.silence({"alertname": "muted"}, seconds=15, comment="upgrade")
+    server.silence({"alertname": "nobody"}, seconds=15)
+    server.silence({"job": "j"}, seconds=3600)
+    server.send("alerts", [alertmanagers.alert({"alertname": "muted", "job": "j"})])
+
+    harness.wait_until("a reminder", lambda: listener.messages("/hook"))
+
+    told = listener.messages("/hook")
+    assert {m["commonLabels"]["alertname"] for m in told} == {"SilenceExpiring"}
+    one = told[0]["alerts"]
+    assert [a["labels"]["silence_id"] for a in one] == [wanted]
+    assert one[0]["annotations"]["comment"] == "upgrade" and "mutes 1 alert" in one[0]["annotations"]["summary"]
+    assert one[0]["generatorURL"].endswith("/#/silences/" + wanted)
