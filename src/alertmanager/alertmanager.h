@@ -35,6 +35,7 @@ typedef struct AmOptions {
     int64_t per_alertname_limit;
     int64_t silences_max, silence_bytes_max;
     bool log_silences;
+    bool events; // what event_recorder names is written
     int64_t
         reminder_ms; // how long before its end a silence that mutes something is reminded of; 0: never
     bool test_notifications; // clients may have some sent: docs/decisions/0035

@@ -190,6 +190,7 @@ static bool wait_for_disk(AmCall *call, uint64_t ticket, uint64_t shared_ticket)
 static void log_change(const Am *am, const char *what, const AmSilenceData *silence)
 {
     CLEANUP(buf_deinit) Buf matchers = {0};
+    am_event_silence(am->events, silence, !str_is(str_from_c(what), "created"));
     if (!am->options.log_silences)
         return;
     if (silence->set_count)

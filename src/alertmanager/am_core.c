@@ -44,11 +44,20 @@ static void collect_alerts(void *arg)
     schedule(am, am->gc_timer, am->options.gc_interval_ms);
 }
 
+// Among the members, for events.
+static void note_position(const Am *am)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    if (am->shared)
+        am_events_set_position(am->events, am_shared_state(am->shared, &arena).position);
+}
+
 // Many groups that are due at once, or an answer with all alerts, leave memory that nobody uses.
 static void trim(void *arg)
 {
     Am *am = arg;
     footprint_trim();
+    note_position(am);
     schedule(am, am->trim_timer, TRIM_MS);
 }
 
@@ -237,6 +246,8 @@ bool am_reload(Am *am, Error *err)
     if (ok) {
         Swap swap = {am, fresh};
         note_config(am, fresh);
+        if (am->events)
+            am_events_apply(am->events, fresh->config);
         loop_call(am->loop, swap_generation, &swap);
         log_info("completed loading of configuration file", KV("file", am->options.config_file));
     } else {
@@ -280,6 +291,11 @@ static void start_reminders(void *arg)
     am_reminder_start(arg);
 }
 
+static Str instance_of(const Am *am)
+{
+    return am->options.peer_name.len ? am->options.peer_name : am->options.external_url;
+}
+
 bool am_open(const AmOptions *options, Am **ret_am, Error *err)
 {
     Am *am = X_NEW(Am);
@@ -297,11 +313,14 @@ bool am_open(const AmOptions *options, Am **ret_am, Error *err)
         return false;
     }
     loop_call(am->loop, start_timers, am);
-    if (!open_store(am, err) || !open_shared(am, err) || !am_reload(am, err)) {
+    if ((options->events &&
+         !am_events_new(am->options.registry, instance_of(am), &am->events, err)) ||
+        !open_store(am, err) || !open_shared(am, err) || !am_reload(am, err)) {
         am_close(am);
         return false;
     }
     loop_call(am->loop, start_reminders, am);
+    am_event_started(am->events, AM_VERSION);
     *ret_am = am;
     return true;
 }
@@ -349,6 +368,8 @@ void am_close(Am *am)
     }
     thread_pool_free(am->mail_pool);
     am_shared_free(am->shared);
+    am_event_stopped(am->events);
+    am_events_free(am->events);
     am_store_close(am->store);
     am_silences_deinit(&am->silences);
     am_log_deinit(&am->log);
@@ -368,11 +389,14 @@ static void take(Am *am, AmAlert *alert, int64_t now_ns, int64_t mono_ns)
     int64_t begun_ns = clock_mono_ns(am->clock);
     counter_inc(am_alert_resolved_at(alert, now_ns) ? am->metrics.received_resolved
                                                     : am->metrics.received_firing);
+    bool is_new = am->events && !am_alert_store_get(&am->alerts, alert->fingerprint);
     AmAlert *stored = am_alert_store_put(&am->alerts, alert, now_ns);
     if (!stored) {
         counter_inc(am->metrics.limited);
         return;
     }
+    if (is_new)
+        am_event_created(am->events, stored, now_ns);
     am_inhibitor_note(am->generation->inhibitor, stored);
     am_dispatch_alert(&am->generation->dispatch, stored, now_ns, mono_ns);
     summary_observe(am->metrics.processing_one,

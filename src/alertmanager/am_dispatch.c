@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+#include "alertmanager/am_events.h"
+#include "base/random.h"
+
 // ---- the heap of due times ----
 
 static void heap_place(AmDispatch *dispatch, size_t at, AmGroup *group)
@@ -104,6 +107,8 @@ static AmGroup *new_group(AmDispatch *dispatch, const AmRoute *route, Labels lab
     buf_printf(&key, STR_FMT ":", STR_ARG(route->key));
     am_labels_print(&key, labels);
     group->key = arena_str(&group->arena, buf_str(&key));
+    if (dispatch->events)
+        random_system(group->uuid, sizeof group->uuid);
     (void)map_put(&dispatch->groups, group->id, group);
     return group;
 }
@@ -143,7 +148,10 @@ static void group_alert(AmDispatch *dispatch, const AmRoute *route, AmAlert *ale
         group->due_mono_ns = MAX(mono_ns + wait_ns, dispatch->start_mono_ns);
         heap_add(dispatch, group);
     }
-    am_alert_unref(am_table_put(&group->alerts, alert->fingerprint, am_alert_ref(alert)));
+    AmAlert *known = am_table_put(&group->alerts, alert->fingerprint, am_alert_ref(alert));
+    if (!known)
+        am_event_grouped(dispatch->events, group, alert, now_ns);
+    am_alert_unref(known);
     // An alert that has stood longer than the group would wait is told at once.
     if (!group->has_flushed && am_time_add(alert->starts_ns, wait_ns) < now_ns)
         set_due(dispatch, group, mono_ns);
@@ -173,6 +181,7 @@ AmGroup *am_dispatch_take(AmDispatch *dispatch, int64_t mono_ns)
             continue;
         }
         group->is_running = true;
+        group->flushes++;
         group->has_flushed = true;
         return group;
     }
@@ -206,6 +215,7 @@ void am_dispatch_finish(AmDispatch *dispatch, AmGroup *group, const AmNote *note
         AmAlert *alert = notes[i].alert;
         if (!notes[i].resolved || am_table_get(&group->alerts, alert->fingerprint) != alert)
             continue;
+        am_event_resolved(dispatch->events, group, alert, am_now_ns(&clock_system));
         am_alert_unref(am_table_remove(&group->alerts, alert->fingerprint));
     }
     if (group->alerts.count == 0) {

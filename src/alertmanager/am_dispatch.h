@@ -14,13 +14,16 @@
 #include "alertmanager/am_template.h"
 #include "base/map.h"
 
+struct AmEvents;
+
 typedef struct AmGroup {
     Arena arena;
     const AmRoute *route;
     Labels labels;
-    Str id;         // route id and labels
-    Str key;        // the group key that receivers see
-    AmTable alerts; // fingerprint to AmAlert
+    Str id;                    // route id and labels
+    Str key;                   // the group key that receivers see
+    AmTable alerts;            // fingerprint to AmAlert
+    uint64_t uuid[2], flushes; // for events
     int64_t due_mono_ns;
     size_t heap_at;
     bool has_flushed, is_running, is_late;
@@ -31,7 +34,8 @@ typedef struct AmDispatch {
     Map groups;     // by id
     AmGroup **heap; // by due time
     size_t heap_count, heap_cap;
-    int64_t start_mono_ns; // nothing is due before
+    int64_t start_mono_ns;   // nothing is due before
+    struct AmEvents *events; // told of alerts that come into a group and leave it; may be NULL
     AmRouteList scratch;
     Buf scratch_id;
     Arena scratch_arena, scratch_labels;

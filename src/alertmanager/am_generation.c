@@ -105,7 +105,8 @@ bool am_generation_new(Am *am, AmGeneration **ret_generation, Error *err)
               am_route_tree_init(&generation->tree, generation->config, err) &&
               am_templates_new(&generation->config->file.templates, &generation->templates, err) &&
               am_inhibitor_new(generation->config, &generation->inhibitor, err) &&
-              new_receivers(am, generation, err);
+              new_receivers(am, generation, err) &&
+              (!am->events || am_events_check(generation->config, err));
     if (!ok) {
         generation->is_stopped = true;
         if (am->loop && !loop_is_current(am->loop))
@@ -120,6 +121,7 @@ bool am_generation_new(Am *am, AmGeneration **ret_generation, Error *err)
         clock_mono_ns(am->clock) +
         (am->started_ms + am->options.start_delay_ms - clock_now_ms(am->clock)) * AM_MS_NS;
     am_dispatch_init(&generation->dispatch, generation->tree.root, start);
+    generation->dispatch.events = am->events;
     *ret_generation = generation;
     return true;
 }

@@ -4,6 +4,7 @@
 
 #include "alertmanager/alertmanager.h"
 #include "alertmanager/am_dispatch.h"
+#include "alertmanager/am_events.h"
 #include "alertmanager/am_inhibit.h"
 #include "alertmanager/am_metrics.h"
 #include "alertmanager/am_nflog.h"
@@ -72,6 +73,7 @@ struct Am {
     AmSilences silences GUARDED_BY(lock);
     AmLog log GUARDED_BY(lock);
     AmStore *store;                         // has its own lock
+    AmEvents *events;                       // has its own lock; NULL without the feature
     AmShared *shared;                       // has its own lock; NULL: this instance is the only one
     int64_t armed_mono_ns GUARDED_BY(lock); // what the due timer is set to
 };

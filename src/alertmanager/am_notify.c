@@ -57,6 +57,19 @@ size_t am_notify_muted_by(const AmRoute *route, int64_t now_ns, Str *names, size
     return count;
 }
 
+static void tell_inhibited(const AmFlush *flush, const AmAlert *alert, Labels labels)
+{
+    const AmInhibitor *inhibitor = flush->generation->inhibitor;
+    uint64_t source;
+    size_t rule;
+    if (!flush->am->events ||
+        !am_inhibitor_mutes_by(inhibitor, labels, flush->now_ns, &source, &rule))
+        return;
+    const AmInhibitConfig *rules = flush->generation->config->file.inhibit_rules.items;
+    am_event_inhibited(flush->am->events, &rules[rule].source_matchers,
+                       &rules[rule].target_matchers, &rules[rule].equal, alert, source);
+}
+
 // Drops what may not be told now. The order of the stages is the original's, for the counters.
 static size_t keep_unmuted(AmFlush *flush, AmNote *kept)
 {
@@ -68,12 +81,13 @@ static size_t keep_unmuted(AmFlush *flush, AmNote *kept)
     for (size_t i = 0; i < flush->count; i++) {
         uint64_t source;
         arena_reset(&arena);
-        if (am_inhibitor_mutes(flush->generation->inhibitor,
-                               am_alert_labels(flush->notes[i].alert, &arena), flush->now_ns,
-                               &source))
-            counter_inc(am->metrics.suppressed_inhibition);
-        else
+        Labels labels = am_alert_labels(flush->notes[i].alert, &arena);
+        if (!am_inhibitor_mutes(flush->generation->inhibitor, labels, flush->now_ns, &source)) {
             kept[count++] = flush->notes[i];
+            continue;
+        }
+        counter_inc(am->metrics.suppressed_inhibition);
+        tell_inhibited(flush, flush->notes[i].alert, labels);
     }
     if (count &&
         am_notify_muted_by(flush->group->route, flush->now_ns, names, INTERVALS_MAX, &inactive)) {
@@ -85,11 +99,13 @@ static size_t keep_unmuted(AmFlush *flush, AmNote *kept)
     for (size_t i = 0; i < count; i++) {
         const AmSilence *silence;
         arena_reset(&arena);
-        if (am_silences_match(&am->silences, am_alert_labels(kept[i].alert, &arena), flush->now_ns,
-                              &silence, 1))
-            counter_inc(am->metrics.suppressed_silence);
-        else
+        if (!am_silences_match(&am->silences, am_alert_labels(kept[i].alert, &arena), flush->now_ns,
+                               &silence, 1)) {
             kept[left++] = kept[i];
+            continue;
+        }
+        counter_inc(am->metrics.suppressed_silence);
+        am_event_silenced(am->events, &silence->data, kept[i].alert);
     }
     return left;
 }
@@ -294,6 +310,26 @@ static void attempt_failed(AmTask *task, const Error *err)
     wait_for_next(task);
 }
 
+static void tell_notified(const AmTask *task)
+{
+    const AmFlush *flush = task->flush;
+    const AmEventNotification told = {
+        .group = flush->group,
+        .notes = task->notes,
+        .count = task->count,
+        .all = flush->notes,
+        .all_count = flush->count,
+        .kept = flush->kept,
+        .kept_count = flush->kept_count,
+        .reason = task->reason,
+        .integration = task->integration->kind->name,
+        .index = task->integration->index,
+    };
+    // After a reload the group is gone.
+    if (!flush->generation->is_stopped)
+        am_event_notified(flush->am->events, &told, flush->now_ns);
+}
+
 static void attempt_done(AmTask *task)
 {
     observe_attempt(task);
@@ -302,6 +338,7 @@ static void attempt_done(AmTask *task)
         task->thread_ts = arena_str(&task->flush->arena, task->send.keep_thread_ts);
         task->channel_id = arena_str(&task->flush->arena, task->send.keep_channel_id);
     }
+    tell_notified(task);
     end_task(task, true);
 }
 
@@ -504,6 +541,8 @@ static AmFlush *begin_flush(Am *am, AmGroup *group)
     flush->notes = am_group_notes(group, flush->now_ns, &flush->arena, &flush->count);
     AmNote *kept = ARENA_ARRAY(&flush->arena, AmNote, flush->count + 1);
     size_t count = keep_unmuted(flush, kept);
+    flush->kept = kept;
+    flush->kept_count = count;
     if (count)
         make_tasks(flush, kept, count);
     if (flush->task_count)

@@ -46,6 +46,8 @@ struct AmFlush {
     Arena arena;
     AmNote *notes; // all of the group, referenced
     size_t count;
+    const AmNote *kept; // those that nothing holds back, in the same order
+    size_t kept_count;
     int64_t now_ns, deadline_mono_ns, begun_mono_ns;
     AmTask *tasks;
     size_t task_count, pending;

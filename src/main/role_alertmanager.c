@@ -158,7 +158,9 @@ static bool read_features(const AlertmanagerFlags *f, AmOptions *options, Error 
         if (!found)
             return error_set(err, ERR_INVALID, "unknown option '" STR_FMT "' for --enable-feature",
                              STR_ARG(name));
-        bool has_effect = str_is(name, "classic-mode") || str_is(name, "utf8-strict-mode");
+        bool has_effect = str_is(name, "classic-mode") || str_is(name, "utf8-strict-mode") ||
+                          str_is(name, "event-recorder");
+        options->events |= str_is(name, "event-recorder");
         classic |= str_is(name, "classic-mode");
         strict |= str_is(name, "utf8-strict-mode");
         if (!has_effect)
