@@ -102,8 +102,10 @@ static bool is_held_back(const Flush *flush, const AmAlert *alert)
 {
     const AmSilence *silence;
     uint64_t source;
-    return am_inhibitor_mutes(flush->sim->inhibitor, alert->labels, flush->now_ns, &source) ||
-           am_silences_match(&flush->sim->silences, alert->labels, flush->now_ns, &silence, 1);
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Labels labels = am_alert_labels(alert, &arena);
+    return am_inhibitor_mutes(flush->sim->inhibitor, labels, flush->now_ns, &source) ||
+           am_silences_match(&flush->sim->silences, labels, flush->now_ns, &silence, 1);
 }
 
 static void keep_unmuted(Flush *flush, const AmNote *notes, size_t count)
@@ -288,14 +290,14 @@ bool am_simulation_render(const AmSimulationNote *note, Str text, Arena *arena, 
                                ret_text, err);
 }
 
-Labels am_simulation_labels(const AmSimulationNote *note, size_t index)
+Labels am_simulation_labels(const AmSimulationNote *note, size_t index, Arena *arena)
 {
-    return note->notes[index].alert->labels;
+    return am_alert_labels(note->notes[index].alert, arena);
 }
 
-Labels am_simulation_annotations(const AmSimulationNote *note, size_t index)
+Labels am_simulation_annotations(const AmSimulationNote *note, size_t index, Arena *arena)
 {
-    return note->notes[index].alert->annotations;
+    return am_alert_annotations(note->notes[index].alert, arena);
 }
 
 bool am_simulation_is_resolved(const AmSimulationNote *note, size_t index)

@@ -53,7 +53,7 @@ bool am_simulation_silence(AmSimulation *simulation, const Str *matchers, size_t
 // Inside of tell(): fills in a text with the notification's data.
 bool am_simulation_render(const AmSimulationNote *note, Str text, Arena *arena, Str *ret_text,
                           Error *err) MUST_CHECK;
-// One alert of a note.
-Labels am_simulation_labels(const AmSimulationNote *note, size_t index);
-Labels am_simulation_annotations(const AmSimulationNote *note, size_t index);
+// One alert of a note; the lists in the arena.
+Labels am_simulation_labels(const AmSimulationNote *note, size_t index, Arena *arena);
+Labels am_simulation_annotations(const AmSimulationNote *note, size_t index, Arena *arena);
 bool am_simulation_is_resolved(const AmSimulationNote *note, size_t index);

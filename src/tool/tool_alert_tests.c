@@ -68,8 +68,8 @@ static void copy_alerts(AlertTest *test, const AmSimulationNote *note, Told *tol
     told->alert_count = note->count;
     for (size_t i = 0; i < note->count; i++) {
         told->alerts[i] = (ToldAlert){
-            labels_copy(test->arena, am_simulation_labels(note, i)),
-            labels_copy(test->arena, am_simulation_annotations(note, i)),
+            labels_copy(test->arena, am_simulation_labels(note, i, test->arena)),
+            labels_copy(test->arena, am_simulation_annotations(note, i, test->arena)),
             am_simulation_is_resolved(note, i),
         };
         told->firing |= !told->alerts[i].resolved;
