@@ -48,6 +48,16 @@ static bool look_again(AmTask *task, const AmRow *row)
     return wants;
 }
 
+// What another instance told may have come with its rows while this one waited.
+static bool wants_still(AmTask *task)
+{
+    Am *am = task->flush->am;
+    lock_take(&am->lock);
+    bool wants = am_notify_decide_again(task);
+    lock_give(&am->lock);
+    return wants;
+}
+
 static void on_answer(AmClaim *claim)
 {
     AmTask *task = claim->arg;
@@ -57,11 +67,12 @@ static void on_answer(AmClaim *claim)
         return;
     }
     task->is_claiming = false;
-    if (verdict == AM_CLAIM_GRANTED || verdict == AM_CLAIM_ALONE) {
+    bool may = verdict == AM_CLAIM_GRANTED || verdict == AM_CLAIM_ALONE;
+    bool wants = verdict == AM_CLAIM_STALE ? look_again(task, &claim->row) : wants_still(task);
+    if (may && wants) {
         am_notify_go(task);
         return;
     }
-    bool wants = verdict == AM_CLAIM_BUSY || look_again(task, &claim->row);
     am_claim_drop(task);
     if (!wants)
         am_notify_end(task, true);
