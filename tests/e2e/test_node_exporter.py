@@ -25,7 +25,8 @@ SAME = [
 ONLY_OLD = re.compile(r"node_memory_(Balloon|FileHugePages|FilePmdMapped|Hugetlb|KReclaimable|"
                       r"SecPageTables|Unaccepted|GPUActive|GPUReclaim)_bytes")
 ONLY_NEW = {"node_cpu_online", "node_cpu_isolated", "node_filesystem_mount_info",
-            "node_filesystem_purgeable_bytes", "node_pressure_irq_stalled_seconds_total"}
+            "node_filesystem_purgeable_bytes", "node_pressure_irq_stalled_seconds_total",
+            "process_network_receive_bytes_total", "process_network_transmit_bytes_total"}
 NEW_LABELS = re.compile(r'device_error="[^"]*",|rotational="[^"]*",')
 MOUNT = re.compile(r'mountpoint="[^"]*"')
 NOT_COMPARED = re.compile(r"go_|node_exporter_build_info")
