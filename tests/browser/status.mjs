@@ -187,7 +187,7 @@ test('the culprit of many series is found in three clicks, with the rule that en
   await detail.getByRole('button', { name: 'handler', exact: true }).click();
 
   await detail.getByText(/Without handler it would be \d+ series/).waitFor();
-  await detail.getByText('"/metrics"', { exact: true }).waitFor();
+  await detail.getByText(/^"\/api\/v1\/[a-z_/]+"$/).first().waitFor();
   await detail.locator('.yaml', { hasText: 'target_label: handler' }).waitFor();
   const { result } = await api(`query?query=${encodeURIComponent(`count(count without (handler) (${bucket}))`)}`);
   await detail.getByRole('row', { name: new RegExp(`^handler .* ${result[0].value[1]} `) }).waitFor();
