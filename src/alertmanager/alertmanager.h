@@ -36,6 +36,8 @@ typedef struct AmOptions {
     int64_t silences_max, silence_bytes_max;
     bool log_silences;
     bool events; // what event_recorder names is written
+    // More labels: receiver_name, alertname, group_key.
+    bool receiver_names_in_metrics, alert_names_in_metrics, group_keys_in_metrics;
     int64_t
         reminder_ms; // how long before its end a silence that mutes something is reminded of; 0: never
     bool test_notifications; // clients may have some sent: docs/decisions/0035
@@ -46,6 +48,8 @@ typedef struct AmOptions {
     int64_t get_concurrency;     // 0: from the number of cores
     AmMatcherMode matchers;
     Registry *registry;
+    struct Tracer
+        *tracer; // of the process; NULL: one of its own, as `tracing` of its configuration says
     Clock *clock;
 } AmOptions;
 
@@ -62,6 +66,9 @@ bool am_reload(Am *am, Error *err) MUST_CHECK;
 // Fails   ERR_INVALID with all faults, line by line
 // Thread  any
 bool am_receive(Am *am, AmAlertInput *alerts, size_t count, Error *err) MUST_CHECK;
+
+// For spans of requests; good until am_close().
+struct Tracer *am_tracer(const Am *am);
 
 // Answers a request for anything below the route prefix: API, pages, metrics.
 //

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "alertmanager/am_text.h"
+
+#define TAKE_AT_ONCE 16
+
 uint64_t am_alert_fingerprint(Labels labels)
 {
     uint64_t h = UINT64_C(14695981039346656037);
@@ -36,6 +40,32 @@ static size_t pair_count(const AmAlert *alert)
     return (size_t)alert->label_count + alert->annotation_count + 1;
 }
 
+// Annotations without what they repeat of the labels.
+static void take_annotations(const AmAlertInput *input, AmPair **ret_pairs)
+{
+    AmTextCoder coder;
+    CLEANUP(buf_deinit) Buf kept = {0};
+    Label batch[TAKE_AT_ONCE];
+    size_t begins[TAKE_AT_ONCE + 1];
+    size_t count = input->annotations.count;
+    if (count == 0)
+        return;
+    am_text_coder_init(&coder, input->labels);
+    for (size_t from = 0, n; from < count; from += n) {
+        n = MIN(count - from, (size_t)TAKE_AT_ONCE);
+        buf_reset(&kept);
+        for (size_t i = 0; i < n; i++) {
+            begins[i] = kept.len;
+            am_text_add(&kept, &coder, input->annotations.pairs[from + i].value);
+        }
+        begins[n] = kept.len;
+        for (size_t i = 0; i < n; i++)
+            batch[i] = (Label){input->annotations.pairs[from + i].name,
+                               str_sub(buf_str(&kept), begins[i], begins[i + 1] - begins[i])};
+        am_pairs_take(batch, n, ret_pairs + from);
+    }
+}
+
 AmAlert *am_alert_new(const AmAlertInput *input, int64_t updated_ns, bool is_timeout)
 {
     size_t count = input->labels.count + input->annotations.count + 1;
@@ -53,8 +83,7 @@ AmAlert *am_alert_new(const AmAlertInput *input, int64_t updated_ns, bool is_tim
         .updated_ns = updated_ns,
     };
     am_pairs_take(input->labels.pairs, input->labels.count, alert->pairs);
-    am_pairs_take(input->annotations.pairs, input->annotations.count,
-                  alert->pairs + input->labels.count);
+    take_annotations(input, alert->pairs + input->labels.count);
     am_pairs_take(&url, 1, alert->pairs + count - 1);
     return alert;
 }
@@ -71,22 +100,50 @@ static AmAlert *with_times(const AmAlert *alert, int64_t starts_ns, int64_t ends
     return copy;
 }
 
-static Labels labels_of(AmPair *const *pairs, size_t count, Arena *arena)
-{
-    Label *labels = ARENA_ARRAY(arena, Label, count + 1);
-    for (size_t i = 0; i < count; i++)
-        labels[i] = am_pair_label(pairs[i]);
-    return (Labels){labels, count};
-}
-
 Labels am_alert_labels(const AmAlert *alert, Arena *arena)
 {
-    return labels_of(alert->pairs, alert->label_count, arena);
+    Label *labels = ARENA_ARRAY(arena, Label, alert->label_count + 1u);
+    for (size_t i = 0; i < alert->label_count; i++)
+        labels[i] = am_pair_label(alert->pairs[i]);
+    return (Labels){labels, alert->label_count};
+}
+
+static Str label_value(const void *alert, size_t index)
+{
+    return am_pair_label(((const AmAlert *)alert)->pairs[index]).value;
+}
+
+static Label annotation_of(const AmAlert *alert, size_t index, Arena *arena)
+{
+    Label kept = am_pair_label(alert->pairs[alert->label_count + index]);
+    return (Label){kept.name, am_text_read(kept.value, label_value, alert, arena)};
 }
 
 Labels am_alert_annotations(const AmAlert *alert, Arena *arena)
 {
-    return labels_of(alert->pairs + alert->label_count, alert->annotation_count, arena);
+    Label *labels = ARENA_ARRAY(arena, Label, alert->annotation_count + 1u);
+    for (size_t i = 0; i < alert->annotation_count; i++)
+        labels[i] = annotation_of(alert, i, arena);
+    return (Labels){labels, alert->annotation_count};
+}
+
+bool am_alert_has_label(const AmAlert *alert, const AmPair *pair)
+{
+    Str name = am_pair_label(pair).name;
+    for (size_t i = 0; i < alert->label_count; i++)
+        if (alert->pairs[i] == pair || str_equal(am_pair_label(alert->pairs[i]).name, name))
+            return alert->pairs[i] == pair;
+    return pair->value_len == 0;
+}
+
+bool am_alert_has_annotation(const AmAlert *alert, Label annotation)
+{
+    for (size_t i = alert->label_count; i < alert->label_count + alert->annotation_count; i++) {
+        Label kept = am_pair_label(alert->pairs[i]);
+        if (str_equal(kept.name, annotation.name))
+            return am_text_is(kept.value, label_value, alert, annotation.value);
+    }
+    return annotation.value.len == 0;
 }
 
 Str am_alert_url(const AmAlert *alert)
@@ -176,7 +233,8 @@ static int compare_one(const AmAlert *a, const AmAlert *b, Str name)
     return str_compare(x, y);
 }
 
-// As the original's LabelSet.Before: fewer labels first, then name by name, value by value.
+// As the original's LabelSet.Before: fewer labels first, then by the first name that both do not have with one value; who lacks it is
+// first.
 static int compare_sets(const AmAlert *a, const AmAlert *b)
 {
     if (a->label_count != b->label_count)
@@ -186,7 +244,7 @@ static int compare_sets(const AmAlert *a, const AmAlert *b)
             continue;
         Label x = am_pair_label(a->pairs[i]);
         Label y = am_pair_label(b->pairs[i]);
-        int c = str_compare(x.name, y.name);
+        int c = str_compare(y.name, x.name);
         return c ? c : str_compare(x.value, y.value);
     }
     return 0;

@@ -19,7 +19,8 @@ typedef struct AmAlert {
     uint64_t fingerprint;
     uint64_t hash; // in the notification log
     int64_t starts_ns, ends_ns, updated_ns;
-    AmPair *pairs[]; // labels, annotations, the generator URL without a name
+    AmPair
+        *pairs[]; // labels, annotations as am_text.h keeps them, the generator URL without a name
 } AmAlert;
 
 // What a client sends. Times that are not set are AM_TIME_ZERO.
@@ -39,9 +40,12 @@ AmAlert *am_alert_new(const AmAlertInput *input, int64_t updated_ns, bool is_tim
 AmAlert *am_alert_ref(AmAlert *alert);
 void am_alert_unref(AmAlert *alert); // accepts NULL
 
-// Their text lives as long as the alert, the list of them as long as the arena.
+// Good as long as both the alert and the arena are.
 Labels am_alert_labels(const AmAlert *alert, Arena *arena);
 Labels am_alert_annotations(const AmAlert *alert, Arena *arena);
+// Whether the alert has this label of another / this annotation. An empty value is the same as none.
+bool am_alert_has_label(const AmAlert *alert, const AmPair *pair);
+bool am_alert_has_annotation(const AmAlert *alert, Label annotation);
 Str am_alert_url(const AmAlert *alert);
 // The value of a label; empty without it.
 Str am_alert_value(const AmAlert *alert, Str name);

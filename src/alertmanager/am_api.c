@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "net/http_gzip.h"
+
 #define JSON_TYPE S("application/json")
 
 // ---- answers ----
@@ -63,6 +65,18 @@ void am_api_refuse(AmCall *call, int status, int code, const char *fmt, ...)
     am_api_bytes(call, status, JSON_TYPE, buf_str(&buf));
 }
 
+void am_api_unreadable(AmCall *call, const char *what, const Error *err)
+{
+    am_api_refuse(call, 400, 400, "parsing %s body from \"\" failed, because %s", what, err->text);
+}
+
+void am_api_compress(AmCall *call)
+{
+    Str wanted = http_header(call->request, S("Accept-Encoding"));
+    if (http_encoding_choose(wanted) != HTTP_ENCODING_IDENTITY)
+        http_reply_compress(call->request);
+}
+
 // ---- parameters ----
 
 bool am_api_flag(AmCall *call, const char *name, bool fallback, bool *ret_value)
@@ -95,7 +109,9 @@ bool am_api_matchers(AmCall *call, const char *name, AmMatchers *ret_matchers)
         if (!am_matcher_parse(pair->value, call->am->options.matchers, call->arena,
                               &made.items[made.count], &err)) {
             am_matchers_deinit(&made);
-            am_api_fault(call, 400, "%s", err.text);
+            bool is_filter = str_is(S("filter"), name);
+            am_api_fault(call, 400, "%s%s%s%s", is_filter ? "" : "failed to parse ",
+                         is_filter ? "" : name, is_filter ? "" : " param: ", err.text);
             return false;
         }
         made.count++;
@@ -122,15 +138,28 @@ bool am_api_body(AmCall *call, const char *what, JsonValue **ret_body)
     Str type = http_header(call->request, S("Content-Type"));
     Error err = {0};
     Str plain = str_trim(str_sub(type, 0, str_find_char(type, ';')));
+    if (plain.len && str_find_char(plain, '/') == STR_NOT_FOUND) {
+        am_api_refuse(call, 400, 400,
+                      "parsing Content-Type header from \"" STR_FMT
+                      "\" failed, because mediatype: malformed: \"" STR_FMT "\" has no subtype",
+                      STR_ARG(type), STR_ARG(plain));
+        return false;
+    }
+    if (plain.len == 0)
+        plain = S("application/octet-stream");
     if (!str_equal_nocase(plain, JSON_TYPE)) {
         am_api_refuse(call, 415, 415,
                       "unsupported media type \"" STR_FMT "\", only [application/json] are allowed",
                       STR_ARG(plain));
         return false;
     }
-    if (json_read(call->request->body, call->arena, ret_body, &err))
+    if (str_trim(call->request->body).len == 0) {
+        am_api_refuse(call, 422, 602, "%s in body is required", what);
+        return false;
+    }
+    if (am_json_read(call->request->body, call->arena, ret_body, &err))
         return true;
-    am_api_refuse(call, 400, 400, "parsing %s body from \"\" failed, because %s", what, err.text);
+    am_api_unreadable(call, what, &err);
     return false;
 }
 
@@ -154,10 +183,11 @@ bool am_api_read_labels(AmCall *call, const JsonValue *object, Labels *ret_label
     if (object->kind != JSON_OBJECT)
         return error_set(err, ERR_INVALID, "a label set must be an object");
     for (size_t i = 0; i < count; i++) {
-        if (object->items[i].kind != JSON_STRING)
+        bool is_null = object->items[i].kind == JSON_NULL;
+        if (!is_null && object->items[i].kind != JSON_STRING)
             return error_set(err, ERR_INVALID, "the value of " STR_FMT " must be a string",
                              STR_ARG(str_sub(object->keys[i], 0, 200)));
-        pairs[i] = (Label){object->keys[i], object->items[i].str};
+        pairs[i] = (Label){object->keys[i], is_null ? STR_NONE : object->items[i].str};
     }
     if (!labels_sort(pairs, &count, err))
         return false;
@@ -284,22 +314,24 @@ typedef struct AmApiRoute {
     const char *path; // below /api/v2; a '/' at the end takes one more segment
     void (*handle)(AmCall *call);
     const char *name;
+    const char *span; // as the original's
 } AmApiRoute;
 
 static const AmApiRoute routes[] = {
-    {"GET", "/status", am_api_status, "/status"},
-    {"GET", "/receivers", am_api_receivers, "/receivers"},
-    {"GET", "/alerts", am_api_alerts_get, "/alerts"},
-    {"POST", "/alerts", am_api_alerts_post, "/alerts"},
-    {"GET", "/alerts/groups", am_api_groups, "/alerts/groups"},
-    {"GET", "/silences", am_api_silences_get, "/silences"},
-    {"POST", "/silences", am_api_silences_post, "/silences"},
-    {"GET", "/silence/", am_api_silence_get, "/silence/{silenceID}"},
-    {"DELETE", "/silence/", am_api_silence_delete, "/silence/{silenceID}"},
-    {"GET", "/narthex/explain", am_explain_handle, "/narthex/explain"},
-    {"POST", "/narthex/explain", am_explain_handle, "/narthex/explain"},
-    {"POST", "/narthex/template", am_preview_handle, "/narthex/template"},
-    {"POST", "/narthex/test", am_trial_handle, "/narthex/test"},
+    {"GET", "/status", am_api_status, "/status", "api.getStatusHandler"},
+    {"GET", "/receivers", am_api_receivers, "/receivers", "api.getReceiversHandler"},
+    {"GET", "/alerts", am_api_alerts_get, "/alerts", "api.getAlertsHandler"},
+    {"POST", "/alerts", am_api_alerts_post, "/alerts", "api.postAlertsHandler"},
+    {"GET", "/alerts/groups", am_api_groups, "/alerts/groups", "api.getAlertGroupsHandler"},
+    {"GET", "/silences", am_api_silences_get, "/silences", "api.getSilencesHandler"},
+    {"POST", "/silences", am_api_silences_post, "/silences", "api.postSilencesHandler"},
+    {"GET", "/silence/", am_api_silence_get, "/silence/{silenceID}", "api.getSilenceHandler"},
+    {"DELETE", "/silence/", am_api_silence_delete, "/silence/{silenceID}",
+     "api.deleteSilenceHandler"},
+    {"GET", "/narthex/explain", am_explain_handle, "/narthex/explain", "api.explainHandler"},
+    {"POST", "/narthex/explain", am_explain_handle, "/narthex/explain", "api.explainHandler"},
+    {"POST", "/narthex/template", am_preview_handle, "/narthex/template", "api.previewHandler"},
+    {"POST", "/narthex/test", am_trial_handle, "/narthex/test", "api.testHandler"},
 };
 
 static bool route_fits(const AmApiRoute *route, Str path, Str *ret_rest)
@@ -344,12 +376,58 @@ static void run(AmCall *call, const AmApiRoute *route)
                          "Limit of concurrent GET requests reached (%lld), try again later.\n\n",
                          (long long)am->options.get_concurrency));
     } else {
+        Span span;
+        span_open(&span, str_from_c(route->span));
         gauge_add(am->metrics.gets_in_flight, is_get);
         route->handle(call);
+        span_end(&span);
         gauge_add(am->metrics.gets_in_flight, -(double)is_get);
     }
     if (is_get)
         atomic_fetch_sub(&am->gets_running, 1);
+}
+
+// Pages of any origin may read and post; they may not delete.
+static bool is_for_origins(Str method)
+{
+    return str_is(method, "GET") || str_is(method, "POST") || str_is(method, "HEAD");
+}
+
+static bool is_preflight(const AmCall *call)
+{
+    return str_is(call->request->method, "OPTIONS") &&
+           http_header(call->request, S("Access-Control-Request-Method")).len;
+}
+
+static bool are_headers_allowed(Str list)
+{
+    static const char *const allowed[] = {"accept", "content-type", "x-requested-with"};
+    Str name;
+    while (str_split_next(&list, ',', &name)) {
+        bool known = false;
+        for (size_t i = 0; i < COUNT_OF(allowed); i++)
+            known |= str_is(str_trim(name), allowed[i]);
+        if (!known)
+            return false;
+    }
+    return true;
+}
+
+static void answer_preflight(AmCall *call)
+{
+    HttpRequest *request = call->request;
+    Str method = http_header(request, S("Access-Control-Request-Method"));
+    Str headers = http_header(request, S("Access-Control-Request-Headers"));
+    http_reply_header(request, S("Vary"),
+                      S("Origin, Access-Control-Request-Method, Access-Control-Request-Headers"));
+    if (http_header(request, S("Origin")).len && is_for_origins(method) &&
+        are_headers_allowed(headers)) {
+        http_reply_header(request, S("Access-Control-Allow-Origin"), S("*"));
+        http_reply_header(request, S("Access-Control-Allow-Methods"), method);
+        if (headers.len)
+            http_reply_header(request, S("Access-Control-Allow-Headers"), headers);
+    }
+    am_api_empty(call, 204);
 }
 
 static void allow_origin(AmCall *call)
@@ -357,24 +435,20 @@ static void allow_origin(AmCall *call)
     HttpRequest *request = call->request;
     http_reply_header(request, S("Cache-Control"), S("no-store"));
     http_reply_header(request, S("Vary"), S("Origin"));
-    if (http_header(request, S("Origin")).len)
+    if (http_header(request, S("Origin")).len &&
+        (is_for_origins(request->method) || str_is(request->method, "OPTIONS")))
         http_reply_header(request, S("Access-Control-Allow-Origin"), S("*"));
 }
 
 void am_api_handle(AmCall *call, Str path)
 {
     Str method = call->request->method;
-    allow_origin(call);
     call->name = "/api/v2";
-    if (str_is(method, "OPTIONS")) {
-        http_reply_header(call->request, S("Access-Control-Allow-Methods"), S("GET, POST, DELETE"));
-        http_reply_header(call->request, S("Access-Control-Allow-Headers"),
-                          http_header(call->request, S("Access-Control-Request-Headers")));
-        am_api_empty(call, 204);
+    if (is_preflight(call)) {
+        answer_preflight(call);
         return;
     }
-    if (str_is(method, "HEAD"))
-        method = S("GET");
+    allow_origin(call);
     for (size_t i = 0; i < COUNT_OF(routes); i++)
         if (str_is(method, routes[i].method) && route_fits(&routes[i], path, &call->rest)) {
             run(call, &routes[i]);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "alertmanager/am_internal.h"
+#include "alertmanager/am_json.h"
 #include "base/regex.h"
 #include "codec/json_reader.h"
 
@@ -32,6 +33,11 @@ void am_api_json(AmCall *call, int status, Buf *buf);
 void am_api_fault(AmCall *call, int status, const char *fmt, ...) PRINTF(3, 4);
 // {"code":602,"message":"..."}, as the framework around the handlers answers.
 void am_api_refuse(AmCall *call, int status, int code, const char *fmt, ...) PRINTF(4, 5);
+
+// A body that cannot be read: 400.
+void am_api_unreadable(AmCall *call, const char *what, const Error *err);
+// Packs the answer for clients that ask for it; others are told nothing of it.
+void am_api_compress(AmCall *call);
 
 // ---- parameters: false if the answer has been given ----
 

@@ -61,10 +61,14 @@ static void status_of(Am *am, const AmAlert *alert, int64_t now_ns, Status *stat
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     Labels labels = am_alert_labels(alert, &arena);
-    status->is_inhibited =
-        am_inhibitor_mutes(am->generation->inhibitor, labels, now_ns, &status->inhibited_by);
+    Span span;
+    size_t rule;
+    (void)span_open_recorded(&span, S("alertFilter"));
+    status->is_inhibited = am_inhibitor_mutes_by(am->generation->inhibitor, labels, now_ns,
+                                                 &status->inhibited_by, &rule);
     status->silence_count =
-        am_silences_match(&am->silences, labels, now_ns, status->silences, AM_API_MATCHED_MAX);
+        am_silences_mute(&am->silences, labels, now_ns, status->silences, AM_API_MATCHED_MAX);
+    span_end(&span);
 }
 
 static bool status_wanted(const Wanted *wanted, const Status *status)
@@ -195,7 +199,7 @@ void am_api_alerts_get(AmCall *call)
     list_alerts(call, &wanted, &json);
     lock_give(&call->am->lock);
     json_array_end(&json);
-    http_reply_compress(call->request);
+    am_api_compress(call);
     am_api_json(call, 200, &buf);
 }
 
@@ -219,7 +223,7 @@ static int compare_label_sets(Labels a, Labels b)
     if (a.count != b.count)
         return a.count < b.count ? -1 : 1;
     for (size_t i = 0; i < a.count; i++) {
-        int c = str_compare(a.pairs[i].name, b.pairs[i].name);
+        int c = str_compare(b.pairs[i].name, a.pairs[i].name); // who lacks a name is first
         c = c ? c : str_compare(a.pairs[i].value, b.pairs[i].value);
         if (c)
             return c;
@@ -244,8 +248,10 @@ static void view_group(AmCall *call, const Wanted *wanted, const AmGroup *group,
     Status status = {0};
     view->group = group;
     view->alerts = ARENA_ARRAY(call->arena, const AmAlert *, group->alerts.count + 1);
-    view->muted_count =
-        am_notify_muted_by(group->route, now_ns, view->muted_by, AM_API_INTERVALS_MAX, &inactive);
+    // As the last flush found it; one that no flush has looked at is not muted.
+    if (group->timed_ns)
+        view->muted_count = am_notify_muted_by(group->route, group->timed_ns, view->muted_by,
+                                               AM_API_INTERVALS_MAX, &inactive);
     if (!wanted->muted && view->muted_count)
         return;
     for (AmTableSlot *s = NULL; (s = am_table_next(&group->alerts, s));) {
@@ -357,30 +363,102 @@ void am_api_groups(AmCall *call)
     list_groups(call, &wanted, &json);
     lock_give(&call->am->lock);
     json_array_end(&json);
-    http_reply_compress(call->request);
+    am_api_compress(call);
     am_api_json(call, 200, &buf);
 }
 
 // ---- POST alerts ----
 
+// The two halves that the original's model of an alert has; it reads the first of each alert before the second.
+static const AmJsonMember moment_members[] = {
+    {"annotations", AM_JSON_LABELS}, {"endsAt", AM_JSON_TIME}, {"startsAt", AM_JSON_TIME}};
+static const AmJsonShape moment_shape = {
+    "struct { Annotations models.LabelSet \"json:\\\"annotations,omitempty\\\"\"; EndsAt "
+    "strfmt.DateTime \"json:\\\"endsAt,omitempty\\\"\"; StartsAt strfmt.DateTime "
+    "\"json:\\\"startsAt,omitempty\\\"\" }",
+    "", moment_members, COUNT_OF(moment_members)};
+static const AmJsonMember alert_members[] = {{"generatorURL", AM_JSON_URI},
+                                             {"labels", AM_JSON_LABELS}};
+static const AmJsonShape alert_shape = {"models.Alert", "Alert", alert_members,
+                                        COUNT_OF(alert_members)};
+
+// False if the answer has been given.
+static bool check_shape(AmCall *call, const JsonValue *value)
+{
+    Error err = {0};
+    if (am_json_check(&moment_shape, value, &err) && am_json_check(&alert_shape, value, &err))
+        return true;
+    am_api_unreadable(call, "alerts", &err);
+    return false;
+}
+
 static bool read_time(const JsonValue *object, const char *key, int64_t *ret_ns, Error *err)
 {
     const JsonValue *value = json_get(object, str_from_c(key));
     *ret_ns = AM_TIME_ZERO;
-    if (!value || value->kind == JSON_NULL || (value->kind == JSON_STRING && value->str.len == 0))
-        return true;
-    if (value->kind != JSON_STRING)
-        return error_set(err, ERR_INVALID, "%s must be a string", key);
-    return am_time_parse(value->str, ret_ns, err);
+    return !value || value->kind == JSON_NULL || am_json_time(value->str, ret_ns, err);
 }
 
+static bool is_scheme(Str text)
+{
+    bool ok = text.len && ((text.ptr[0] | 0x20) >= 'a' && (text.ptr[0] | 0x20) <= 'z');
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        ok &= ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+              c == '-' || c == '.';
+    }
+    return ok;
+}
+
+// Host and port; what a name may hold is not looked at.
+static bool is_authority(Str text)
+{
+    size_t at = str_rfind_char(text, '@');
+    Str host = at == STR_NOT_FOUND ? text : str_skip(text, at + 1);
+    size_t close = str_find_char(host, ']');
+    if (str_starts_with(host, S("["))) {
+        if (close == STR_NOT_FOUND)
+            return false;
+        host = str_skip(host, close + 1);
+    }
+    size_t colon = str_rfind_char(host, ':');
+    Str port = colon == STR_NOT_FOUND ? STR_NONE : str_skip(host, colon + 1);
+    for (size_t i = 0; i < port.len; i++)
+        if (port.ptr[i] < '0' || port.ptr[i] > '9')
+            return false;
+    return true;
+}
+
+static bool are_escapes_whole(Str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] == '%' && (i + 2 >= text.len || str_digit(text.ptr[i + 1]) >= 16 ||
+                                   str_digit(text.ptr[i + 2]) >= 16))
+            return false;
+    return true;
+}
+
+// Go's url.ParseRequestURI; nothing is fine, too.
 static bool is_uri(Str text)
 {
     size_t colon = str_find_char(text, ':');
-    bool ok = text.len == 0 || str_starts_with(text, S("/")) || (colon && colon != STR_NOT_FOUND);
     for (size_t i = 0; i < text.len; i++)
-        ok &= (unsigned char)text.ptr[i] > ' ' && text.ptr[i] != 0x7F;
-    return ok;
+        if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7F)
+            return false;
+    Str path = str_sub(text, 0, str_find_char(text, '?'));
+    if (text.len == 0)
+        return true;
+    if (str_starts_with(text, S("/")))
+        return are_escapes_whole(path);
+    if (colon == STR_NOT_FOUND || !is_scheme(str_sub(text, 0, colon)))
+        return false;
+    Str rest = str_skip(path, MIN(colon + 1, path.len));
+    if (!str_starts_with(rest, S("//")))
+        return true;
+    rest = str_skip(rest, 2);
+    Str authority = str_sub(rest, 0, str_find_char(rest, '/'));
+    return str_find_char(authority, ' ') == STR_NOT_FOUND && is_authority(authority) &&
+           are_escapes_whole(rest);
 }
 
 bool am_api_read_alert(AmCall *call, const JsonValue *value, size_t index, AmAlertInput *input)
@@ -390,6 +468,8 @@ bool am_api_read_alert(AmCall *call, const JsonValue *value, size_t index, AmAle
     const JsonValue *annotations = json_get(value, S("annotations"));
     const JsonValue *url = json_get(value, S("generatorURL"));
     *input = (AmAlertInput){0};
+    if (!check_shape(call, value))
+        return false;
     if (!labels || labels->kind == JSON_NULL) {
         am_api_refuse(call, 422, 602, "%zu.labels in body is required", index);
         return false;
@@ -400,7 +480,7 @@ bool am_api_read_alert(AmCall *call, const JsonValue *value, size_t index, AmAle
               read_time(value, "startsAt", &input->starts_ns, &err) &&
               read_time(value, "endsAt", &input->ends_ns, &err);
     if (!ok) {
-        am_api_refuse(call, 400, 400, "parsing alerts body from \"\" failed, because %s", err.text);
+        am_api_unreadable(call, "alerts", &err);
         return false;
     }
     if (url && url->kind == JSON_STRING) {
@@ -415,6 +495,19 @@ bool am_api_read_alert(AmCall *call, const JsonValue *value, size_t index, AmAle
     return true;
 }
 
+static bool read_alerts(AmCall *call, const JsonValue *body, AmAlertInput *inputs)
+{
+    CLEANUP(span_end) Span span;
+    span_open(&span, S("OpenAPIAlertsToAlerts"));
+    for (size_t i = 0; i < body->count; i++) // all can be read before the first is looked into
+        if (!check_shape(call, &body->items[i]))
+            return false;
+    for (size_t i = 0; i < body->count; i++)
+        if (!am_api_read_alert(call, &body->items[i], i, &inputs[i]))
+            return false;
+    return true;
+}
+
 void am_api_alerts_post(AmCall *call)
 {
     JsonValue *body;
@@ -425,15 +518,13 @@ void am_api_alerts_post(AmCall *call)
         am_api_empty(call, 200);
         return;
     }
-    if (body->kind != JSON_ARRAY) {
-        am_api_refuse(call, 400, 400,
-                      "parsing alerts body from \"\" failed, because it is no array");
+    if (!am_json_check_array("models.PostableAlerts", body, &err)) {
+        am_api_unreadable(call, "alerts", &err);
         return;
     }
     AmAlertInput *inputs = ARENA_ARRAY(call->arena, AmAlertInput, body->count + 1);
-    for (size_t i = 0; i < body->count; i++)
-        if (!am_api_read_alert(call, &body->items[i], i, &inputs[i]))
-            return;
+    if (!read_alerts(call, body, inputs))
+        return;
     if (am_receive(call->am, inputs, body->count, &err))
         am_api_empty(call, 200);
     else

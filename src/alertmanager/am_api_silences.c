@@ -119,11 +119,14 @@ void am_api_silences_get(AmCall *call)
         return;
     json_writer_init(&json, &buf);
     json_array(&json);
+    Span span;
     lock_take(&call->am->lock);
+    span_open(&span, S("silence.Silences.Query"));
     list_silences(call, &filters, states, &json);
+    span_end(&span);
     lock_give(&call->am->lock);
     json_array_end(&json);
-    http_reply_compress(call->request);
+    am_api_compress(call);
     am_api_json(call, 200, &buf);
 }
 
@@ -160,8 +163,11 @@ void am_api_silence_get(AmCall *call)
     if (!id_of(call))
         return;
     json_writer_init(&json, &buf);
+    Span span;
     lock_take(&am->lock);
+    span_open(&span, S("silence.Silences.Query"));
     const AmSilence *silence = am_silences_find(&am->silences, call->rest);
+    span_end(&span);
     size_t sets = silence ? silence->data.set_count : 0;
     if (silence)
         json_silence(&json, &silence->data, am_now_ns(am->clock));
@@ -207,8 +213,12 @@ void am_api_silence_delete(AmCall *call)
     Error err = {0};
     if (!id_of(call))
         return;
+    Span span;
     lock_take(&am->lock);
+    span_open(&span, S("silences.Expire"));
+    span_str(&span, "alerting.silence.id", call->rest);
     bool ok = am_silences_expire(&am->silences, call->rest, am_now_ns(am->clock), &ticket, &err);
+    span_end(&span);
     if (ok)
         log_change(am, "expired", &am_silences_find(&am->silences, call->rest)->data);
     uint64_t shared = am->silences.shared_ticket;
@@ -220,6 +230,16 @@ void am_api_silence_delete(AmCall *call)
 }
 
 // ---- POST silences ----
+
+// The two halves that the original's model of a silence has; it reads the first before the second.
+static const AmJsonMember id_members[] = {{"id", AM_JSON_STRING}};
+static const AmJsonShape id_shape = {"struct { ID string \"json:\\\"id,omitempty\\\"\" }", "",
+                                     id_members, COUNT_OF(id_members)};
+static const AmJsonMember silence_members[] = {
+    {"annotations", AM_JSON_LABELS}, {"comment", AM_JSON_STRING},    {"createdBy", AM_JSON_STRING},
+    {"endsAt", AM_JSON_TIME},        {"matchers", AM_JSON_MATCHERS}, {"startsAt", AM_JSON_TIME}};
+static const AmJsonShape silence_shape = {"models.Silence", "Silence", silence_members,
+                                          COUNT_OF(silence_members)};
 
 static bool member_missing(AmCall *call, const JsonValue *body)
 {
@@ -302,17 +322,15 @@ static bool read_silence(AmCall *call, const JsonValue *body, AmSilenceData *dat
     Str starts;
     Str ends;
     const JsonValue *annotations = json_get(body, S("annotations"));
-    bool ok = text_of(body, "id", &data->id, &err) &&
-              text_of(body, "comment", &data->comment, &err) &&
-              text_of(body, "createdBy", &data->created_by, &err) &&
-              text_of(body, "startsAt", &starts, &err) && text_of(body, "endsAt", &ends, &err) &&
-              am_time_parse(starts, &data->starts_ns, &err) &&
-              am_time_parse(ends, &data->ends_ns, &err) &&
-              (!annotations || annotations->kind == JSON_NULL ||
-               am_api_read_labels(call, annotations, &data->annotations, &err));
+    bool ok =
+        text_of(body, "id", &data->id, &err) && text_of(body, "comment", &data->comment, &err) &&
+        text_of(body, "createdBy", &data->created_by, &err) &&
+        text_of(body, "startsAt", &starts, &err) && text_of(body, "endsAt", &ends, &err) &&
+        am_json_time(starts, &data->starts_ns, &err) && am_json_time(ends, &data->ends_ns, &err) &&
+        (!annotations || annotations->kind == JSON_NULL ||
+         am_api_read_labels(call, annotations, &data->annotations, &err));
     if (!ok) {
-        am_api_refuse(call, 400, 400, "parsing silence body from \"\" failed, because %s",
-                      err.text);
+        am_api_unreadable(call, "silence", &err);
         return false;
     }
     if (!read_matchers(call, json_get(body, S("matchers")), set))
@@ -339,9 +357,12 @@ static void set_silence(AmCall *call, const AmSilenceData *data)
     uint64_t ticket = 0;
     Error err = {0};
     JsonWriter json;
+    Span span;
     lock_take(&am->lock);
+    span_open(&span, S("silences.Set"));
     bool ok = am_silences_set(&am->silences, data, am->options.matchers != AM_MATCHER_CLASSIC,
                               am_now_ns(am->clock), &silence, &ticket, &err);
+    span_end(&span);
     Str id = ok ? arena_str(call->arena, silence->data.id) : STR_NONE;
     if (ok)
         log_change(am, data->id.len ? "updated" : "created", &silence->data);
@@ -367,9 +388,9 @@ void am_api_silences_post(AmCall *call)
     AmSilenceData data = {0};
     if (!am_api_body(call, "silence", &body))
         return;
-    if (body->kind != JSON_OBJECT) {
-        am_api_refuse(call, 400, 400,
-                      "parsing silence body from \"\" failed, because it is no object");
+    Error err = {0};
+    if (!am_json_check(&id_shape, body, &err) || !am_json_check(&silence_shape, body, &err)) {
+        am_api_unreadable(call, "silence", &err);
         return;
     }
     if (!member_missing(call, body) && read_silence(call, body, &data, &set))

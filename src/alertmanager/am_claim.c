@@ -124,6 +124,6 @@ Str am_claim_idempotency(const AmTask *task, Arena *arena)
     buf_add(&bytes, task->firing, task->firing_count * sizeof *task->firing);
     buf_add(&bytes, task->resolved, task->resolved_count * sizeof *task->resolved);
     XXH128_hash_t hash = XXH3_128bits(bytes.ptr, bytes.len);
-    return arena_printf(arena, "\"%016llx%016llx\"", (unsigned long long)hash.high64,
+    return arena_printf(arena, "%016llx%016llx", (unsigned long long)hash.high64,
                         (unsigned long long)hash.low64);
 }

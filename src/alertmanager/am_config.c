@@ -273,18 +273,24 @@ static bool check_regexes(const ConfigReader *reader, const YamlNode *node, Conf
     return true;
 }
 
+static bool label_name_fits(const ConfigReader *reader, Str name)
+{
+    const AmConfig *config = reader->context;
+    return config->mode == AM_MATCHER_CLASSIC ? label_name_is_legacy(name) : name_is_utf8(name);
+}
+
 static bool check_group_by(const ConfigReader *reader, const YamlNode *node,
                            const AmRouteConfig *route, Error *err)
 {
-    const AmConfig *config = reader->context;
     const ConfigStrList *by = &route->group_by;
-    bool all = false;
+    size_t wildcards = 0;
     for (size_t i = 0; i < by->count; i++) {
         Str name = by->items[i];
-        all |= str_is(name, "...");
-        bool valid =
-            config->mode == AM_MATCHER_CLASSIC ? label_name_is_legacy(name) : name_is_utf8(name);
-        if (!str_is(name, "...") && !valid)
+        if (str_is(name, "...")) {
+            wildcards++;
+            continue;
+        }
+        if (!label_name_fits(reader, name))
             return config_error(reader, node, err,
                                 "invalid label name \"" STR_FMT "\" in group_by list",
                                 STR_ARG(str_sub(name, 0, 200)));
@@ -294,7 +300,7 @@ static bool check_group_by(const ConfigReader *reader, const YamlNode *node,
                                     "duplicated label \"" STR_FMT "\" in group_by",
                                     STR_ARG(str_sub(name, 0, 200)));
     }
-    if (all && by->count > 1)
+    if (wildcards && wildcards < by->count)
         return config_error(
             reader, node, err,
             "cannot have wildcard group_by (`...`) and other labels at the same time");
@@ -335,6 +341,17 @@ static const ConfigField inhibit_fields[] = {
 };
 #undef OWNER
 
+static bool check_equal(const ConfigReader *reader, const YamlNode *node,
+                        const ConfigStrList *names, Error *err)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (!label_name_fits(reader, names->items[i]))
+            return config_error(reader, node, err,
+                                "invalid label name \"" STR_FMT "\" in equal list",
+                                STR_ARG(str_sub(names->items[i], 0, 200)));
+    return true;
+}
+
 static bool finish_inhibit(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
 {
     const AmInhibitConfig *rule = object;
@@ -343,7 +360,8 @@ static bool finish_inhibit(ConfigReader *reader, const YamlNode *node, void *obj
            classic_names(reader, node, rule->target_match, err) &&
            classic_names(reader, node, rule->target_match_re, err) &&
            check_regexes(reader, node, rule->source_match_re, err) &&
-           check_regexes(reader, node, rule->target_match_re, err);
+           check_regexes(reader, node, rule->target_match_re, err) &&
+           check_equal(reader, node, &rule->equal, err);
 }
 
 static const ConfigTable inhibit_table =
@@ -462,10 +480,9 @@ static const ConfigField file_fields[] = {
      .offset = offsetof(AmFile, time_intervals),
      .table = &am_interval_table,
      .help = "named times for routes"},
-    AM_FIELD(tracing, CONFIG_CUSTOM, "kept as written", .decode = am_config_decode_node,
-             .print = am_config_print_node),
-    AM_FIELD(event_recorder, CONFIG_CUSTOM, "kept as written", .decode = am_config_decode_node,
-             .print = am_config_print_node),
+    AM_FIELD(tracing, CONFIG_STRUCT_PTR, "where spans go", .table = &trace_config_table),
+    AM_FIELD(event_recorder, CONFIG_STRUCT_PTR, "where events go, with the feature event-recorder",
+             .table = &am_event_recorder_table),
 };
 #undef OWNER
 static const ConfigTable file_table = CONFIG_TABLE(AmFile, "alertmanager.yml", file_fields, NULL);
@@ -620,7 +637,7 @@ bool am_config_parse(Str text, Str name, Str folder, AmMatcherMode mode, AmConfi
         .folder = arena_str(&config->arena, folder),
         .context = config,
     };
-    if (!yaml_parse(config->text, config->reader.file_name, &config->arena, &root, err) ||
+    if (!config_yaml(config->text, config->reader.file_name, &config->arena, &root, err) ||
         !config_decode(&config->reader, &file_table, root, &config->file, err) ||
         !check_all(config, root, err)) {
         am_config_unref(config);

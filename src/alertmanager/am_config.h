@@ -4,9 +4,10 @@
 // After am_config_load() each receiver's settings are complete: what it left out has come from `global`.
 #pragma once
 
+#include "alertmanager/am_event_config.h"
 #include "alertmanager/am_interval.h"
 #include "alertmanager/am_matcher.h"
-#include "net/http_client.h"
+#include "net/trace_export.h"
 
 // A duration that may be absent.
 typedef struct AmDuration {
@@ -96,19 +97,16 @@ typedef struct AmReceiverConfig {
     const YamlNode *node;
 } AmReceiverConfig;
 
-typedef struct AmTracing {
-    const YamlNode *node; // kept as written; NULL: absent
-} AmTracing;
-
 typedef struct AmFile {
     AmGlobal global;
     AmRouteConfig *route;
-    ConfigList inhibit_rules;       // AmInhibitConfig
-    ConfigList receivers;           // AmReceiverConfig
-    ConfigStrList templates;        // paths with wildcards
-    ConfigList mute_time_intervals; // AmInterval
-    ConfigList time_intervals;      // AmInterval
-    AmTracing tracing, event_recorder;
+    ConfigList inhibit_rules;        // AmInhibitConfig
+    ConfigList receivers;            // AmReceiverConfig
+    ConfigStrList templates;         // paths with wildcards
+    ConfigList mute_time_intervals;  // AmInterval
+    ConfigList time_intervals;       // AmInterval
+    TraceConfig *tracing;            // NULL: absent
+    AmEventRecorder *event_recorder; // NULL: absent
 } AmFile;
 
 typedef struct AmConfig {

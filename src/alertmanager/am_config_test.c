@@ -15,6 +15,30 @@ static AmConfig *parse(const char *text, Error *err)
                : NULL;
 }
 
+TEST(am_config, settings_that_the_original_takes_are_taken)
+{
+    static const char *const cases[] = {
+        "email_configs: [{to: x, from: y, smarthost: 'z:1', auth_secret: a, auth_secret_file: b}]",
+        "mattermost_configs: [{webhook_url: 'http://x', priority: {priority: other}}]",
+        "mattermost_configs: [{webhook_url: 'http://x', priority: {}}]",
+        "incidentio_configs: [{url: 'http://x'}]",
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        CLEANUP(buf_deinit) Buf text = {0};
+        Error err = {0};
+        buf_printf(&text, "route: {receiver: a}\nreceivers: [{name: a, %s}]\n", cases[i]);
+
+        buf_add_char(&text, 0);
+
+        AmConfig *config = parse(buf_str(&text).ptr, &err);
+
+        CHECK_STR(str_from_c(err.text), STR_NONE);
+        CHECK(config != NULL);
+        am_config_unref(config);
+    }
+}
+
 TEST(am_config, faults_name_their_place)
 {
     static const struct {
@@ -61,6 +85,31 @@ TEST(am_config, faults_name_their_place)
          "route: {receiver: a}\ntime_intervals: [{name: x, time_intervals: [{days_of_month: "
          "['0']}]}]\n" RECEIVERS,
          "0 is not a valid day of the month"},
+        {"a bad template for a URL",
+         "route: {receiver: a}\n"
+         "receivers: [{name: a, webhook_configs: [{url: '{{ .x'}]}]\n",
+         "invalid template syntax: "},
+        {"a mail server without a port",
+         "route: {receiver: a}\n"
+         "receivers: [{name: a, email_configs: [{to: x, from: y, smarthost: z}]}]\n",
+         "address z: missing port in address"},
+        {"an external id of no role",
+         "route: {receiver: a}\n"
+         "receivers: [{name: a, sns_configs: [{topic_arn: x, sigv4: {external_id: y}}]}]\n",
+         "external_id can only be used with role_arn"},
+        {"slack without a URL",
+         "route: {receiver: a}\n"
+         "receivers: [{name: a, slack_configs: [{http_config: {authorization: {credentials: "
+         "x}}}]}]\n",
+         "no Slack API URL nor App token set"},
+        {"a bad template for a type",
+         "route: {receiver: a}\n"
+         "receivers: [{name: a, opsgenie_configs: [{api_key: x, responders: [{id: y, type: '{{ "
+         ".x'}]}]}]\n",
+         "type contains invalid template syntax: "},
+        {"an empty name of a label",
+         "route: {receiver: a}\ninhibit_rules: [{equal: ['']}]\n" RECEIVERS,
+         "invalid label name \"\" in equal list"},
     };
 
     EACH_CASE(c, cases) {
@@ -107,11 +156,12 @@ TEST(am_config, what_is_printed_can_be_read_and_printed_again)
 
 TEST(am_config, routes_are_taken_in_order)
 {
-    static const char text[] = "route:\n  receiver: a\n  group_by: [job]\n  routes:\n"
-                               "  - {matchers: [s=x], receiver: b, continue: true}\n"
-                               "  - {match_re: {s: x|y}, receiver: c, group_by: [], routes: "
-                               "[{matchers: [deep=1], receiver: d}]}\n"
-                               "  - {matchers: [s=x], receiver: d}\n" RECEIVERS;
+    static const char text[] =
+        "route:\n  receiver: a\n  group_by: [job]\n  routes:\n"
+        "  - {matchers: [s=x], receiver: b, continue: true}\n"
+        "  - {match_re: {s: x|y}, receiver: c, group_by: [], routes: "
+        "[{matchers: [deep=1], receiver: d}]}\n"
+        "  - {matchers: [s=x], receiver: d, group_by: ['...', '...']}\n" RECEIVERS;
     static const struct {
         const char *name;
         const char *labels, *want;
@@ -143,6 +193,8 @@ TEST(am_config, routes_are_taken_in_order)
 
     CHECK_EQ(tree.root->children[0].group_by_count, 1);
     CHECK_EQ(tree.root->children[1].group_by_count, 0);
+    CHECK(!tree.root->children[1].group_by_all);
+    CHECK(tree.root->children[2].group_by_all);
     am_route_tree_deinit(&tree);
     am_config_unref(config);
 }
@@ -189,7 +241,8 @@ TEST(am_config, intervals_hold_moments)
     }
 }
 
-TEST_MAIN(am_config, TEST_ROW(am_config, faults_name_their_place),
+TEST_MAIN(am_config, TEST_ROW(am_config, settings_that_the_original_takes_are_taken),
+          TEST_ROW(am_config, faults_name_their_place),
           TEST_ROW(am_config, what_is_printed_can_be_read_and_printed_again),
           TEST_ROW(am_config, routes_are_taken_in_order),
           TEST_ROW(am_config, intervals_hold_moments))

@@ -246,6 +246,7 @@ bool am_reload(Am *am, Error *err)
     if (ok) {
         Swap swap = {am, fresh};
         note_config(am, fresh);
+        am_trace_apply(am, fresh->config);
         if (am->events)
             am_events_apply(am->events, fresh->config);
         loop_call(am->loop, swap_generation, &swap);
@@ -306,6 +307,7 @@ bool am_open(const AmOptions *options, Am **ret_am, Error *err)
     lock_init(&am->reload_lock, "am.reload", 139);
     lock_init(&am->lock, "am", 140);
     am_metrics_init(&am->metrics, am);
+    am_trace_init(am);
     am->ui = ui_site_new(am->options.route_prefix, S("Alertmanager"), S("alertmanager"));
     am->mail_pool = thread_pool_new("am-mail", MAIL_THREADS);
     if (!loop_new("alertmanager", &am->loop, err) || !loop_start(am->loop, err)) {
@@ -375,6 +377,7 @@ void am_close(Am *am)
     am_log_deinit(&am->log);
     am_alert_store_deinit(&am->alerts);
     am_metrics_deinit(&am->metrics);
+    am_trace_deinit(am);
     ui_site_free(am->ui);
     lock_deinit(&am->lock);
     lock_deinit(&am->reload_lock);
@@ -390,9 +393,13 @@ static void take(Am *am, AmAlert *alert, int64_t now_ns, int64_t mono_ns)
     counter_inc(am_alert_resolved_at(alert, now_ns) ? am->metrics.received_resolved
                                                     : am->metrics.received_firing);
     bool is_new = am->events && !am_alert_store_get(&am->alerts, alert->fingerprint);
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Str name = STR_NONE;
+    if (am->metrics.limited_by_name)
+        name = labels_get(am_alert_labels(alert, &arena), S("alertname"));
     AmAlert *stored = am_alert_store_put(&am->alerts, alert, now_ns);
     if (!stored) {
-        counter_inc(am->metrics.limited);
+        am_metrics_limited(&am->metrics, name);
         return;
     }
     if (is_new)
@@ -406,6 +413,9 @@ static void take(Am *am, AmAlert *alert, int64_t now_ns, int64_t mono_ns)
 bool am_receive(Am *am, AmAlertInput *alerts, size_t count, Error *err)
 {
     CLEANUP(buf_deinit) Buf faults = {.max = FAULTS_BYTES_MAX};
+    CLEANUP(span_end) Span span;
+    span_open(&span, S("provider.mem.Put"));
+    span_i64(&span, "alerting.alerts.count", (int64_t)count);
     int64_t now_ns = am_now_ns(am->clock);
     bool utf8 = am->options.matchers != AM_MATCHER_CLASSIC;
     AmAlert **taken = x_calloc(count + 1, sizeof(AmAlert *));
@@ -433,5 +443,7 @@ bool am_receive(Am *am, AmAlertInput *alerts, size_t count, Error *err)
     counter_add(am->metrics.writes_dispatcher, (double)taken_count);
     counter_add(am->metrics.writes_inhibitor, (double)taken_count);
     free(taken);
+    if (faults.len)
+        span_fail(&span, buf_str(&faults));
     return faults.len == 0 || error_set(err, ERR_INVALID, STR_FMT, STR_ARG(buf_str(&faults)));
 }

@@ -152,6 +152,46 @@ TEST(am_dispatch, an_update_during_a_flush_survives_it)
     rig_deinit(&rig);
 }
 
+static uint8_t mark_of(const AmGroup *group, const AmAlert *alert)
+{
+    const AmTableSlot *slot = am_table_find(&group->alerts, alert->fingerprint);
+    CHECK(slot);
+    return *am_table_mark(&group->alerts, slot);
+}
+
+TEST(am_dispatch, what_a_flush_notes_of_an_alert_stays_with_it)
+{
+    enum { ALERTS = 200 };
+    Rig rig;
+    size_t count;
+    rig_init(&rig, CONFIG(""));
+    arrive(&rig, "g=x,n=0", 1000, 9999, 1000);
+    AmGroup *group = am_dispatch_take(&rig.dispatch, 1010 * S_NS);
+    AmNote *notes = am_group_notes(group, 1010 * S_NS, &rig.arena, &count);
+    AmAlert *first = notes[0].alert;
+    CHECK_EQ(mark_of(group, first), 0);
+    am_group_note(group, first, AM_GROUP_INHIBITED, true);
+    am_group_note(group, first, AM_GROUP_SILENCED, true);
+    am_group_note(group, first, AM_GROUP_INHIBITED, false);
+    CHECK_EQ(mark_of(group, first), AM_GROUP_SEEN | AM_GROUP_SILENCED);
+
+    // The table grows, the alert is updated, others end and go.
+    for (int i = 0; i < ALERTS; i++)
+        arrive(&rig, arena_printf(&rig.arena, "g=x,n=%d%c", i, 0).ptr, 1001,
+               i % 3 == 1 ? 1005 : 9999, 1001);
+    am_dispatch_finish(&rig.dispatch, group, notes, count, true, 1010 * S_NS);
+    Buf out = {0};
+    flush(&rig, 2000, true, &out);
+    CHECK_STR(buf_str(&out), S("{}:{g=\"x\"}=133/67"));
+    buf_deinit(&out);
+    CHECK_EQ(group->alerts.count, 133);
+    for (AmTableSlot *s = NULL; (s = am_table_next(&group->alerts, s));)
+        CHECK_EQ(*am_table_mark(&group->alerts, s),
+                 s->key == first->fingerprint ? AM_GROUP_SEEN | AM_GROUP_SILENCED : 0);
+    am_alert_unref(first);
+    rig_deinit(&rig);
+}
+
 TEST(am_dispatch, inhibition_is_the_originals)
 {
     static const struct {
@@ -208,4 +248,5 @@ TEST_MAIN(am_dispatch, TEST_ROW(am_dispatch, groups_wait_then_follow_their_inter
           TEST_ROW(am_dispatch, a_failed_flush_keeps_what_is_resolved),
           TEST_ROW(am_dispatch, a_running_group_is_not_taken_again_but_then_at_once),
           TEST_ROW(am_dispatch, an_update_during_a_flush_survives_it),
+          TEST_ROW(am_dispatch, what_a_flush_notes_of_an_alert_stays_with_it),
           TEST_ROW(am_dispatch, inhibition_is_the_originals))

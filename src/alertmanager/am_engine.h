@@ -6,7 +6,8 @@
 //     log        key, at, expires, body, owner    the same, and which instance is about to tell the group
 //
 // (1) Each function is one step of the engine: an instance that stops between two of them holds no lock of the engine.
-// (2) A claim on a row of the log holds as long as its owner is alive; it is given only on the row that the asker has seen.
+// (2) A claim on a row of the log holds as long as its owner is alive; it is given only on the row that the asker has seen. An owner that
+//     is not, but whose connection is (it is paused: its request may be out), keeps it for AM_DOUBT_LEASES more.
 // (3) No function waits longer than a few seconds. ERR_UNAVAILABLE: the engine is away; ERR_INVALID: it does not take this row.
 //
 // Thread: one at a time.
@@ -14,6 +15,8 @@
 
 #include "alertmanager/am_store.h"
 #include "base/arena.h"
+
+#define AM_DOUBT_LEASES 3
 
 typedef struct AmEngine AmEngine;
 
@@ -34,6 +37,8 @@ typedef enum AmVerdict {
     AM_CLAIM_ALONE,   // the engine is away; no engine says this
     AM_CLAIM_VERDICTS
 } AmVerdict;
+
+#define AM_ENGINE_ID_BYTES 33 // of an instance's id as text
 
 // An instance as the engine knows it. `id` is new for each life and after each lapse.
 typedef struct AmSelf {
@@ -59,8 +64,12 @@ typedef struct AmEngineKind {
     // Writes a row unless there is a newer one. With an owner who still holds the claim it is written and the claim ends; without a
     // body only the claim ends.
     bool (*write)(AmEngine *engine, AmStoreTable table, const AmRow *row, Str owner, Error *err);
+    // write() of a row of the log by its owner in two halves: what is sent takes place, whatever becomes of this process. False: it cannot
+    // be sent now. What came of it is asked before any other function is called.
+    bool (*begin_write)(AmEngine *engine, const AmRow *row, Str owner);
+    bool (*end_write)(AmEngine *engine, Error *err);
     // *ret_row (in the arena) is what the log has; for AM_CLAIM_STALE.
-    bool (*claim)(AmEngine *engine, Str id, Str key, int64_t seen_ns, Arena *arena,
+    bool (*claim)(AmEngine *engine, const AmSelf *self, Str key, int64_t seen_ns, Arena *arena,
                   AmVerdict *ret_verdict, AmRow *ret_row, Error *err);
     // Drops rows that are over and instances long gone.
     bool (*collect)(AmEngine *engine, int64_t now_ns, Error *err);

@@ -3,19 +3,21 @@
 //
 // What has changed is found by transaction: a row carries the id of the transaction that wrote it; a fetch takes all from the oldest
 // transaction that was under way at the last one, so that none is overlooked that committed late.
-#include <dlfcn.h>
 #include <endian.h>
 #include <libpq-fe.h>
 #include <poll.h>
 #include <stdlib.h>
 
 #include "alertmanager/am_engine.h"
+#include "alertmanager/am_library.h"
 #include "base/buf.h"
 #include "base/clock.h"
 
 #define LIBRARY "libpq.so.5"
 #define STEP_TIMEOUT_NS (INT64_C(3) * 1000000000)
 #define SCHEMA_VERSION 1
+// An instance's connection holds an advisory lock of its id, so that others see whether it is still there.
+#define LOCK_OF(id) "hashtextextended(" id ", 7306382013)"
 #define PARAMS_MAX 8
 #define OID_BYTEA 17
 #define OID_INT8 20
@@ -23,7 +25,6 @@
 
 // What is used of the library.
 typedef struct Libpq {
-    void *handle;
     __typeof__(&PQconninfoParse) conninfo_parse;
     __typeof__(&PQconninfoFree) conninfo_free;
     __typeof__(&PQfreemem) freemem;
@@ -54,6 +55,7 @@ struct AmEngine {
     Arena arena;
     const char *url;
     PGconn *connection;
+    char locked[AM_ENGINE_ID_BYTES]; // the instance whose lock this connection holds
     // Where the next fetch of a table begins: a transaction id as digits.
     char since[AM_STORE_TABLES][24];
 };
@@ -64,10 +66,9 @@ static const char *const table_names[AM_STORE_TABLES] = {"narthex_am_silences", 
 
 static bool load_library(Libpq *pq, Error *err)
 {
-    const struct {
-        const char *name;
-        void *to;
-    } symbols[] = {
+    static const AmLibrary library = {
+        .file = LIBRARY, .needed_by = "PostgreSQL needs", .package = "libpq5", .code = ERR_INVALID};
+    const AmLibrarySymbol symbols[] = {
         {"PQconninfoParse", &pq->conninfo_parse},
         {"PQconninfoFree", &pq->conninfo_free},
         {"PQfreemem", &pq->freemem},
@@ -92,17 +93,7 @@ static bool load_library(Libpq *pq, Error *err)
         {"PQgetvalue", &pq->value},
         {"PQgetlength", &pq->length},
     };
-    pq->handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (!pq->handle)
-        return error_set(err, ERR_INVALID,
-                         "PostgreSQL needs " LIBRARY " (Debian's package libpq5): %s", dlerror());
-    for (size_t i = 0; i < COUNT_OF(symbols); i++) {
-        void *symbol = dlsym(pq->handle, symbols[i].name);
-        if (!symbol)
-            return error_set(err, ERR_INVALID, LIBRARY " has no %s", symbols[i].name);
-        memcpy(symbols[i].to, &symbol, sizeof symbol);
-    }
-    return true;
+    return am_library_load(&library, symbols, COUNT_OF(symbols), err);
 }
 
 // ---- waiting ----
@@ -146,37 +137,42 @@ static bool is_of_data(const char *sqlstate)
     return sqlstate && (strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "54", 2) == 0);
 }
 
-// The last result of what was sent, NULL on failure. The others are dropped.
+static bool is_good(AmEngine *engine, const PGresult *result, const char *what, Error *err)
+{
+    ExecStatusType status = engine->pq.result_status(result);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+        return true;
+    (void)fail(engine, what, err);
+    if (is_of_data(engine->pq.error_field(result, PG_DIAG_SQLSTATE)))
+        err->code = ERR_INVALID;
+    return false;
+}
+
+// The last result of what was sent, NULL on failure. The others are dropped: after the last one the connection is free for the next.
 static PGresult *collect_results(AmEngine *engine, int64_t deadline_ns, const char *what,
                                  Error *err)
 {
     const Libpq *pq = &engine->pq;
     PGresult *last = NULL;
-    bool ok = flush_out(engine, deadline_ns, what, err);
-    while (ok) {
-        while (ok && pq->is_busy(engine->connection)) {
-            ok = wait_socket(engine, POLLIN, deadline_ns, what, err);
-            if (ok && !pq->consume_input(engine->connection))
-                ok = fail(engine, what, err);
+    bool ok = true;
+    bool is_there = flush_out(engine, deadline_ns, what, err);
+    while (is_there) {
+        while (is_there && pq->is_busy(engine->connection)) {
+            is_there = wait_socket(engine, POLLIN, deadline_ns, what, err);
+            if (is_there && !pq->consume_input(engine->connection))
+                is_there = fail(engine, what, err);
         }
-        PGresult *result = ok ? pq->get_result(engine->connection) : NULL;
+        PGresult *result = is_there ? pq->get_result(engine->connection) : NULL;
         if (!result)
             break;
-        ExecStatusType status = pq->result_status(result);
-        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-            ok = fail(engine, what, err);
-            if (is_of_data(pq->error_field(result, PG_DIAG_SQLSTATE)))
-                err->code = ERR_INVALID;
-            pq->clear(result);
-            break;
-        }
+        ok = ok && is_good(engine, result, what, err);
         if (last)
             pq->clear(last);
         last = result;
     }
-    if (ok && last)
+    if (is_there && ok && last)
         return last;
-    if (ok)
+    if (is_there && ok)
         (void)fail(engine, what, err);
     if (last)
         pq->clear(last);
@@ -210,20 +206,23 @@ static void add_number(Params *params, int64_t number)
     params->lengths[at] = sizeof(int64_t);
 }
 
+static bool send_query(AmEngine *engine, const char *what, const char *sql, const Params *params,
+                       Error *err)
+{
+    static const int binary[PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1};
+    if (!engine->connection)
+        return error_set(err, ERR_UNAVAILABLE, "%s: not connected", what);
+    return engine->pq.send_params(engine->connection, sql, params->count, params->types,
+                                  params->values, params->lengths, binary, 1) ||
+           fail(engine, what, err);
+}
+
 static PGresult *ask(AmEngine *engine, const char *what, const char *sql, const Params *params,
                      Error *err)
 {
-    static const int binary[PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1};
     int64_t deadline_ns = clock_mono_ns(&clock_system) + STEP_TIMEOUT_NS;
-    if (!engine->connection) {
-        error_set(err, ERR_UNAVAILABLE, "%s: not connected", what);
+    if (!send_query(engine, what, sql, params, err))
         return NULL;
-    }
-    if (!engine->pq.send_params(engine->connection, sql, params->count, params->types,
-                                params->values, params->lengths, binary, 1)) {
-        (void)fail(engine, what, err);
-        return NULL;
-    }
     return collect_results(engine, deadline_ns, what, err);
 }
 
@@ -363,10 +362,14 @@ static bool pg_connect(AmEngine *engine, Error *err)
     if (engine->connection)
         engine->pq.finish(engine->connection);
     engine->connection = NULL;
+    engine->locked[0] = 0;
     for (int t = 0; t < AM_STORE_TABLES; t++)
         memcpy(engine->since[t], "0", 2);
     bool ok = dial(engine, err) &&
               run(engine, "settings",
+                  // The engine is to notice a machine that is gone sooner than its system does.
+                  "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; "
+                  "SET tcp_keepalives_count = 3; "
                   "SET statement_timeout = 2500; SET client_min_messages = warning; "
                   "SET default_transaction_isolation = 'read committed'",
                   err) &&
@@ -401,10 +404,33 @@ static bool read_members(AmEngine *engine, Arena *arena, AmMember **ret_members,
     return true;
 }
 
+// Held until the connection ends. Those of lives before stay, too: their claims are this connection's own.
+static bool show_connection(AmEngine *engine, Str id, Error *err)
+{
+    Params params = {0};
+    if (str_is(id, engine->locked))
+        return true;
+    add_bytes(&params, OID_TEXT, id);
+    // A connection before this one may still hold it; then the next heartbeat gets it.
+    PGresult *result =
+        ask(engine, "lock of the instance",
+            "SELECT pg_try_advisory_lock(" LOCK_OF("$1") ")::int::bigint", &params, err);
+    if (!result)
+        return false;
+    if (number_at(engine, result, 0, 0) == 1 && id.len < sizeof engine->locked) {
+        memcpy(engine->locked, id.ptr, id.len);
+        engine->locked[id.len] = 0;
+    }
+    engine->pq.clear(result);
+    return true;
+}
+
 static bool pg_beat(AmEngine *engine, const AmSelf *self, bool *ret_held, Arena *arena,
                     AmMember **ret_members, size_t *ret_count, Error *err)
 {
     Params params = {0};
+    if (!show_connection(engine, self->id, err))
+        return false;
     add_bytes(&params, OID_TEXT, self->id);
     add_bytes(&params, OID_TEXT, self->name);
     add_bytes(&params, OID_TEXT, self->address);
@@ -468,39 +494,63 @@ static bool pg_fetch(AmEngine *engine, AmStoreTable table, void (*row)(void *arg
     "ON CONFLICT (key) DO UPDATE SET at = excluded.at, expires = excluded.expires, "               \
     "body = excluded.body, xid = pg_current_xact_id() WHERE r.at < excluded.at"
 
-static bool write_row(AmEngine *engine, AmStoreTable table, const AmRow *row, Str owner, Error *err)
+static void add_row(Params *params, const AmRow *row)
 {
-    static const char *const plain[AM_STORE_TABLES] = {
-        "INSERT INTO narthex_am_silences AS r (key, at, expires, body) VALUES ($1, $2, $3, "
-        "$4) " UPSERT,
-        "INSERT INTO narthex_am_log AS r (key, at, expires, body) VALUES ($1, $2, $3, $4) " UPSERT,
-    };
-    static const char owned[] =
-        "WITH done AS (UPDATE narthex_am_log SET at = $2, expires = $3, body = $4, owner = NULL, "
-        "xid = pg_current_xact_id() WHERE key = $1 AND owner = $5 RETURNING 1) "
-        "INSERT INTO narthex_am_log AS r (key, at, expires, body) SELECT $1, $2, $3, $4 "
-        "WHERE NOT EXISTS (SELECT 1 FROM done) " UPSERT;
-    Params params = {0};
-    add_bytes(&params, OID_BYTEA, row->key);
-    add_number(&params, row->at_ns);
-    add_number(&params, row->expires_ns);
-    add_bytes(&params, OID_BYTEA, row->body);
-    if (owner.len == 0)
-        return tell(engine, "write", plain[table], &params, err);
-    add_bytes(&params, OID_TEXT, owner);
-    return tell(engine, "write", owned, &params, err);
+    add_bytes(params, OID_BYTEA, row->key);
+    add_number(params, row->at_ns);
+    add_number(params, row->expires_ns);
+    add_bytes(params, OID_BYTEA, row->body);
 }
+
+static const char *const write_plain[AM_STORE_TABLES] = {
+    "INSERT INTO narthex_am_silences AS r (key, at, expires, body) VALUES ($1, $2, $3, $4) " UPSERT,
+    "INSERT INTO narthex_am_log AS r (key, at, expires, body) VALUES ($1, $2, $3, $4) " UPSERT,
+};
+static const char write_owned[] =
+    "WITH done AS (UPDATE narthex_am_log SET at = $2, expires = $3, body = $4, owner = NULL, "
+    "xid = pg_current_xact_id() WHERE key = $1 AND owner = $5 RETURNING 1) "
+    "INSERT INTO narthex_am_log AS r (key, at, expires, body) SELECT $1, $2, $3, $4 "
+    "WHERE NOT EXISTS (SELECT 1 FROM done) " UPSERT;
 
 static bool pg_write(AmEngine *engine, AmStoreTable table, const AmRow *row, Str owner, Error *err)
 {
     Params params = {0};
     if (row->body.len)
-        return write_row(engine, table, row, owner, err);
-    add_bytes(&params, OID_BYTEA, row->key);
+        add_row(&params, row);
+    else
+        add_bytes(&params, OID_BYTEA, row->key);
+    if (owner.len)
+        add_bytes(&params, OID_TEXT, owner);
+    if (row->body.len == 0)
+        return tell(engine, "release",
+                    "UPDATE narthex_am_log SET owner = NULL WHERE key = $1 AND owner = $2", &params,
+                    err);
+    return tell(engine, "write", owner.len ? write_owned : write_plain[table], &params, err);
+}
+
+static const char result_of_write[] = "write a result";
+
+static bool pg_begin_write(AmEngine *engine, const AmRow *row, Str owner)
+{
+    Error ignored;
+    Params params = {0};
+    add_row(&params, row);
     add_bytes(&params, OID_TEXT, owner);
-    return tell(engine, "release",
-                "UPDATE narthex_am_log SET owner = NULL WHERE key = $1 AND owner = $2", &params,
-                err);
+    if (!send_query(engine, result_of_write, write_owned, &params, &ignored))
+        return false;
+    // What the socket does not take now goes with end_write(), which also tells what went wrong.
+    (void)engine->pq.flush(engine->connection);
+    return true;
+}
+
+static bool pg_end_write(AmEngine *engine, Error *err)
+{
+    int64_t deadline_ns = clock_mono_ns(&clock_system) + STEP_TIMEOUT_NS;
+    PGresult *result = collect_results(engine, deadline_ns, result_of_write, err);
+    if (!result)
+        return false;
+    engine->pq.clear(result);
+    return true;
 }
 
 static bool look_at(AmEngine *engine, Str key, int64_t seen_ns, Arena *arena,
@@ -526,21 +576,24 @@ static bool look_at(AmEngine *engine, Str key, int64_t seen_ns, Arena *arena,
 }
 
 // A conflict makes the engine look at the row as it is now, not as it was when the statement began: what was written in between
-// refuses the claim.
-static bool pg_claim(AmEngine *engine, Str id, Str key, int64_t seen_ns, Arena *arena,
+// refuses the claim. The lock of an instance whose connection has ended, or is this one, is there to be had, and free again at once.
+static bool pg_claim(AmEngine *engine, const AmSelf *self, Str key, int64_t seen_ns, Arena *arena,
                      AmVerdict *ret_verdict, AmRow *ret_row, Error *err)
 {
     Params params = {0};
     add_bytes(&params, OID_BYTEA, key);
-    add_bytes(&params, OID_TEXT, id);
+    add_bytes(&params, OID_TEXT, self->id);
     add_number(&params, seen_ns);
+    add_number(&params, AM_DOUBT_LEASES * self->lease_ms);
     PGresult *result =
         ask(engine, "claim",
             "INSERT INTO narthex_am_log AS r (key, at, expires, body, owner) VALUES ($1, 0, "
             "((extract(epoch FROM now()) + 3600) * 1000000000)::bigint, '', $2) "
             "ON CONFLICT (key) DO UPDATE SET owner = $2 WHERE r.at <= $3 AND "
             "(r.owner IS NULL OR r.owner = $2 OR NOT EXISTS (SELECT 1 FROM narthex_am_instances i "
-            "WHERE i.id = r.owner AND i.until > clock_timestamp())) RETURNING 1",
+            "WHERE i.id = r.owner AND (i.until > clock_timestamp() OR "
+            "(i.until > clock_timestamp() - $4 * interval '1 millisecond' AND NOT "
+            "pg_try_advisory_xact_lock(" LOCK_OF("i.id") "))))) RETURNING 1",
             &params, err);
     if (!result)
         return false;
@@ -578,6 +631,8 @@ const AmEngineKind am_engine_postgres = {
     .leave = pg_leave,
     .fetch = pg_fetch,
     .write = pg_write,
+    .begin_write = pg_begin_write,
+    .end_write = pg_end_write,
     .claim = pg_claim,
     .collect = pg_collect,
 };

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // am_events.h: what happens to alerts and silences as lines of JSON, for whoever wants to look back: the event recorder of the original
-// (alertmanager.md section 22), with its documents, to files and to standard output.
+// (alertmanager.md section 22), with its documents, to files, standard output, web servers and Kafka.
 //
-// A line is made where the event happens and written by a thread of its own; when more wait than the queue takes they are dropped and
-// counted. A file is opened for each batch of lines, so that one that was moved away is made anew.
+//     am_event_... --> lines that wait --> loop am-events --> each output (am_event_output.h)
+//
+// A line is made where the event happens; when more wait than the queue takes they are dropped and counted. An output that a reload does
+// not change goes on; one that is gone still delivers what it has.
 //
 // Thread: any.
 #pragma once
@@ -19,9 +21,9 @@ bool am_events_new(Registry *registry, Str instance, AmEvents **ret_events, Erro
 // Writes what waits. Accepts NULL.
 void am_events_free(AmEvents *events);
 
-// The outputs of a configuration. The first function only looks whether they can be.
+// The outputs of a configuration, which is kept. The first function only looks whether they can be.
 bool am_events_check(const AmConfig *config, Error *err) MUST_CHECK;
-void am_events_apply(AmEvents *events, const AmConfig *config);
+void am_events_apply(AmEvents *events, AmConfig *config);
 void am_events_set_position(AmEvents *events, size_t position);
 
 // All below accept NULL, and do nothing while there is no output.

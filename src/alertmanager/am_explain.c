@@ -168,6 +168,11 @@ typedef struct Told {
     size_t firing_count, resolved_count;
 } Told;
 
+// Of all integrations of a receiver.
+typedef struct Prospect {
+    bool due, fails;
+} Prospect;
+
 static int compare_hashes(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a;
@@ -223,10 +228,25 @@ static void show_last(const Explain *e, const AmLogEntry *entry)
     json_object_end(json);
 }
 
+// Why the last attempt failed, if it did.
+static bool show_fault(const Explain *e, const AmGroup *group, const AmIntegration *to)
+{
+    JsonWriter *json = e->json;
+    const AmGroupFault *fault = am_group_fault(group, to->kind->name, to->index);
+    if (!fault)
+        return false;
+    json_key(json, S("failed"));
+    json_object(json);
+    json_time(json, "at", fault->at_ns);
+    json_key_i64(json, "attempts", fault->attempts);
+    json_key_str(json, "error", fault->text);
+    json_object_end(json);
+    return true;
+}
+
 // What one integration was told, and what the next flush would tell it if it came now.
-// Returns whether anything would be sent.
-static bool show_integration(const Explain *e, const AmGroup *group, const AmIntegration *to,
-                             const Told *told, bool muted)
+static void show_integration(const Explain *e, const AmGroup *group, const AmIntegration *to,
+                             const Told *told, bool muted, Prospect *prospect)
 {
     JsonWriter *json = e->json;
     const AmRoute *route = group->route;
@@ -248,8 +268,9 @@ static bool show_integration(const Explain *e, const AmGroup *group, const AmInt
     if (entry)
         json_time(json, "repeatAfter",
                   am_time_add(entry->data.at_ns, route->repeat_interval_ms * AM_MS_NS));
+    prospect->fails |= show_fault(e, group, to);
+    prospect->due |= reason != AM_REASON_NONE;
     json_object_end(json);
-    return reason != AM_REASON_NONE;
 }
 
 static void show_muting(const Explain *e, const AmRoute *route, bool *ret_muted)
@@ -285,7 +306,7 @@ static void show_timers(const Explain *e, const AmGroup *group)
 }
 
 // One sentence on what happens to the alert on this route now.
-static const char *verdict(const Explain *e, const AmGroup *group, bool muted, bool due)
+static const char *verdict(const Explain *e, const AmGroup *group, bool muted, Prospect prospect)
 {
     if (!e->alert)
         return "No such alert is held: nothing is sent.";
@@ -297,8 +318,13 @@ static const char *verdict(const Explain *e, const AmGroup *group, bool muted, b
         return "Nothing is sent: the route is muted by a time interval, or outside its active "
                "time.";
     if (group->is_running)
-        return "A notification is being sent.";
-    if (due)
+        return prospect.fails
+                   ? "A notification is being sent; its last attempt failed and is made again."
+                   : "A notification is being sent.";
+    if (prospect.due && prospect.fails)
+        return "The last attempt to send it failed; it is made again at the next flush of the "
+               "group.";
+    if (prospect.due)
         return group->has_flushed ? "Is sent at the next flush of the group."
                                   : "Is sent when the group has waited for group_wait.";
     return "Nothing is sent: its receivers know all of the group, and repeat_interval is not over.";
@@ -313,7 +339,7 @@ static void show_taken(const Explain *e, const AmRoute *route)
     CLEANUP(buf_deinit) Buf key = {0};
     Labels labels = am_route_group_labels(route, e->labels, e->call->arena);
     bool muted;
-    bool due = false;
+    Prospect prospect = {0};
     buf_printf(&key, STR_FMT ":", STR_ARG(route->key));
     am_labels_print(&key, labels);
     json_object(json);
@@ -333,10 +359,10 @@ static void show_taken(const Explain *e, const AmRoute *route)
     json_key(json, S("integrations"));
     json_array(json);
     for (size_t i = 0; group && receiver && i < receiver->count; i++)
-        due |=
-            show_integration(e, group, &receiver->integrations[i], foretold ? &told : NULL, muted);
+        show_integration(e, group, &receiver->integrations[i], foretold ? &told : NULL, muted,
+                         &prospect);
     json_array_end(json);
-    json_key_c(json, "verdict", verdict(e, group, muted, due));
+    json_key_c(json, "verdict", verdict(e, group, muted, prospect));
     json_object_end(json);
 }
 

@@ -33,14 +33,15 @@ bool am_receiver_init(Am *am, const AmReceiverConfig *config, AmReceiver *receiv
         const char *item = config->kinds[k].items;
         for (uint32_t i = 0; i < config->kinds[k].count; i++, item += kind->table->bytes) {
             AmIntegration *integration = &receiver->integrations[receiver->count++];
-            *integration = (AmIntegration){.kind = kind,
-                                           .config = (const AmCommon *)(const void *)item,
-                                           .index = i,
-                                           .metrics = &am->metrics.kinds[k]};
-            if (integration->config->http &&
-                !http_client_new(am->loop, integration->config->http, &integration->client, err))
+            *integration = (AmIntegration){
+                .kind = kind, .config = (const AmCommon *)(const void *)item, .index = i};
+            am_metrics_of(&am->metrics, kind->name, config->name, &integration->metrics);
+            if (!integration->config->http)
+                continue;
+            if (!http_client_new(am->loop, integration->config->http, &integration->client, err))
                 return error_context(err, "receiver " STR_FMT ": %s", STR_ARG(config->name),
                                      kind->name);
+            http_client_track(integration->client, am->options.registry, str_from_c(kind->name));
         }
     }
     return true;

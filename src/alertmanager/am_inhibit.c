@@ -3,8 +3,11 @@
 
 #include <stdlib.h>
 
+#include "alertmanager/am_trace.h"
+
 typedef struct Rule {
     AmMatchers source, target;
+    Str name;
     ConfigStrList equal;
     AmTable sources; // hash of the equal labels' values to AmAlert
 } Rule;
@@ -50,6 +53,7 @@ bool am_inhibitor_new(const AmConfig *config, AmInhibitor **ret_inhibitor, Error
     in->owned = arena_zalloc(&in->arena, (2 * in->count + 1) * sizeof *in->owned);
     bool ok = true;
     for (size_t i = 0; ok && i < in->count; i++) {
+        in->rules[i].name = from[i].name;
         in->rules[i].equal = from[i].equal;
         ok = join_matchers(in, from[i].source_match, from[i].source_match_re,
                            &from[i].source_matchers, &in->rules[i].source, err) &&
@@ -104,14 +108,25 @@ static uint64_t equal_key(const Rule *rule, Labels labels)
     return key;
 }
 
+static void tell_rule(Span *span, const char *what, const Rule *rule)
+{
+    const SpanAttribute name = {"alerting.inhibit_rule.name", rule->name.len ? rule->name : S(""),
+                                0};
+    span_event(span, str_from_c(what), &name, 1);
+}
+
 void am_inhibitor_note(AmInhibitor *in, AmAlert *alert)
 {
     arena_reset(&in->scratch);
     Labels labels = am_alert_labels(alert, &in->scratch);
+    CLEANUP(span_end) Span span;
+    am_trace_alert(&span, "inhibit.Inhibitor.processAlert", labels, alert->fingerprint);
     for (size_t i = 0; i < in->count; i++) {
         Rule *rule = &in->rules[i];
         if (!am_matchers_match(&rule->source, labels))
             continue;
+        tell_rule(&span, "alert matched rule source", rule);
+        span_str(&span, "alerting.inhibit_rule.name", rule->name);
         uint64_t key = equal_key(rule, labels);
         AmAlert *known = am_table_get(&rule->sources, key);
         if (known && known->fingerprint != alert->fingerprint && known->ends_ns > alert->ends_ns)
@@ -127,19 +142,17 @@ static bool is_target(const Rule *rule, const AmAlert *alert)
     return am_matchers_match(&rule->target, am_alert_labels(alert, &arena));
 }
 
-bool am_inhibitor_mutes(const AmInhibitor *in, Labels labels, int64_t now_ns, uint64_t *ret_source)
-{
-    size_t rule;
-    return am_inhibitor_mutes_by(in, labels, now_ns, ret_source, &rule);
-}
-
-bool am_inhibitor_mutes_by(const AmInhibitor *in, Labels labels, int64_t now_ns,
-                           uint64_t *ret_source, size_t *ret_rule)
+static bool find_source(const AmInhibitor *in, Labels labels, int64_t now_ns, Span *span,
+                        uint64_t *ret_source, size_t *ret_rule)
 {
     for (size_t i = 0; i < in->count; i++) {
         const Rule *rule = &in->rules[i];
-        if (rule->sources.count == 0 || !am_matchers_match(&rule->target, labels))
+        if (!span && rule->sources.count == 0)
             continue;
+        if (!am_matchers_match(&rule->target, labels))
+            continue;
+        if (span)
+            tell_rule(span, "alert matched rule target", rule);
         const AmAlert *source = am_table_get(&rule->sources, equal_key(rule, labels));
         if (!source || am_alert_resolved_at(source, now_ns))
             continue;
@@ -151,6 +164,32 @@ bool am_inhibitor_mutes_by(const AmInhibitor *in, Labels labels, int64_t now_ns,
         return true;
     }
     return false;
+}
+
+bool am_inhibitor_mutes(const AmInhibitor *in, Labels labels, int64_t now_ns, uint64_t *ret_source)
+{
+    size_t rule;
+    return find_source(in, labels, now_ns, NULL, ret_source, &rule);
+}
+
+bool am_inhibitor_mutes_by(const AmInhibitor *in, Labels labels, int64_t now_ns,
+                           uint64_t *ret_source, size_t *ret_rule)
+{
+    Span span;
+    if (!span_open_recorded(&span, S("inhibit.Inhibitor.Mutes")))
+        return find_source(in, labels, now_ns, NULL, ret_source, ret_rule);
+    char hex[17];
+    am_trace_fingerprint(&span, "alerting.alert.fingerprint", am_alert_fingerprint(labels));
+    bool mutes = find_source(in, labels, now_ns, &span, ret_source, ret_rule);
+    if (mutes) {
+        const SpanAttribute source = {"alerting.inhibit_rule.source.fingerprint",
+                                      am_trace_hex(*ret_source, hex), 0};
+        span_event(&span, S("alert inhibited"), &source, 1);
+    } else {
+        span_event(&span, S("alert not inhibited"), NULL, 0);
+    }
+    span_end(&span);
+    return mutes;
 }
 
 static void collect_rule(Rule *rule, int64_t now_ns)

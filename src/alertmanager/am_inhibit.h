@@ -19,7 +19,7 @@ void am_inhibitor_note(AmInhibitor *inhibitor, AmAlert *alert);
 // The fingerprint of the alert that inhibits these labels now; false if none does.
 bool am_inhibitor_mutes(const AmInhibitor *inhibitor, Labels labels, int64_t now_ns,
                         uint64_t *ret_source);
-// The same, and which of the configuration's rules it is.
+// The same, and which of the configuration's rules it is. It is a span where this thread's is recorded.
 bool am_inhibitor_mutes_by(const AmInhibitor *inhibitor, Labels labels, int64_t now_ns,
                            uint64_t *ret_source, size_t *ret_rule);
 // Forgets sources that are resolved.

@@ -12,6 +12,7 @@
 #include "alertmanager/am_silence.h"
 #include "base/lock.h"
 #include "base/thread.h"
+#include "trace/trace.h"
 #include "ui/ui.h"
 
 // One item of a receiver's <kind>_configs.
@@ -22,7 +23,7 @@ typedef struct AmIntegration {
     HttpClient *client;
     AmReceiverState state;
     size_t sending; // attempts under way
-    AmIntegrationMetrics *metrics;
+    AmIntegrationMetrics metrics;
 } AmIntegration;
 
 typedef struct AmReceiver {
@@ -56,7 +57,9 @@ struct Am {
     LoopTimer *reminder_timer; // NULL: no reminders
     ThreadPool *mail_pool;
     AmMetrics metrics;
-    AmFlush *flushes; // running; loop thread
+    struct Tracer *tracer;
+    struct TraceExport *trace_export; // NULL: the tracer is the process'
+    AmFlush *flushes;                 // running; loop thread
     // Attempts that wait until less is under way; loop thread. am_turn.c
     struct AmTask *first_waiting, *last_waiting;
     size_t sending_bytes;
@@ -90,6 +93,11 @@ void am_generation_give(Am *am, AmGeneration *generation); // accepts NULL
 bool am_receiver_init(Am *am, const AmReceiverConfig *config, AmReceiver *ret_receiver,
                       Error *err) MUST_CHECK;
 void am_receiver_deinit(AmReceiver *receiver);
+
+// am_trace.c
+void am_trace_init(Am *am);
+void am_trace_apply(Am *am, const AmConfig *config);
+void am_trace_deinit(Am *am); // after everything that records
 
 // am_reminder.c: loop thread.
 void am_reminder_start(Am *am);

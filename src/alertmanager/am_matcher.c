@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "alertmanager/am_matcher_lex.h"
+#include "base/log.h"
 
 bool am_matcher_init(Matcher *ret_matcher, MatchKind kind, Str name, Str value, Arena *arena,
                      Error *err)
@@ -43,10 +44,13 @@ static void add_text(MatcherTexts *texts, Arena *arena, MatcherText text)
     texts->items[texts->count++] = text;
 }
 
-static bool read_list(Str text, bool classic, Arena *arena, MatcherTexts *ret_texts, Error *err)
+typedef enum Grammar { GRAMMAR_CLASSIC, GRAMMAR_CLASSIC_ONE, GRAMMAR_UTF8 } Grammar;
+
+static bool read_list(Str text, Grammar grammar, Arena *arena, MatcherTexts *ret_texts, Error *err)
 {
     MatcherTexts texts = {0};
-    AmMatcherLex lex = am_matcher_lex(text, classic, arena);
+    AmMatcherLex lex = am_matcher_lex(text, grammar != GRAMMAR_UTF8, arena);
+    lex.one = grammar == GRAMMAR_CLASSIC_ONE;
     MatcherText one;
     while (am_matcher_lex_next(&lex, &one.kind, &one.name, &one.value, err))
         add_text(&texts, arena, one);
@@ -56,22 +60,60 @@ static bool read_list(Str text, bool classic, Arena *arena, MatcherTexts *ret_te
     return true;
 }
 
+static void print_texts(const MatcherTexts *texts, Buf *out)
+{
+    static const char *const operators[] = {"=", "!=", "=~", "!~"};
+    for (size_t i = 0; i < texts->count; i++) {
+        const MatcherText *t = &texts->items[i];
+        buf_printf(out, "%s" STR_FMT "%s", i ? "," : "", STR_ARG(t->name), operators[t->kind]);
+        buf_add_go_quoted(out, t->value);
+    }
+}
+
+static bool are_same(const MatcherTexts *a, const MatcherTexts *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = a->items[i].kind == b->items[i].kind &&
+               str_equal(a->items[i].name, b->items[i].name) &&
+               str_equal(a->items[i].value, b->items[i].value);
+    return same;
+}
+
+// What the next parser would read otherwise, or not at all: users of the fallback should know before it goes. `why` is NULL if both
+// could read the text.
+static void warn_of_reading(Str text, const MatcherTexts *classic, const Error *why)
+{
+    CLEANUP(buf_deinit) Buf suggestion = {0};
+    print_texts(classic, &suggestion);
+    Str input = str_sub(text, 0, 1000);
+    if (why)
+        log_warn("matchers are read by the classic parser, as the UTF-8 parser cannot",
+                 KV("input", input), KV("err", why), KV("suggestion", buf_str(&suggestion)));
+    else
+        log_warn("Matchers input has disagreement: the classic parser's reading is taken",
+                 KV("input", input), KV("suggestion", buf_str(&suggestion)));
+}
+
 // The reading that the mode asks for.
-static bool read_texts(Str text, AmMatcherMode mode, Arena *arena, MatcherTexts *ret_texts,
-                       Error *err)
+static bool read_texts(Str text, AmMatcherMode mode, Grammar classic, Arena *arena,
+                       MatcherTexts *ret_texts, Error *err)
 {
     if (mode == AM_MATCHER_CLASSIC)
-        return read_list(text, true, arena, ret_texts, err);
+        return read_list(text, classic, arena, ret_texts, err);
     if (mode == AM_MATCHER_UTF8)
-        return read_list(text, false, arena, ret_texts, err);
-    Error ignored = {0};
+        return read_list(text, GRAMMAR_UTF8, arena, ret_texts, err);
+    Error why = {0};
     MatcherTexts modern;
-    if (read_list(text, true, arena, ret_texts, err))
+    bool is_modern = read_list(text, GRAMMAR_UTF8, arena, &modern, &why);
+    if (read_list(text, classic, arena, ret_texts, err)) {
+        if (!is_modern || !are_same(ret_texts, &modern))
+            warn_of_reading(text, ret_texts, is_modern ? NULL : &why);
         return true;
-    if (!read_list(text, false, arena, &modern, &ignored))
-        return false;
-    *ret_texts = modern;
-    return true;
+    }
+    if (is_modern)
+        *ret_texts = modern;
+    return is_modern;
 }
 
 static bool compile(const MatcherTexts *texts, Arena *arena, AmMatchers *ret_matchers, Error *err)
@@ -93,7 +135,8 @@ bool am_matchers_parse(Str text, AmMatcherMode mode, Arena *arena, AmMatchers *r
                        Error *err)
 {
     MatcherTexts texts;
-    return read_texts(text, mode, arena, &texts, err) && compile(&texts, arena, ret_matchers, err);
+    return read_texts(text, mode, GRAMMAR_CLASSIC, arena, &texts, err) &&
+           compile(&texts, arena, ret_matchers, err);
 }
 
 bool am_matcher_parse(Str text, AmMatcherMode mode, Arena *arena, Matcher *ret_matcher, Error *err)
@@ -104,10 +147,10 @@ bool am_matcher_parse(Str text, AmMatcherMode mode, Arena *arena, Matcher *ret_m
         (str_starts_with(text, S("{")) || str_ends_with(text, S("}"))))
         return error_set(err, ERR_INVALID, "unexpected open or close brace: " STR_FMT,
                          STR_ARG(str_sub(text, 0, 200)));
-    if (!read_texts(text, mode, arena, &texts, err))
+    if (!read_texts(text, mode, GRAMMAR_CLASSIC_ONE, arena, &texts, err))
         return false;
     if (texts.count == 0)
-        return error_set(err, ERR_INVALID, "no matchers");
+        return error_set(err, ERR_INVALID, "bad matcher format: ");
     if (texts.count > 1)
         return error_set(err, ERR_INVALID, "expected 1 matcher, found %zu", texts.count);
     if (!compile(&texts, arena, &made, err))

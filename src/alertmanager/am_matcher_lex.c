@@ -54,7 +54,7 @@ static size_t operator_at(Str text, MatchKind *ret_kind)
 // Classic ----------------------------------------------------------------------------------------
 
 // Cuts at the next comma that stands outside of quotes.
-static Str classic_piece(AmMatcherLex *lex)
+static Str classic_piece(AmMatcherLex *lex, bool *ret_cut)
 {
     bool quoted = false;
     size_t i = 0;
@@ -64,11 +64,12 @@ static Str classic_piece(AmMatcherLex *lex)
             i++;
         else if (c == '"')
             quoted = !quoted;
-        else if (c == ',' && !quoted)
+        else if (c == ',' && !quoted && !lex->one)
             break;
     }
     Str piece = str_sub(lex->rest, 0, i);
-    lex->rest = i < lex->rest.len ? str_skip(lex->rest, i + 1) : STR_NONE;
+    *ret_cut = i < lex->rest.len;
+    lex->rest = *ret_cut ? str_skip(lex->rest, i + 1) : STR_NONE;
     return piece;
 }
 
@@ -110,9 +111,10 @@ static bool classic_next(AmMatcherLex *lex, MatchKind *ret_kind, Str *ret_name, 
 {
     if (lex->rest.len == 0)
         return false;
-    Str piece = str_trim(classic_piece(lex));
-    if (piece.len == 0 && lex->rest.len == 0)
-        return false; // nothing, or a comma at the end
+    bool cut;
+    Str piece = str_trim(classic_piece(lex, &cut));
+    if (piece.len == 0 && !cut)
+        return false; // blanks, after a comma or alone
     size_t name = 0;
     while (name < piece.len && (piece.ptr[name] == '_' || piece.ptr[name] == ':' ||
                                 (piece.ptr[name] >= 'a' && piece.ptr[name] <= 'z') ||
@@ -168,33 +170,6 @@ static bool expected(AmMatcherLex *lex, const char *what, Error *err)
     return fail(lex);
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-static void add_utf8(Buf *out, uint32_t rune)
-{
-    if (rune < 0x80) {
-        buf_add_char(out, (char)rune);
-    } else if (rune < 0x800) {
-        buf_add_char(out, (char)(0xC0 | rune >> 6));
-        buf_add_char(out, (char)(0x80 | (rune & 63)));
-    } else if (rune < 0x10000) {
-        buf_add_char(out, (char)(0xE0 | rune >> 12));
-        buf_add_char(out, (char)(0x80 | (rune >> 6 & 63)));
-        buf_add_char(out, (char)(0x80 | (rune & 63)));
-    } else {
-        buf_add_char(out, (char)(0xF0 | rune >> 18));
-        buf_add_char(out, (char)(0x80 | (rune >> 12 & 63)));
-        buf_add_char(out, (char)(0x80 | (rune >> 6 & 63)));
-        buf_add_char(out, (char)(0x80 | (rune & 63)));
-    }
-}
-
 // One escape of a Go string literal, `at` behind the backslash; its length, or 0.
 static size_t unescape(Str rest, Buf *out)
 {
@@ -214,10 +189,11 @@ static size_t unescape(Str rest, Buf *out)
     if (digits == 0 || rest.len < from + digits)
         return 0;
     for (size_t i = from; i < from + digits; i++) {
-        int d = hex(rest.ptr[i]);
-        if (d < 0 || (digits == 3 && d > 7))
+        unsigned base = digits == 3 ? 8 : 16;
+        unsigned digit = str_digit(rest.ptr[i]);
+        if (digit >= base)
             return 0;
-        value = value * (digits == 3 ? 8 : 16) + (uint32_t)d;
+        value = value * base + digit;
     }
     if (digits <= 3) {
         if (value > 255)
@@ -226,7 +202,7 @@ static size_t unescape(Str rest, Buf *out)
     } else {
         if (value > 0x10FFFF || (value >= 0xD800 && value < 0xE000))
             return 0;
-        add_utf8(out, value);
+        buf_add_rune(out, value);
     }
     return from + digits;
 }

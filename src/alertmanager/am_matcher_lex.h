@@ -8,6 +8,7 @@ typedef struct AmMatcherLex {
     Str text, rest;
     Arena *arena;
     bool classic;
+    bool one; // classic grammar: the whole text is one matcher, and commas belong to its value
     bool failed;
     bool has_brace, started, done; // UTF-8 grammar
 } AmMatcherLex;

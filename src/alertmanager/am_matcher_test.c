@@ -16,6 +16,9 @@ TEST(am_matcher, texts_are_read_as_the_original_reads_them)
         {"all operators", STR("{a=b,c!=d,e=~\"f|g\",h!~i.*}"), AM_MATCHER_FALLBACK,
          "{a=\"b\",c!=\"d\",e=~\"f|g\",h!~\"i.*\"}"},
         {"comma at the end", STR("{a=b,}"), AM_MATCHER_FALLBACK, "{a=\"b\"}"},
+        {"nothing before a comma", STR(","), AM_MATCHER_FALLBACK, NULL},
+        {"two commas at the end", STR("a=b,,"), AM_MATCHER_CLASSIC, NULL},
+        {"a comma and blanks at the end", STR("a=b, "), AM_MATCHER_CLASSIC, "{a=\"b\"}"},
         {"nothing", STR(""), AM_MATCHER_FALLBACK, "{}"},
         {"empty braces", STR("{}"), AM_MATCHER_FALLBACK, "{}"},
         {"empty value, classic", STR("a="), AM_MATCHER_FALLBACK, "{a=\"\"}"},
@@ -87,7 +90,11 @@ TEST(am_matcher, a_filter_has_no_braces_and_is_one)
     CHECK_HAS(err.text, "unexpected open or close brace: {a=b}");
     CHECK(!am_matcher_parse(S("foo"), AM_MATCHER_FALLBACK, &arena, &m, &err));
     CHECK_HAS(err.text, "bad matcher format: foo");
-    CHECK(!am_matcher_parse(S("a=b,c=d"), AM_MATCHER_FALLBACK, &arena, &m, &err));
+    CHECK(!am_matcher_parse(S("a=\"b\",c=d"), AM_MATCHER_FALLBACK, &arena, &m, &err));
+    CHECK(!am_matcher_parse(S("a=b,c=d"), AM_MATCHER_UTF8, &arena, &m, &err));
+    CHECK_OK(am_matcher_parse(S("a=b,c=d"), AM_MATCHER_FALLBACK, &arena, &m, &err), err);
+    CHECK_STR(m.value, S("b,c=d"));
+    matcher_deinit(&m);
 }
 
 TEST_MAIN(am_matcher, TEST_ROW(am_matcher, texts_are_read_as_the_original_reads_them),

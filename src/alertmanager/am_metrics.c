@@ -23,42 +23,56 @@ static Counter *labelled(Registry *registry, const char *name, const char *help,
     return counter_of(registry_counter(registry, name, help, names), &v);
 }
 
-static void init_kinds(AmMetrics *m, Registry *registry)
+static void init_integrations(AmMetrics *m, Registry *registry, bool by_receiver)
 {
+    static const char *const labels[] = {"integration", "receiver_name", NULL};
+    static const char *const labels_and_reason[] = {"integration", "reason", "receiver_name", NULL};
     static const char *const by_kind[] = {"integration", NULL};
     static const char *const by_kind_and_reason[] = {"integration", "reason", NULL};
     static const double latency[] = {1, 5, 10, 15, 20};
-    Family *total = registry_counter(registry, "alertmanager_notifications_total",
-                                     "The total number of attempted notifications.", by_kind);
-    Family *failed =
-        registry_counter(registry, "alertmanager_notifications_failed_total",
-                         "The total number of failed notifications.", by_kind_and_reason);
-    Family *requests =
-        registry_counter(registry, "alertmanager_notification_requests_total",
-                         "The total number of attempted notification requests.", by_kind);
-    Family *requests_failed =
+    const char *const *names = by_receiver ? labels : by_kind;
+    AmIntegrationFamilies *f = &m->integration;
+    f->by_receiver = by_receiver;
+    f->notifications = registry_counter(registry, "alertmanager_notifications_total",
+                                        "The total number of attempted notifications.", names);
+    f->failed = registry_counter(registry, "alertmanager_notifications_failed_total",
+                                 "The total number of failed notifications.",
+                                 by_receiver ? labels_and_reason : by_kind_and_reason);
+    f->requests = registry_counter(registry, "alertmanager_notification_requests_total",
+                                   "The total number of attempted notification requests.", names);
+    f->requests_failed =
         registry_counter(registry, "alertmanager_notification_requests_failed_total",
-                         "The total number of failed notification requests.", by_kind);
-    Family *seconds = registry_histogram(registry, "alertmanager_notification_latency_seconds",
-                                         "The latency of notifications in seconds.", by_kind,
-                                         latency, COUNT_OF(latency));
-    m->kinds = x_calloc(AM_KIND_COUNT, sizeof *m->kinds);
-    for (int k = 0; k < AM_KIND_COUNT; k++) {
-        Str name = str_from_c(am_receiver_kinds[k]->name);
-        AmIntegrationMetrics *kind = &m->kinds[k];
-        kind->notifications = counter_of(total, &name);
-        kind->requests = counter_of(requests, &name);
-        kind->requests_failed = counter_of(requests_failed, &name);
-        kind->latency = histogram_of(seconds, &name);
-        for (int f = 0; f < AM_FAILURE_COUNT; f++) {
-            Str values[] = {name, str_from_c(am_failure_names[f])};
-            kind->failed[f] = counter_of(failed, values);
-        }
+                         "The total number of failed notification requests.", names);
+    f->latency = registry_histogram(registry, "alertmanager_notification_latency_seconds",
+                                    "The latency of notifications in seconds.", names, latency,
+                                    COUNT_OF(latency));
+    AmIntegrationMetrics unused;
+    for (int k = 0; !by_receiver && k < AM_KIND_COUNT; k++)
+        am_metrics_of(m, am_receiver_kinds[k]->name, STR_NONE, &unused);
+}
+
+void am_metrics_of(const AmMetrics *m, const char *kind, Str receiver, AmIntegrationMetrics *ret)
+{
+    const AmIntegrationFamilies *f = &m->integration;
+    const Str values[] = {str_from_c(kind), receiver};
+    ret->notifications = counter_of(f->notifications, values);
+    ret->requests = counter_of(f->requests, values);
+    ret->requests_failed = counter_of(f->requests_failed, values);
+    ret->latency = histogram_of(f->latency, values);
+    for (int i = 0; i < AM_FAILURE_COUNT; i++) {
+        const Str with_reason[] = {values[0], str_from_c(am_failure_names[i]), receiver};
+        ret->failed[i] = counter_of(f->failed, with_reason);
     }
 }
 
-static void init_alerts(AmMetrics *m, Registry *registry)
+void am_metrics_limited(const AmMetrics *m, Str alertname)
 {
+    counter_inc(counter_of(m->limited, m->limited_by_name ? &alertname : NULL));
+}
+
+static void init_alerts(AmMetrics *m, Registry *registry, bool limited_by_name)
+{
+    static const char *const by_name[] = {"alertname", NULL};
     static const char *const by_status[] = {"status", "version", NULL};
     static const char suppressed[] = "alertmanager_notifications_suppressed_total";
     static const char suppressed_help[] = "The total number of notifications suppressed for being "
@@ -73,9 +87,13 @@ static void init_alerts(AmMetrics *m, Registry *registry)
     m->invalid =
         labelled(registry, "alertmanager_alerts_invalid_total",
                  "The total number of received alerts that were invalid.", "version", "v2");
-    m->limited =
-        one_counter(registry, "alertmanager_alerts_limited_total",
-                    "The total number of alerts that were dropped due to per alert name limit.");
+    m->limited_by_name = limited_by_name;
+    m->limited = registry_counter(
+        registry, "alertmanager_alerts_limited_total",
+        "The total number of alerts that were dropped due to per alert name limit.",
+        limited_by_name ? by_name : NULL);
+    if (!limited_by_name)
+        (void)counter_of(m->limited, NULL);
     m->suppressed_inhibition =
         labelled(registry, suppressed, suppressed_help, "reason", "inhibition");
     m->suppressed_silence = labelled(registry, suppressed, suppressed_help, "reason", "silence");
@@ -119,28 +137,73 @@ static void init_http(AmMetrics *m, Registry *registry)
 
 // ---- what is counted when somebody asks ----
 
+// As the original orders them where groups differ: what comes first wins.
+typedef enum AlertState { STATE_SUPPRESSED, STATE_ACTIVE, STATE_UNPROCESSED, STATES } AlertState;
+
+static AlertState state_of(uint8_t marks)
+{
+    if (marks & (AM_GROUP_INHIBITED | AM_GROUP_SILENCED))
+        return STATE_SUPPRESSED;
+    return marks & AM_GROUP_SEEN ? STATE_ACTIVE : STATE_UNPROCESSED;
+}
+
+static void count_group(const AmGroup *group, int64_t now_ns, size_t counts[STATES])
+{
+    for (AmTableSlot *s = NULL; (s = am_table_next(&group->alerts, s));)
+        if (!am_alert_resolved_at(s->value, now_ns))
+            counts[state_of(*am_table_mark(&group->alerts, s))]++;
+}
+
+// An alert may be in several groups: the marks of the store, which have no other use, gather what those say.
+static void count_all(const Am *am, int64_t now_ns, size_t counts[STATES])
+{
+    const AmTable *alerts = &am->alerts.alerts;
+    const AmDispatch *dispatch = &am->generation->dispatch;
+    for (size_t i = 0; i < dispatch->heap_count; i++) {
+        const AmTable *group = &dispatch->heap[i]->alerts;
+        for (AmTableSlot *s = NULL; (s = am_table_next(group, s));) {
+            const AmTableSlot *slot = am_table_find(alerts, s->key);
+            if (slot)
+                *am_table_mark(alerts, slot) |= *am_table_mark(group, s);
+        }
+    }
+    for (AmTableSlot *s = NULL; (s = am_table_next(alerts, s));) {
+        if (!am_alert_resolved_at(s->value, now_ns))
+            counts[state_of(*am_table_mark(alerts, s))]++;
+        *am_table_mark(alerts, s) = 0;
+    }
+}
+
+static void add_counts(Collection *c, const size_t counts[STATES], const AmGroup *group)
+{
+    static const struct {
+        const char *name;
+        AlertState state;
+    } rows[] = {{"active", STATE_ACTIVE},
+                {"suppressed", STATE_SUPPRESSED},
+                {"unprocessed", STATE_UNPROCESSED}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const Str pairs[] = {S("group_key"), group ? group->key : STR_NONE, S("state"),
+                             str_from_c(rows[i].name)};
+        collection_add(c, pairs + (group ? 0 : 2), group ? 2 : 1, (double)counts[rows[i].state]);
+    }
+}
+
 static void collect_alerts(Am *am, Collection *c)
 {
-    static const char *const states[] = {"active", "suppressed", "unprocessed"};
-    CLEANUP(arena_deinit) Arena arena = {0};
-    size_t counts[3] = {0};
     int64_t now_ns = am_now_ns(am->clock);
-    for (AmTableSlot *s = NULL; (s = am_table_next(&am->alerts.alerts, s));) {
-        const AmAlert *alert = s->value;
-        const AmSilence *silence;
-        uint64_t source;
-        if (am_alert_resolved_at(alert, now_ns))
-            continue;
-        arena_reset(&arena);
-        Labels labels = am_alert_labels(alert, &arena);
-        bool held = am_inhibitor_mutes(am->generation->inhibitor, labels, now_ns, &source) ||
-                    am_silences_match(&am->silences, labels, now_ns, &silence, 1);
-        counts[held]++;
-    }
+    const AmDispatch *dispatch = &am->generation->dispatch;
     collection_family(c, "alertmanager_alerts", FAMILY_GAUGE, "How many alerts by state.");
-    for (int i = 0; i < 3; i++) {
-        Str pair[] = {S("state"), str_from_c(states[i])};
-        collection_add(c, pair, 1, (double)counts[i]);
+    if (!am->options.group_keys_in_metrics) {
+        size_t counts[STATES] = {0};
+        count_all(am, now_ns, counts);
+        add_counts(c, counts, NULL);
+        return;
+    }
+    for (size_t i = 0; i < dispatch->heap_count; i++) {
+        size_t counts[STATES] = {0};
+        count_group(dispatch->heap[i], now_ns, counts);
+        add_counts(c, counts, dispatch->heap[i]);
     }
 }
 
@@ -262,8 +325,8 @@ static void init_scrapes(AmMetrics *m, Registry *registry)
 void am_metrics_init(AmMetrics *m, Am *am)
 {
     Registry *r = am->options.registry;
-    init_kinds(m, r);
-    init_alerts(m, r);
+    init_integrations(m, r, am->options.receiver_names_in_metrics);
+    init_alerts(m, r, am->options.alert_names_in_metrics);
     init_http(m, r);
     m->config_hash = one_gauge(r, "alertmanager_config_hash",
                                "Hash of the currently loaded alertmanager configuration.");
@@ -293,5 +356,4 @@ void am_metrics_deinit(AmMetrics *m)
                       m->silences_snapshot};
     for (size_t i = 0; i < COUNT_OF(all); i++)
         summary_free(all[i]);
-    free(m->kinds);
 }

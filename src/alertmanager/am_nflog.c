@@ -152,16 +152,14 @@ static void store_entry(AmLog *log, AmLogEntry *entry, AmClaim *claim)
 {
     CLEANUP(buf_deinit) Buf body = {0};
     am_wire_add_log(&body, &entry->data);
-    if (log->store)
-        (void)am_store_put(log->store, AM_STORE_LOG, entry->key, buf_str(&body));
-    if (!log->shared)
-        return;
     AmRow row = {entry->key, buf_str(&body), entry->data.at_ns, entry->data.expires_ns};
-    entry->in_engine = true;
+    entry->in_engine = log->shared != NULL;
     if (claim)
         am_shared_finish(log->shared, claim, &row);
-    else
+    else if (log->shared)
         (void)am_shared_put(log->shared, AM_STORE_LOG, &row);
+    if (log->store)
+        (void)am_store_put(log->store, AM_STORE_LOG, entry->key, buf_str(&body));
 }
 
 void am_log_put(AmLog *log, const AmLogData *data, AmClaim *claim)

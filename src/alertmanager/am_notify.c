@@ -16,8 +16,6 @@
 #define BACKOFF_FACTOR 1.5
 #define BACKOFF_JITTER 0.5
 #define BACKOFF_MS_MAX 60000.0
-#define ANSWER_BYTES_MAX ((size_t)1 << 20)
-#define INTERVALS_MAX 64
 
 // ---- decisions ----
 
@@ -57,59 +55,6 @@ size_t am_notify_muted_by(const AmRoute *route, int64_t now_ns, Str *names, size
     return count;
 }
 
-static void tell_inhibited(const AmFlush *flush, const AmAlert *alert, Labels labels)
-{
-    const AmInhibitor *inhibitor = flush->generation->inhibitor;
-    uint64_t source;
-    size_t rule;
-    if (!flush->am->events ||
-        !am_inhibitor_mutes_by(inhibitor, labels, flush->now_ns, &source, &rule))
-        return;
-    const AmInhibitConfig *rules = flush->generation->config->file.inhibit_rules.items;
-    am_event_inhibited(flush->am->events, &rules[rule].source_matchers,
-                       &rules[rule].target_matchers, &rules[rule].equal, alert, source);
-}
-
-// Drops what may not be told now. The order of the stages is the original's, for the counters.
-static size_t keep_unmuted(AmFlush *flush, AmNote *kept)
-{
-    Am *am = flush->am;
-    Str names[INTERVALS_MAX];
-    bool inactive;
-    size_t count = 0;
-    CLEANUP(arena_deinit) Arena arena = {0};
-    for (size_t i = 0; i < flush->count; i++) {
-        uint64_t source;
-        arena_reset(&arena);
-        Labels labels = am_alert_labels(flush->notes[i].alert, &arena);
-        if (!am_inhibitor_mutes(flush->generation->inhibitor, labels, flush->now_ns, &source)) {
-            kept[count++] = flush->notes[i];
-            continue;
-        }
-        counter_inc(am->metrics.suppressed_inhibition);
-        tell_inhibited(flush, flush->notes[i].alert, labels);
-    }
-    if (count &&
-        am_notify_muted_by(flush->group->route, flush->now_ns, names, INTERVALS_MAX, &inactive)) {
-        counter_add(inactive ? am->metrics.suppressed_active : am->metrics.suppressed_mute,
-                    (double)count);
-        return 0;
-    }
-    size_t left = 0;
-    for (size_t i = 0; i < count; i++) {
-        const AmSilence *silence;
-        arena_reset(&arena);
-        if (!am_silences_match(&am->silences, am_alert_labels(kept[i].alert, &arena), flush->now_ns,
-                               &silence, 1)) {
-            kept[left++] = kept[i];
-            continue;
-        }
-        counter_inc(am->metrics.suppressed_silence);
-        am_event_silenced(am->events, &silence->data, kept[i].alert);
-    }
-    return left;
-}
-
 static int compare_hashes(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a;
@@ -129,15 +74,6 @@ static uint64_t *hashes_of(Arena *arena, const AmNote *notes, size_t count, bool
         qsort(hashes, found, sizeof *hashes, compare_hashes);
     *ret_count = found;
     return hashes;
-}
-
-static size_t firing_of(const AmNote *notes, size_t count, AmNote *out)
-{
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!notes[i].resolved)
-            out[found++] = notes[i];
-    return found;
 }
 
 // The times of a group's entries rise, whichever instance writes them and whatever its clock says.
@@ -163,6 +99,7 @@ static void write_log(AmTask *task)
     };
     am_log_put(&am->log, &entry, task->claim);
     task->claim = NULL;
+    am_stages_logged(task, now_ns);
 }
 
 // ---- the end ----
@@ -176,10 +113,11 @@ static void free_flush(AmFlush *flush)
             loop_timer_free(flush->tasks[i].timer);
         if (flush->tasks[i].claim_timer)
             loop_timer_free(flush->tasks[i].claim_timer);
-        arena_deinit(&flush->tasks[i].arena);
+        am_attempt_deinit(&flush->tasks[i].attempt);
     }
     am_generation_unref(flush->generation);
     arena_deinit(&flush->arena);
+    am_stages_end(flush);
     free(flush);
 }
 
@@ -208,30 +146,14 @@ static void release_flush(AmFlush *flush)
         end_flush(flush);
 }
 
-static void end_task(AmTask *task, bool ok)
-{
-    AmFlush *flush = task->flush;
-    ASSERT(!task->is_done);
-    task->is_done = true;
-    flush->failed |= !ok;
-    am_turn_end(task);
-    arena_deinit(&task->arena);
-    if (ok) {
-        lock_take(&flush->am->lock);
-        write_log(task);
-        lock_give(&flush->am->lock);
-    } else {
-        am_claim_drop(task);
-    }
-    release_flush(flush);
-}
-
 void am_notify_end(AmTask *task, bool ok)
 {
     ASSERT(!task->is_done);
     task->is_done = true;
     task->flush->failed |= !ok;
     am_turn_end(task);
+    am_attempt_deinit(&task->attempt);
+    span_end(&task->retry);
     am_claim_drop(task);
     release_flush(task->flush);
 }
@@ -239,25 +161,39 @@ void am_notify_end(AmTask *task, bool ok)
 // ---- attempts ----
 
 static void attempt(AmTask *task);
-static void go_on(AmTask *task);
+
+// Explain tells it. After a reload the group is gone.
+static void note_outcome(const AmTask *task, const Error *err)
+{
+    const AmFlush *flush = task->flush;
+    Am *am = flush->am;
+    lock_take(&am->lock);
+    if (!flush->generation->is_stopped)
+        am_group_attempted(flush->group, task->integration->kind->name, task->integration->index,
+                           err ? str_from_c(err->text) : STR_NONE, task->attempts,
+                           am_now_ns(am->clock));
+    lock_give(&am->lock);
+}
 
 static void fail_for_good(AmTask *task, AmFailure failure)
 {
     const AmFlush *flush = task->flush;
-    counter_inc(task->integration->metrics->failed[failure]);
+    counter_inc(task->integration->metrics.failed[failure]);
     if (!flush->is_cancelled)
         log_error("notify for alerts failed", KV("receiver", flush->group->route->receiver),
                   KV("integration", task->integration->kind->name),
                   KV("index", task->integration->index), KV("group", flush->group->key),
                   KV("alerts", task->count), KV("attempts", task->attempts),
                   KV("err", &task->fault));
-    end_task(task, false);
+    am_stages_retried(task, task->fault.text[0] ? str_from_c(task->fault.text) : S("canceled"));
+    am_notify_end(task, false);
 }
 
 void am_notify_attempt(AmTask *task)
 {
     if (clock_mono_ns(task->flush->am->clock) >= task->flush->deadline_mono_ns)
-        fail_for_good(task, task->send.failure ? task->send.failure : AM_FAILURE_DEADLINE);
+        fail_for_good(task, task->attempt.send.failure ? task->attempt.send.failure
+                                                       : AM_FAILURE_DEADLINE);
     else
         attempt(task);
 }
@@ -284,21 +220,22 @@ static void wait_for_next(AmTask *task)
 static void observe_attempt(AmTask *task)
 {
     int64_t took_ns = clock_mono_ns(task->flush->am->clock) - task->attempt_mono_ns;
-    histogram_observe(task->integration->metrics->latency, (double)took_ns / 1e9);
+    histogram_observe(task->integration->metrics.latency, (double)took_ns / 1e9);
 }
 
 static void attempt_failed(AmTask *task, const Error *err)
 {
     AmFlush *flush = task->flush;
     observe_attempt(task);
-    counter_inc(task->integration->metrics->requests_failed);
+    counter_inc(task->integration->metrics.requests_failed);
     task->fault = *err;
+    note_outcome(task, err);
     if (flush->is_cancelled) {
         fail_for_good(task, AM_FAILURE_CANCELED);
         return;
     }
-    if (!task->send.retry) {
-        fail_for_good(task, task->send.failure);
+    if (!task->attempt.send.retry) {
+        fail_for_good(task, task->attempt.send.failure);
         return;
     }
     if (task->attempts == 1)
@@ -330,106 +267,40 @@ static void tell_notified(const AmTask *task)
         am_event_notified(flush->am->events, &told, flush->now_ns);
 }
 
+// The log first: until the shared engine has it, an instance that is stopped leaves in doubt what was told.
 static void attempt_done(AmTask *task)
 {
-    observe_attempt(task);
+    Am *am = task->flush->am;
     // What the kind wants to keep lives in the attempt's arena.
-    if (task->send.keep_thread_ts.len) {
-        task->thread_ts = arena_str(&task->flush->arena, task->send.keep_thread_ts);
-        task->channel_id = arena_str(&task->flush->arena, task->send.keep_channel_id);
+    if (task->attempt.send.keep_thread_ts.len) {
+        task->thread_ts = arena_str(&task->flush->arena, task->attempt.send.keep_thread_ts);
+        task->channel_id = arena_str(&task->flush->arena, task->attempt.send.keep_channel_id);
     }
+    am_stages_attempted(task, NULL);
+    am_stages_retried(task, STR_NONE);
+    lock_take(&am->lock);
+    write_log(task);
+    lock_give(&am->lock);
+    observe_attempt(task);
     tell_notified(task);
-    end_task(task, true);
+    note_outcome(task, NULL);
+    am_notify_end(task, true);
 }
 
-static int64_t time_left_ms(const AmTask *task)
+static void on_attempt(AmAttempt *attempt, const Error *err)
 {
-    int64_t left_ns = task->flush->deadline_mono_ns - clock_mono_ns(task->flush->am->clock);
-    return MAX(left_ns / AM_MS_NS, 1);
-}
-
-static void on_response(void *arg, const HttpResponse *response)
-{
-    AmTask *task = arg;
-    task->call = NULL;
-    task->send.response = response;
-    if (response->err && task->flush->is_cancelled) {
-        attempt_failed(task, response->err);
-        return;
-    }
-    task->send.step++;
-    go_on(task);
-}
-
-static void send_request(AmTask *task)
-{
-    AmSend *send = &task->send;
-    HttpCallOptions *request = &send->request;
-    int64_t left_ms = time_left_ms(task);
-    am_send_header(send, "User-Agent", S("Alertmanager/" AM_VERSION));
-    if (task->claim && task->integration->kind == am_receiver_kinds[AM_WEBHOOK])
-        am_send_header(send, "Idempotency-Key", am_claim_idempotency(task, send->arena));
-    request->headers = send->headers;
-    request->header_count = send->header_count;
-    request->timeout_ms =
-        send->timeout_ms && send->timeout_ms < left_ms ? send->timeout_ms : left_ms;
-    request->body_bytes_max = ANSWER_BYTES_MAX;
-    am_turn_count(task, request->body.len + task->arena.held_bytes);
-    request->done = on_response;
-    request->arg = task;
-    task->call = http_call(task->integration->client, request);
-}
-
-static void mail_done(void *arg)
-{
-    AmTask *task = arg;
-    task->is_mailing = false;
-    task->send.step++;
-    if (task->mail_ok && !task->flush->is_cancelled) {
-        go_on(task);
-        return;
-    }
-    task->send.retry = task->mail_retry;
-    attempt_failed(task, &task->mail_fault);
-}
-
-static void send_mail(void *arg)
-{
-    AmTask *task = arg;
-    task->mail_retry = true;
-    task->mail_ok = smtp_send(&task->send.mail->smtp, &task->mail_retry, &task->mail_fault);
-    loop_post(task->flush->am->loop, mail_done, task);
-}
-
-static void start_mail(AmTask *task)
-{
-    SmtpMail *smtp = &task->send.mail->smtp;
-    smtp->timeout_ms = MIN(smtp->timeout_ms, time_left_ms(task));
-    task->is_mailing = true;
-    task->mail_fault = (Error){0};
-    thread_pool_add(task->flush->am->mail_pool, send_mail, task);
-}
-
-static void go_on(AmTask *task)
-{
-    Error err = {0};
-    AmSend *send = &task->send;
-    send->header_count = 0;
-    send->request = (HttpCallOptions){0};
-    switch (task->integration->kind->step(send, &err)) {
-    case AM_STEP_REQUEST:
-        send_request(task);
-        break;
-    case AM_STEP_MAIL:
-        start_mail(task);
-        break;
-    case AM_STEP_DONE:
+    AmTask *task = attempt->arg;
+    if (!err) {
         attempt_done(task);
-        break;
-    case AM_STEP_FAILED:
-        attempt_failed(task, &err);
-        break;
+        return;
     }
+    am_stages_attempted(task, err);
+    attempt_failed(task, err);
+}
+
+static void on_sends(AmAttempt *attempt, size_t bytes)
+{
+    am_turn_count(attempt->arg, bytes);
 }
 
 static void attempt(AmTask *task)
@@ -439,21 +310,20 @@ static void attempt(AmTask *task)
         return;
     task->attempts++;
     task->attempt_mono_ns = clock_mono_ns(flush->am->clock);
-    counter_inc(task->integration->metrics->requests);
-    arena_reset(&task->arena);
-    task->send = (AmSend){
-        .arena = &task->arena,
+    counter_inc(task->integration->metrics.requests);
+    const AmSend send = {
         .config = task->integration->config,
         .data = task->data,
         .templates = flush->generation->templates,
         .group_key = flush->group->key,
         .state = &task->integration->state,
-        .clock = flush->am->clock,
         .thread_ts = task->thread_ts,
         .channel_id = task->channel_id,
         .is_first = task->reason == AM_REASON_FIRST,
+        .idempotency = am_claim_idempotency(task, &flush->arena),
     };
-    go_on(task);
+    am_stages_attempt(task);
+    am_attempt_start(&task->attempt, &send);
 }
 
 // ---- the beginning ----
@@ -498,17 +368,31 @@ static bool make_task(AmFlush *flush, AmIntegration *integration, const AmNote *
         .firing_count = firing_count,
         .resolved_count = resolved_count,
         .backoff_ms = BACKOFF_FIRST_MS,
+        .attempt =
+            {
+                .am = flush->am,
+                .integration = integration,
+                .deadline_mono_ns = flush->deadline_mono_ns,
+                .done = on_attempt,
+                .sends = on_sends,
+                .arg = task,
+                .span = &task->span,
+            },
     };
-    if (decide(task) == AM_REASON_NONE)
+    bool is_needed = decide(task) != AM_REASON_NONE;
+    am_stages_dedup(task, is_needed);
+    if (!is_needed)
         return false;
     task->notes = ARENA_ARRAY(&flush->arena, AmNote, count + 1);
     task->count = count;
     memcpy(task->notes, kept, count * sizeof *kept);
     if (!integration->config->send_resolved)
-        task->count = firing_of(kept, count, task->notes);
+        task->count = am_notes_firing(kept, count, task->notes);
     if (task->count)
         return true;
-    counter_inc(integration->metrics->notifications);
+    counter_inc(integration->metrics.notifications);
+    am_stages_retry(task);
+    am_stages_retried(task, STR_NONE);
     write_log(task);
     return false;
 }
@@ -527,6 +411,20 @@ static void make_tasks(AmFlush *flush, const AmNote *kept, size_t count)
                       resolved, resolved_count, &flush->tasks[flush->task_count]);
 }
 
+// Most of what a flush needs in one block of the right size: thousands may be due at once.
+static void reserve_flush(AmFlush *flush)
+{
+    Error err = {0};
+    size_t alerts = flush->group->alerts.count + 1;
+    const AmReceiver *receiver =
+        am_generation_receiver(flush->generation, flush->group->route->receiver);
+    size_t per_task = sizeof(AmTask) + alerts * sizeof(AmNote) + sizeof(AmData) + 1024;
+    size_t bytes =
+        alerts * (2 * sizeof(AmNote) + 2 * sizeof(uint64_t)) + receiver->count * per_task;
+    bool is_reserved = arena_reserve(&flush->arena, bytes, &err);
+    ASSERT(is_reserved); // without a budget there is nothing that could refuse
+}
+
 // With the lock. NULL if nobody is to be told, then the flush is over already.
 static AmFlush *begin_flush(Am *am, AmGroup *group)
 {
@@ -538,9 +436,11 @@ static AmFlush *begin_flush(Am *am, AmGroup *group)
     flush->now_ns = am_now_ns(am->clock);
     flush->begun_mono_ns = clock_mono_ns(am->clock);
     flush->deadline_mono_ns = flush->begun_mono_ns + interval_ms * AM_MS_NS;
+    reserve_flush(flush);
     flush->notes = am_group_notes(group, flush->now_ns, &flush->arena, &flush->count);
+    am_stages_begin(flush);
     AmNote *kept = ARENA_ARRAY(&flush->arena, AmNote, flush->count + 1);
-    size_t count = keep_unmuted(flush, kept);
+    size_t count = am_stages_keep(flush, kept);
     flush->kept = kept;
     flush->kept_count = count;
     if (count)
@@ -563,12 +463,14 @@ void am_notify_go(AmTask *task)
         attempt(task);
         return;
     }
-    counter_inc(task->integration->metrics->notifications);
+    counter_inc(task->integration->metrics.notifications);
+    am_stages_retry(task);
     task->data = am_data_new(&flush->arena, group->route->receiver, flush->am->options.external_url,
                              group->labels, task->notes, task->count);
     if (!am_data_route_labels(task->data, flush->generation->templates, &group->route->labels,
                               &flush->arena, &err)) {
         task->fault = err;
+        note_outcome(task, &err);
         fail_for_good(task, AM_FAILURE_OTHER);
         return;
     }
@@ -642,12 +544,8 @@ void am_notify_arm(Am *am)
 
 static void cancel_task(AmTask *task)
 {
-    if (task->is_done || task->is_mailing)
+    if (task->is_done || am_attempt_cancel(&task->attempt))
         return;
-    if (task->call) {
-        http_call_cancel(task->call);
-        return;
-    }
     if (task->timer)
         loop_timer_clear(task->timer);
     if (task->claim_timer)

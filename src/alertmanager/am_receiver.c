@@ -380,7 +380,8 @@ static void json_note(JsonWriter *json, const AmNote *note)
     json_object_end(json);
 }
 
-void am_send_message(AmSend *send, JsonWriter *json, const char *version, size_t max_alerts)
+void am_send_message(AmSend *send, JsonWriter *json, const char *version, size_t max_alerts,
+                     bool only_first)
 {
     const AmData *data = send->data;
     size_t shown = max_alerts && max_alerts < data->count ? max_alerts : data->count;
@@ -389,7 +390,7 @@ void am_send_message(AmSend *send, JsonWriter *json, const char *version, size_t
     json_key_c(json, "status", data->firing ? "firing" : "resolved");
     json_key(json, S("alerts"));
     json_array(json);
-    for (size_t i = 0; i < shown; i++)
+    for (size_t i = 0; i < (only_first ? 1 : shown); i++)
         json_note(json, &data->notes[i]);
     json_array_end(json);
     json_key_c(json, "notification_reason", am_reason_text(data->reason));

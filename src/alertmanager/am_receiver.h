@@ -77,6 +77,9 @@ typedef struct AmSend {
     Clock *clock;
     Str thread_ts, channel_id; // what the log keeps for slack's update_message
     bool is_first;             // no notification of this group stands before
+    // A name of this notification: the same however often it is tried, and when another instance, or this one after a crash, tells it
+    // again because nobody knows whether it came through. Empty in test notifications.
+    Str idempotency;
     int step;
     const HttpResponse *response; // of the request before
     // Made.
@@ -152,5 +155,7 @@ void am_send_tree(AmSend *send, JsonWriter *json, const YamlNode *node);
 // Its strings as JSON object, each filled in; keys sorted.
 void am_send_map(AmSend *send, JsonWriter *json, ConfigStrMap map);
 
-// The webhook's document, which others use too: `truncated` alerts were left out.
-void am_send_message(AmSend *send, JsonWriter *json, const char *version, size_t max_alerts);
+// The webhook's document, which others use too. It tells how many alerts above `max_alerts` (0: no limit) it leaves out; those that
+// `only_first` leaves out are not counted, as by the original.
+void am_send_message(AmSend *send, JsonWriter *json, const char *version, size_t max_alerts,
+                     bool only_first);

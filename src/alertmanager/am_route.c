@@ -16,7 +16,7 @@ static void set_group_by(AmRouteTree *tree, AmRoute *route, const AmRouteConfig 
 {
     if (!config->has_group_by)
         return;
-    route->group_by_all = config->group_by.count == 1 && str_is(config->group_by.items[0], "...");
+    route->group_by_all = config->group_by.count > 0 && str_is(config->group_by.items[0], "...");
     route->group_by_count = route->group_by_all ? 0 : config->group_by.count;
     route->group_by = ARENA_ARRAY(&tree->arena, Str, route->group_by_count + 1);
     for (size_t i = 0; i < route->group_by_count; i++)

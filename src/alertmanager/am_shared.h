@@ -20,7 +20,7 @@
 #include "alertmanager/am_engine.h"
 #include "net/loop.h"
 
-#define AM_SHARED_ID_BYTES 33
+#define AM_SHARED_ID_BYTES AM_ENGINE_ID_BYTES
 
 typedef struct AmShared AmShared;
 

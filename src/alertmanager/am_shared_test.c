@@ -32,7 +32,7 @@ static struct {
     int counts[AM_STORE_TABLES];
     FakeInstance instances[IDS_MAX];
     int instance_count;
-    _Atomic int is_away, no_beats;
+    _Atomic int is_away, no_beats, begun, ended;
 } world;
 
 struct AmEngine {
@@ -178,9 +178,25 @@ static bool fake_write(AmEngine *engine, AmStoreTable table, const AmRow *row, S
     return true;
 }
 
-static bool fake_claim(AmEngine *engine, Str id, Str key, int64_t seen_ns, Arena *arena,
+// Each second one cannot be sent: both ways come to the same.
+static bool fake_begin_write(AmEngine *engine, const AmRow *row, Str owner)
+{
+    Error ignored;
+    world.begun++;
+    return world.begun % 2 && fake_write(engine, AM_STORE_LOG, row, owner, &ignored);
+}
+
+static bool fake_end_write(AmEngine *engine, Error *err)
+{
+    (void)engine;
+    world.ended++;
+    return is_there(err);
+}
+
+static bool fake_claim(AmEngine *engine, const AmSelf *self, Str key, int64_t seen_ns, Arena *arena,
                        AmVerdict *ret_verdict, AmRow *ret_row, Error *err)
 {
+    Str id = self->id;
     (void)engine;
     if (!is_there(err))
         return false;
@@ -216,6 +232,8 @@ static const AmEngineKind fake = {
     .leave = fake_leave,
     .fetch = fake_fetch,
     .write = fake_write,
+    .begin_write = fake_begin_write,
+    .end_write = fake_end_write,
     .claim = fake_claim,
     .collect = fake_collect,
 };
@@ -337,6 +355,34 @@ TEST(am_shared, one_claims_and_the_others_see_what_it_told)
     end(&b);
 }
 
+TEST(am_shared, a_result_is_sent_by_whoever_has_it_or_waits_and_is_written_once)
+{
+    Instance a = {0};
+    begin_world();
+    start(&a, "a", true);
+
+    for (int i = 1; i <= 200; i++) {
+        CHECK_EQ(claim(&a, "g", i - 1), AM_CLAIM_GRANTED);
+        finish(&a, i);
+        if (i % 3 == 0)
+            drain(&a);
+    }
+    drain(&a);
+    CHECK_EQ(find_row(AM_STORE_LOG, S("g"), false)->at_ns, 200);
+    CHECK_STR(str_from_c(find_row(AM_STORE_LOG, S("g"), false)->owner), S(""));
+    CHECK(world.begun > 0);
+    CHECK_EQ(world.ended, (world.begun + 1) / 2);
+
+    // Sent, but the engine is away before it has said so: it is written again.
+    CHECK_EQ(claim(&a, "h", 0), AM_CLAIM_GRANTED);
+    world.is_away = 1;
+    finish(&a, 5);
+    world.is_away = 0;
+    drain(&a);
+    CHECK_EQ(find_row(AM_STORE_LOG, S("h"), false)->at_ns, 5);
+    end(&a);
+}
+
 TEST(am_shared, a_claim_ends_with_the_lease_of_its_owner)
 {
     Instance a = {0};
@@ -445,6 +491,7 @@ TEST(am_shared, members_are_those_that_live)
 }
 
 TEST_MAIN(am_shared, TEST_ROW(am_shared, one_claims_and_the_others_see_what_it_told),
+          TEST_ROW(am_shared, a_result_is_sent_by_whoever_has_it_or_waits_and_is_written_once),
           TEST_ROW(am_shared, a_claim_ends_with_the_lease_of_its_owner),
           TEST_ROW(am_shared, without_the_engine_each_is_alone_and_writes_wait),
           TEST_ROW(am_shared, the_newest_row_is_written_and_a_bad_one_stops_nothing),

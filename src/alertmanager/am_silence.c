@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "alertmanager/am_alert.h"
+#include "alertmanager/am_trace.h"
 #include "base/random.h"
 
 // What has been over for longer is not in the index; a clock that is set back by less finds all that it must.
@@ -473,6 +475,34 @@ size_t am_silences_match(AmSilences *silences, Labels labels, int64_t now_ns,
     if (silences->query_seconds)
         histogram_observe(silences->query_seconds,
                           (double)(clock_mono_ns(&clock_system) - begun_ns) / 1e9);
+    return count;
+}
+
+static void tell_matches(Span *span, size_t count)
+{
+    const SpanAttribute none = {"alerting.silences.count", STR_NONE, 0};
+    const SpanAttribute some[] = {{"alerting.silences.active.count", STR_NONE, (int64_t)count},
+                                  {"alerting.silences.pending.count", STR_NONE, 0},
+                                  {"alerting.silences.total.count", STR_NONE, (int64_t)count}};
+    if (count)
+        span_event(span, S("Silencer mutes alert"), some, COUNT_OF(some));
+    else
+        span_event(span, S("No silences to match"), &none, 1);
+}
+
+size_t am_silences_mute(AmSilences *silences, Labels labels, int64_t now_ns,
+                        const AmSilence **ret_list, size_t max)
+{
+    Span span;
+    Span query;
+    if (!span_open_recorded(&span, S("silence.Silencer.Mutes")))
+        return am_silences_match(silences, labels, now_ns, ret_list, max);
+    am_trace_fingerprint(&span, "alerting.alert.fingerprint", am_alert_fingerprint(labels));
+    span_open(&query, S("silence.Silences.Query"));
+    size_t count = am_silences_match(silences, labels, now_ns, ret_list, max);
+    span_end(&query);
+    tell_matches(&span, count);
+    span_end(&span);
     return count;
 }
 

@@ -72,5 +72,8 @@ bool am_silences_expire(AmSilences *silences, Str id, int64_t now_ns, uint64_t *
 // Active silences that match, at most `max`, sorted by id. Returns how many.
 size_t am_silences_match(AmSilences *silences, Labels labels, int64_t now_ns,
                          const AmSilence **ret_list, size_t max);
+// The same to decide whether an alert is held back: a span where this thread's is recorded.
+size_t am_silences_mute(AmSilences *silences, Labels labels, int64_t now_ns,
+                        const AmSilence **ret_list, size_t max);
 // Drops silences whose retention is over. Returns how many.
 size_t am_silences_collect(AmSilences *silences, int64_t now_ns);

@@ -11,7 +11,7 @@ typedef struct AmTableSlot {
 } AmTableSlot;
 
 typedef struct AmTable {
-    AmTableSlot *slots;
+    AmTableSlot *slots; // and behind them a byte for each, its mark
     size_t count;
     size_t cap; // power of two or 0
 } AmTable;
@@ -19,6 +19,13 @@ typedef struct AmTable {
 // A zeroed table is empty.
 void am_table_deinit(AmTable *table);
 void *am_table_get(const AmTable *table, uint64_t key);
+// NULL: there is none.
+AmTableSlot *am_table_find(const AmTable *table, uint64_t key);
+// What a user keeps with a key: 0 for a new one; putting another value leaves it.
+static inline uint8_t *am_table_mark(const AmTable *table, const AmTableSlot *slot)
+{
+    return (uint8_t *)(table->slots + table->cap) + (slot - table->slots);
+}
 // Returns the value that was there before, or NULL.
 void *am_table_put(AmTable *table, uint64_t key, void *value);
 void *am_table_remove(AmTable *table, uint64_t key);

@@ -4,8 +4,7 @@
 //     am_notify.c: flush --> task --> am_claim.c, where instances share an engine --> am_notify_go: attempts --> am_notify_end
 #pragma once
 
-#include "alertmanager/am_internal.h"
-#include "alertmanager/am_mail.h"
+#include "alertmanager/am_attempt.h"
 
 typedef struct AmTask {
     AmFlush *flush;
@@ -23,19 +22,17 @@ typedef struct AmTask {
     uint64_t *firing, *resolved; // hashes for the log
     size_t firing_count, resolved_count;
     Str thread_ts, channel_id;
-    Arena arena; // of one attempt
-    AmSend send;
     AmData *data;
+    AmAttempt attempt; // the last one
+    Span span;         // of it
+    Span retry;        // over all of them
+    SpanContext stage; // the last one that has ended
     int attempts;
     int64_t attempt_mono_ns;
     double backoff_ms;
-    HttpCall *call;
     LoopTimer *timer;
     Error fault; // of the last attempt
     bool is_done;
-    // For the mail pool.
-    bool mail_ok, mail_retry, is_mailing;
-    Error mail_fault;
 } AmTask;
 
 struct AmFlush {
@@ -51,6 +48,8 @@ struct AmFlush {
     int64_t now_ns, deadline_mono_ns, begun_mono_ns;
     AmTask *tasks;
     size_t task_count, pending;
+    Span span, routing;
+    SpanContext stage; // the last one that has ended for all integrations
     bool failed, is_cancelled;
 };
 
@@ -60,7 +59,7 @@ void am_claim_begin(AmTask *task);
 void am_claim_drop(AmTask *task);
 // Whether the task may send now. If not, the right is asked for anew and am_notify_go() comes later.
 bool am_claim_holds(AmTask *task);
-// A name of what the task tells: an instance that tells the same again, because it cannot know whether this one did, gives the same.
+// AmSend's name of what the task tells: of the group, the log entry before, and the alerts.
 Str am_claim_idempotency(const AmTask *task, Arena *arena);
 
 // Whether an attempt may be made now; if not, am_notify_attempt() comes later.
@@ -69,6 +68,21 @@ bool am_turn_take(AmTask *task);
 void am_turn_count(AmTask *task, size_t bytes);
 // The attempt is over, or is not wanted any more: others have their turn.
 void am_turn_end(AmTask *task);
+
+// am_stages.c: the spans of a flush and its stages.
+void am_stages_begin(AmFlush *flush);
+// Which of the flush's notes nothing holds back, into `kept`. With the lock of Am. Returns how many.
+size_t am_stages_keep(AmFlush *flush, AmNote *kept);
+void am_stages_end(AmFlush *flush);
+// The log was asked.
+void am_stages_dedup(AmTask *task, bool is_needed);
+// Attempts begin, and are over: `fault` is STR_NONE if it was told. What is not begun is not ended.
+void am_stages_retry(AmTask *task);
+void am_stages_retried(AmTask *task, Str fault);
+void am_stages_attempt(AmTask *task);
+void am_stages_attempted(AmTask *task, const Error *err); // err may be NULL
+// The log was written. By the wall clock.
+void am_stages_logged(AmTask *task, int64_t begun_ns);
 
 // am_notify.c
 void am_notify_attempt(AmTask *task);

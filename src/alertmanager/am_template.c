@@ -395,36 +395,39 @@ TemplateValue am_data_value(const AmData *data)
     return template_record(&data_type, data);
 }
 
-// What is missing is empty, as in the original.
-static bool has_pair(const AmAlert *alert, const AmPair *pair, bool annotations)
-{
-    size_t at = annotations ? alert->label_count : 0;
-    size_t end = at + (annotations ? alert->annotation_count : alert->label_count);
-    Str name = am_pair_label(pair).name;
-    for (; at < end; at++)
-        if (alert->pairs[at] == pair || str_equal(am_pair_label(alert->pairs[at]).name, name))
-            return alert->pairs[at] == pair;
-    return pair->value_len == 0;
-}
-
-// Pairs that all alerts have: each is kept once, so that it is its place that is compared.
-static Labels common(Arena *arena, const AmNote *notes, size_t count, bool annotations)
+// Labels that all alerts have: each is kept once, so that it is its place that is compared.
+static Labels common_labels(Arena *arena, const AmNote *notes, size_t count)
 {
     if (count == 0)
         return LABELS_NONE;
     const AmAlert *first = notes[0].alert;
-    size_t from = annotations ? first->label_count : 0;
-    size_t total = annotations ? first->annotation_count : first->label_count;
-    Label *pairs = ARENA_ARRAY(arena, Label, MAX(total, 1u));
+    Label *labels = ARENA_ARRAY(arena, Label, first->label_count + 1u);
     size_t kept = 0;
-    for (size_t k = 0; k < total; k++) {
+    for (size_t k = 0; k < first->label_count; k++) {
         size_t i = 1;
-        while (i < count && has_pair(notes[i].alert, first->pairs[from + k], annotations))
+        while (i < count && am_alert_has_label(notes[i].alert, first->pairs[k]))
             i++;
         if (i == count)
-            pairs[kept++] = am_pair_label(first->pairs[from + k]);
+            labels[kept++] = am_pair_label(first->pairs[k]);
     }
-    return (Labels){pairs, kept};
+    return (Labels){labels, kept};
+}
+
+static Labels common_annotations(Arena *arena, const AmNote *notes, size_t count)
+{
+    if (count == 0)
+        return LABELS_NONE;
+    Labels first = am_alert_annotations(notes[0].alert, arena);
+    Label *labels = ARENA_ARRAY(arena, Label, first.count + 1);
+    size_t kept = 0;
+    for (size_t k = 0; k < first.count; k++) {
+        size_t i = 1;
+        while (i < count && am_alert_has_annotation(notes[i].alert, first.pairs[k]))
+            i++;
+        if (i == count)
+            labels[kept++] = first.pairs[k];
+    }
+    return (Labels){labels, kept};
 }
 
 AmData *am_data_new(Arena *arena, Str receiver, Str external_url, Labels group_labels,
@@ -436,8 +439,8 @@ AmData *am_data_new(Arena *arena, Str receiver, Str external_url, Labels group_l
         .notes = notes,
         .count = count,
         .group_labels = group_labels,
-        .common_labels = common(arena, notes, count, false),
-        .common_annotations = common(arena, notes, count, true),
+        .common_labels = common_labels(arena, notes, count),
+        .common_annotations = common_annotations(arena, notes, count),
         .external_url = external_url,
     };
     for (size_t i = 0; i < count; i++)
@@ -612,6 +615,15 @@ bool am_templates_new(const ConfigStrList *paths, AmTemplates **ret_templates, E
     }
     *ret_templates = templates;
     return true;
+}
+
+bool am_template_check(Str text, Error *err)
+{
+    TemplateOptions options = {.tables = tables, .missing_key = TEMPLATE_MISSING_ZERO};
+    TemplateSet *set = template_set_new(&options);
+    bool ok = template_set_parse(set, S(""), text, err);
+    template_set_free(set);
+    return ok;
 }
 
 AmTemplates *am_templates_share(const AmTemplates *of, TemplateLimits limits)

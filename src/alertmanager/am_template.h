@@ -57,6 +57,8 @@ typedef struct AmTemplates AmTemplates;
 // The defaults, then each file that a path with wildcards names. `paths` are absolute or relative to the process.
 bool am_templates_new(const ConfigStrList *paths, AmTemplates **ret_templates,
                       Error *err) MUST_CHECK;
+// Whether a text of the configuration can be read as a template at all.
+bool am_template_check(Str text, Error *err) MUST_CHECK;
 void am_templates_free(AmTemplates *templates); // accepts NULL
 // The same definitions for one more thread, with limits of its own. `of` must outlive it.
 AmTemplates *am_templates_share(const AmTemplates *of, TemplateLimits limits);

@@ -5,12 +5,11 @@
 // The handler's thread waits; connections and steps belong to the loop, as for any notification.
 #include <stdlib.h>
 
-#include "alertmanager/am_mail.h"
+#include "alertmanager/am_attempt.h"
 #include "alertmanager/am_sample.h"
 #include "base/log.h"
 
 #define TRIAL_MS_MAX 15000
-#define ANSWER_BYTES_MAX ((size_t)1 << 20)
 #define GONE_CHECK_MS 200
 
 typedef struct Trial Trial;
@@ -21,14 +20,11 @@ typedef struct Probe {
     const char *integration_name;
     uint32_t index;
     Arena arena;
-    AmSend send;
     AmData *data; // of the alerts that the integration wants to hear of
-    HttpCall *call;
+    AmAttempt attempt;
     int64_t begun_mono_ns, took_ns;
-    int requests, http_status;
     bool is_done, is_ok, is_skipped;
     Error fault;
-    bool mail_ok, mail_retry;
 } Probe;
 
 struct Trial {
@@ -76,105 +72,16 @@ static void end_probe(Probe *probe, bool ok, const Error *err)
 
 // ---- one integration, step by step; loop thread ----
 
-static void go_on(Probe *probe);
-
-static int64_t time_left_ms(const Probe *probe)
+static void on_attempt(AmAttempt *attempt, const Error *err)
 {
-    int64_t left_ns = probe->trial->deadline_mono_ns - clock_mono_ns(probe->trial->am->clock);
-    return MAX(left_ns / AM_MS_NS, 1);
-}
-
-static void on_response(void *arg, const HttpResponse *response)
-{
-    Probe *probe = arg;
-    probe->call = NULL;
-    probe->send.response = response;
-    probe->http_status = response->status;
-    if (response->err && probe->trial->is_cancelled) {
-        end_probe(probe, false, response->err);
-        return;
-    }
-    probe->send.step++;
-    go_on(probe);
-}
-
-static void send_request(Probe *probe)
-{
-    AmSend *send = &probe->send;
-    HttpCallOptions *request = &send->request;
-    int64_t left_ms = time_left_ms(probe);
-    am_send_header(send, "User-Agent", S("Alertmanager/" AM_VERSION));
-    request->headers = send->headers;
-    request->header_count = send->header_count;
-    request->timeout_ms = send->timeout_ms ? MIN(send->timeout_ms, left_ms) : left_ms;
-    request->body_bytes_max = ANSWER_BYTES_MAX;
-    request->done = on_response;
-    request->arg = probe;
-    probe->requests++;
-    probe->call = http_call(probe->integration->client, request);
-}
-
-static void mail_done(void *arg)
-{
-    Probe *probe = arg;
-    probe->send.step++;
-    if (probe->mail_ok)
-        go_on(probe);
-    else
-        end_probe(probe, false, &probe->fault);
-}
-
-static void send_mail(void *arg)
-{
-    Probe *probe = arg;
-    probe->mail_ok = smtp_send(&probe->send.mail->smtp, &probe->mail_retry, &probe->fault);
-    loop_post(probe->trial->am->loop, mail_done, probe);
-}
-
-static void start_mail(Probe *probe)
-{
-    SmtpMail *smtp = &probe->send.mail->smtp;
-    smtp->timeout_ms = MIN(smtp->timeout_ms, time_left_ms(probe));
-    probe->requests++;
-    thread_pool_add(probe->trial->am->mail_pool, send_mail, probe);
-}
-
-static void go_on(Probe *probe)
-{
-    Error err = {0};
-    AmSend *send = &probe->send;
-    send->header_count = 0;
-    send->request = (HttpCallOptions){0};
-    switch (probe->integration->kind->step(send, &err)) {
-    case AM_STEP_REQUEST:
-        send_request(probe);
-        break;
-    case AM_STEP_MAIL:
-        start_mail(probe);
-        break;
-    case AM_STEP_DONE:
-        end_probe(probe, true, NULL);
-        break;
-    case AM_STEP_FAILED:
-        end_probe(probe, false, &err);
-        break;
-    }
-}
-
-static size_t firing_of(const AmNote *notes, size_t count, AmNote *out)
-{
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!notes[i].resolved)
-            out[found++] = notes[i];
-    return found;
+    end_probe(attempt->arg, !err, err);
 }
 
 static void start_probe(Probe *probe)
 {
     const AmSample *sample = probe->trial->sample;
     AmNote *notes = ARENA_ARRAY(&probe->arena, AmNote, sample->count);
-    size_t count = firing_of(sample->notes, sample->count, notes);
+    size_t count = am_notes_firing(sample->notes, sample->count, notes);
     probe->begun_mono_ns = clock_mono_ns(probe->trial->am->clock);
     if (probe->integration->config->send_resolved) {
         memcpy(notes, sample->notes, sample->count * sizeof *notes);
@@ -189,17 +96,15 @@ static void start_probe(Probe *probe)
                               sample->group_labels, notes, count);
     probe->data->route_labels = sample->data->route_labels;
     probe->data->reason = AM_REASON_FIRST;
-    probe->send = (AmSend){
-        .arena = &probe->arena,
+    const AmSend send = {
         .config = probe->integration->config,
         .data = probe->data,
         .templates = sample->templates,
         .group_key = sample->group_key,
         .state = &probe->integration->state,
-        .clock = probe->trial->am->clock,
         .is_first = true,
     };
-    go_on(probe);
+    am_attempt_start(&probe->attempt, &send);
 }
 
 static void start_trial(void *arg)
@@ -215,7 +120,12 @@ static void start_trial(void *arg)
             trial->probes[i] = (Probe){.trial = trial,
                                        .integration = integration,
                                        .integration_name = integration->kind->name,
-                                       .index = integration->index};
+                                       .index = integration->index,
+                                       .attempt = {.am = trial->am,
+                                                   .integration = integration,
+                                                   .deadline_mono_ns = trial->deadline_mono_ns,
+                                                   .done = on_attempt,
+                                                   .arg = &trial->probes[i]}};
             start_probe(&trial->probes[i]);
         }
     } else {
@@ -229,8 +139,7 @@ static void cancel_trial(void *arg)
     Trial *trial = arg;
     trial->is_cancelled = true;
     for (size_t i = 0; i < trial->probe_count; i++)
-        if (trial->probes[i].call)
-            http_call_cancel(trial->probes[i].call);
+        (void)am_attempt_cancel(&trial->probes[i].attempt); // what is under way ends by itself
 }
 
 // ---- the handler ----
@@ -259,9 +168,9 @@ static void json_probe(JsonWriter *json, const Probe *probe)
     json_key_c(json, "integration", probe->integration_name);
     json_key_u64(json, "index", probe->index);
     json_key_c(json, "status", probe->is_skipped ? "skipped" : probe->is_ok ? "success" : "failed");
-    json_key_u64(json, "requests", (uint64_t)probe->requests);
-    if (probe->http_status)
-        json_key_i64(json, "httpStatus", probe->http_status);
+    json_key_u64(json, "requests", (uint64_t)probe->attempt.requests);
+    if (probe->attempt.http_status)
+        json_key_i64(json, "httpStatus", probe->attempt.http_status);
     json_key_double(json, "durationSeconds", (double)probe->took_ns / 1e9);
     if (probe->is_skipped)
         json_key_c(json, "error", "all alerts are resolved, and send_resolved is false");
@@ -307,6 +216,7 @@ static void run(AmCall *call, AmSample *sample)
             log_warn("test notification failed", KV("receiver", sample->receiver->name),
                      KV("integration", trial.probes[i].integration_name),
                      KV("err", &trial.probes[i].fault));
+        am_attempt_deinit(&trial.probes[i].attempt);
         arena_deinit(&trial.probes[i].arena);
     }
     free(trial.probes);

@@ -7,17 +7,22 @@ enum { WIRE_EQUAL, WIRE_REGEX, WIRE_NOT_EQUAL, WIRE_NOT_REGEX };
 
 // ---- times ----
 
-static void add_time(Buf *buf, uint32_t field, int64_t t_ns)
+void am_wire_add_seconds(Buf *buf, uint32_t field, int64_t s, int32_t ns)
 {
-    int64_t s;
-    int32_t ns;
-    am_time_split(t_ns, &s, &ns);
     size_t begin = proto_begin(buf, field);
     if (s)
         proto_add_varint(buf, 1, (uint64_t)s);
     if (ns)
         proto_add_varint(buf, 2, (uint64_t)ns);
     proto_end(buf, begin);
+}
+
+static void add_time(Buf *buf, uint32_t field, int64_t t_ns)
+{
+    int64_t s;
+    int32_t ns;
+    am_time_split(t_ns, &s, &ns);
+    am_wire_add_seconds(buf, field, s, ns);
 }
 
 static int64_t read_time(Str message)

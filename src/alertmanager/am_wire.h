@@ -18,6 +18,9 @@ typedef struct AmSilenceData {
     Labels annotations;
 } AmSilenceData;
 
+// google.protobuf.Timestamp and Duration.
+void am_wire_add_seconds(Buf *buf, uint32_t field, int64_t s, int32_t ns);
+
 void am_wire_add_silence(Buf *buf, const AmSilenceData *silence);
 // Strings are copied into the arena; am_wire_free_silence frees the regexes.
 bool am_wire_read_silence(Str message, Arena *arena, AmSilenceData *ret_silence,

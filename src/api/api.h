@@ -23,6 +23,7 @@ typedef struct ApiRuntime {
     bool reload_succeeded;
     int64_t reloaded_at_ms; // last success
     Str storage_retention;  // "15d", "15d or 10GiB"
+    Str gogc;               // as the configuration says
     uint64_t corruptions;   // WAL corruptions met
     bool reload_failed;     // the last attempt: shows as a notification
     int64_t reload_failed_at_ms;
@@ -96,6 +97,7 @@ typedef struct ApiContext {
     Str page_title;
     Str cors_origin;                          // regular expression, anchored
     Str console_templates, console_libraries; // folders of /consoles/*
+    Str user_assets;                          // folder of /user/*; empty: none
 
     ApiState *state; // api_init's
 } ApiContext;

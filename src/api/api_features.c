@@ -121,6 +121,8 @@ static void fill_rules(const ApiContext *api, Category *out)
 static void fill_scrape(const ApiContext *api, Category *out)
 {
     add(out, "extra_scrape_metrics", true);
+    if (api_has_feature(api, "st-synthesis"))
+        add(out, "st-synthesis", true);
     add(out, "start_timestamp_zero_ingestion",
         api_has_feature(api, "created-timestamp-zero-ingestion"));
     add(out, "type_and_unit_labels", api->features.type_and_unit_labels);

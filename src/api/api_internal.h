@@ -87,6 +87,18 @@ void api_metrics_init(ApiContext *api);
 void api_metrics_deinit(ApiContext *api);
 void api_metrics_count(const ApiCall *call, int64_t took_ns);
 
+// ---- api_metrics_protobuf.c ----
+
+// False: the client asked for text.
+bool api_metrics_protobuf(ApiCall *call, Buf *out);
+
+// ---- api_self_metrics.c ----
+
+// Samples of one child of a histogram or summary: what stands before its _sum and _count, then those. Returns how many.
+size_t api_child_length(const RegistryFamily *family, size_t from);
+// The last label's value as a number: of le, of quantile.
+double api_last_label(const RegistrySample *sample);
+
 // ---- errors: prometheus.md section 3.1 ----
 
 typedef enum ApiErrorKind {
@@ -113,13 +125,23 @@ void api_text(ApiCall *call, int status, Str text); // text/plain
 void api_empty(ApiCall *call, int status);
 void api_bytes(ApiCall *call, int status, Str content_type, Str bytes);
 
+// The texts of a grid of times, as many series share it. Times that are not on it are printed one by one.
+#define API_TIME_BYTES 24
+typedef struct ApiTimes {
+    int64_t start_ms, step_ms;
+    size_t count;                  // 0: there is no grid
+    char (*texts)[API_TIME_BYTES]; // the last byte is the length
+} ApiTimes;
+
 // A success document around `json`. It is sent in one piece if it is small, in chunks otherwise.
+
 typedef struct ApiReply {
     ApiCall *call;
     JsonWriter json;
     Buf buf;
     Str content_type; // JSON unless changed before the first flush
     bool streaming;
+    ApiTimes times;
 } ApiReply;
 
 // Writes up to "data": ; the caller writes one value with reply->json.
@@ -134,6 +156,7 @@ void api_reply_flush(ApiReply *reply);
 void api_stream_begin(ApiCall *call, ApiReply *reply);
 void api_stream_end(ApiReply *reply);
 
+void api_times_make(ApiTimes *times, int64_t start_ms, int64_t step_ms, size_t count, Arena *arena);
 // [1435781430.781,"1"] and its parts.
 void api_json_time(Buf *buf, int64_t t_ms);
 void api_json_labels(JsonWriter *json, Labels labels);
@@ -252,7 +275,8 @@ void api_root(ApiCall *call);
 void api_old_graph(ApiCall *call);
 void api_page(ApiCall *call);
 void api_asset(ApiCall *call);
-void api_console(ApiCall *call); // api_consoles.c
+void api_console(ApiCall *call);    // api_consoles.c
+void api_user_asset(ApiCall *call); // api_user_assets.c
 
 // Whether --enable-feature names it.
 bool api_has_feature(const ApiContext *api, const char *name);

@@ -30,6 +30,8 @@ static Str handler_of(size_t row)
         return S("/api/v1/*path");
     if (strcmp(pattern, "/consoles/*") == 0)
         return S("/consoles/*filepath");
+    if (strcmp(pattern, "/user/*") == 0)
+        return S("/user/*filepath");
     return str_from_c(pattern);
 }
 
@@ -99,6 +101,14 @@ static void metrics_init_rest(Registry *registry, ApiState *state)
     state->metrics_served = counter_of(served, &codes[0]);
 }
 
+// A folder that is not served is no route of the original's.
+static bool is_counted(const ApiContext *api, size_t row)
+{
+    const ApiRoute *route = &api_routes[row];
+    return !(route->flags & ROUTE_PLAIN) &&
+           (route->handle != api_user_asset || api->user_assets.len);
+}
+
 void api_metrics_init(ApiContext *api)
 {
     static const char *const by_handler[] = {"handler", NULL};
@@ -115,7 +125,7 @@ void api_metrics_init(ApiContext *api)
     metrics_init_rest(api->registry, state);
     state->route_metrics = X_ARRAY(ApiRouteMetrics, api_route_count);
     for (size_t i = 0; i < api_route_count; i++)
-        if (!(api_routes[i].flags & ROUTE_PLAIN))
+        if (is_counted(api, i))
             (void)request_counter(state, i, 200);
 }
 
@@ -127,9 +137,9 @@ void api_metrics_deinit(ApiContext *api)
 void api_metrics_count(const ApiCall *call, int64_t took_ns)
 {
     const ApiState *state = call->api->state;
-    if (!state->route_metrics || call->route->flags & ROUTE_PLAIN)
-        return;
     size_t row = (size_t)(call->route - api_routes);
+    if (!state->route_metrics || !is_counted(call->api, row))
+        return;
     ApiRouteMetrics *metrics = &state->route_metrics[row];
     counter_inc(request_counter(state, row, call->status));
     histogram_observe(route_histogram(&metrics->duration, state->durations, row),
@@ -142,9 +152,15 @@ void api_metrics(ApiCall *call)
     Buf out = {0};
     ApiState *state = call->api->state;
     gauge_add(state->metrics_in_flight, 1);
-    registry_write(call->api->registry, REGISTRY_TEXT, &out);
+    bool is_protobuf = api_metrics_protobuf(call, &out);
+    if (!is_protobuf)
+        registry_write(call->api->registry, REGISTRY_TEXT, &out);
     http_reply_compress(call->request);
-    api_bytes(call, 200, S("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"),
+    api_bytes(call, 200,
+              is_protobuf
+                  ? S("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
+                      "encoding=delimited; escaping=underscores")
+                  : S("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"),
               buf_str(&out));
     buf_deinit(&out);
     gauge_add(state->metrics_in_flight, -1);

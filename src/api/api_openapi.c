@@ -99,7 +99,7 @@ static const OpenApiRow rows[] = {
     {"/scrape_pools/config", GET, "targets", "Configuration of a scrape pool", {{"scrapePool", OA_STRING, true}}},
     {"/rules", GET, "rules", "Groups of rules with their state",
      {{"type", OA_STRING, false}, {"rule_name[]", OA_STRINGS, false}, {"rule_group[]", OA_STRINGS, false}, {"file[]", OA_STRINGS, false},
-      MATCH, {"exclude_alerts", OA_BOOL, false}, {"group_limit", OA_COUNT, false}, {"group_next_token", OA_STRING, false}}},
+      MATCH, {"exclude_alerts", OA_BOOL, false}, {"rule_lines", OA_BOOL, false}, {"group_limit", OA_COUNT, false}, {"group_next_token", OA_STRING, false}}},
     {"/alerts", GET, "alerts", "Pending and firing alerts", {{NULL}}},
     {"/alertmanagers", GET, "alerts", "Alertmanagers that are known", {{NULL}}},
     {"/status/config", GET, "status", "The configuration that holds", {{NULL}}},

@@ -4,6 +4,8 @@
 
 #include "api/api_internal.h"
 #include "base/number.h"
+#include "base/timefmt.h"
+#include "trace/trace.h"
 
 enum { POINTS_MAX = 11000 };
 
@@ -133,12 +135,50 @@ static void query_failed(ApiCall *call, const Error *err)
         api_error_from(call, err);
 }
 
+static void tell_time(Span *span, const char *key, int64_t t_ms)
+{
+    if (!span_is_recorded(span))
+        return;
+    CLEANUP(buf_deinit) Buf text = {0};
+    buf_add_rfc3339(&text, t_ms, 0);
+    span_str(span, key, buf_str(&text));
+}
+
+static bool ask_engine(ApiCall *call, const QueryRequest *query, QueryResult *result, Error *err)
+{
+    Span span;
+    span_open(&span, query->is_range ? S("promqlRangeQuery") : S("promqlInstantQuery"));
+    span_str(&span, "timeout", http_param(call->request, S("timeout")));
+    tell_time(&span, query->is_range ? "start" : "time", query->start_ms);
+    if (query->is_range) {
+        tell_time(&span, "end", query->end_ms);
+        span_str(&span, "step", http_param(call->request, S("step")));
+    }
+    bool ok =
+        engine_query(call->api->engine, api_source(call->api), query, call->arena, result, err);
+    if (ok) {
+        span_i64(&span, "result_series", (int64_t)result->count);
+        span_i64(&span, "total_samples", (int64_t)result->stats.samples_total);
+    } else {
+        span_fail(&span, str_from_c(err->text));
+    }
+    span_end(&span);
+    return ok;
+}
+
+static void make_times(ApiCall *call, const QueryRequest *query, ApiTimes *times)
+{
+    int64_t step_ms = MAX(query->step_ms, 1);
+    uint64_t length_ms = (uint64_t)query->end_ms - (uint64_t)query->start_ms;
+    size_t points = query->is_range ? (size_t)(length_ms / (uint64_t)step_ms) + 1 : 1;
+    api_times_make(times, query->start_ms, step_ms, points, call->arena);
+}
+
 static void run_query(ApiCall *call, const QueryRequest *query, size_t limit)
 {
     Error err = {0};
     QueryResult result = {0};
-    if (!engine_query(call->api->engine, api_source(call->api), query, call->arena, &result,
-                      &err)) {
+    if (!ask_engine(call, query, &result, &err)) {
         query_failed(call, &err);
         return;
     }
@@ -157,6 +197,8 @@ static void run_query(ApiCall *call, const QueryRequest *query, size_t limit)
     }
     ApiReply reply;
     api_reply_begin(call, &reply);
+    if (count > 1)
+        make_times(call, query, &reply.times);
     json_object(&reply.json);
     write_result(&reply, &result, count);
     if (stats.len) {

@@ -10,6 +10,7 @@ enum {
     FLUSH_BYTES = 128 * 1024, // answers up to this go out in one piece
     ANNOTATIONS_MAX = 10,
     POINT_BYTES_MAX = 64 + NUMBER_BYTES_MAX,
+    TIME_DIGITS_MAX = 20,
 };
 
 #define JSON_TYPE S("application/json")
@@ -212,7 +213,7 @@ static const char two_digits[] =
 
 static char *put_u64(char *at, uint64_t value)
 {
-    enum { DIGITS_MAX = 20 };
+    enum { DIGITS_MAX = TIME_DIGITS_MAX };
     char digits[2 * DIGITS_MAX];
     size_t from = DIGITS_MAX;
     while (value >= 100) {
@@ -247,6 +248,34 @@ static char *put_time(char *at, int64_t t_ms)
     return at;
 }
 
+void api_times_make(ApiTimes *times, int64_t start_ms, int64_t step_ms, size_t count, Arena *arena)
+{
+    *times = (ApiTimes){start_ms, step_ms, count, NULL};
+    times->texts = (char(*)[API_TIME_BYTES])arena_array_alloc(arena, count, API_TIME_BYTES);
+    for (size_t i = 0; i < count; i++) {
+        char text[2 * TIME_DIGITS_MAX] = {0}; // put_time writes behind the end
+        size_t len = (size_t)(put_time(text, start_ms + (int64_t)i * step_ms) - text);
+        memcpy(times->texts[i], text, API_TIME_BYTES - 1);
+        times->texts[i][API_TIME_BYTES - 1] = (char)len;
+    }
+}
+
+// Where the point before stood helps to find the next.
+static char *put_grid_time(char *at, const ApiTimes *times, size_t *hint, int64_t t_ms)
+{
+    size_t i = *hint;
+    if (i >= times->count || times->start_ms + (int64_t)i * times->step_ms != t_ms) {
+        uint64_t past = (uint64_t)t_ms - (uint64_t)times->start_ms;
+        if (times->count == 0 || t_ms < times->start_ms || past % (uint64_t)times->step_ms != 0 ||
+            (i = past / (uint64_t)times->step_ms) >= times->count)
+            return put_time(at, t_ms);
+    }
+    *hint = i + 1;
+    const char *text = times->texts[i];
+    memcpy(at, text, API_TIME_BYTES);
+    return at + text[API_TIME_BYTES - 1];
+}
+
 void api_json_time(Buf *buf, int64_t t_ms)
 {
     char *at = buf_reserve(buf, 32);
@@ -264,7 +293,8 @@ void api_json_labels(JsonWriter *json, Labels labels)
     json_object_end(json);
 }
 
-void api_json_point(ApiReply *reply, int64_t t_ms, double value, const Histogram *histogram)
+static void put_point(ApiReply *reply, size_t *hint, int64_t t_ms, double value,
+                      const Histogram *histogram)
 {
     Buf *buf = &reply->buf;
     char *start = buf_reserve(buf, POINT_BYTES_MAX);
@@ -272,7 +302,7 @@ void api_json_point(ApiReply *reply, int64_t t_ms, double value, const Histogram
         return;
     char *at = start;
     *at++ = '[';
-    at = put_time(at, t_ms);
+    at = put_grid_time(at, &reply->times, hint, t_ms);
     *at++ = ',';
     if (!histogram) {
         *at++ = '"';
@@ -285,10 +315,17 @@ void api_json_point(ApiReply *reply, int64_t t_ms, double value, const Histogram
     buf_add_char(buf, ']');
 }
 
+void api_json_point(ApiReply *reply, int64_t t_ms, double value, const Histogram *histogram)
+{
+    size_t hint = 0;
+    put_point(reply, &hint, t_ms, value, histogram);
+}
+
 void api_json_points(ApiReply *reply, Str key, const SampleColumns *samples, bool histograms)
 {
     JsonWriter *json = &reply->json;
     bool first = true;
+    size_t hint = 0;
     for (size_t i = 0; i < samples->count; i++) {
         const Histogram *histogram = samples->histograms ? samples->histograms[i] : NULL;
         if ((histogram != NULL) != histograms)
@@ -300,7 +337,7 @@ void api_json_points(ApiReply *reply, Str key, const SampleColumns *samples, boo
         } else {
             buf_add_char(&reply->buf, ',');
         }
-        api_json_point(reply, samples->t_ms[i], samples->value[i], histogram);
+        put_point(reply, &hint, samples->t_ms[i], samples->value[i], histogram);
         api_reply_flush(reply);
     }
     if (!first)

@@ -10,6 +10,7 @@
 typedef struct RulesFilter {
     bool alerting, recording;
     bool exclude_alerts;
+    bool with_lines;
     int64_t group_limit; // 0: all
     Str next_token;
     Str *rule_names, *group_names, *files;
@@ -69,6 +70,7 @@ static bool read_paging(ApiCall *call, RulesFilter *filter)
 static bool read_filter(ApiCall *call, RulesFilter *filter)
 {
     Str exclude = http_param(call->request, S("exclude_alerts"));
+    Str lines = http_param(call->request, S("rule_lines"));
     list_param(call, "rule_name[]", &filter->rule_names, &filter->rule_name_count);
     list_param(call, "rule_group[]", &filter->group_names, &filter->group_name_count);
     list_param(call, "file[]", &filter->files, &filter->file_count);
@@ -76,6 +78,8 @@ static bool read_filter(ApiCall *call, RulesFilter *filter)
         return false;
     if (exclude.len && !api_bool_parse(exclude, &filter->exclude_alerts))
         return bad_rules_param(call, "exclude_alerts", "error converting exclude_alerts");
+    if (lines.len && !api_bool_parse(lines, &filter->with_lines))
+        return bad_rules_param(call, "rule_lines", "error converting rule_lines");
     return read_paging(call, filter) && api_selectors_param(call, S("match[]"), &filter->selectors);
 }
 
@@ -171,7 +175,7 @@ static void write_outcome(JsonWriter *json, const RuleInfo *rule)
     json_key_c(json, "type", rule->is_alert ? "alerting" : "recording");
 }
 
-static void write_rule(JsonWriter *json, const RuleInfo *rule, bool exclude_alerts)
+static void write_rule(JsonWriter *json, const RulesFilter *filter, const RuleInfo *rule)
 {
     json_object(json);
     if (rule->is_alert)
@@ -179,13 +183,15 @@ static void write_rule(JsonWriter *json, const RuleInfo *rule, bool exclude_aler
                    rule->evaluated_at_ms == RULES_NEVER ? "unknown" : state_name(rule->state));
     json_key_str(json, "name", rule->name);
     json_key_str(json, "query", rule->query);
+    if (filter->with_lines)
+        json_key_i64(json, "line", rule->line);
     if (rule->is_alert) {
         json_key_double(json, "duration", (double)rule->for_ms / 1000);
         json_key_double(json, "keepFiringFor", (double)rule->keep_firing_for_ms / 1000);
         write_labels(json, "labels", rule->labels);
         write_labels(json, "annotations", rule->annotations);
         json_key(json, S("alerts"));
-        if (exclude_alerts) {
+        if (filter->exclude_alerts) {
             json_null(json);
         } else {
             json_array(json);
@@ -208,7 +214,7 @@ static void write_group(JsonWriter *json, const RulesFilter *filter, const RuleG
     json_array(json);
     for (size_t i = 0; i < group->rule_count; i++)
         if (wants_rule(filter, &group->rules[i]))
-            write_rule(json, &group->rules[i], filter->exclude_alerts);
+            write_rule(json, filter, &group->rules[i]);
     json_array_end(json);
     json_key_double(json, "interval", (double)group->interval_ms / 1000);
     json_key_i64(json, "limit", group->limit);

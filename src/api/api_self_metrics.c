@@ -66,8 +66,7 @@ static bool is_part(const RegistrySample *sample, const char *suffix)
     return str_is(sample->suffix, suffix);
 }
 
-// Samples of one child: what stands before its _sum and _count, then those. Returns how many.
-static size_t child_length(const RegistryFamily *family, size_t from)
+size_t api_child_length(const RegistryFamily *family, size_t from)
 {
     size_t at = from;
     while (at < family->count && !is_part(&family->samples[at], "_sum") &&
@@ -89,8 +88,7 @@ static void write_totals(JsonWriter *json, const RegistrySample *samples, size_t
             write_double(json, "sampleSum", samples[i].value);
 }
 
-// The last label's value as a number: of le, of quantile.
-static double last_label(const RegistrySample *sample)
+double api_last_label(const RegistrySample *sample)
 {
     double value = NAN;
     (void)number_parse_double(sample->pairs[2 * sample->pair_count - 1], &value); // we wrote it
@@ -102,11 +100,11 @@ static void write_buckets(JsonWriter *json, const RegistrySample *samples, size_
     json_key(json, S("bucket"));
     json_array(json);
     for (size_t i = 0; i < count; i++) {
-        if (!is_part(&samples[i], "_bucket") || isinf(last_label(&samples[i])))
+        if (!is_part(&samples[i], "_bucket") || isinf(api_last_label(&samples[i])))
             continue; // +Inf is the count
         json_object(json);
         write_count(json, "cumulativeCount", samples[i].value);
-        write_double(json, "upperBound", last_label(&samples[i]));
+        write_double(json, "upperBound", api_last_label(&samples[i]));
         json_object_end(json);
     }
     json_array_end(json);
@@ -120,7 +118,7 @@ static void write_quantiles(JsonWriter *json, const RegistrySample *samples, siz
         if (samples[i].suffix.len)
             continue;
         json_object(json);
-        write_double(json, "quantile", last_label(&samples[i]));
+        write_double(json, "quantile", api_last_label(&samples[i]));
         write_double(json, "value", samples[i].value);
         json_object_end(json);
     }
@@ -132,7 +130,7 @@ static void write_children(JsonWriter *json, const RegistryFamily *family)
     bool histogram = family->kind == FAMILY_HISTOGRAM;
     for (size_t from = 0, count; from < family->count; from += count) {
         const RegistrySample *samples = &family->samples[from];
-        count = child_length(family, from);
+        count = api_child_length(family, from);
         bool has_parts = !is_part(&samples[0], "_sum") && !is_part(&samples[0], "_count");
         json_object(json);
         write_labels(json, &samples[0], has_parts);

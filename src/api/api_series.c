@@ -133,36 +133,6 @@ void api_labels(ApiCall *call)
     answer_strings(call, NULL);
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-static void add_rune(Buf *buf, uint32_t rune)
-{
-    if (rune < 0x80) {
-        buf_add_char(buf, (char)rune);
-    } else if (rune < 0x800) {
-        buf_add_char(buf, (char)(0xC0 | rune >> 6));
-        buf_add_char(buf, (char)(0x80 | (rune & 63)));
-    } else if (rune < 0x10000) {
-        buf_add_char(buf, (char)(0xE0 | rune >> 12));
-        buf_add_char(buf, (char)(0x80 | (rune >> 6 & 63)));
-        buf_add_char(buf, (char)(0x80 | (rune & 63)));
-    } else {
-        buf_add_char(buf, (char)(0xF0 | rune >> 18));
-        buf_add_char(buf, (char)(0x80 | (rune >> 12 & 63)));
-        buf_add_char(buf, (char)(0x80 | (rune >> 6 & 63)));
-        buf_add_char(buf, (char)(0x80 | (rune & 63)));
-    }
-}
-
 // Undoes model.EscapeName with the values scheme: U__, then "__" for '_' and "_20_" for the rune 0x20.
 // A name that is not of this form is taken as it is.
 static Str unescape_name(Arena *arena, Str name)
@@ -184,11 +154,11 @@ static Str unescape_name(Arena *arena, Str name)
         }
         uint32_t rune = 0;
         size_t digits = 0;
-        for (i++; i < rest.len && hex_value(rest.ptr[i]) >= 0 && digits < 6; i++, digits++)
-            rune = rune * 16 + (uint32_t)hex_value(rest.ptr[i]);
+        for (i++; i < rest.len && str_digit(rest.ptr[i]) < 16 && digits < 6; i++, digits++)
+            rune = rune * 16 + str_digit(rest.ptr[i]);
         ok = digits > 0 && i < rest.len && rest.ptr[i] == '_' && rune <= 0x10FFFF &&
              !(rune >= 0xD800 && rune <= 0xDFFF);
-        add_rune(&out, rune);
+        buf_add_rune(&out, rune);
     }
     Str result = ok ? arena_str(arena, buf_str(&out)) : name;
     buf_deinit(&out);

@@ -96,7 +96,7 @@ void api_status_runtimeinfo(ApiCall *call)
     json_key_i64(json, "goroutineCount", count_threads());
     json_key_i64(json, "GOMAXPROCS", thread_cores());
     json_key_i64(json, "GOMEMLIMIT", INT64_MAX);
-    json_key_c(json, "GOGC", environment("GOGC"));
+    json_key_str(json, "GOGC", runtime.gogc);
     json_key_c(json, "GODEBUG", environment("GODEBUG"));
     json_key_str(json, "storageRetention", runtime.storage_retention);
     json_object_end(json);

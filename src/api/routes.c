@@ -89,6 +89,7 @@ const ApiRoute api_routes[] = {
     {GET | HEAD, "/cardinality", api_page, 0},
     {GET | HEAD, "/agent", api_page, 0},
     {GET, "/consoles/*", api_console, READY},
+    {GET, "/user/*", api_user_asset, 0},
     {GET | HEAD, "/*", api_asset, PLAIN},
 };
 const size_t api_route_count = COUNT_OF(api_routes);

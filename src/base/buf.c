@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/number.h"
+#include "base/varint.h"
 
 #define BUF_BYTES_MIN ((size_t)256)
 
@@ -102,16 +103,10 @@ void buf_add_u64le(Buf *buf, uint64_t value)
 
 void buf_add_uvarint(Buf *buf, uint64_t value)
 {
-    char *at = buf_reserve(buf, 10);
+    char *at = buf_reserve(buf, VARINT_BYTES_MAX);
     if (!at)
         return;
-    size_t n = 0;
-    while (value >= 0x80) {
-        at[n++] = (char)(value | 0x80);
-        value >>= 7;
-    }
-    at[n++] = (char)value;
-    buf->len += n;
+    buf->len += (size_t)((char *)put_uvarint((uint8_t *)at, value) - at);
 }
 
 void buf_add_varint(Buf *buf, int64_t value)

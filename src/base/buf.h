@@ -69,6 +69,13 @@ static inline void buf_add_char(Buf *buf, char c)
     }
 }
 
+static inline void buf_add_rune(Buf *buf, uint32_t rune)
+{
+    char *at = buf_reserve(buf, 4);
+    if (LIKELY(at != NULL))
+        buf->len += str_put_rune(at, rune);
+}
+
 void buf_printf(Buf *buf, const char *fmt, ...) PRINTF(2, 3);
 void buf_vprintf(Buf *buf, const char *fmt, va_list args) PRINTF(2, 0);
 

@@ -3,6 +3,8 @@
 
 #include <isa-l/crc.h>
 
+#include "base/vectors.h"
+
 // isa-l leaves out the two inversions that the checksum has in the field.
 uint32_t crc32c_more(uint32_t crc, Str bytes)
 {
@@ -16,7 +18,10 @@ uint32_t crc32c_more(uint32_t crc, Str bytes)
         cast.out += INT32_MAX;
         bytes.len -= INT32_MAX;
     }
-    return bytes.len ? ~crc32_iscsi(cast.out, (int)bytes.len, ~crc) : crc;
+    if (bytes.len)
+        crc = ~crc32_iscsi(cast.out, (int)bytes.len, ~crc);
+    vectors_clean();
+    return crc;
 }
 
 uint32_t crc32c(Str bytes)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/regex_cache.h"
 
 #define HEAPS_MIN 2
 #define HEAPS_MAX 16
@@ -27,9 +28,21 @@ void footprint_setup(void)
 #endif
 }
 
+#define HUGE_BYTES ((uintptr_t)2 * 1024 * 1024)
+
+void footprint_huge(void *bytes, size_t count)
+{
+    uintptr_t start = ((uintptr_t)bytes + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
+    uintptr_t end = ((uintptr_t)bytes + count) & ~(HUGE_BYTES - 1);
+
+    if (start < end) // a kernel that has none goes on with small ones
+        (void)madvise((void *)start, end - start, MADV_HUGEPAGE);
+}
+
 void footprint_trim(void)
 {
     arena_trim();
+    regex_cache_trim();
 #ifdef __GLIBC__
     (void)malloc_trim(0);
 #endif

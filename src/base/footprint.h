@@ -5,10 +5,15 @@
 // large free blocks for the next query (arena.h), so that none has its pages zeroed anew each time.
 #pragma once
 
+#include <stddef.h>
+
 #include "base/macros.h"
 
 // Settings of malloc; before the first thread.
 void footprint_setup(void);
+
+// Memory that is about to be touched all over, or in no order: of long ones the kernel is asked for huge pages, where it has some.
+void footprint_huge(void *bytes, size_t count);
 
 // Gives back what is free, and blocks of arenas that nobody has asked for since the last call.
 // Thread: any; costs up to a few milliseconds.

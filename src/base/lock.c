@@ -81,18 +81,41 @@ void rwlock_deinit(RwLock *lock)
     pthread_rwlock_destroy(&lock->rwlock);
 }
 
+// Most hold these for less time than it takes to sleep and to be woken up: whoever comes meanwhile looks again some times first.
+#define LOOKS 60
+
+static inline void wait_a_little(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void take(RwLock *lock, int (*try_it)(pthread_rwlock_t *), int (*wait)(pthread_rwlock_t *))
+{
+    int rc = try_it(&lock->rwlock);
+
+    for (int i = 0; rc != 0 && i < LOOKS; i++) {
+        wait_a_little();
+        rc = try_it(&lock->rwlock);
+    }
+    if (rc != 0)
+        rc = wait(&lock->rwlock);
+    ASSERT(rc == 0);
+}
+
 void rwlock_take_read(RwLock *lock)
 {
     rank_push(lock->rank);
-    int rc = pthread_rwlock_rdlock(&lock->rwlock);
-    ASSERT(rc == 0);
+    take(lock, pthread_rwlock_tryrdlock, pthread_rwlock_rdlock);
 }
 
 void rwlock_take_write(RwLock *lock)
 {
     rank_push(lock->rank);
-    int rc = pthread_rwlock_wrlock(&lock->rwlock);
-    ASSERT(rc == 0);
+    take(lock, pthread_rwlock_trywrlock, pthread_rwlock_wrlock);
 }
 
 void rwlock_give(RwLock *lock)

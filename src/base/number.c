@@ -138,6 +138,29 @@ static size_t format_small_integer(double v, char *out)
     return len + DIGITS_MOVED - at;
 }
 
+// Numbers of few decimals, as most gauges are, need none either: a decimal of at most 15 digits that rounds to v is the shortest that does,
+// as no two of them round to the same double.
+static size_t format_small_decimal(double v, char *out)
+{
+    const uint64_t scale = 10000;
+    double magnitude = fabs(v);
+    if (!(magnitude < 1e11))
+        return 0;
+    uint64_t n = (uint64_t)(magnitude * (double)scale + 0.5);
+    if ((double)n / (double)scale != magnitude || n == 0)
+        return 0;
+    size_t len = 0;
+    if (v < 0)
+        out[len++] = '-';
+    len += format_small_integer((double)(n / scale), out + len);
+    out[len++] = '.';
+    for (uint64_t rest = n % scale, unit = scale / 10; rest; unit /= 10) {
+        out[len++] = (char)('0' + rest / unit);
+        rest %= unit;
+    }
+    return len;
+}
+
 // Digits from `from` on, 17 of them.
 static void move_digits(char *out, const Decimal *d, int from)
 {
@@ -196,6 +219,8 @@ size_t number_format_f(double v, char *out)
     size_t len = format_special(v, out);
     if (len == 0)
         len = format_small_integer(v, out);
+    if (len == 0)
+        len = format_small_decimal(v, out);
     if (len)
         return len;
     Decimal d;

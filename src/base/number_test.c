@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/number.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "base/random.h"
 #include "base/test.h"
@@ -57,6 +59,25 @@ TEST(number, every_form_reads_back_the_same_bits)
         CHECK_DOUBLE(back, v);
         CHECK(number_parse_double(str_make(out, number_format_e(v, out)), &back));
         CHECK_DOUBLE(back, v);
+    }
+}
+
+TEST(number, decimals_of_few_digits_print_as_they_are_written)
+{
+    Random random;
+    random_seed(&random, 7);
+    for (int i = 0; i < 50000; i++) {
+        uint64_t n = random_u64(&random) >> (14 + random_below(&random, 50));
+        char wanted[64], got[NUMBER_BYTES_MAX];
+        int len = snprintf(wanted, sizeof wanted, "%s%" PRIu64 ".%05" PRIu64, i % 2 ? "-" : "",
+                           n / 100000, n % 100000);
+        while (wanted[len - 1] == '0')
+            len--;
+        len -= wanted[len - 1] == '.';
+        double v = (i % 2 ? -1 : 1) * ((double)n / 100000);
+        if (n == 0 || n > UINT64_C(999999999999999))
+            continue;
+        CHECK_STR(str_make(got, number_format_f(v, got)), str_make(wanted, (size_t)len));
     }
 }
 
@@ -125,5 +146,6 @@ TEST(number, integers_stop_at_their_limits)
 
 TEST_MAIN(number, TEST_ROW(number, doubles_print_as_go_prints_them),
           TEST_ROW(number, every_form_reads_back_the_same_bits),
+          TEST_ROW(number, decimals_of_few_digits_print_as_they_are_written),
           TEST_ROW(number, doubles_read_what_go_reads),
           TEST_ROW(number, integers_stop_at_their_limits))

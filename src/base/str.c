@@ -154,6 +154,19 @@ size_t str_rune(Str s, uint32_t *ret_rune)
     return len;
 }
 
+size_t str_put_rune(char out[4], uint32_t rune)
+{
+    if (rune < 0x80) {
+        out[0] = (char)rune;
+        return 1;
+    }
+    size_t len = rune < 0x800 ? 2 : rune < 0x10000 ? 3 : 4;
+    for (size_t i = len - 1; i > 0; i--, rune >>= 6)
+        out[i] = (char)(0x80 | (rune & 0x3f));
+    out[0] = (char)(0xf00 >> len | rune);
+    return len;
+}
+
 #define DISTANCE_BYTES_MAX 64
 
 size_t str_distance(Str a, Str b)

@@ -99,6 +99,18 @@ bool str_is_utf8(Str s);
 // invalid byte.
 size_t str_rune(Str s, uint32_t *ret_rune);
 
+// The UTF-8 of a rune of at most 0x1FFFFF; returns its length, 1 to 4. What is no character is written all the same.
+size_t str_put_rune(char out[4], uint32_t rune);
+
+// The value of a digit, either case: 0 to 15, or 16 for what is none, so that "< base" tells a digit of it.
+static inline unsigned str_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+           : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+           : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
+                                  : 16;
+}
+
 // Edit distance (insert, delete, replace), for "did you mean"; strings of up to 64 bytes, else SIZE_MAX.
 size_t str_distance(Str a, Str b);
 

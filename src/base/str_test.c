@@ -47,6 +47,30 @@ TEST(str, utf8_is_checked_as_rfc_3629)
         CHECK_EQ(str_is_utf8(c->text), c->want);
 }
 
+TEST(str, every_rune_is_written_as_it_is_read)
+{
+    for (uint32_t rune = 0; rune <= 0x10ffff; rune++) {
+        if (rune == 0xd800)
+            rune = 0xe000;
+        char bytes[4];
+        uint32_t again = 0;
+        size_t len = str_put_rune(bytes, rune);
+        CHECK_EQ(str_rune((Str){bytes, len}, &again), len);
+        CHECK_EQ(again, rune);
+    }
+}
+
+TEST(str, digits_of_any_base_up_to_sixteen_have_a_value)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+
+    for (unsigned i = 0; i < 256; i++) {
+        const char *at = i ? strchr(digits, (char)i) : NULL;
+        unsigned want = at ? (unsigned)(at - digits) : 16;
+        CHECK_EQ(str_digit((char)i), at && want >= 16 ? want - 6 : want);
+    }
+}
+
 TEST(str, distance_counts_single_edits)
 {
     CHECK_EQ(str_distance(S("kitten"), S("sitting")), 3);
@@ -194,8 +218,10 @@ TEST(map, agrees_with_a_naive_model)
 }
 
 TEST_MAIN(str, TEST_ROW(str, split_takes_piece_by_piece),
-          TEST_ROW(str, utf8_is_checked_as_rfc_3629), TEST_ROW(str, distance_counts_single_edits),
-          TEST_ROW(str, compare_orders_prefix_first),
+          TEST_ROW(str, utf8_is_checked_as_rfc_3629),
+          TEST_ROW(str, every_rune_is_written_as_it_is_read),
+          TEST_ROW(str, digits_of_any_base_up_to_sixteen_have_a_value),
+          TEST_ROW(str, distance_counts_single_edits), TEST_ROW(str, compare_orders_prefix_first),
           TEST_ROW(arena, what_was_given_stays_and_reset_keeps_one_block),
           TEST_ROW(arena, grow_keeps_the_old_bytes),
           TEST_ROW(buf, remembers_that_something_did_not_fit),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/lock.h"
@@ -55,6 +56,35 @@ void thread_join(Thread *thread)
         return;
     pthread_join(thread->handle, NULL);
     thread->started = false;
+}
+
+#define ASIDE_NICE 10
+
+typedef struct Aside {
+    void (*run)(void *);
+    void *arg;
+} Aside;
+
+static void run_aside(void *arg)
+{
+    Aside *aside = arg;
+#ifdef __linux__
+    // Of the thread alone: 0 is the caller, and a thread has a priority of its own. Refused, it runs as fast as any.
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + ASIDE_NICE);
+#endif
+    aside->run(aside->arg);
+}
+
+void thread_run_aside(const char *name, void (*run)(void *), void *arg)
+{
+    Aside aside = {run, arg};
+    Thread thread = {.started = false};
+    Error ignored;
+
+    if (thread_start(&thread, name, run_aside, &aside, &ignored))
+        thread_join(&thread);
+    else
+        run(arg);
 }
 
 typedef struct PoolJob {

@@ -16,6 +16,10 @@ bool thread_start(Thread *thread, const char *name, void (*run)(void *), void *a
                   Error *err) MUST_CHECK;
 void thread_join(Thread *thread); // accepts one that was never started
 
+// Runs it on a thread of its own that leaves the processor to all others (nice 10), and waits for its end. Where there is no thread to be
+// had it runs on the caller's.
+void thread_run_aside(const char *name, void (*run)(void *), void *arg);
+
 // A fixed number of threads that run jobs in order of arrival. Jobs may wait and may use the disk.
 typedef struct ThreadPool ThreadPool;
 ThreadPool *thread_pool_new(const char *name, int threads);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/thread.h"
 
+#include <limits.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -57,6 +59,20 @@ TEST(pool, free_runs_what_is_queued)
     CHECK_EQ(count, 1000);
 }
 
+static void note_priority(void *arg)
+{
+    *(int *)arg = getpriority(PRIO_PROCESS, 0);
+}
+
+TEST(thread, what_runs_aside_leaves_the_processor_to_others)
+{
+    int here = getpriority(PRIO_PROCESS, 0), aside = INT_MIN;
+
+    thread_run_aside("aside", note_priority, &aside);
+    CHECK_EQ(aside, MIN(here + 10, 19));
+    CHECK_EQ(getpriority(PRIO_PROCESS, 0), here);
+}
+
 TEST(condition, wait_ends_at_its_time)
 {
     Lock lock;
@@ -111,5 +127,6 @@ TEST(log, lines_are_logfmt_or_json)
 }
 
 TEST_MAIN(thread, TEST_ROW(pool, each_runs_every_index_once),
-          TEST_ROW(pool, free_runs_what_is_queued), TEST_ROW(condition, wait_ends_at_its_time),
-          TEST_ROW(log, lines_are_logfmt_or_json))
+          TEST_ROW(pool, free_runs_what_is_queued),
+          TEST_ROW(thread, what_runs_aside_leaves_the_processor_to_others),
+          TEST_ROW(condition, wait_ends_at_its_time), TEST_ROW(log, lines_are_logfmt_or_json))

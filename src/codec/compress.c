@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+#include "codec/snappy_unpack.h"
+
 #define DEFLATE_LEVEL_MAX 12
 #define DEFLATE_RATIO_MAX 1032   // RFC 1951: 258 bytes for two bits, and headers
 #define SNAPPY_RATIO_MAX 22      // a copy of 64 bytes takes three
@@ -72,21 +74,40 @@ static bool too_large(const char *what, size_t bytes_max, Error *err)
                      bytes_max);
 }
 
+// The length that a block declares, if it may be that of its bytes.
+static bool snappy_length(Str bytes, size_t bytes_max, size_t *ret_len, Error *err)
+{
+    if (!snappy_unpacked_bytes(bytes, ret_len))
+        return error_set(err, ERR_INVALID, "snappy: corrupt input");
+    if (*ret_len > bytes_max)
+        return too_large("snappy", bytes_max, err);
+    return *ret_len / SNAPPY_RATIO_MAX <= bytes.len ||
+           error_set(err, ERR_INVALID,
+                     "snappy: corrupt input: %zu bytes cannot hold the declared %zu", bytes.len,
+                     *ret_len);
+}
+
+bool snappy_decode_to(Str bytes, size_t bytes_max, Arena *arena, Str *ret_plain, Error *err)
+{
+    size_t len;
+    if (!snappy_length(bytes, bytes_max, &len, err))
+        return false;
+    char *at = arena_alloc(arena, MAX(len, 1));
+    if (!snappy_unpack(bytes, (uint8_t *)at, len))
+        return error_set(err, ERR_INVALID, "snappy: corrupt input");
+    *ret_plain = str_make(at, len);
+    return true;
+}
+
 bool snappy_decode(Str bytes, size_t bytes_max, Buf *out, Error *err)
 {
     size_t len;
-    if (snappy_uncompressed_length(bytes.ptr, bytes.len, &len) != SNAPPY_OK)
-        return error_set(err, ERR_INVALID, "snappy: corrupt input");
-    if (len > bytes_max)
-        return too_large("snappy", bytes_max, err);
-    if (len / SNAPPY_RATIO_MAX > bytes.len)
-        return error_set(err, ERR_INVALID,
-                         "snappy: corrupt input: %zu bytes cannot hold the declared %zu", bytes.len,
-                         len);
+    if (!snappy_length(bytes, bytes_max, &len, err))
+        return false;
     char *at = buf_reserve(out, MAX(len, 1));
     if (!at)
         return buf_ok(out, "snappy output", err);
-    if (snappy_uncompress(bytes.ptr, bytes.len, at, &len) != SNAPPY_OK)
+    if (!snappy_unpack(bytes, (uint8_t *)at, len))
         return error_set(err, ERR_INVALID, "snappy: corrupt input");
     out->len += len;
     return true;

@@ -9,6 +9,9 @@
 // Appends to `out`. Decoders fail ERR_LIMIT when the result is larger than bytes_max, ERR_INVALID on malformed input (nothing appended).
 void snappy_encode(Str bytes, Buf *out);
 bool snappy_decode(Str bytes, size_t bytes_max, Buf *out, Error *err) MUST_CHECK;
+// The same into the arena, whose large blocks are used again: for what comes often and does not stay.
+bool snappy_decode_to(Str bytes, size_t bytes_max, Arena *arena, Str *ret_plain,
+                      Error *err) MUST_CHECK;
 bool zstd_encode(Str bytes, int level, Buf *out, Error *err) MUST_CHECK;
 bool zstd_decode(Str bytes, size_t bytes_max, Buf *out, Error *err) MUST_CHECK;
 void gzip_encode(Str bytes, int level, Buf *out);

@@ -55,37 +55,14 @@ static bool hex4(Parser *p, uint32_t *ret_unit)
 {
     uint32_t unit = 0;
     for (size_t i = 0; i < 4; i++) {
-        int c = p->at + i < p->text.len ? p->text.ptr[p->at + i] : 0;
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
-        if (digit < 0)
+        unsigned digit = str_digit(p->at + i < p->text.len ? p->text.ptr[p->at + i] : 0);
+        if (digit >= 16)
             return fail(p, "\\u needs four hexadecimal digits");
-        unit = unit << 4 | (uint32_t)digit;
+        unit = unit << 4 | digit;
     }
     p->at += 4;
     *ret_unit = unit;
     return true;
-}
-
-static void add_rune(Buf *buf, uint32_t rune)
-{
-    if (rune < 0x80) {
-        buf_add_char(buf, (char)rune);
-    } else if (rune < 0x800) {
-        buf_add_char(buf, (char)(0xC0 | rune >> 6));
-        buf_add_char(buf, (char)(0x80 | (rune & 63)));
-    } else if (rune < 0x10000) {
-        buf_add_char(buf, (char)(0xE0 | rune >> 12));
-        buf_add_char(buf, (char)(0x80 | (rune >> 6 & 63)));
-        buf_add_char(buf, (char)(0x80 | (rune & 63)));
-    } else {
-        buf_add_char(buf, (char)(0xF0 | rune >> 18));
-        buf_add_char(buf, (char)(0x80 | (rune >> 12 & 63)));
-        buf_add_char(buf, (char)(0x80 | (rune >> 6 & 63)));
-        buf_add_char(buf, (char)(0x80 | (rune & 63)));
-    }
 }
 
 // Behind "\u". Half of a surrogate pair becomes U+FFFD, as in Go.
@@ -95,7 +72,7 @@ static bool read_unicode(Parser *p)
     if (!hex4(p, &unit))
         return false;
     if (unit < 0xD800 || unit > 0xDFFF) {
-        add_rune(&p->scratch, unit);
+        buf_add_rune(&p->scratch, unit);
         return true;
     }
     uint32_t low = 0;
@@ -105,12 +82,12 @@ static bool read_unicode(Parser *p)
         if (!hex4(p, &low))
             return false;
         if (low >= 0xDC00 && low <= 0xDFFF) {
-            add_rune(&p->scratch, 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00));
+            buf_add_rune(&p->scratch, 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00));
             return true;
         }
         p->at = before;
     }
-    add_rune(&p->scratch, 0xFFFD);
+    buf_add_rune(&p->scratch, 0xFFFD);
     return true;
 }
 
@@ -154,7 +131,7 @@ static bool read_string(Parser *p, Str *ret_str)
         } else {
             uint32_t rune;
             size_t len = str_rune(str_skip(p->text, p->at), &rune);
-            add_rune(&p->scratch, rune);
+            buf_add_rune(&p->scratch, rune);
             p->at += len;
         }
     }

@@ -4,40 +4,6 @@
 #include "base/test.h"
 #include "codec/json_writer.h"
 
-static void write_value(JsonWriter *json, const JsonValue *value)
-{
-    switch (value->kind) {
-    case JSON_NULL:
-        json_null(json);
-        break;
-    case JSON_BOOL:
-        json_bool(json, value->boolean);
-        break;
-    case JSON_NUMBER:
-        if (value->is_integer)
-            json_i64(json, value->integer);
-        else
-            json_double(json, value->number);
-        break;
-    case JSON_STRING:
-        json_str(json, value->str);
-        break;
-    case JSON_ARRAY:
-        json_array(json);
-        for (size_t i = 0; i < value->count; i++)
-            write_value(json, &value->items[i]);
-        json_array_end(json);
-        break;
-    case JSON_OBJECT:
-        json_object(json);
-        for (size_t i = 0; i < value->count; i++) {
-            json_key(json, value->keys[i]);
-            write_value(json, &value->items[i]);
-        }
-        json_object_end(json);
-    }
-}
-
 TEST(json_reader, reads_what_the_writer_writes)
 {
     static const struct {
@@ -75,7 +41,7 @@ TEST(json_reader, reads_what_the_writer_writes)
 
         CHECK_OK(json_read(c->text, &arena, &value, &err), err);
 
-        write_value(&json, value);
+        json_value(&json, value);
         CHECK_STR(buf_str(&out), c->want);
     }
 }

@@ -2,6 +2,7 @@
 #include "codec/json_writer.h"
 
 #include "base/number.h"
+#include "codec/json_reader.h"
 
 void json_writer_init(JsonWriter *json, Buf *buf)
 {
@@ -131,9 +132,57 @@ static size_t add_escaped(Buf *buf, Str rest, bool keeps_html)
     return 1;
 }
 
+#define WORD_BYTES 8
+#define EACH_BYTE(b) (0x0101010101010101u * (b))
+
+// A high bit for each byte that is certainly not plain, and perhaps for bytes behind it.
+static uint64_t not_plain(uint64_t word)
+{
+    const uint64_t high = EACH_BYTE(0x80u);
+    uint64_t low = word - EACH_BYTE(0x20u); // controls
+    uint64_t found = word | low;            // and what is not ASCII
+    const unsigned char marks[] = {'"', '\\', '<', '>', '&'};
+    for (size_t i = 0; i < sizeof marks; i++)
+        found |= (word ^ EACH_BYTE(marks[i])) - EACH_BYTE(1u);
+    return found & high;
+}
+
+// How many bytes at the front can be taken as they are; stops early rather than late.
+static size_t plain_words(Str value, char *out)
+{
+    size_t i = 0;
+    for (; i + WORD_BYTES <= value.len; i += WORD_BYTES) {
+        uint64_t word;
+        memcpy(&word, value.ptr + i, WORD_BYTES);
+        if (not_plain(word))
+            break;
+        memcpy(out + i, &word, WORD_BYTES);
+    }
+    return i;
+}
+
+// Almost every text: all bytes stand as they are. False: nothing is written.
+static bool add_plain(Buf *buf, Str value)
+{
+    char *at = buf_reserve(buf, value.len + 2);
+    if (!at)
+        return false;
+    size_t i = plain_words(value, at + 1);
+    for (; i < value.len; i++) {
+        if (!plain_byte[(unsigned char)value.ptr[i]])
+            return false;
+        at[1 + i] = value.ptr[i];
+    }
+    at[0] = at[1 + value.len] = '"';
+    buf->len += value.len + 2;
+    return true;
+}
+
 static void add_quoted(const JsonWriter *json, Str value)
 {
     Buf *buf = json->buf;
+    if (LIKELY(add_plain(buf, value)))
+        return;
     buf_add_char(buf, '"');
     size_t from = 0;
     for (size_t i = 0; i < value.len;) {
@@ -261,4 +310,39 @@ void json_key_bool(JsonWriter *json, const char *key, bool value)
 {
     json_key(json, str_from_c(key));
     json_bool(json, value);
+}
+
+void json_value(JsonWriter *json, const JsonValue *value)
+{
+    switch (value->kind) {
+    case JSON_NULL:
+        json_null(json);
+        break;
+    case JSON_BOOL:
+        json_bool(json, value->boolean);
+        break;
+    case JSON_NUMBER:
+        if (value->is_integer)
+            json_i64(json, value->integer);
+        else
+            json_double(json, value->number);
+        break;
+    case JSON_STRING:
+        json_str(json, value->str);
+        break;
+    case JSON_ARRAY:
+        json_array(json);
+        for (size_t i = 0; i < value->count; i++)
+            json_value(json, &value->items[i]);
+        json_array_end(json);
+        break;
+    case JSON_OBJECT:
+        json_object(json);
+        for (size_t i = 0; i < value->count; i++) {
+            json_key(json, value->keys[i]);
+            json_value(json, &value->items[i]);
+        }
+        json_object_end(json);
+        break;
+    }
 }

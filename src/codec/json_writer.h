@@ -8,6 +8,8 @@
 
 #define JSON_DEPTH_MAX 2100 // a query of EXPR_DEPTH_MAX levels must fit: promql_tree_json
 
+struct JsonValue; // json_reader.h
+
 typedef struct JsonWriter JsonWriter;
 struct JsonWriter {
     Buf *buf;
@@ -42,6 +44,9 @@ void json_bool(JsonWriter *json, bool value);
 void json_null(JsonWriter *json);
 // A piece that is JSON already.
 void json_raw(JsonWriter *json, Str value);
+
+// What json_read() has read.
+void json_value(JsonWriter *json, const struct JsonValue *value);
 
 // json_key followed by the value.
 void json_key_str(JsonWriter *json, const char *key, Str value);

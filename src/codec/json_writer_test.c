@@ -63,6 +63,36 @@ TEST(json_writer, strings_are_escaped_as_in_go)
     }
 }
 
+static Str quoted(Buf *out, Str text)
+{
+    JsonWriter json;
+    buf_reset(out);
+    json_writer_init(&json, out);
+    json_str(&json, text);
+    return str_sub(buf_str(out), 1, out->len - 2);
+}
+
+TEST(json_writer, a_byte_is_written_alike_wherever_it_stands)
+{
+    CLEANUP(buf_deinit) Buf alone = {0}, among = {0};
+    char text[19];
+
+    for (int byte = 0; byte < 0x80; byte++)
+        for (size_t at = 0; at < sizeof text; at++) {
+            char one = (char)byte;
+            memset(text, 'x', sizeof text);
+            text[at] = one;
+
+            Str want = quoted(&alone, str_make(&one, 1));
+            Str got = quoted(&among, str_make(text, sizeof text));
+
+            CHECK_EQ(got.len, sizeof text - 1 + want.len);
+            CHECK_STR(str_sub(got, at, want.len), want);
+            for (size_t i = 0; i < got.len; i++)
+                CHECK((i >= at && i < at + want.len) || got.ptr[i] == 'x');
+        }
+}
+
 TEST(json_writer, numbers_print_as_in_go)
 {
     static const struct {
@@ -152,6 +182,7 @@ TEST(json_writer, a_failed_flush_drops_the_rest)
 
 TEST_MAIN(json_writer, TEST_ROW(json_writer, commas_and_nesting_are_kept),
           TEST_ROW(json_writer, strings_are_escaped_as_in_go),
+          TEST_ROW(json_writer, a_byte_is_written_alike_wherever_it_stands),
           TEST_ROW(json_writer, numbers_print_as_in_go),
           TEST_ROW(json_writer, memory_does_not_grow_with_the_answer),
           TEST_ROW(json_writer, a_failed_flush_drops_the_rest))

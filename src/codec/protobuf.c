@@ -20,7 +20,7 @@ static inline uint32_t take_u32le(Reader *r)
     return v;
 }
 
-bool proto_next(ProtoReader *r)
+bool proto_next_any(ProtoReader *r)
 {
     Reader *in = &r->reader;
     if (r->failed || in->at == in->end)
@@ -105,10 +105,15 @@ void proto_add_zigzag(Buf *buf, uint32_t field, int64_t value)
     buf_add_varint(buf, value);
 }
 
-void proto_add_double(Buf *buf, uint32_t field, double value)
+void proto_add_fixed64(Buf *buf, uint32_t field, uint64_t value)
 {
     add_tag(buf, field, PROTO_FIXED64);
-    buf_add_u64le(buf, double_bits(value));
+    buf_add_u64le(buf, value);
+}
+
+void proto_add_double(Buf *buf, uint32_t field, double value)
+{
+    proto_add_fixed64(buf, field, double_bits(value));
 }
 
 void proto_add_bytes(Buf *buf, uint32_t field, Str bytes)

@@ -27,7 +27,7 @@ typedef struct ProtoReader {
 
 ProtoReader proto_reader(Str message);
 // Reads the next field; false at the end or on failure. Groups are refused.
-bool proto_next(ProtoReader *r);
+static inline bool proto_next(ProtoReader *r);
 double proto_double(const ProtoReader *r);  // of a fixed64
 int64_t proto_zigzag(const ProtoReader *r); // of a varint
 // Repeated scalars arrive packed or one by one; these read the values of a packed field.
@@ -35,8 +35,27 @@ bool proto_packed_next(Reader *packed, ProtoWire wire, uint64_t *ret_number);
 
 void proto_add_varint(Buf *buf, uint32_t field, uint64_t value);
 void proto_add_zigzag(Buf *buf, uint32_t field, int64_t value);
+void proto_add_fixed64(Buf *buf, uint32_t field, uint64_t value);
 void proto_add_double(Buf *buf, uint32_t field, double value);
 void proto_add_bytes(Buf *buf, uint32_t field, Str bytes);
 // Begins a nested message of unknown length; `proto_end` puts the length in front.
 size_t proto_begin(Buf *buf, uint32_t field);
 void proto_end(Buf *buf, size_t begin);
+
+bool proto_next_any(ProtoReader *r); // of any form
+
+// Most fields are short bytes under a small number: one byte of tag and one of length.
+static inline bool proto_next(ProtoReader *r)
+{
+    const uint8_t *at = r->reader.at;
+    size_t left = reader_left(&r->reader);
+    bool is_short = left >= 2 && (at[0] & 0x87) == PROTO_BYTES && at[0] > 7 && at[1] < 0x80 &&
+                    left - 2 >= at[1];
+    if (UNLIKELY(!is_short || r->failed))
+        return proto_next_any(r);
+    r->field = at[0] >> 3;
+    r->wire = PROTO_BYTES;
+    r->bytes = str_make((const char *)at + 2, at[1]);
+    r->reader.at = at + 2 + at[1];
+    return true;
+}

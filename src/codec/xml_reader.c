@@ -87,21 +87,7 @@ static bool add_rune(Buf *out, uint32_t rune)
 {
     if (rune == 0 || rune > 0x10ffff || (rune >= 0xd800 && rune < 0xe000))
         return false;
-    if (rune < 0x80) {
-        buf_add_char(out, (char)rune);
-    } else if (rune < 0x800) {
-        buf_add_char(out, (char)(0xc0 | rune >> 6));
-        buf_add_char(out, (char)(0x80 | (rune & 0x3f)));
-    } else if (rune < 0x10000) {
-        buf_add_char(out, (char)(0xe0 | rune >> 12));
-        buf_add_char(out, (char)(0x80 | (rune >> 6 & 0x3f)));
-        buf_add_char(out, (char)(0x80 | (rune & 0x3f)));
-    } else {
-        buf_add_char(out, (char)(0xf0 | rune >> 18));
-        buf_add_char(out, (char)(0x80 | (rune >> 12 & 0x3f)));
-        buf_add_char(out, (char)(0x80 | (rune >> 6 & 0x3f)));
-        buf_add_char(out, (char)(0x80 | (rune & 0x3f)));
-    }
+    buf_add_rune(out, rune);
     return true;
 }
 
@@ -115,11 +101,7 @@ static bool parse_reference(Str digits, uint32_t *ret_rune)
     if (digits.len == 0 || digits.len > 8)
         return false;
     for (size_t i = 0; i < digits.len; i++) {
-        char c = digits.ptr[i];
-        uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
-                         : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
-                         : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10)
-                                                : 99;
+        uint32_t digit = str_digit(digits.ptr[i]);
         if (digit >= base)
             return false;
         rune = rune * base + digit;

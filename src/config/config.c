@@ -2,11 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/map.h"
 #include "base/number.h"
 #include "base/timefmt.h"
 #include "config/config_internal.h"
 
+#define I64_IN_DOUBLE_MAX 9223372036854775808.0 // not in it itself
 #define SUGGESTION_DISTANCE_MAX 3 // edits between an unknown key and the one it may have meant
 
 struct ConfigRelease {
@@ -99,13 +101,19 @@ static bool decode_integer(ConfigReader *reader, const ConfigField *field, const
                            void *member, Error *err)
 {
     int64_t value;
+    uint64_t large;
+    double fraction;
     if (!yaml_i64(node, &value)) {
-        uint64_t large;
-        if (field->kind != CONFIG_U64 || node->kind != YAML_SCALAR ||
-            !number_parse_u64(node->scalar, &large))
+        bool is_large = field->kind == CONFIG_U64 && !node->quoted;
+        if (is_large && number_parse_u64(node->scalar, &large)) {
+            *(uint64_t *)member = large;
+            return true;
+        }
+        // 1e6 is an integer, too; a fraction is cut off, as yaml.v2 does.
+        if (!yaml_double(node, &fraction) || !(fraction > -I64_IN_DOUBLE_MAX) ||
+            !(fraction < I64_IN_DOUBLE_MAX))
             return wrong_kind(reader, field, node, err);
-        *(uint64_t *)member = large;
-        return true;
+        value = (int64_t)fraction;
     }
     if (field->kind == CONFIG_U64 && value < 0)
         return wrong_kind(reader, field, node, err);
@@ -113,6 +121,17 @@ static bool decode_integer(ConfigReader *reader, const ConfigField *field, const
         return false;
     *(int64_t *)member = value;
     return true;
+}
+
+// The field's own sentence about a word that it does not know.
+static bool unknown_word(const ConfigReader *reader, const ConfigField *field, const YamlNode *node,
+                         Error *err)
+{
+    Str text = str_from_c(field->unknown_text);
+    size_t at = str_find_char(text, '%');
+    ASSERT(at != STR_NOT_FOUND);
+    return config_error(reader, node, err, STR_FMT STR_FMT STR_FMT, STR_ARG(str_sub(text, 0, at)),
+                        STR_ARG(str_sub(node->scalar, 0, 100)), STR_ARG(str_skip(text, at + 1)));
 }
 
 static bool decode_enum(ConfigReader *reader, const ConfigField *field, const YamlNode *node,
@@ -127,9 +146,25 @@ static bool decode_enum(ConfigReader *reader, const ConfigField *field, const Ya
         if (*field->words[i])
             buf_printf(&known, "%s%s", known.len ? ", " : "", field->words[i]);
     }
+    if (field->unknown_text)
+        return unknown_word(reader, field, node, err);
     return config_error(reader, node, err,
                         "%s: unknown value \"" STR_FMT "\", expected one of: " STR_FMT, field->key,
                         STR_ARG(node->scalar), STR_ARG(buf_str(&known)));
+}
+
+static bool decode_url(const ConfigReader *reader, const ConfigField *field, const YamlNode *node,
+                       void *member, Error *err)
+{
+    Error why = {0};
+    *(Str *)member = node->scalar;
+    if (config_url_check(node->scalar, &why))
+        return true;
+    // What is broken may be the place where a password ends.
+    if (str_find_char(node->scalar, '@') != STR_NOT_FOUND)
+        return config_error(reader, node, err, "%s: not a valid URL", field->key);
+    return config_error(reader, node, err, "%s: parse \"" STR_FMT "\": %s", field->key,
+                        STR_ARG(str_sub(node->scalar, 0, 200)), why.text);
 }
 
 static Str join_path(const ConfigReader *reader, Str path)
@@ -175,9 +210,10 @@ static bool decode_scalar(ConfigReader *reader, const ConfigField *field, const 
         return yaml_double(node, member) || wrong_kind(reader, field, node, err);
     case CONFIG_STR:
     case CONFIG_SECRET:
-    case CONFIG_URL:
         *(Str *)member = node->scalar;
         return true;
+    case CONFIG_URL:
+        return decode_url(reader, field, node, member, err);
     case CONFIG_PATH:
         *(Str *)member = join_path(reader, node->scalar);
         return true;
@@ -283,6 +319,8 @@ static bool decode_struct_list(ConfigReader *reader, const ConfigField *field, c
         return wrong_kind(reader, field, node, err);
     char *items = arena_array_alloc(reader->arena, node->count, field->table->bytes);
     for (size_t i = 0; i < node->count; i++) {
+        if (node->items[i]->kind == YAML_NULL && field->null_text)
+            return config_error(reader, node->items[i], err, "%s", field->null_text);
         if (node->items[i]->kind == YAML_NULL)
             return config_error(reader, node->items[i], err, "%s: empty or null %s in list",
                                 field->key, field->table->name);
@@ -427,6 +465,17 @@ static bool finish_inline(ConfigReader *reader, const ConfigTable *table, const 
                            config_member(object, &table->fields[i]), err))
             return false;
     return !table->finish || table->finish(reader, node, object, err);
+}
+
+bool config_yaml(Str text, Str path, Arena *arena, YamlNode **ret_root, Error *err)
+{
+    int second_line;
+    if (!yaml_parse_first(text, path, arena, ret_root, &second_line, err))
+        return false;
+    if (second_line)
+        log_warn("only the first document of the file is read", KV("file", path),
+                 KV("line", second_line));
+    return true;
 }
 
 bool config_decode(ConfigReader *reader, const ConfigTable *table, const YamlNode *node,

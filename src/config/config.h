@@ -69,6 +69,10 @@ typedef struct ConfigField {
     bool omit_empty;       // not printed when it is empty, even if the default is another
     bool flow;             // a list of strings is printed as [a, b]
     size_t present_offset; // != 0: a bool member that tells that the key stood in the file
+    const char *
+        null_text; // CONFIG_STRUCT_LIST: what is said of an item that is null; NULL: in our own words
+    const char *
+        unknown_text; // CONFIG_ENUM: what is said of another word, which stands where its '%' is; NULL: in our own words
     // CONFIG_CUSTOM
     bool (*decode)(ConfigReader *reader, const YamlNode *node, void *member, Error *err);
     void (*print)(Buf *buf, int indent, const char *key, const void *member);
@@ -100,6 +104,9 @@ struct ConfigReader {
     struct ConfigRelease *releases;
 };
 
+// A file's first document, as Go's yaml.Unmarshal takes it; that there is another one is logged, with its line.
+bool config_yaml(Str text, Str path, Arena *arena, YamlNode **ret_root, Error *err) MUST_CHECK;
+
 // Fills *object (zeroed, then defaults, then the node's keys). Unknown and duplicate keys are errors; so are null list items.
 bool config_decode(ConfigReader *reader, const ConfigTable *table, const YamlNode *node,
                    void *object, Error *err) MUST_CHECK;
@@ -123,6 +130,8 @@ Str config_fingerprint(Arena *arena, const ConfigTable *table, const void *objec
 void config_print_secret(Buf *buf, Str secret);
 // The URL with `mask` for the password in it, if there is one.
 void config_add_redacted_url(Buf *buf, Str url, const char *mask);
+// False, with the reason in the words of Go's url.Parse, for what it refuses. The text of the URL is not in *err: it may hold a password.
+bool config_url_check(Str url, Error *err) MUST_CHECK;
 // The reference page of one table in Markdown.
 void config_describe(Buf *buf, const ConfigTable *table);
 

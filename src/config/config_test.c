@@ -114,6 +114,18 @@ static bool load(Arena *arena, Str text, Root *root, Error *err)
            config_decode(&reader, &root_table, node, root, err);
 }
 
+TEST(config, of_a_file_the_first_document_is_taken)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    YamlNode *root;
+    Error err = {0};
+
+    CHECK_OK(config_yaml(S("a: 1\n---\nb: {\n"), S("c.yml"), &arena, &root, &err), err);
+    CHECK_EQ(root->count, 1);
+    CHECK_STR(root->keys[0]->scalar, S("a"));
+    CHECK(!config_yaml(S("a: {\n---\nb: 1\n"), S("c.yml"), &arena, &root, &err));
+}
+
 TEST(config, fills_members_and_defaults)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
@@ -291,6 +303,46 @@ static void count_release(void *object)
     (*(int *)object)++;
 }
 
+TEST(config, urls_are_those_that_go_reads)
+{
+    static const struct {
+        const char *url, *want; // "": good
+    } cases[] = {
+        {"", ""},
+        {"http://a", ""},
+        {"a", ""},
+        {"a/b:c", ""},
+        {"a:b", ""},
+        {"/x:y", ""},
+        {"unix:///var/run/docker.sock", ""},
+        {"http://u:p@h:80/p?q#f", ""},
+        {"http://[::1]:80/", ""},
+        {"http://[fe80::1%25eth0]/", ""},
+        {"http://h:/x", ""},
+        {"http://h/%41", ""},
+        {"http://h/a b", ""},
+        {"http://h?%zz", ""},
+        {":", "missing protocol scheme"},
+        {"://a", "missing protocol scheme"},
+        {"127.0.0.1:80", "first path segment in URL cannot contain colon"},
+        {"http://a b", "invalid character \" \" in host name"},
+        {"http://h:80:81", ""},
+        {"http://h:x", "invalid port \":x\" after host"},
+        {"http://[::1", "missing ']' in host"},
+        {"http://[::1]80", "invalid port \"80\" after host"},
+        {"http://h/%4", "invalid URL escape \"%4\""},
+        {"http://h/%zz", "invalid URL escape \"%zz\""},
+        {"http://u:%zz@h/", "net/url: invalid userinfo"},
+        {"http://h/\n", "net/url: invalid control character in URL"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        Error err = {0};
+        CHECK_EQ(config_url_check(str_from_c(cases[i].url), &err), cases[i].want[0] == 0);
+        CHECK_STR(str_from_c(err.text), str_from_c(cases[i].want));
+    }
+}
+
 TEST(config, releases_run_once)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
@@ -329,8 +381,10 @@ TEST(config, describes_a_table)
     CHECK_HAS(out.ptr, "| `scheme` | one of `http` `https` | `http` |  |\n");
 }
 
-TEST_MAIN(config, TEST_ROW(config, fills_members_and_defaults),
-          TEST_ROW(config, prints_back_as_yaml_v2), TEST_ROW(config, faults_name_place_and_key),
+TEST_MAIN(config, TEST_ROW(config, of_a_file_the_first_document_is_taken),
+          TEST_ROW(config, fills_members_and_defaults), TEST_ROW(config, prints_back_as_yaml_v2),
+          TEST_ROW(config, faults_name_place_and_key),
           TEST_ROW(config, null_empties_a_member_but_keeps_a_struct),
           TEST_ROW(config, sizes_read_and_print), TEST_ROW(config, fingerprints_tell_secrets_apart),
-          TEST_ROW(config, releases_run_once), TEST_ROW(config, describes_a_table))
+          TEST_ROW(config, urls_are_those_that_go_reads), TEST_ROW(config, releases_run_once),
+          TEST_ROW(config, describes_a_table))

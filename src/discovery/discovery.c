@@ -2,12 +2,14 @@
 #include "discovery/discovery.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "discovery/discovery_kind.h"
+#include "net/http_client.h"
 
 #define SETTLE_MS_MIN 100  // from the first change to its delivery
 #define SETTLE_MS_MAX 5000 // when a job changes all the time
@@ -264,6 +266,16 @@ void discovery_host_fail(DiscoveryHost *host)
     host->discovery->failed += !host->failed;
     host->failed = true;
     count_failed(host->discovery);
+}
+
+void discovery_host_track(DiscoveryHost *host, HttpClient *client)
+{
+    char name[64];
+    // As the original names its dialers.
+    bool plain = strcmp(host->kind->name, "http") == 0 || strcmp(host->kind->name, "puppetdb") == 0;
+    int len =
+        snprintf(name, sizeof name, "%s%s", plain ? "http" : host->kind->name, plain ? "" : "_sd");
+    http_client_track(client, host->discovery->counters.registry, str_make(name, (size_t)len));
 }
 
 static Counter *own_counter(Registry *registry, const DiscoveryKind *kind, size_t counter)

@@ -28,8 +28,10 @@ TEST(apis, docker)
     };
     static const RigCase c = {
         "docker",
-        "docker_sd_configs: [{host: 'http://%H', filters: [{name: status, values: [running]}]}]",
-        routes, COUNT_OF(routes),
+        "docker_sd_configs: [{host: 'http://%H', filters: [{name: status, values: [running]}], "
+        "basic_auth: {username: u, password: p}}]",
+        routes,
+        COUNT_OF(routes),
         "10.1.0.2:80{__meta_docker_container_id=\"c1\", __meta_docker_container_image=\"nginx\", "
         "__meta_docker_container_image_id=\"sha\", __meta_docker_container_label_com_x=\"y\", "
         "__meta_docker_container_name=\"/web\", __meta_docker_container_network_mode=\"front\", "
@@ -44,7 +46,8 @@ TEST(apis, docker)
         "__meta_docker_network_ip=\"10.1.0.2\", __meta_docker_network_label_a_b=\"c\", "
         "__meta_docker_network_name=\"front\", __meta_docker_network_scope=\"local\"}\n"
         "localhost{__meta_docker_container_id=\"c3\", __meta_docker_container_name=\"/host\", "
-        "__meta_docker_container_network_mode=\"host\"}\n"};
+        "__meta_docker_container_network_mode=\"host\"}\n",
+        "Authorization: Basic dTpw"};
     rig_check(&c);
 }
 
@@ -52,7 +55,7 @@ TEST(apis, docker)
     {                                                                                              \
         .request = "GET /networks",                                                                \
         .reply = "[{\"Id\": \"n1\", \"Name\": \"in\", \"Scope\": \"swarm\", \"Internal\": true,"   \
-                 " \"Ingress\": false}]"                                                           \
+                 " \"Ingress\": false, \"Labels\": {\"a.b\": \"c\"}}]"                             \
     }
 #define SWARM_SERVICES                                                                             \
     {                                                                                              \
@@ -77,7 +80,8 @@ TEST(apis, docker)
     }
 #define SWARM_NETWORK_LABELS                                                                       \
     "__meta_dockerswarm_network_id=\"n1\", __meta_dockerswarm_network_ingress=\"false\", "         \
-    "__meta_dockerswarm_network_internal=\"true\", __meta_dockerswarm_network_name=\"in\", "       \
+    "__meta_dockerswarm_network_internal=\"true\", __meta_dockerswarm_network_label_a_b=\"c\", "   \
+    "__meta_dockerswarm_network_name=\"in\", "                                                     \
     "__meta_dockerswarm_network_scope=\"swarm\", "
 #define SWARM_NODE_LABELS                                                                          \
     "__meta_dockerswarm_node_hostname=\"host1\", __meta_dockerswarm_node_id=\"m1\", "              \
@@ -87,7 +91,10 @@ TEST(apis, dockerswarm_services)
 {
     static const RigRoute routes[] = {SWARM_SERVICES, SWARM_NETWORKS};
     static const RigCase c = {
-        "services", "dockerswarm_sd_configs: [{host: 'tcp://%H', role: services}]", routes,
+        "services",
+        "dockerswarm_sd_configs: [{host: 'tcp://%H', role: services, basic_auth: {username: u, "
+        "password: p}}]",
+        routes,
         COUNT_OF(routes),
         "10.0.0.3:8080{" SWARM_NETWORK_LABELS
         "__meta_dockerswarm_service_endpoint_port_name=\"http\", "
@@ -96,7 +103,8 @@ TEST(apis, dockerswarm_services)
         "__meta_dockerswarm_service_mode=\"replicated\", __meta_dockerswarm_service_name=\"web\", "
         "__meta_dockerswarm_service_task_container_hostname=\"h\", "
         "__meta_dockerswarm_service_task_container_image=\"img\", "
-        "__meta_dockerswarm_service_updating_status=\"completed\"}\n"};
+        "__meta_dockerswarm_service_updating_status=\"completed\"}\n",
+        "Authorization: Basic dTpw"};
     rig_check(&c);
 }
 
@@ -104,7 +112,10 @@ TEST(apis, dockerswarm_nodes)
 {
     static const RigRoute routes[] = {SWARM_NODES};
     static const RigCase c = {
-        "nodes", "dockerswarm_sd_configs: [{host: 'http://%H/', role: nodes, port: 9100}]", routes,
+        "nodes",
+        "dockerswarm_sd_configs: [{host: 'http://%H/', role: nodes, port: 9100, basic_auth: "
+        "{username: u, password: p}}]",
+        routes,
         COUNT_OF(routes),
         "192.168.0.1:9100{__meta_dockerswarm_node_address=\"192.168.0.1\", "
         "__meta_dockerswarm_node_availability=\"active\", "
@@ -114,7 +125,8 @@ TEST(apis, dockerswarm_nodes)
         "__meta_dockerswarm_node_manager_reachability=\"reachable\", "
         "__meta_dockerswarm_node_platform_architecture=\"x86_64\", "
         "__meta_dockerswarm_node_platform_os=\"linux\", __meta_dockerswarm_node_role=\"manager\", "
-        "__meta_dockerswarm_node_status=\"ready\"}\n"};
+        "__meta_dockerswarm_node_status=\"ready\"}\n",
+        "Authorization: Basic dTpw"};
     rig_check(&c);
 }
 
@@ -143,7 +155,10 @@ TEST(apis, dockerswarm_tasks)
                   " \"NetworksAttachments\": [{\"Network\": {\"ID\": \"n1\"}, \"Addresses\":"
                   " [\"10.0.0.5/24\"]}]}]"}};
     static const RigCase c = {
-        "tasks", "dockerswarm_sd_configs: [{host: 'http://%H', role: tasks}]", routes,
+        "tasks",
+        "dockerswarm_sd_configs: [{host: 'http://%H', role: tasks, basic_auth: {username: u, "
+        "password: p}}]",
+        routes,
         COUNT_OF(routes),
         "192.168.0.1:9000{" TASK_LABELS(
             "") "__meta_dockerswarm_task_port_publish_mode=\"host\", "
@@ -151,7 +166,8 @@ TEST(apis, dockerswarm_tasks)
                 "10.0.0.5:8080{" TASK_LABELS(
                     SWARM_NETWORK_LABELS) "__meta_dockerswarm_task_port_publish_mode=\"ingress\", "
                                           "__meta_dockerswarm_task_slot=\"2\", "
-                                          "__meta_dockerswarm_task_state=\"running\"}\n"};
+                                          "__meta_dockerswarm_task_state=\"running\"}\n",
+        "Authorization: Basic dTpw"};
     rig_check(&c);
 }
 
@@ -168,12 +184,16 @@ TEST(apis, nomad)
         {.request = "GET /v1/service/db?namespace=default&region=global&stale=", .reply = "[]"},
     };
     static const RigCase c = {
-        "nomad", "nomad_sd_configs: [{server: 'http://%H'}]", routes, COUNT_OF(routes),
+        "nomad",
+        "nomad_sd_configs: [{server: 'http://%H', basic_auth: {username: u, password: p}}]",
+        routes,
+        COUNT_OF(routes),
         "10.0.0.1:8080{__meta_nomad_address=\"10.0.0.1\", __meta_nomad_dc=\"dc1\", "
         "__meta_nomad_namespace=\"default\", __meta_nomad_node_id=\"node\", "
         "__meta_nomad_service=\"web\", __meta_nomad_service_address=\"10.0.0.1\", "
         "__meta_nomad_service_id=\"i1\", __meta_nomad_service_port=\"8080\", "
-        "__meta_nomad_tags=\",a,b,\"}\n"};
+        "__meta_nomad_tags=\",a,b,\"}\n",
+        "Authorization: Basic dTpw"};
     rig_check(&c);
 }
 
@@ -188,16 +208,23 @@ TEST(apis, eureka)
              "<status>UP</status><port enabled=\"true\">8080</port>"
              "<securePort enabled=\"false\">443</securePort>"
              "<homePageUrl>http://meta.x/</homePageUrl>"
+             "<statusPageUrl>http://meta.x/s</statusPageUrl>"
+             "<healthCheckUrl>http://meta.x/h</healthCheckUrl>"
+             "<vipAddress>vip</vipAddress><secureVipAddress>svip</secureVipAddress>"
              "<dataCenterInfo class=\"c\"><name>MyOwn</name><metadata><zone>z1</zone></metadata>"
              "</dataCenterInfo><metadata><management.port>1</management.port></metadata>"
              "<countryId>1</countryId><instanceId>meta:1</instanceId></instance>"
              "<instance><hostName>no.port</hostName></instance></application></applications>"},
     };
     static const RigCase c = {
-        "eureka", "eureka_sd_configs: [{server: 'http://%H/eureka'}]", routes, COUNT_OF(routes),
+        "eureka",
+        "eureka_sd_configs: [{server: 'http://%H/eureka', basic_auth: {username: u, password: p}}]",
+        routes,
+        COUNT_OF(routes),
         "meta.x:8080{__meta_eureka_app_instance_country_id=\"1\", "
         "__meta_eureka_app_instance_datacenterinfo_metadata_zone=\"z1\", "
         "__meta_eureka_app_instance_datacenterinfo_name=\"MyOwn\", "
+        "__meta_eureka_app_instance_healthcheck_url=\"http://meta.x/h\", "
         "__meta_eureka_app_instance_homepage_url=\"http://meta.x/\", "
         "__meta_eureka_app_instance_hostname=\"meta.x\", "
         "__meta_eureka_app_instance_id=\"meta:1\", "
@@ -207,10 +234,14 @@ TEST(apis, eureka)
         "__meta_eureka_app_instance_port_enabled=\"true\", "
         "__meta_eureka_app_instance_secure_port=\"443\", "
         "__meta_eureka_app_instance_secure_port_enabled=\"false\", "
-        "__meta_eureka_app_instance_status=\"UP\", __meta_eureka_app_name=\"META\", "
+        "__meta_eureka_app_instance_secure_vip_address=\"svip\", "
+        "__meta_eureka_app_instance_status=\"UP\", "
+        "__meta_eureka_app_instance_statuspage_url=\"http://meta.x/s\", "
+        "__meta_eureka_app_instance_vip_address=\"vip\", __meta_eureka_app_name=\"META\", "
         "instance=\"meta:1\"}\n"
         "no.port:80{__meta_eureka_app_instance_country_id=\"0\", "
-        "__meta_eureka_app_instance_hostname=\"no.port\", __meta_eureka_app_name=\"META\"}\n"};
+        "__meta_eureka_app_instance_hostname=\"no.port\", __meta_eureka_app_name=\"META\"}\n",
+        "Authorization: Basic dTpw"};
     rig_check(&c);
 }
 
@@ -228,16 +259,19 @@ TEST(apis, puppetdb)
     };
     static const RigCase c = {
         "puppetdb",
-        "puppetdb_sd_configs: [{url: 'http://%H', query: 'facts { name }', include_parameters: "
+        "puppetdb_sd_configs: [{url: 'http://%H', basic_auth: {username: u, password: p}, query: "
+        "'facts { name }', include_parameters: "
         "true, port: 22}]",
-        routes, COUNT_OF(routes),
+        routes,
+        COUNT_OF(routes),
         "a.x:22{__meta_puppetdb_certname=\"a.x\", __meta_puppetdb_environment=\"prod\", "
         "__meta_puppetdb_exported=\"false\", __meta_puppetdb_file=\"/etc/s.pp\", "
         "__meta_puppetdb_parameter_big=\"1e+21\", __meta_puppetdb_parameter_names=\"a,1.5\", "
         "__meta_puppetdb_parameter_on=\"true\", __meta_puppetdb_parameter_port=\"22\", "
         "__meta_puppetdb_parameter_sub_map_k=\"v\", __meta_puppetdb_query=\"facts { name }\", "
         "__meta_puppetdb_resource=\"49af\", __meta_puppetdb_tags=\",roles,ssh,\", "
-        "__meta_puppetdb_title=\"Ssh\", __meta_puppetdb_type=\"Class\"}\n"};
+        "__meta_puppetdb_title=\"Ssh\", __meta_puppetdb_type=\"Class\"}\n",
+        "Authorization: Basic dTpw"};
     rig_check(&c);
 }
 
@@ -252,7 +286,8 @@ TEST(apis, marathon)
              " \"labels\": {\"p\": \"yes\"}}], \"tasks\": [{\"id\": \"t1\", \"host\": \"h1\","
              " \"ports\": [31005]}]},"
              " {\"id\": \"net\", \"networks\": [{\"mode\": \"container\"}], \"container\":"
-             " {\"portMappings\": [{\"containerPort\": 80, \"hostPort\": 0, \"labels\": {}}]},"
+             " {\"portMappings\": [{\"containerPort\": 80, \"hostPort\": 0, \"labels\": {\"m.1\": "
+             "\"w\"}}]},"
              " \"tasks\": [{\"id\": \"t2\", \"host\": \"h2\", \"ipAddresses\": [{\"ipAddress\":"
              " \"9.0.0.1\"}]}]},"
              " {\"id\": \"old\", \"tasks\": [{\"id\": \"t3\", \"host\": \"h3\", \"ports\":"
@@ -265,6 +300,7 @@ TEST(apis, marathon)
         "__meta_marathon_image=\"img\", __meta_marathon_port_definition_label_p=\"yes\", "
         "__meta_marathon_port_index=\"0\", __meta_marathon_task=\"t1\"}\n"
         "9.0.0.1:80{__meta_marathon_app=\"net\", __meta_marathon_port_index=\"0\", "
+        "__meta_marathon_port_mapping_label_m_1=\"w\", "
         "__meta_marathon_task=\"t2\"}\n"
         "h3:1{__meta_marathon_app=\"old\", __meta_marathon_port_index=\"0\", "
         "__meta_marathon_task=\"t3\"}\n"
@@ -300,6 +336,8 @@ TEST(apis, bad_blocks_are_refused)
 {
     static const RigBad cases[] = {
         {"docker", "docker_sd_configs: [{}]", "c.yml:1:21: host missing"},
+        {"URL of docker", "docker_sd_configs: [{host: '://'}]",
+         "c.yml:1:28: host: parse \"://\": missing protocol scheme"},
         {"swarm", "dockerswarm_sd_configs: [{host: h}]",
          "role missing (one of: tasks, services, nodes)"},
         {"swarm role", "dockerswarm_sd_configs: [{host: h, role: x}]", "role"},

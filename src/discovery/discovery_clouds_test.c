@@ -10,7 +10,7 @@ TEST(clouds, vultr)
          .reply = "{\"instances\": [{\"id\": \"dbdb\", \"label\": \"one\", \"os\": \"Debian\","
                   " \"os_id\": 387, \"region\": \"ewr\", \"plan\": \"vc2\", \"vcpu_count\": 1,"
                   " \"ram\": 1024, \"allowed_bandwidth\": 1000, \"disk\": 25, \"main_ip\":"
-                  " \"149.28.1.1\", \"v6_main_ip\": \"2001::1\", \"internal_ip\": \"\","
+                  " \"149.28.1.1\", \"v6_main_ip\": \"2001::1\", \"internal_ip\": \"10.1.96.3\","
                   " \"hostname\": \"h\", \"server_status\": \"ok\", \"features\": [\"ipv6\"],"
                   " \"tags\": [\"a\", \"b\"]}], \"meta\": {\"links\": {\"next\": \"bm/8=\"}}}"},
         {.request = "GET /api.vultr.com/v2/instances?per_page=100&cursor=bm%2F8%3D",
@@ -23,6 +23,7 @@ TEST(clouds, vultr)
         "149.28.1.1:80{__meta_vultr_instance_allowed_bandwidth_gb=\"1000\", "
         "__meta_vultr_instance_disk_gb=\"25\", __meta_vultr_instance_features=\",ipv6,\", "
         "__meta_vultr_instance_hostname=\"h\", __meta_vultr_instance_id=\"dbdb\", "
+        "__meta_vultr_instance_internal_ip=\"10.1.96.3\", "
         "__meta_vultr_instance_label=\"one\", __meta_vultr_instance_main_ip=\"149.28.1.1\", "
         "__meta_vultr_instance_main_ipv6=\"2001::1\", __meta_vultr_instance_os=\"Debian\", "
         "__meta_vultr_instance_os_id=\"387\", __meta_vultr_instance_plan=\"vc2\", "
@@ -43,7 +44,8 @@ TEST(clouds, ionos)
              "{\"id\": \"dc/servers\", \"items\": [{\"id\": \"s1\", \"metadata\": {\"state\":"
              " \"AVAILABLE\"}, \"properties\": {\"name\": \"n\", \"availabilityZone\": \"ZONE_1\","
              " \"cpuFamily\": \"INTEL\", \"vmState\": \"RUNNING\", \"type\": \"CUBE\","
-             " \"bootCdrom\": null, \"bootVolume\": {\"id\": \"v\"}}, \"entities\": {\"nics\":"
+             " \"bootCdrom\": {\"id\": \"cd\"}, \"bootVolume\": {\"id\": \"v\"}}, \"entities\": "
+             "{\"nics\":"
              " {\"items\": [{\"properties\": {\"name\": \"a b\", \"ips\": [\"10.0.0.1\"]}},"
              " {\"properties\": {\"ips\": [\"10.0.0.2\", \"10.0.0.3\"]}}]}, \"volumes\":"
              " {\"items\": [{\"properties\": {\"image\": \"img\"}}]}}},"
@@ -53,6 +55,7 @@ TEST(clouds, ionos)
         "ionos", "ionos_sd_configs: [{datacenter_id: dc, authorization: {credentials: t}}]", routes,
         COUNT_OF(routes),
         "10.0.0.2:80{__meta_ionos_server_availability_zone=\"ZONE_1\", "
+        "__meta_ionos_server_boot_cdrom_id=\"cd\", "
         "__meta_ionos_server_boot_image_id=\"img\", __meta_ionos_server_boot_volume_id=\"v\", "
         "__meta_ionos_server_cpu_family=\"INTEL\", __meta_ionos_server_id=\"s1\", "
         "__meta_ionos_server_ip=\",10.0.0.2,10.0.0.3,10.0.0.1,\", "
@@ -92,9 +95,10 @@ TEST(clouds, hetzner)
     static const RigCase c = {
         "hetzner",
         "hetzner_sd_configs:\n"
-        "- {role: hcloud, label_selector: a=b}\n"
+        "- {role: hcloud, label_selector: a=b, basic_auth: {username: u, password: p}}\n"
         "- {role: robot, basic_auth: {username: u, password: p}}\n",
-        routes, COUNT_OF(routes),
+        routes,
+        COUNT_OF(routes),
         "1.2.3.4:80{__meta_hetzner_hcloud_cpu_cores=\"1\", "
         "__meta_hetzner_hcloud_cpu_type=\"shared\", "
         "__meta_hetzner_hcloud_datacenter_location=\"fsn1\", "
@@ -124,7 +128,8 @@ TEST(clouds, hetzner)
         "__meta_hetzner_robot_cancelled=\"true\", __meta_hetzner_robot_datacenter=\"fsn1-dc5\", "
         "__meta_hetzner_robot_product=\"EX\", __meta_hetzner_role=\"robot\", "
         "__meta_hetzner_server_id=\"9\", __meta_hetzner_server_name=\"r\", "
-        "__meta_hetzner_server_status=\"ready\"}\n"};
+        "__meta_hetzner_server_status=\"ready\"}\n",
+        "Authorization: Basic dTpw"};
     rig_check(&c);
 }
 
@@ -136,7 +141,8 @@ TEST(clouds, digitalocean)
              "{\"droplets\": [{\"id\": 3164444, \"name\": \"d\", \"image\": {\"slug\": \"ubuntu\","
              " \"name\": \"16.04\"}, \"region\": {\"slug\": \"nyc3\"}, \"size_slug\": \"s-1\","
              " \"status\": \"active\", \"vpc_uuid\": \"vpc\", \"features\": [\"ipv6\"], \"tags\":"
-             " [], \"networks\": {\"v4\": [{\"ip_address\": \"104.1.1.1\", \"type\": \"public\"},"
+             " [\"x\", \"y\"], \"networks\": {\"v4\": [{\"ip_address\": \"104.1.1.1\", \"type\": "
+             "\"public\"},"
              " {\"ip_address\": \"10.1.1.1\", \"type\": \"private\"}], \"v6\": [{\"ip_address\":"
              " \"2604::1\", \"type\": \"public\"}]}}, {\"id\": 1, \"networks\": {\"v4\": []}}],"
              " \"links\": {\"pages\": {\"next\":"
@@ -152,7 +158,10 @@ TEST(clouds, digitalocean)
          .reply = "{\"databases\": null}"},
     };
     static const RigCase c = {
-        "digitalocean", "digitalocean_sd_configs: [{}, {role: databases, port: 9273}]", routes,
+        "digitalocean",
+        "digitalocean_sd_configs: [{bearer_token: t}, {role: databases, port: 9273, authorization: "
+        "{credentials: t}}]",
+        routes,
         COUNT_OF(routes),
         "104.1.1.1:80{__meta_digitalocean_droplet_id=\"3164444\", "
         "__meta_digitalocean_droplet_name=\"d\", __meta_digitalocean_features=\",ipv6,\", "
@@ -161,6 +170,7 @@ TEST(clouds, digitalocean)
         "__meta_digitalocean_public_ipv4=\"104.1.1.1\", "
         "__meta_digitalocean_public_ipv6=\"2604::1\", __meta_digitalocean_region=\"nyc3\", "
         "__meta_digitalocean_size=\"s-1\", __meta_digitalocean_status=\"active\", "
+        "__meta_digitalocean_tags=\",x,y,\", "
         "__meta_digitalocean_vpc=\"vpc\"}\n"
         "private.db.x:9273{__meta_digitalocean_db_engine=\"pg\", "
         "__meta_digitalocean_db_host=\"db.x\", __meta_digitalocean_db_id=\"u\", "
@@ -168,7 +178,8 @@ TEST(clouds, digitalocean)
         "__meta_digitalocean_db_private_host=\"private.db.x\", "
         "__meta_digitalocean_db_region=\"nyc3\", __meta_digitalocean_db_size=\"db-s\", "
         "__meta_digitalocean_db_status=\"online\", \"__meta_digitalocean_db_tag_a:b\"=\"true\", "
-        "__meta_digitalocean_db_version=\"14\"}\n"};
+        "__meta_digitalocean_db_version=\"14\"}\n",
+        "Authorization: Bearer t"};
     rig_check(&c);
 }
 

@@ -402,6 +402,7 @@ static void *start(DiscoveryHost *host, const void *config)
         discovery_host_fail(host);
         return provider;
     }
+    discovery_host_track(host, provider->client);
     provider->datacenter = provider->config->datacenter;
     if (provider->datacenter.len) {
         start_watches(provider);

@@ -17,7 +17,7 @@ static bool finish_config(ConfigReader *reader, const YamlNode *node, void *obje
 }
 
 static const ConfigField fields[] = {
-    POLL_STR(MobyConfig, host, "unix:///path, tcp://host:port, http or https URL",
+    POLL_URL(MobyConfig, host, "unix:///path, tcp://host:port, http or https URL",
              .always_print = true),
     POLL_ROLE(MobyConfig, role, role_words, "what becomes a target"),
     POLL_PORT(MobyConfig, "80"),

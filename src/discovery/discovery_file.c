@@ -113,7 +113,7 @@ static bool read_groups(FileResult *result, Error *err)
     if (is_json(result->path))
         return static_groups_of_json(text, result->path, arena, &result->groups, &result->count,
                                      err);
-    return yaml_parse(text, result->path, arena, &root, err) &&
+    return config_yaml(text, result->path, arena, &root, err) &&
            static_groups_of_tree(root, result->path, arena, &result->groups, &result->count, err);
 }
 

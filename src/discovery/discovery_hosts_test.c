@@ -12,7 +12,7 @@ TEST(hosts, linode)
         {.request = "GET /api.linode.com/v4/linode/instances?page_size=500",
          .header = "X-Filter: {\"region\": \"us-east\"}",
          .reply =
-             "{\"data\": [{\"id\": 26838044, \"label\": \"one\", \"group\": \"\", \"status\":"
+             "{\"data\": [{\"id\": 26838044, \"label\": \"one\", \"group\": \"gr\", \"status\":"
              " \"running\", \"type\": \"g6\", \"ipv4\": [\"45.33.1.1\", \"192.168.1.1\","
              " \"45.33.1.2\"], \"ipv6\": \"2600::1/128\", \"image\": \"arch\", \"region\":"
              " \"us-east\", \"hypervisor\": \"kvm\", \"backups\": {\"enabled\": false}, \"specs\":"
@@ -22,7 +22,7 @@ TEST(hosts, linode)
          .reply = "{\"data\": [{\"id\": 2, \"ipv4\": []}], \"page\": 2, \"pages\": 2}"},
         {.request = "GET /api.linode.com/v4/networking/ips?page_size=500",
          .reply = "{\"data\": [{\"address\": \"45.33.1.1\", \"public\": true, \"rdns\": \"r.x\"},"
-                  " {\"address\": \"192.168.1.1\", \"public\": false, \"rdns\": null},"
+                  " {\"address\": \"192.168.1.1\", \"public\": false, \"rdns\": \"p.x\"},"
                   " {\"address\": \"45.33.1.2\", \"public\": true, \"rdns\": \"\"},"
                   " {\"address\": \"2600::1\", \"public\": true, \"rdns\": \"six.x\"}],"
                   " \"pages\": 1}"},
@@ -31,20 +31,26 @@ TEST(hosts, linode)
                   " \"2600::1\"}], \"pages\": 1}"},
     };
     static const RigCase c = {
-        "linode", "linode_sd_configs: [{region: us-east}]", routes, COUNT_OF(routes),
+        "linode",
+        "linode_sd_configs: [{region: us-east, authorization: {credentials: t}}]",
+        routes,
+        COUNT_OF(routes),
         "45.33.1.1:80{__meta_linode_backups=\"disabled\", "
         "__meta_linode_extra_ips=\",45.33.1.2,\", __meta_linode_gpus=\"0\", "
+        "__meta_linode_group=\"gr\", "
         "__meta_linode_hypervisor=\"kvm\", __meta_linode_image=\"arch\", "
         "__meta_linode_instance_id=\"26838044\", __meta_linode_instance_label=\"one\", "
         "__meta_linode_ipv6_ranges=\",2600:3c00::/64,\", "
-        "__meta_linode_private_ipv4=\"192.168.1.1\", __meta_linode_public_ipv4=\"45.33.1.1\", "
+        "__meta_linode_private_ipv4=\"192.168.1.1\", __meta_linode_private_ipv4_rdns=\"p.x\", "
+        "__meta_linode_public_ipv4=\"45.33.1.1\", "
         "__meta_linode_public_ipv4_rdns=\"r.x\", __meta_linode_public_ipv6=\"2600::1\", "
         "__meta_linode_public_ipv6_rdns=\"six.x\", __meta_linode_region=\"us-east\", "
         "__meta_linode_specs_disk_bytes=\"26843545600\", "
         "__meta_linode_specs_memory_bytes=\"1073741824\", "
         "__meta_linode_specs_transfer_bytes=\"1048576000\", __meta_linode_specs_vcpus=\"1\", "
         "__meta_linode_status=\"running\", __meta_linode_tags=\",a,b,\", "
-        "__meta_linode_type=\"g6\"}\n"};
+        "__meta_linode_type=\"g6\"}\n",
+        "Authorization: Bearer t"};
     rig_check(&c);
 }
 
@@ -75,7 +81,7 @@ TEST(hosts, scaleway)
         {.request = "GET /baremetal/v1/zones/fr-par-1/servers?page_size=100&tags=a&tags=b",
          .reply = "{\"servers\": [{\"id\": \"m\", \"name\": \"metal\", \"zone\": \"fr-par-1\","
                   " \"status\": \"ready\", \"project_id\": \"p\", \"offer_id\": \"of\","
-                  " \"install\": {\"os_id\": \"os\"}, \"tags\": [], \"ips\": [{\"address\":"
+                  " \"install\": {\"os_id\": \"os\"}, \"tags\": [\"b\"], \"ips\": [{\"address\":"
                   " \"2001::9\", \"version\": \"IPv6\"}, {\"address\": \"51.9.9.9\", \"version\":"
                   " \"IPv4\"}]}]}"},
         {.request = "GET /baremetal/v1/zones/fr-par-1/offers?page_size=100",
@@ -117,7 +123,8 @@ TEST(hosts, scaleway)
         "__meta_scaleway_baremetal_project_id=\"p\", "
         "__meta_scaleway_baremetal_public_ipv4=\"51.9.9.9\", "
         "__meta_scaleway_baremetal_public_ipv6=\"2001::9\", "
-        "__meta_scaleway_baremetal_status=\"ready\", __meta_scaleway_baremetal_type=\"GP-BM1\", "
+        "__meta_scaleway_baremetal_status=\"ready\", __meta_scaleway_baremetal_tags=\",b,\", "
+        "__meta_scaleway_baremetal_type=\"GP-BM1\", "
         "__meta_scaleway_baremetal_zone=\"fr-par-1\"}\n"};
     rig_check(&c);
 }
@@ -149,14 +156,18 @@ TEST(hosts, ovhcloud)
                   " \"linkSpeed\": 1000, \"rack\": \"R1\", \"noIntervention\": false, \"os\":"
                   " \"debian\", \"supportLevel\": \"pro\", \"serverId\": 1234, \"reverse\":"
                   " \"ns1.x.\", \"datacenter\": \"gra1\"}"},
-        {.request = "GET /1.0/dedicated/server/ns1/ips", .reply = "[\"192.0.2.9/32\"]"},
+        {.request = "GET /1.0/dedicated/server/ns1/ips",
+         .reply = "[\"192.0.2.9/32\", \"2001:db8::9\"]"},
     };
     Rig rig;
     rig_init(&rig, routes, COUNT_OF(routes));
     log_setup(LOG_ERROR, LOG_LOGFMT);
 
-    rig_apply(&rig, "ovhcloud_sd_configs:\n- " OVH "service: vps}\n- " OVH
-                    "service: dedicated_server}\n");
+    static const RigCase c = {"ovhcloud",
+                              "ovhcloud_sd_configs:\n- " OVH "service: vps}\n- " OVH
+                              "service: dedicated_server}\n",
+                              routes, COUNT_OF(routes), NULL};
+    rig_apply(&rig, c.config);
 
     CHECK(rig_wait(
         &rig, "192.0.2.1{__meta_ovhcloud_vps_cluster=\"cl\", "
@@ -173,6 +184,7 @@ TEST(hosts, ovhcloud)
               "192.0.2.9{__meta_ovhcloud_dedicated_server_commercial_range=\"adv\", "
               "__meta_ovhcloud_dedicated_server_datacenter=\"gra1\", "
               "__meta_ovhcloud_dedicated_server_ipv4=\"192.0.2.9\", "
+              "__meta_ovhcloud_dedicated_server_ipv6=\"2001:db8::9\", "
               "__meta_ovhcloud_dedicated_server_link_speed=\"1000\", "
               "__meta_ovhcloud_dedicated_server_name=\"ns1\", "
               "__meta_ovhcloud_dedicated_server_no_intervention=\"false\", "
@@ -183,6 +195,7 @@ TEST(hosts, ovhcloud)
               "__meta_ovhcloud_dedicated_server_state=\"ok\", "
               "__meta_ovhcloud_dedicated_server_support_level=\"pro\", instance=\"ns1\"}\n"));
     rig_deinit(&rig);
+    rig_check_faults(&c);
 }
 
 #define RPC(value) "<methodResponse><params><param>" value "</param></params></methodResponse>"
@@ -247,8 +260,10 @@ TEST(hosts, kuma)
     Rig rig;
     rig_init(&rig, routes, COUNT_OF(routes));
 
-    rig_apply(&rig, "kuma_sd_configs: [{server: 'http://%H', client_id: me, refresh_interval: "
-                    "50ms}]");
+    static const RigCase c = {
+        "kuma", "kuma_sd_configs: [{server: 'http://%H', client_id: me, refresh_interval: 50ms}]",
+        routes, COUNT_OF(routes), NULL};
+    rig_apply(&rig, c.config);
 
     CHECK(rig_wait(&rig, "10.0.0.1:80{__meta_kuma_dataplane=\"dp-1\", "
                          "__meta_kuma_label_k_io_x=\"1\", __meta_kuma_label_own=\"2\", "
@@ -258,12 +273,14 @@ TEST(hosts, kuma)
     CHECK(rig_wait_metric(&rig, "prometheus_sd_kuma_fetch_skipped_updates_total 2+"));
     CHECK(rig_wait_metric(&rig, "prometheus_sd_kuma_fetch_failures_total 0\n"));
     rig_deinit(&rig);
+    rig_check_faults(&c);
 }
 
 TEST(hosts, outscale)
 {
     static const RigRoute routes[] = {
         {.request = "POST /api.eu-west-2.outscale.com/api/v1/ReadVms",
+         .header = "Authorization: AWS4-HMAC-SHA256 Credential=a/*",
          .has = "{\"NextPageToken\":\"t\"}",
          .reply = "{\"Vms\": [{\"VmId\": \"i-3\"}, {\"VmId\": \"i-2\", \"PublicIp\":"
                   " \"1.2.3.4\"}]}"},
@@ -402,6 +419,8 @@ TEST(hosts, bad_blocks_are_refused)
         {"oci", "oci_sd_configs: [{}]", "oci_sd: region is required"},
         {"oci key", "oci_sd_configs: [{region: r, tenancy: t}]",
          "oci_sd: api_key auth requires user"},
+        {"oci instance", "oci_sd_configs: [{region: r, auth: instance_principal, user: u}]",
+         "oci_sd: instance_principal auth must not have tenancy, user, fingerprint, key_file"},
         {"ovhcloud", "ovhcloud_sd_configs: [{}]", "application key can not be empty"},
         {"uyuni", "uyuni_sd_configs: [{server: 'http://h'}]",
          "Uyuni SD configuration requires a username"},

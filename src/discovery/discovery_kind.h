@@ -22,6 +22,9 @@ const DiscoveryKind *discovery_host_kind(const DiscoveryHost *host);
 Str discovery_host_job(const DiscoveryHost *host);
 // The provider could not be made: counted in prometheus_sd_failed_configs until it is gone.
 void discovery_host_fail(DiscoveryHost *host);
+// The connections of the provider's client are counted.
+struct HttpClient;
+void discovery_host_track(DiscoveryHost *host, struct HttpClient *client);
 
 typedef struct DiscoveryCounters {
     Registry *registry;

@@ -77,7 +77,8 @@ static bool note_ignored(ConfigReader *reader, const YamlNode *node, void *membe
     {.key = config_key,                                                                            \
      .kind = CONFIG_STRUCT_LIST,                                                                   \
      .offset = offsetof(DiscoveryConfigs, lists) + KIND_##name * sizeof(ConfigList),               \
-     .table = &discovery_##name##_table},
+     .table = &discovery_##name##_table,                                                           \
+     .null_text = "empty or null section in " config_key},
 #define IGNORED(config_key)                                                                        \
     {                                                                                              \
         .key = config_key, .kind = CONFIG_CUSTOM, .offset = offsetof(DiscoveryConfigs, ignored),   \
@@ -85,8 +86,7 @@ static bool note_ignored(ConfigReader *reader, const YamlNode *node, void *membe
     }
 
 static const ConfigField discovery_fields[] = {
-    KINDS(FIELD) IGNORED("aws_sd_configs"),
-    IGNORED("kubernetes_sd_configs"),
+    KINDS(FIELD) IGNORED("kubernetes_sd_configs"),
 };
 
 const ConfigTable discovery_configs_table =

@@ -3,10 +3,10 @@
 // with the account's key over its date, target and host (draft-cavage-http-signatures 08).
 //
 //     compartments (all below the tenancy, or those that are named) --> instances --> attachments of cards --> cards --> groups
+#include "discovery/discovery_oci.h"
+
 #include <stdlib.h>
 
-#include "base/clock.h"
-#include "base/timefmt.h"
 #include "discovery/discovery_meta.h"
 #include "discovery/discovery_poll.h"
 #include "net/jwt.h"
@@ -47,18 +47,28 @@ static bool check_key(ConfigReader *reader, const YamlNode *node, const OciConfi
                         "configured");
 }
 
+static bool check_instance(ConfigReader *reader, const YamlNode *node, const OciConfig *config,
+                           Error *err)
+{
+    return !(config->tenancy.len || config->user.len || config->fingerprint.len ||
+             config->key_file.len || config->key_passphrase.len ||
+             config->key_passphrase_file.len) ||
+           config_error(reader, node, err,
+                        "oci_sd: instance_principal auth must not have tenancy, user, fingerprint, "
+                        "key_file, key_passphrase, or key_passphrase_file set");
+}
+
 static bool finish_config(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
 {
     const OciConfig *config = object;
     if (config->region.len == 0)
         return config_error(reader, node, err, "oci_sd: region is required");
-    if (config->auth == AUTH_INSTANCE)
-        return config_error(reader, node, err, "oci_sd: this version has no instance_principal");
     for (size_t i = 0; i < config->compartments.count; i++)
         if (config->compartments.items[i].len == 0)
             return config_error(reader, node, err, "oci_sd: compartments[%zu] must not be empty",
                                 i);
-    return check_key(reader, node, config, err);
+    return config->auth == AUTH_KEY ? check_key(reader, node, config, err)
+                                    : check_instance(reader, node, config, err);
 }
 
 static const ConfigField fields[] = {
@@ -86,7 +96,7 @@ typedef struct Instance {
 } Instance;
 
 typedef struct State {
-    Str key, passphrase;
+    Str key, passphrase, key_id, tenancy;
     Instance *first, **last;
     size_t compartments;
 } State;
@@ -101,39 +111,26 @@ typedef struct List {
 
 // ---- signed requests ----
 
-// "Thu, 05 Jan 2014 21:31:40 GMT"
-static Str http_date(Arena *arena, int64_t now_ms)
-{
-    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    CivilTime t = civil_from_s(now_ms / 1000);
-    return arena_printf(arena, "%s, %02d %s %04lld %02d:%02d:%02d GMT", days[t.weekday], t.day,
-                        months[t.month - 1], (long long)t.year, t.hour, t.minute, t.second);
-}
-
 static bool ask_signed(Round *round, Str host, Str target, bool (*accepts)(int), TakeFn take,
                        void *arg, Error *err)
 {
-    const OciConfig *config = round->config;
     const State *state = round->state;
     Arena *arena = &round->arena;
     CLEANUP(buf_deinit) Buf signature = {0};
-    Str date = http_date(arena, clock_now_ms(&clock_system));
+    Str date = oci_date(arena);
     Str text =
         arena_printf(arena, "date: " STR_FMT "\n(request-target): get " STR_FMT "\nhost: " STR_FMT,
                      STR_ARG(date), STR_ARG(target), STR_ARG(host));
     if (!jwt_sign_text(text, state->key, state->passphrase, &signature, err))
-        return error_context(err, "key_file");
+        return error_context(err, "the key");
     Str *headers = ARENA_ARRAY(arena, Str, 2);
     headers[0] = arena_printf(arena, "Date: " STR_FMT, STR_ARG(date));
     headers[1] = arena_printf(
         arena,
-        "Authorization: Signature version=\"1\",keyId=\"" STR_FMT "/" STR_FMT "/" STR_FMT
+        "Authorization: Signature version=\"1\",keyId=\"" STR_FMT
         "\",algorithm=\"rsa-sha256\",headers=\"date (request-target) host\",signature=\"" STR_FMT
         "\"",
-        STR_ARG(config->tenancy), STR_ARG(config->user), STR_ARG(config->fingerprint),
-        STR_ARG(buf_str(&signature)));
+        STR_ARG(state->key_id), STR_ARG(buf_str(&signature)));
     Ask ask = {.url =
                    arena_printf(arena, "https://" STR_FMT STR_FMT, STR_ARG(host), STR_ARG(target)),
                .headers = headers,
@@ -295,22 +292,58 @@ static void each_compartment(Round *round, const JsonValue *json, void *arg)
         visit_compartment(round, id);
 }
 
-static bool begin(Round *round, Error *err)
+// Who asks is known.
+static void visit_all(Round *round)
+{
+    const OciConfig *config = round->config;
+    const State *state = round->state;
+    for (size_t i = 0; i < config->compartments.count; i++)
+        visit_compartment(round, config->compartments.items[i]);
+    if (config->compartments.count == 0)
+        visit_compartment(round, state->tenancy);
+}
+
+static bool begin_as_instance(Round *round, Error *err)
+{
+    const OciPrincipal *principal = round->keep;
+    State *state = round->state;
+    (void)err;
+    state->key = buf_str(&principal->key_pem);
+    state->key_id = arena_printf(&round->arena, "ST$" STR_FMT, STR_ARG(buf_str(&principal->token)));
+    state->tenancy = buf_str(&principal->tenancy);
+    visit_all(round);
+    return true;
+}
+
+static bool begin_with_key(Round *round, Error *err)
 {
     const OciConfig *config = round->config;
     State *state = round->state;
     CLEANUP(buf_deinit) Buf trial = {0};
-    state->last = &state->first;
     state->passphrase = config->key_passphrase;
+    state->tenancy = config->tenancy;
+    state->key_id =
+        arena_printf(&round->arena, STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(config->tenancy),
+                     STR_ARG(config->user), STR_ARG(config->fingerprint));
     if (!round_read_secret(round, config->key_file, &state->key, err) ||
         (config->key_passphrase_file.len &&
          !round_read_secret(round, config->key_passphrase_file, &state->passphrase, err)) ||
         !jwt_sign_text(S("trial"), state->key, state->passphrase, &trial, err))
         return error_context(err, "oci_sd: key");
-    for (size_t i = 0; i < config->compartments.count; i++)
-        visit_compartment(round, config->compartments.items[i]);
-    if (config->compartments.count == 0)
-        visit_compartment(round, config->tenancy);
+    visit_all(round);
+    return true;
+}
+
+static bool begin(Round *round, Error *err)
+{
+    const OciConfig *config = round->config;
+    State *state = round->state;
+    state->last = &state->first;
+    if (config->auth == AUTH_KEY)
+        return begin_with_key(round, err);
+    if (oci_principal_is_good(round->keep))
+        return begin_as_instance(round, err);
+    oci_principal_ask(round, round->keep, begin_as_instance);
     return true;
 }
 
@@ -381,7 +414,7 @@ static void add_instance(const Round *round, GroupMaker *maker, const Instance *
     meta_address(labels, address, config->port);
     meta_rows(labels, instance->json, rows, COUNT_OF(rows), STR_NONE);
     meta_rows(labels, instance->card, card_rows, COUNT_OF(card_rows), STR_NONE);
-    meta_set(labels, PREFIX "tenancy_id", config->tenancy);
+    meta_set(labels, PREFIX "tenancy_id", ((const State *)round->state)->tenancy);
     if (ipv6_count)
         meta_set(labels, PREFIX "ipv6_addresses",
                  meta_join(labels->arena, ipv6, ipv6_count, S(",")));
@@ -404,6 +437,8 @@ static bool finish(Round *round, Error *err)
 static const PollKind poll = {
     POLL_OFFSETS(OciConfig),
     .state_bytes = sizeof(State),
+    .keep_bytes = sizeof(OciPrincipal),
+    .close = oci_principal_close,
     .begin = begin,
     .finish = finish,
 };

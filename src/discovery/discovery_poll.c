@@ -326,6 +326,7 @@ void *poll_start(DiscoveryHost *host, const void *config)
         discovery_host_fail(host);
         return poll;
     }
+    discovery_host_track(host, poll->client);
     poll->timer = loop_timer_new(discovery_host_loop(host), on_timer, poll);
     loop_timer_set(poll->timer, loop_now_ns(discovery_host_loop(host)));
     return poll;

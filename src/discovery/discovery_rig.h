@@ -35,6 +35,11 @@ typedef struct Rig {
     Condition changed;
     Buf text;   // the newest delivery: a line per target, labels sorted, the address in front
     Buf missed; // requests without a route
+    bool (*verify)(void *arg, HttpRequest *request); // NULL: all may ask; false: 401
+    void *verify_arg;
+    const char *auth; // "Name: value" that each request must have, else 401; NULL: any may ask
+    int fault_status; // 0: none; all that is asked is answered so
+    bool cuts;        // answers end in their middle
     int calls;
 } Rig;
 
@@ -66,21 +71,23 @@ static inline bool rig_header_is(Str got, Str want)
     return true;
 }
 
+// "Name: value" is among them.
+static inline bool rig_has_header(const Rig *rig, HttpRequest *request, const char *text)
+{
+    Str header = rig_expand(rig, request->arena, text);
+    size_t colon = str_find_char(header, ':');
+    Str got = http_header(request, str_sub(header, 0, colon));
+    return rig_header_is(got, str_trim(str_skip(header, colon + 1)));
+}
+
 static inline bool rig_matches(const Rig *rig, const RigRoute *route, HttpRequest *request)
 {
     Str line = arena_printf(request->arena, STR_FMT " " STR_FMT, STR_ARG(request->method),
                             STR_ARG(request->target));
     if (!str_equal(line, rig_expand(rig, request->arena, route->request)))
         return false;
-    if (route->header) {
-        Str header = rig_expand(rig, request->arena, route->header);
-        size_t colon = str_find_char(header, ':');
-        Str got = http_header(request, str_sub(header, 0, colon));
-        Str want = str_trim(str_skip(header, colon + 1));
-        bool same = rig_header_is(got, want);
-        if (!same)
-            return false;
-    }
+    if (route->header && !rig_has_header(rig, request, route->header))
+        return false;
     return !route->has || str_find(request->body, str_from_c(route->has)) != STR_NOT_FOUND;
 }
 
@@ -91,6 +98,15 @@ static inline void rig_handle(void *arg, HttpRequest *request)
     const RigRoute *routes = rig->routes;
     size_t count = rig->route_count;
     lock_give(&rig->lock);
+    if ((rig->verify && !rig->verify(rig->verify_arg, request)) ||
+        (rig->auth && !rig_has_header(rig, request, rig->auth))) {
+        http_reply(request, 401, S("text/plain"), S("not you"));
+        return;
+    }
+    if (rig->fault_status) {
+        http_reply(request, rig->fault_status, S("text/plain"), S("no"));
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         const RigRoute *route = &routes[i];
         if (!rig_matches(rig, route, request))
@@ -101,9 +117,10 @@ static inline void rig_handle(void *arg, HttpRequest *request)
             http_reply_header(request, str_sub(header, 0, colon),
                               str_trim(str_skip(header, colon + 1)));
         }
+        Str reply = rig_expand(rig, request->arena, route->reply ? route->reply : "");
         http_reply(request, route->status ? route->status : 200,
                    str_from_c(route->type ? route->type : "application/json"),
-                   rig_expand(rig, request->arena, route->reply ? route->reply : ""));
+                   rig->cuts ? str_sub(reply, 0, reply.len / 2) : reply);
         return;
     }
     lock_take(&rig->lock);
@@ -257,23 +274,77 @@ static inline bool rig_wait_metric(Rig *rig, const char *line)
     return false;
 }
 
-// A kind's block against its API: what it asks for is in the routes, what it finds is `want`.
+// A kind's block against its API: what it asks for is in the routes, with the header that shows who asks; what it finds is `want`.
 typedef struct RigCase {
     const char *name;
     const char *config;
     const RigRoute *routes;
     size_t route_count;
     const char *want;
+    const char *auth; // "Name: value" that each request must have; NULL: the routes tell
 } RigCase;
+
+// Whether a round has failed, by our own metrics.
+static inline bool rig_wait_failure(Rig *rig)
+{
+    for (int tries = 0; tries < 3000; tries++) {
+        CLEANUP(buf_deinit) Buf page = {0};
+        registry_write(rig->registry, REGISTRY_TEXT, &page);
+        Str rest = buf_str(&page);
+        for (Str line; str_split_next(&rest, '\n', &line);)
+            if ((str_starts_with(line, S("prometheus_sd_refresh_failures_total")) ||
+                 str_starts_with(line, S("prometheus_sd_consul_rpc_failures_total"))) &&
+                !str_ends_with(line, S(" 0")))
+                return true;
+        lock_take(&rig->lock);
+        (void)condition_wait_ms(&rig->changed, &rig->lock, 20);
+        lock_give(&rig->lock);
+    }
+    return false;
+}
+
+// An API that fails, refuses the credentials or breaks off costs its round, which is counted, and finds nothing.
+static inline void rig_check_faults(const RigCase *c)
+{
+    static const struct {
+        const char *name;
+        int status;
+        bool cuts;
+    } faults[] = {
+        {"500", 500, false},
+        {"401", 401, false},
+        {"cut", 0, true},
+    };
+    for (size_t i = 0; i < COUNT_OF(faults); i++) {
+        Rig rig;
+        rig_init(&rig, c->routes, c->route_count);
+        log_setup(LOG_ERROR + 1, LOG_LOGFMT);
+        rig.fault_status = faults[i].status;
+        rig.cuts = faults[i].cuts;
+        rig_apply(&rig, c->config);
+        bool failed = rig_wait_failure(&rig);
+        lock_take(&rig.lock);
+        bool found = rig.text.len > 0;
+        lock_give(&rig.lock);
+        if (!failed || found)
+            print_error("%s after %s: %s\n", c->name, faults[i].name,
+                        found ? "found targets" : "counted no failure");
+        rig_deinit(&rig);
+        CHECK(failed);
+        CHECK(!found);
+    }
+}
 
 static inline void rig_check(const RigCase *c)
 {
     Rig rig;
     rig_init(&rig, c->routes, c->route_count);
+    rig.auth = c->auth;
     rig_apply(&rig, c->config);
     bool same = rig_wait(&rig, c->want);
     rig_deinit(&rig);
     CHECK(same);
+    rig_check_faults(c);
 }
 
 // Blocks that are refused, with a piece of what is said.

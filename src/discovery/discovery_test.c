@@ -215,7 +215,7 @@ TEST(discovery, bad_configurations_are_refused)
          "c.yml:2:3: path name \"a.txt\" is not valid for file discovery"},
         {"star in a folder", STR("file_sd_configs:\n- files: ['*/a.yml']\n"),
          "is not valid for file discovery"},
-        {"null group", STR("static_configs:\n  - ~\n"), "empty or null static_config"},
+        {"null group", STR("static_configs:\n  - ~\n"), "empty or null section in static_configs"},
         {"unknown key", STR("static_configs:\n- target: [a]\n"),
          "field target not found in static_config, did you mean"},
         {"zero interval", STR("file_sd_configs:\n- files: [a.yml]\n  refresh_interval: 0s\n"),

@@ -252,7 +252,11 @@ TEST(vendors, lightsail)
                   " \"location\": {\"availabilityZone\": \"us-east-1a\"}, \"blueprintId\":"
                   " \"debian\", \"bundleId\": \"nano\", \"state\": {\"name\": \"running\"},"
                   " \"supportCode\": \"sc\", \"tags\": [{\"key\": \"a-b\", \"value\": \"c\"},"
-                  " {\"key\": \"only\"}]}, {\"name\": \"off\"}]}"},
+                  " {\"key\": \"only\"}]}, {\"name\": \"off\"}], \"nextPageToken\": \"tk\"}"},
+        {.request = "POST /lightsail.us-east-1.amazonaws.com/",
+         .header = "Authorization: AWS4-HMAC-SHA256 Credential=a/*",
+         .has = "{\"pageToken\":\"tk\"}",
+         .reply = "{\"instances\": [{\"privateIpAddress\": \"172.26.0.2\"}]}"},
     };
     static const RigCase c = {
         "lightsail", "lightsail_sd_configs: [{region: us-east-1, access_key: a, secret_key: s}]",
@@ -263,7 +267,9 @@ TEST(vendors, lightsail)
         "__meta_lightsail_instance_support_code=\"sc\", "
         "__meta_lightsail_ipv6_addresses=\",2600::1,\", "
         "__meta_lightsail_private_ip=\"172.26.0.1\", __meta_lightsail_public_ip=\"1.2.3.4\", "
-        "__meta_lightsail_region=\"us-east-1\", __meta_lightsail_tag_a_b=\"c\"}\n"};
+        "__meta_lightsail_region=\"us-east-1\", __meta_lightsail_tag_a_b=\"c\"}\n"
+        "172.26.0.2:80{__meta_lightsail_private_ip=\"172.26.0.2\", "
+        "__meta_lightsail_region=\"us-east-1\"}\n"};
     rig_check(&c);
 }
 
@@ -362,8 +368,12 @@ TEST(vendors, azure)
     Rig rig;
     rig_init(&rig, routes, COUNT_OF(routes));
 
-    rig_apply(&rig, "azure_sd_configs: [{subscription_id: sub, tenant_id: ten, client_id: cl, "
-                    "client_secret: se, refresh_interval: 100ms}]");
+    static const RigCase c = {
+        "azure",
+        "azure_sd_configs: [{subscription_id: sub, tenant_id: ten, client_id: "
+        "cl, client_secret: se, refresh_interval: 100ms}]",
+        routes, COUNT_OF(routes), NULL};
+    rig_apply(&rig, c.config);
 
     CHECK(rig_wait(
         &rig,
@@ -385,6 +395,7 @@ TEST(vendors, azure)
     CHECK(rig_wait_metric(&rig, "prometheus_sd_azure_cache_hit_total 3+"));
     CHECK(rig_wait_metric(&rig, "prometheus_sd_azure_failures_total 0\n"));
     rig_deinit(&rig);
+    rig_check_faults(&c);
 }
 
 TEST(vendors, azure_ids_are_taken_apart)

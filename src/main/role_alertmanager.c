@@ -158,9 +158,12 @@ static bool read_features(const AlertmanagerFlags *f, AmOptions *options, Error 
         if (!found)
             return error_set(err, ERR_INVALID, "unknown option '" STR_FMT "' for --enable-feature",
                              STR_ARG(name));
-        bool has_effect = str_is(name, "classic-mode") || str_is(name, "utf8-strict-mode") ||
-                          str_is(name, "event-recorder");
+        // The garbage collector of Go and its number of processors are not here.
+        bool has_effect = !str_starts_with(name, S("auto-"));
         options->events |= str_is(name, "event-recorder");
+        options->alert_names_in_metrics |= str_is(name, "alert-names-in-metrics");
+        options->receiver_names_in_metrics |= str_is(name, "receiver-name-in-metrics");
+        options->group_keys_in_metrics |= str_is(name, "group-key-in-metrics");
         classic |= str_is(name, "classic-mode");
         strict |= str_is(name, "utf8-strict-mode");
         if (!has_effect)
@@ -280,6 +283,7 @@ static bool listen_all(const AlertmanagerFlags *f, Am *am, WebGate *gate, HttpSe
         options.workers = WORKERS;
         options.body_bytes_max = BODY_BYTES_MAX;
         options.gate = gate;
+        options.tracer = am_tracer(am);
         options.handle = handle;
         options.arg = am;
         int port;

@@ -5,8 +5,8 @@
 #include "base/log.h"
 
 bool server_alerts_open(ServerAlerts *alerts, const ServerFlags *flags, bool stack,
-                        Str route_prefix, Str external_url, Registry *registry, Arena *arena,
-                        Error *err)
+                        Str route_prefix, Str external_url, Registry *registry,
+                        struct Tracer *tracer, Arena *arena, Error *err)
 {
     AmOptions options;
     if (!stack && flags->alertmanager_config_file.len == 0)
@@ -20,6 +20,7 @@ bool server_alerts_open(ServerAlerts *alerts, const ServerFlags *flags, bool sta
     options.route_prefix = alerts->prefix;
     options.test_notifications = flags->alertmanager_test_notifications;
     options.registry = registry;
+    options.tracer = tracer;
     return am_open(&options, &alerts->am, err) || error_context(err, "alertmanager");
 }
 

@@ -14,8 +14,8 @@ typedef struct ServerAlerts {
 
 // `stack`: there is one even without a configuration, which tells nobody. Otherwise only with --alertmanager.config.file.
 bool server_alerts_open(ServerAlerts *alerts, const ServerFlags *flags, bool stack,
-                        Str route_prefix, Str external_url, Registry *registry, Arena *arena,
-                        Error *err) MUST_CHECK;
+                        Str route_prefix, Str external_url, Registry *registry,
+                        struct Tracer *tracer, Arena *arena, Error *err) MUST_CHECK;
 void server_alerts_close(ServerAlerts *alerts); // accepts a zeroed one
 // Before anything of the server changes. Fine without one.
 bool server_alerts_reload(ServerAlerts *alerts, Error *err) MUST_CHECK;

@@ -109,6 +109,7 @@ static void api_runtime(void *owner, Arena *arena, ApiRuntime *ret_runtime)
         .reloaded_at_ms = run->reloaded_at_ms,
         .reload_failed = !run->reload_ok,
         .reload_failed_at_ms = run->reload_failed_at_ms,
+        .gogc = arena_printf(arena, "%lld", (long long)run->config->file.runtime.gogc),
     };
     lock_give(&run->lock);
     if (retention_ms)
@@ -202,6 +203,7 @@ void server_api_fill(Run *run, const FlagTable *table)
     api->route_prefix = run->route_prefix;
     api->listen_port = server_run_port(flags->web_listen_address.items[0]);
     api->page_title = flags->web_page_title;
+    api->user_assets = flags->web_user_assets;
     api->console_templates = flags->web_console_templates;
     api->console_libraries = flags->web_console_libraries;
     api->cors_origin = flags->web_cors_origin;
@@ -238,6 +240,8 @@ bool server_api_listen(Run *run, Error *err)
         options.connections_max = (size_t)flags->web_max_connections;
         options.read_timeout_ms = flags->web_read_timeout_ms;
         options.gate = run->gate;
+        options.tracer = run->traces.tracer;
+        options.registry = run->registry;
         options.handle = handle;
         options.is_urgent = is_urgent;
         options.arg = run;

@@ -33,11 +33,11 @@ static const struct {
     {"promql-per-step-stats", NULL},
     {"search-api", NULL},
     {"st-storage", NULL},
-    {"st-synthesis", "this version does not work out start timestamps that a target does not tell"},
+    {"st-synthesis", NULL},
     {"type-and-unit-labels", NULL},
     {"use-start-timestamps", NULL},
     {"use-uncached-io", "files are written through the page cache"},
-    {"xor2-encoding", "samples are packed so with st-storage alone"},
+    {"xor2-encoding", NULL},
 };
 
 static void tell(Str name)

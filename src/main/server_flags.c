@@ -5,6 +5,7 @@
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const sample_records[] = {"v1", "v2", NULL};
 static const char *const compressions[] = {"snappy", "zstd", NULL};
 static const char *const syncs[] = {"none", "interval", "commit", NULL};
 
@@ -22,7 +23,7 @@ static const FlagSpec specs[] = {
     {.name = "web.listen-address", .kind = FLAG_STR_LIST, .offset = OFFSET(web_listen_address), .default_text = "0.0.0.0:9090",
      .help = "Address to listen on for UI, API, and telemetry. Can be repeated."},
     {.name = "web.config.file", .kind = FLAG_STR, .offset = OFFSET(web_config_file), .default_text = "",
-     .help = "Refused in this version, as it would serve without the protection asked for. Path to a file that enables TLS or authentication of the web endpoint."},
+     .help = "Path to a file that enables TLS or authentication of the web endpoint."},
     {.name = "web.read-timeout", .kind = FLAG_DURATION, .offset = OFFSET(web_read_timeout_ms), .default_text = "5m", .min = 1, .max = INT64_MAX,
      .help = "How long a request may take to arrive, and how long an idle connection is kept."},
     {.name = "web.max-connections", .kind = FLAG_I64, .offset = OFFSET(web_max_connections), .default_text = "512", .min = 1, .max = 100000,
@@ -34,7 +35,7 @@ static const FlagSpec specs[] = {
     {.name = "web.route-prefix", .kind = FLAG_STR, .offset = OFFSET(web_route_prefix), .default_text = "",
      .help = "Prefix for the internal routes of web endpoints. Defaults to the path of --web.external-url."},
     {.name = "web.user-assets", .kind = FLAG_STR, .offset = OFFSET(web_user_assets), .default_text = "",
-     .help = "Without effect in this version. Path to static files of your own, served at /user."},
+     .help = "Path to static files of your own, served at /user."},
     {.name = "web.enable-lifecycle", .kind = FLAG_BOOL, .offset = OFFSET(web_enable_lifecycle),
      .help = "Allow reload and shutdown by HTTP request."},
     {.name = "web.enable-admin-api", .kind = FLAG_BOOL, .offset = OFFSET(web_enable_admin_api), .help = "Allow API calls that delete or snapshot data."},
@@ -78,6 +79,8 @@ static const FlagSpec specs[] = {
      .help = "Compress the log."},
     {.name = "storage.tsdb.wal-compression-type", .kind = FLAG_ENUM, .offset = OFFSET(wal_compression_type), .default_text = "snappy",
      .words = compressions, .hidden = true, .help = "How the log is compressed."},
+    {.name = "storage.tsdb.wal-samples", .kind = FLAG_ENUM, .offset = OFFSET(wal_samples), .default_text = "v1", .words = sample_records,
+     .help = "Which records of the log hold floats: v1, or v2, of about half the size with snappy. Prometheus reads v2 from 3.10 on; older versions ignore such samples."},
     {.name = "storage.tsdb.samples-per-chunk", .kind = FLAG_I64, .offset = OFFSET(samples_per_chunk), .default_text = "120", .min = 1, .max = 65000,
      .hidden = true, .help = "Target number of samples in a chunk."},
     {.name = "storage.tsdb.allow-overlapping-compaction", .kind = FLAG_BOOL, .offset = OFFSET(allow_overlapping_compaction), .default_text = "true",

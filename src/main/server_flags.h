@@ -43,6 +43,7 @@ typedef struct ServerFlags {
     uint64_t wal_segment_bytes;
     bool wal_compression;
     int wal_compression_type;
+    int wal_samples; // 1: of version 2
     int64_t samples_per_chunk;
     bool allow_overlapping_compaction;
     int64_t delayed_compaction_max_percent;

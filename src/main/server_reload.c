@@ -25,6 +25,23 @@ static Str stack_config(Run *run)
         STR_ARG(server_run_port(run->flags.web_listen_address.items[0])), STR_ARG(run->hostname));
 }
 
+// What the configuration may not say with these flags.
+static bool check_with_flags(const Run *run, const ServerConfig *config, Error *err)
+{
+    if (server_feature(&run->flags, "st-storage") &&
+        str_is(config->file.storage.tsdb.chunk_encoding.floats, "xor"))
+        return error_set(err, ERR_INVALID,
+                         "float chunk encoding \"xor\" is incompatible with start-timestamp "
+                         "storage; XOR chunks do not store start timestamps, use \"xor2\"");
+    return !server_is_agent(&run->flags) || server_agent_check_config(config, err);
+}
+
+bool server_reload_packs_xor2(const Run *run, const ServerConfig *config)
+{
+    Str floats = config->file.storage.tsdb.chunk_encoding.floats;
+    return floats.len ? str_is(floats, "xor2") : server_feature(&run->flags, "xor2-encoding");
+}
+
 bool server_reload_load(Run *run, ServerConfig **ret_config, Error *err)
 {
     if (run->stack)
@@ -32,7 +49,7 @@ bool server_reload_load(Run *run, ServerConfig **ret_config, Error *err)
     ServerConfig *config;
     if (!server_config_load(run->flags.config_file, &config, err))
         return false;
-    if (server_is_agent(&run->flags) && !server_agent_check_config(config, err)) {
+    if (!check_with_flags(run, config, err)) {
         server_config_unref(config);
         return false;
     }
@@ -61,6 +78,15 @@ void server_reload_retention(const Run *run, const ServerConfig *config, int64_t
     if (*ret_ms == 0 && *ret_bytes == 0)
         *ret_ms = RETENTION_MS_DEFAULT;
     arena_deinit(&scratch);
+}
+
+void server_reload_show_percentage(const Run *run, const ServerConfig *config)
+{
+    Family *family = registry_gauge(run->registry, "prometheus_tsdb_retention_limit_percentage",
+                                    "Max percentage of total storage space to be retained in the "
+                                    "tsdb blocks, configured 0 means disabled",
+                                    NULL);
+    gauge_set(gauge_of(family, NULL), config->file.storage.tsdb.retention.percentage);
 }
 
 static void write_own_metrics(void *arg, Buf *out)
@@ -127,19 +153,24 @@ void server_reload_note(Run *run, bool ok)
         gauge_set(run->reload_at_gauge, (double)now_ms / 1000);
 }
 
-// Takes over the rules.
+// All that can fail is behind us, but for traces: these are told, and the rest goes on.
 static void apply_config(Run *run, ServerConfig *config, RuleSet *rules)
 {
     int64_t retention_ms;
     uint64_t retention_bytes;
+    Error err;
     if (run->tsdb) {
         server_reload_retention(run, config, &retention_ms, &retention_bytes);
         tsdb_reconfigure(run->tsdb, retention_ms, retention_bytes,
                          config->file.storage.tsdb.out_of_order_time_window_ms,
                          config->file.storage.tsdb.stale_series_compaction_threshold);
+        server_reload_show_percentage(run, config);
+        tsdb_pack_xor2(run->tsdb, server_reload_packs_xor2(run, config));
         engine_set_default_step(run->engine, config->file.global.evaluation_interval_ms);
     }
     server_remote_apply(&run->remote, config);
+    if (!server_traces_apply(&run->traces, config->file.tracing, &err))
+        log_error("there are no traces", KV("err", &err));
     server_reload_apply_scrapes(run, config);
     if (run->tsdb)
         server_rules_apply(&run->rules, config, rules);

@@ -110,6 +110,7 @@ static void start_out(ServerRemote *remote, const ServerRemoteStart *start, Serv
         .flush_deadline_ms = remote->flags->remote_flush_deadline_ms,
         .metadata = metadata,
         .metadata_arg = remote,
+        .tracer = start->tracer,
     };
     remote->out = remote_out_new(&options, start->feed);
     apply_out(remote, config);

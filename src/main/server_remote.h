@@ -25,6 +25,7 @@ typedef struct ServerRemoteStart {
     Feed *feed;
     Str dir; // of the store
     Tsdb *tsdb;
+    struct Tracer *tracer;
 } ServerRemoteStart;
 
 bool server_remote_start(ServerRemote *remote, const ServerFlags *flags,

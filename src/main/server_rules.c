@@ -30,7 +30,7 @@ bool server_rules_load(const ServerFlags *flags, const ServerConfig *config, Str
 }
 
 void server_rules_init(ServerRules *rules, const ServerFlags *flags, Sink *sink, Source *source,
-                       Engine *engine, Registry *registry)
+                       Engine *engine, Registry *registry, struct Tracer *tracer)
 {
     bool concurrent = server_feature(flags, "concurrent-rule-eval");
     rules->notifier = notifier_new(&(NotifierOptions){
@@ -54,6 +54,7 @@ void server_rules_init(ServerRules *rules, const ServerFlags *flags, Sink *sink,
         .restores = true,
         .send = notifier_send,
         .send_arg = rules->notifier,
+        .tracer = tracer,
     });
 }
 

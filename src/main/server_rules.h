@@ -19,7 +19,7 @@ bool server_rules_load(const ServerFlags *flags, const ServerConfig *config, Str
                        RuleSet **ret_set, Error *err) MUST_CHECK;
 
 void server_rules_init(ServerRules *rules, const ServerFlags *flags, Sink *sink, Source *source,
-                       Engine *engine, Registry *registry);
+                       Engine *engine, Registry *registry, struct Tracer *tracer);
 // Takes over the set.
 void server_rules_apply(ServerRules *rules, ServerConfig *config, RuleSet *set);
 // Accepts a zeroed one.

@@ -33,9 +33,6 @@ static void tell_ignored_flags(const Run *run)
     scrape_config_set_features(server_feature(flags, "st-storage") ||
                                    server_feature(flags, "created-timestamp-zero-ingestion"),
                                server_feature(flags, "extra-scrape-metrics"));
-    if (flags->web_user_assets.len)
-        log_warn("this version serves no files of your own, ignoring",
-                 KV("flag", "web.user-assets"));
     if (flags->delay_compact_file.len)
         log_warn("this version does not wait for uploads, ignoring",
                  KV("flag", "storage.tsdb.delay-compact-file.path"));
@@ -90,12 +87,15 @@ static uint64_t look_at_files(Run *run)
     return seen;
 }
 
+static bool watches_files(const Run *run)
+{
+    return (run->flags.config_auto_reload || server_feature(&run->flags, "auto-reload-config")) &&
+           !run->stack;
+}
+
 static void serve(Run *run, const sigset_t *signals)
 {
-    bool watch =
-        (run->flags.config_auto_reload || server_feature(&run->flags, "auto-reload-config")) &&
-        !run->stack;
-    run->files_seen = watch ? look_at_files(run) : 0;
+    bool watch = watches_files(run);
     for (;;) {
         int64_t wait_ms = watch ? run->flags.config_auto_reload_interval_ms : 3600 * 1000;
         struct timespec timeout = {wait_ms / 1000, (wait_ms % 1000) * 1000000};
@@ -137,6 +137,7 @@ static void shut_down(Run *run)
     agent_store_close(run->agent);
     api_deinit(&run->api);
     node_exporter_free(run->node);
+    server_traces_deinit(&run->traces);
     server_config_unref(run->config);
     registry_free(run->registry);
 }
@@ -242,6 +243,9 @@ static int run_server(Run *run, const FlagTable *table, int argc, char **argv, b
         return EXIT_BAD_START;
     }
     server_reload_tell_warnings(run->config);
+    // What changes while we start is seen as soon as we serve.
+    if (watches_files(run))
+        run->files_seen = look_at_files(run);
     block_signals(&signals);
     server_start_registry(run);
 

@@ -14,6 +14,7 @@
 #include "main/server_agent.h"
 #include "main/server_remote.h"
 #include "main/server_rules.h"
+#include "main/server_traces.h"
 #include "metric/sink_gate.h"
 #include "net/web_gate.h"
 #include "server/server.h"
@@ -31,11 +32,13 @@ typedef struct Run {
     Str route_prefix, external_url;
     Registry *registry;
     NodeExporter *node; // stack only
-    Budget memory;      // of all queries
+    ServerTraces traces;
+    Budget memory; // of all queries
     ThreadPool *query_pool;
     Tsdb *tsdb;
     TsdbProgress progress; // of its opening
     SinkGate sink_gate;    // before it
+    int64_t last_work_ms;  // of the process before this one; 0: not known
     Engine *engine;
     ScrapeManager *scrapes;
     ServerRemote remote;
@@ -77,6 +80,10 @@ bool server_reload(Run *run, Error *err);
 // How long and how much to keep: the file wins over the flags.
 void server_reload_retention(const Run *run, const ServerConfig *config, int64_t *ret_ms,
                              uint64_t *ret_bytes);
+// Sets the gauge of the percentage that the file tells.
+void server_reload_show_percentage(const Run *run, const ServerConfig *config);
+// Whether blocks get floats in chunks of encoding 4.
+bool server_reload_packs_xor2(const Run *run, const ServerConfig *config);
 
 // server_start.c ---------------------------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.no_lockfile = flags->no_lockfile;
     options.min_block_ms = flags->min_block_duration_ms;
     server_reload_retention(run, config, &options.retention_ms, &options.retention_bytes);
+    server_reload_show_percentage(run, config);
     options.max_block_ms = flags->max_block_duration_ms;
     if (options.max_block_ms == 0)
         options.max_block_ms = options.retention_ms
@@ -30,6 +31,7 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.wal_compression = !flags->wal_compression            ? TSDB_COMPRESSION_NONE
                               : flags->wal_compression_type == 1 ? TSDB_COMPRESSION_ZSTD
                                                                  : TSDB_COMPRESSION_SNAPPY;
+    options.wal_samples_v2 = flags->wal_samples == 1;
     options.wal_sync = (TsdbSync)flags->wal_sync;
     options.wal_sync_interval_ms = flags->wal_sync_interval_ms;
     options.samples_per_chunk = (int)flags->samples_per_chunk;
@@ -37,11 +39,15 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.histogram_start_timestamps =
         options.start_timestamps && server_feature(flags, "histograms-st-encoding");
     options.snapshot_at_close = server_feature(flags, "memory-snapshot-on-shutdown");
+    const StorageExemplars *exemplars = config->file.storage.exemplars;
     if (server_feature(flags, "exemplar-storage"))
-        options.max_exemplars =
-            (uint64_t)MAX(config->file.storage.exemplars.max_exemplars, INT64_C(0));
+        options.max_exemplars = exemplars ? (uint64_t)MAX(exemplars->max_exemplars, INT64_C(0))
+                                          : STORAGE_EXEMPLARS_DEFAULT;
     options.progress = &run->progress;
-    return tsdb_open(&options, &run->tsdb, err);
+    if (!tsdb_open(&options, &run->tsdb, err))
+        return false;
+    tsdb_pack_xor2(run->tsdb, server_reload_packs_xor2(run, config));
+    return true;
 }
 
 // Queries that a crash cut short are told, as they may be why.
@@ -91,7 +97,10 @@ static bool start_scraping(Run *run, ServerConfig *config, Error *err)
         .threads = flags->scrape_threads ? (int)flags->scrape_threads : MIN(thread_cores(), 4),
         .start_times = server_feature(flags, "st-storage"),
         .zero_samples = server_feature(flags, "created-timestamp-zero-ingestion"),
+        .synthesize = server_feature(flags, "st-synthesis"),
         .type_and_unit_labels = server_feature(flags, "type-and-unit-labels"),
+        .tracer = run->traces.tracer,
+        .last_work_ms = run->last_work_ms,
     };
     if (!scrape_manager_new(&options, &run->scrapes, err))
         return false;
@@ -113,6 +122,7 @@ void server_start_registry(Run *run)
                        values),
               1);
     registry_build_info(run->registry, "narthex_build_info", NARTHEX_VERSION);
+    server_traces_init(&run->traces, run->registry, S(PROMETHEUS_VERSION));
     run->reload_ok_gauge = gauge_of(
         registry_gauge(run->registry, "prometheus_config_last_reload_successful",
                        "Whether the last configuration reload attempt was successful.", NULL),
@@ -153,6 +163,7 @@ static bool start_remote(Run *run, ServerConfig *config, Error *err)
         .feed = run->agent ? agent_store_feed(run->agent) : tsdb_feed(run->tsdb),
         .dir = run->agent ? run->flags.agent_path : run->flags.storage_path,
         .tsdb = run->tsdb,
+        .tracer = run->traces.tracer,
     };
     if (!server_remote_start(&run->remote, &run->flags, &start, config, err))
         return false;
@@ -168,10 +179,10 @@ static bool start_queries(Run *run, const ServerConfig *config, Error *err)
     run->api.engine = run->engine;
     run->api.source = server_remote_source(&run->remote);
     if (!server_alerts_open(&run->rules.alerts, &run->flags, run->stack, run->route_prefix,
-                            run->external_url, run->registry, &run->arena, err))
+                            run->external_url, run->registry, run->traces.tracer, &run->arena, err))
         return false;
     server_rules_init(&run->rules, &run->flags, run->api.sink, run->api.source, run->engine,
-                      run->registry);
+                      run->registry, run->traces.tracer);
     run->api.rules = run->rules.manager;
     run->api.has_alertmanager = run->rules.alerts.am != NULL;
     run->api.notifier = run->rules.notifier;
@@ -180,6 +191,10 @@ static bool start_queries(Run *run, const ServerConfig *config, Error *err)
 
 bool server_start_machines(Run *run, ServerConfig *config, Error *err)
 {
+    if (!server_traces_apply(&run->traces, config->file.tracing, err))
+        return false;
+    run->last_work_ms = tsdb_last_write_ms(
+        &fs_system, server_is_agent(&run->flags) ? run->flags.agent_path : run->flags.storage_path);
     // What the first targets say waits at the gate; where that would be for long they are asked later.
     bool early = !server_is_agent(&run->flags) &&
                  tsdb_restart_bytes(&fs_system, run->flags.storage_path) <= EARLY_BYTES_MAX;

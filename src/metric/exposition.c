@@ -54,11 +54,6 @@ bool exposition_next_hash(Exposition *parser, uint32_t series_bytes, uint64_t se
     return exposition_text_next_hash(parser, series_bytes, series_hash);
 }
 
-uint64_t exposition_sample_hash(const Exposition *parser)
-{
-    return parser->series_hash ? parser->series_hash : exposition_series_hash(parser->series_text);
-}
-
 // ---- failures
 
 static uint64_t line_of(const Exposition *parser, const char *at)
@@ -336,24 +331,3 @@ bool exposition_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exempla
 }
 
 // ---- content types
-
-bool exposition_format_of(Str content_type, ExpositionFormat *ret_format)
-{
-    static const struct {
-        Str media_type;
-        ExpositionFormat format;
-    } known[] = {
-        {STR("text/plain"), EXPOSITION_TEXT},
-        {STR("application/openmetrics-text"), EXPOSITION_OPENMETRICS},
-        {STR("application/vnd.google.protobuf"), EXPOSITION_PROTOBUF},
-    };
-    Str media_type = str_trim(str_sub(content_type, 0, str_find_char(content_type, ';')));
-
-    for (size_t i = 0; i < COUNT_OF(known); i++) {
-        if (str_equal_nocase(known[i].media_type, media_type)) {
-            *ret_format = known[i].format;
-            return true;
-        }
-    }
-    return false;
-}

@@ -99,5 +99,5 @@ bool exposition_labels(Exposition *parser, Arena *arena, Labels *ret_labels, Err
 bool exposition_exemplar(Exposition *parser, Arena *arena, Exemplar *ret_exemplar,
                          Error *err) MUST_CHECK;
 
-// The format of a Content-Type header; false if blank or unknown.
+// The format of a Content-Type header; false if blank, malformed or unknown.
 bool exposition_format_of(Str content_type, ExpositionFormat *ret_format);

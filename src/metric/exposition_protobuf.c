@@ -83,6 +83,18 @@ static uint32_t value_field(uint64_t type)
     return numbers[type];
 }
 
+// Where the short labels at the beginning end.
+static const uint8_t *skip_labels(Str message)
+{
+    const uint8_t *at = (const uint8_t *)message.ptr;
+    const uint8_t *end = at + message.len;
+
+    while (end - at >= 2 && at[0] == (1 << 3 | PROTO_BYTES) && at[1] < 0x80 &&
+           end - at - 2 >= at[1])
+        at += 2 + at[1];
+    return at;
+}
+
 // Where the labels stand together at the beginning, as they nearly always do, the hash of their bytes says which they are.
 static bool read_metric(Exposition *parser, Str message)
 {
@@ -90,7 +102,9 @@ static bool read_metric(Exposition *parser, Str message)
     ProtoReader r = proto_reader(message);
     uint32_t value_number = value_field(pb->type);
     Str value = S("");
-    size_t label_bytes = 0;
+    if (message.len)
+        r.reader.at = skip_labels(message);
+    size_t label_bytes = message.len ? (size_t)((const char *)r.reader.at - message.ptr) : 0;
     bool others = false;
     bool together = true;
 
@@ -280,16 +294,24 @@ static Str make_series_text(Exposition *parser, const ProtobufItem *item)
     return arena_str(parser->arena, buf_str(&buf));
 }
 
-// Tells the series of a page apart as its text does, without the text. 0: only the text can.
+static inline uint64_t fold(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+// Tells the series of a page apart as its text does, without the text: two hashes, and what is added to them. 0: only the text can.
 static uint64_t item_hash(const ExpositionProtobuf *pb, const ProtobufItem *item)
 {
     if (!pb->labels_hash)
         return 0;
-    uint64_t words[] = {pb->name_hash, pb->labels_hash,
-                        (uint64_t)(item->suffix[0] ? item->suffix[1] : 0) |
-                            (uint64_t)(item->label ? item->label[0] : 0) << 8,
-                        item->label ? double_bits(item->label_value) : 0};
-    return exposition_series_hash(str_make((const char *)words, sizeof words)) | 1;
+    uint64_t hash = fold(pb->name_hash ^ 0x9e3779b97f4a7c15, pb->labels_hash ^ 0xd6e8feb86659fd93);
+    if (item->suffix[0])
+        hash = fold(hash ^ 0xa0761d6478bd642f, (uint64_t)item->suffix[1] ^ 0xe7037ed1a0b428db);
+    if (item->label)
+        hash = fold(hash ^ (uint64_t)item->label[0] << 56 ^ 0x8ebc6af09c88c6e3,
+                    double_bits(item->label_value) ^ 0x589965cc75374cc3);
+    return hash | 1;
 }
 
 // All but the text.

@@ -208,33 +208,43 @@ static inline bool scan_is_digit(char c)
     return (unsigned char)(c - '0') <= 9;
 }
 
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+// Eight digits less '0', the first one lowest: neighbours are joined, digits to pairs, pairs to fours, fours to the eight.
+static inline uint32_t scan_eight(uint64_t digits)
+{
+    digits = digits * 10 + (digits >> 8);
+    return (uint32_t)(((digits & 0x000000ff000000ffULL) * 0x000f424000000064ULL +
+                       (digits >> 16 & 0x000000ff000000ffULL) * 0x0000271000000001ULL) >>
+                      32);
+}
+
+extern const uint32_t scan_tens[8]; // powers
+#endif
+
 // Digits onto `mantissa`; more than 19 in all overflow, which the caller sees by counting.
 static inline const char *scan_digits(const char *at, const char *end, uint64_t *mantissa)
 {
     uint64_t m = *mantissa;
 
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     while (end - at >= 8) {
         uint64_t eight;
         memcpy(&eight, at, 8);
-        // All bytes are '0' to '9' if their high nibbles are 3 and still are when 6 is added.
-        const uint64_t high = 0xf0f0f0f0f0f0f0f0ULL;
-        if (((eight & high) | ((eight + 0x0606060606060606ULL) & high) >> 4) !=
-            0x3333333333333333ULL)
-            break;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        // Neighbours are joined: digits to pairs, pairs to fours, fours to the eight.
-        uint64_t digits = eight - 0x3030303030303030ULL;
-        digits = digits * 10 + (digits >> 8);
-        digits = ((digits & 0x000000ff000000ffULL) * 0x000f424000000064ULL +
-                  (digits >> 16 & 0x000000ff000000ffULL) * 0x0000271000000001ULL) >>
-                 32;
-        m = m * 100000000 + (uint32_t)digits;
-#else
-        for (int i = 0; i < 8; i++)
-            m = m * 10 + (uint64_t)(at[i] - '0');
-#endif
+        eight ^= 0x3030303030303030ULL;
+        // The lowest byte that is no digit has its high bit set here; what carries from it does harm only above it.
+        uint64_t others = ((eight + 0x7676767676767676ULL) | eight) & 0x8080808080808080ULL;
+        if (others) {
+            // Leading zeros make eight of them, without a branch that depends on how many there are.
+            unsigned digits = (unsigned)__builtin_ctzll(others) / 8;
+            *mantissa = m * scan_tens[digits] + scan_eight(eight << 8 << (56 - 8 * digits));
+            return at + digits;
+        }
+        m = m * 100000000 + scan_eight(eight);
         at += 8;
     }
+#else
+    (void)end;
+#endif
     while (scan_is_digit(*at))
         m = m * 10 + (uint64_t)(*at++ - '0');
     *mantissa = m;

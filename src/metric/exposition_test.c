@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metric/exposition.h"
 
+#include <stdlib.h>
+
 #include "base/number.h"
 #include "base/test.h"
 #include "codec/protobuf.h"
@@ -568,6 +570,58 @@ TEST(exposition, random_numbers_agree_with_the_library)
     arena_deinit(&arena);
 }
 
+TEST(exposition, numbers_of_each_length_are_read_wherever_the_body_ends)
+{
+    Arena arena = {0};
+    Buf body = {0};
+    static const char digits[] = "1234567890123456789";
+
+    for (int whole = 1; whole <= 19; whole++)
+        for (int fraction = 0; whole + fraction <= 19; fraction++)
+            for (int behind = 0; behind < 3; behind++) {
+                Exposition parser;
+                static const char *const ends[] = {"\n", " 1\n", "\nb 1\nc 2\nd 3\n"};
+                buf_reset(&body);
+                buf_printf(&body, "a %.*s%s%.*s%s", whole, digits, fraction ? "." : "", fraction,
+                           digits + whole, ends[behind]);
+                exposition_init(&parser, EXPOSITION_TEXT, buf_str(&body), &arena);
+                CHECK(exposition_next(&parser));
+                CHECK(parser.value == strtod(body.ptr + 2, NULL));
+            }
+    buf_deinit(&body);
+    arena_deinit(&arena);
+}
+
+TEST(exposition, the_hash_of_a_series_depends_on_each_bit_and_on_the_length)
+{
+    char text[700];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i % 23);
+    for (size_t len = 1; len < sizeof text; len++) {
+        uint64_t hash = exposition_series_hash(str_make(text, len));
+        CHECK(hash == exposition_series_hash(str_make(text, len)));
+        CHECK(hash != exposition_series_hash(str_make(text, len + 1)));
+        for (size_t i = 0; i < len; i++) {
+            char bit = (char)(1 << i % 8);
+            text[i] ^= bit;
+            CHECK(hash != exposition_series_hash(str_make(text, len)));
+            text[i] ^= bit;
+        }
+    }
+    // Equal blocks that change places.
+    memset(text, 'x', sizeof text);
+    for (size_t at = 0; at + 16 <= 256; at += 16) {
+        memset(text + at, 'y', 16);
+        uint64_t hash = exposition_series_hash(str_make(text, 256));
+        memset(text + at, 'x', 16);
+        for (size_t other = 0; other + 16 <= 256; other += 16) {
+            memset(text + other, 'y', 16);
+            CHECK_EQ(hash == exposition_series_hash(str_make(text, 256)), other == at);
+            memset(text + other, 'x', 16);
+        }
+    }
+}
+
 TEST(exposition, guess_takes_only_the_very_series)
 {
     static const struct {
@@ -699,6 +753,15 @@ TEST(exposition, content_type_chooses_the_format)
          EXPOSITION_OPENMETRICS},
         {"protobuf", STR("application/vnd.google.protobuf; proto=x; encoding=delimited"), true,
          EXPOSITION_PROTOBUF},
+        {"quoted", STR("text/plain; version=\"0.0\\\"4;\""), true, EXPOSITION_TEXT},
+        {"blanks", STR("text/plain ; a = b ;c=d"), true, EXPOSITION_TEXT},
+        {"last semicolon", STR("text/plain; a=b; "), true, EXPOSITION_TEXT},
+        {"open quote", STR("text/plain; version=\"0.0.4"), false, EXPOSITION_TEXT},
+        {"no value", STR("text/plain; version"), false, EXPOSITION_TEXT},
+        {"empty value", STR("text/plain; version="), false, EXPOSITION_TEXT},
+        {"no name", STR("text/plain; =1"), false, EXPOSITION_TEXT},
+        {"no separator", STR("text/plain; a=b c=d"), false, EXPOSITION_TEXT},
+        {"twice", STR("text/plain; a=b; A=c"), false, EXPOSITION_TEXT},
         {"html", STR("text/html"), false, EXPOSITION_TEXT},
         {"blank", STR(""), false, EXPOSITION_TEXT},
     };
@@ -717,6 +780,8 @@ TEST_MAIN(exposition, TEST_ROW(exposition, reads_the_text_format),
           TEST_ROW(exposition, reads_numbers_as_go_does),
           TEST_ROW(exposition, every_nan_becomes_the_normal_one),
           TEST_ROW(exposition, random_numbers_agree_with_the_library),
+          TEST_ROW(exposition, numbers_of_each_length_are_read_wherever_the_body_ends),
+          TEST_ROW(exposition, the_hash_of_a_series_depends_on_each_bit_and_on_the_length),
           TEST_ROW(exposition, guess_takes_only_the_very_series),
           TEST_ROW(exposition, guesses_agree_with_full_parse),
           TEST_ROW(exposition, labels_refuse_a_name_twice_with_the_place),

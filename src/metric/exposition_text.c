@@ -3,9 +3,6 @@
 // the unit of time stamps, and in exemplars.
 #include "metric/exposition_internal.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #define LETTER_CLASSES (SCAN_LABEL_FIRST | SCAN_LABEL_REST | SCAN_METRIC_FIRST | SCAN_METRIC_REST)
 #define DIGIT_CLASSES (SCAN_LABEL_REST | SCAN_METRIC_REST)
 #define COLON_CLASSES (SCAN_METRIC_FIRST | SCAN_METRIC_REST)
@@ -18,6 +15,8 @@ const uint8_t scan_classes[256] = {
 const double scan_powers_of_ten[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                        1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                        1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+const uint32_t scan_tens[8] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
 
 bool scan_number_slow(const char **at, double *ret_value, ScanFault *fault)
 {
@@ -176,11 +175,6 @@ bool exposition_text_next_guess(Exposition *parser, Str guess)
 {
     return may_be_guess(parser, guess.len) && memcmp(parser->at, guess.ptr, guess.len) == 0 &&
            take_guess(parser, guess.len);
-}
-
-uint64_t exposition_series_hash(Str series_text)
-{
-    return XXH3_64bits(series_text.ptr, series_text.len);
 }
 
 bool exposition_text_next_hash(Exposition *parser, uint32_t series_bytes, uint64_t series_hash)

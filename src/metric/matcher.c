@@ -3,8 +3,11 @@
 
 #include <stdlib.h>
 
+#include "base/regex_cache.h"
+
 #define LITERALS_MAX 256      // larger sets go to the automaton
 #define LITERALS_LINEAR_MAX 8 // smaller sets are walked, larger ones searched
+#define WITHIN_MAX 8          // so many literals are looked for one by one
 
 static int compare_literals(const void *a, const void *b)
 {
@@ -36,6 +39,40 @@ static bool find_shortcut(Str pattern, Str *ret_prefix, MatchShortcut *ret_short
     return true;
 }
 
+// a|b binds weaker than what stands before and behind it. In a class, too, brackets would be miscounted: that is not told apart.
+static bool may_alternate(Str pattern)
+{
+    int depth = 0;
+
+    for (size_t i = 0; i < pattern.len; i++) {
+        char c = pattern.ptr[i];
+        if (c == '\\')
+            i++;
+        else if (c == '(')
+            depth++;
+        else if (c == ')')
+            depth--;
+        else if (c == '[' || (c == '|' && depth == 0))
+            return true;
+    }
+    return false;
+}
+
+// `.*literals.*`
+static bool find_within(Matcher *matcher, Arena *arena)
+{
+    Str pattern = matcher->value;
+
+    if (pattern.len < 5 || !str_starts_with(pattern, S(".*")) || !str_ends_with(pattern, S(".*")))
+        return false;
+    Str middle = str_sub(pattern, 2, pattern.len - 4);
+    if (may_alternate(middle) ||
+        !regex_literals(middle, arena, WITHIN_MAX, &matcher->within, &matcher->within_count))
+        return false;
+    matcher->shortcut = MATCH_SHORTCUT_WITHIN;
+    return true;
+}
+
 static bool compile(Matcher *matcher, Arena *arena, Error *err)
 {
     if (matcher->value.len > REGEX_BYTES_MAX)
@@ -43,7 +80,8 @@ static bool compile(Matcher *matcher, Arena *arena, Error *err)
                          REGEX_BYTES_MAX);
     if (!str_is_utf8(matcher->value))
         return error_set(err, ERR_INVALID, "regular expression is not valid UTF-8");
-    if (find_shortcut(matcher->value, &matcher->prefix, &matcher->shortcut))
+    if (find_shortcut(matcher->value, &matcher->prefix, &matcher->shortcut) ||
+        find_within(matcher, arena))
         return true;
 
     if (regex_literals(matcher->value, arena, LITERALS_MAX, &matcher->literals,
@@ -54,7 +92,7 @@ static bool compile(Matcher *matcher, Arena *arena, Error *err)
     }
     matcher->literals = NULL;
     matcher->literal_count = 0;
-    if (!regex_new(matcher->value, &matcher->regex, err))
+    if (!regex_cache_take(matcher->value, &matcher->regex, err))
         return false;
     matcher->prefix = regex_prefix(matcher->value, arena);
     return true;
@@ -80,7 +118,7 @@ void matcher_deinit(Matcher *matcher)
 {
     if (!matcher)
         return;
-    regex_free(matcher->regex);
+    regex_cache_give(matcher->regex);
     matcher->regex = NULL;
 }
 
@@ -108,12 +146,23 @@ static bool in_literals(const Matcher *matcher, Str value)
     return false;
 }
 
+static bool holds_any(Str value, const Str *literals, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!literals[i].len ||
+            (value.len && memmem(value.ptr, value.len, literals[i].ptr, literals[i].len)))
+            return true;
+    return false;
+}
+
 static bool pattern_matches(const Matcher *matcher, Str value)
 {
     if (!matcher->shortcut && !matcher->regex)
         return in_literals(matcher, value);
     if (!str_starts_with(value, matcher->prefix))
         return false;
+    if (matcher->shortcut == MATCH_SHORTCUT_WITHIN)
+        return holds_any(value, matcher->within, matcher->within_count);
     if (matcher->shortcut)
         return matcher->shortcut == MATCH_SHORTCUT_ANY || value.len > matcher->prefix.len;
     return regex_match(matcher->regex, value);

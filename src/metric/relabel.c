@@ -342,26 +342,6 @@ static uint32_t rune_map(uint32_t rune, bool to_upper)
                                : towlower_l((wint_t)rune, utf8_locale));
 }
 
-static char *put_rune(char *at, uint32_t rune)
-{
-    if (rune < 0x80) {
-        *at++ = (char)rune;
-    } else if (rune < 0x800) {
-        *at++ = (char)(0xc0 | rune >> 6);
-        *at++ = (char)(0x80 | (rune & 0x3f));
-    } else if (rune < 0x10000) {
-        *at++ = (char)(0xe0 | rune >> 12);
-        *at++ = (char)(0x80 | (rune >> 6 & 0x3f));
-        *at++ = (char)(0x80 | (rune & 0x3f));
-    } else {
-        *at++ = (char)(0xf0 | rune >> 18);
-        *at++ = (char)(0x80 | (rune >> 12 & 0x3f));
-        *at++ = (char)(0x80 | (rune >> 6 & 0x3f));
-        *at++ = (char)(0x80 | (rune & 0x3f));
-    }
-    return at;
-}
-
 // Rune by rune, as Go's strings.ToLower and ToUpper: a byte that is no UTF-8 becomes U+FFFD.
 static Str map_case(Arena *arena, Str text, bool to_upper)
 {
@@ -371,7 +351,7 @@ static Str map_case(Arena *arena, Str text, bool to_upper)
     while (text.len > 0) {
         uint32_t rune;
         size_t len = str_rune(text, &rune);
-        at = put_rune(at, rune_map(rune, to_upper));
+        at += str_put_rune(at, rune_map(rune, to_upper));
         text = str_skip(text, len);
     }
     return str_make(mapped, (size_t)(at - mapped));

@@ -25,6 +25,9 @@ typedef struct SelectHints {
     // Labels that are neither in `grouping` nor part of the name (__name__, __type__, __unit__) may be missing from what is selected, which
     // may then have equal label sets; the order is that of the whole sets.
     bool only_grouping;
+    bool
+        any_order; // the list need not be sorted: nothing hangs on the order but the last digit of a sum
+    bool may_be_empty; // series without samples in the time range may be among them
 } SelectHints;
 
 typedef enum NewestKind {
@@ -39,7 +42,7 @@ typedef struct SeriesEntry {
 } SeriesEntry;
 
 typedef struct SeriesList {
-    SeriesEntry *series; // sorted by labels, each label set once
+    SeriesEntry *series; // sorted by labels unless any order is good, each label set once
     size_t count;
     // Every index once, in the order in which the series are read fastest; NULL: as they stand.
     const uint32_t *read_order;
@@ -78,8 +81,12 @@ struct Querier {
     bool (*newest)(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
                    int64_t *ret_t_ms, double *ret_value, NewestKind *ret_kind, Error *err);
 
-    // What read() gives for each of several series, if that is faster together. `scratch` keeps nothing. May be NULL.
+    // What read() gives for each of several series, if that is faster together. `only_last`: the last float is all that is looked at, others
+    // may be missing. `scratch` keeps nothing. May be NULL.
     bool (*read_many)(Querier *querier, const uint64_t *handles, size_t count, int64_t min_t_ms,
-                      int64_t max_t_ms, Arena *scratch, Arena *arena, SampleColumns *ret_columns,
-                      Error *err);
+                      int64_t max_t_ms, bool only_last, Arena *scratch, Arena *arena,
+                      SampleColumns *ret_columns, Error *err);
+
+    // What those who ask should know of what was selected: a store that did not answer, and whose series are missing. May be NULL.
+    StrList (*warnings)(Querier *querier, Arena *arena);
 };

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "codec/compress.h"
 #include "net/http_client_internal.h"
+#include "net/http_trace.h"
 
 // ---- calls ----
 
@@ -109,8 +110,10 @@ void http_call_begin_body(HttpCall *call, int64_t announced)
 {
     Str encoding = http_call_find_header(buf_str(&call->reply_headers), S("Content-Encoding"));
     call->body_begun = true;
-    call->is_encoded =
-        str_equal_nocase(encoding, S("gzip")) || str_equal_nocase(encoding, S("x-gzip"));
+    // Not asked for, as the original does not know it; whoever sends it is understood all the same.
+    call->is_zstd = str_equal_nocase(encoding, S("zstd"));
+    call->is_encoded = call->is_zstd || str_equal_nocase(encoding, S("gzip")) ||
+                       str_equal_nocase(encoding, S("x-gzip"));
     call->is_unknown_encoding =
         !call->is_encoded && encoding.len && !str_equal_nocase(encoding, S("identity"));
     if (announced > 0)
@@ -355,10 +358,11 @@ static bool call_run(HttpCall *call)
     buf_reset(call->body);
     buf_reset(&call->wire);
     buf_reset(&call->reply_headers);
-    call->body_begun = call->is_encoded = call->is_unknown_encoding = call->too_large = false;
+    call->body_begun = call->is_encoded = call->is_zstd = call->is_unknown_encoding =
+        call->too_large = false;
     HttpPlainUrl url;
-    if (client->plain && !call->unix_socket.len && !call->connect_address.len &&
-        http_plain_url_read(buf_str(&call->url), &url))
+    if (client->plain && !call->http2_only && !call->unix_socket.len &&
+        !call->connect_address.len && http_plain_url_read(buf_str(&call->url), &url))
         return run_plain(call, &url);
     return http_curl_run(call, spent_ms);
 }
@@ -369,6 +373,18 @@ static void copy_c(Buf *buf, Str text)
     buf_add_str(buf, text);
     buf_add_char(buf, '\0');
     buf->len--;
+}
+
+// What others are to put their spans below: W3C Trace Context.
+static void begin_span(HttpCall *call, const Span *parent)
+{
+    http_trace_ask(&call->span, parent, buf_str(&call->method), buf_str(&call->url));
+    if (!call->span.tracer)
+        return;
+    char line[SPAN_PARENT_BYTES + 1];
+    span_context_print(&call->span.context, line);
+    buf_add_c(&call->headers, "Traceparent: ");
+    add_line(&call->headers, str_make(line, SPAN_PARENT_BYTES));
 }
 
 HttpCall *http_call(HttpClient *client, const HttpCallOptions *options)
@@ -383,11 +399,13 @@ HttpCall *http_call(HttpClient *client, const HttpCallOptions *options)
     buf_reset(&call->headers);
     for (size_t i = 0; i < options->header_count; i++)
         add_line(&call->headers, options->headers[i]);
+    begin_span(call, options->span);
     call->begin_ns = clock_mono_ns(&clock_system);
     call->timeout_ms = options->timeout_ms;
     call->body_bytes_max =
         options->body_bytes_max ? options->body_bytes_max : HTTP_BODY_BYTES_MAX_DEFAULT;
     call->accept_gzip = options->accept_gzip;
+    call->http2_only = options->http2_only;
     call->sigv4_service = options->sigv4_service;
     call->body = options->body_buf ? options->body_buf : &call->own_body;
     call->done = options->done;
@@ -452,7 +470,9 @@ void http_call_finish(HttpCall *call, int status)
     }
     if (call->err.code == ERR_NONE && call->is_encoded) {
         buf_reset(call->body);
-        bool ok = gzip_decode(buf_str(&call->wire), call->body_bytes_max, call->body, &call->err);
+        Str wire = buf_str(&call->wire);
+        bool ok = call->is_zstd ? zstd_decode(wire, call->body_bytes_max, call->body, &call->err)
+                                : gzip_decode(wire, call->body_bytes_max, call->body, &call->err);
         ASSERT(ok || call->err.code != ERR_NONE);
     }
     if (call->err.code != ERR_NONE) {
@@ -461,6 +481,7 @@ void http_call_finish(HttpCall *call, int status)
     } else {
         response.body = buf_str(call->body);
     }
+    http_trace_asked(&call->span, status, response.err);
     http_client_enter(client);
     call_detach(call); // so that http_client_free from inside `done` does not cancel it
     call->done(call->arg, &response);
@@ -556,9 +577,14 @@ bool http_client_new(Loop *loop, const HttpClientConfig *config, HttpClient **re
     }
     client->credentials = http_credentials_new(&client->config);
     if (!client->config.proxy.proxy_from_environment && client->config.proxy.proxy_url.len == 0)
-        client->plain = http_plain_new(loop, CONNECTION_IDLE_S * 1000000000LL);
+        client->plain = http_plain_new(loop, CONNECTION_IDLE_S * 1000000000LL, &client->dialer);
     *ret_client = client;
     return true;
+}
+
+void http_client_track(HttpClient *client, Registry *registry, Str dialer_name)
+{
+    client->dialer = conn_track_dialer(registry, dialer_name);
 }
 
 static void client_destroy(HttpClient *client)
@@ -570,6 +596,7 @@ static void client_destroy(HttpClient *client)
     }
     http_plain_free(client->plain);
     http_curl_deinit(client);
+    buf_deinit(&client->sockets);
     http_oauth2_free(client->oauth2);
     http_sigv4_free(client->sigv4);
     cloud_token_free(client->cloud);

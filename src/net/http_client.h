@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "client/registry.h"
 #include "config/config.h"
 #include "net/loop.h"
 
@@ -99,6 +100,12 @@ extern const ConfigTable http_google_iam_config_table;
 // What the table's defaults are: redirects are followed, HTTP/2 is offered.
 void http_client_config_default(HttpClientConfig *ret_config);
 
+// For headers that a user adds to requests of a protocol of ours: none that the protocol or the client owns
+// (Authorization: `authorization_text` is the error), none with a line break.
+bool http_config_check_headers(ConfigReader *reader, const YamlNode *node,
+                               const ConfigStrMap *headers, const char *authorization_text,
+                               Error *err) MUST_CHECK;
+
 typedef struct HttpClient HttpClient;
 
 // One per configuration block (it keeps connections, certificates and credentials files; files are read anew when they change).
@@ -108,6 +115,8 @@ typedef struct HttpClient HttpClient;
 // is followed without them.
 bool http_client_new(Loop *loop, const HttpClientConfig *config, HttpClient **ret_client,
                      Error *err) MUST_CHECK;
+// Its connections are counted from now on, under that name; a NULL registry counts nothing. On the loop's thread or before its start.
+void http_client_track(HttpClient *client, Registry *registry, Str dialer_name);
 // On the loop's thread. Cancels what runs (their done is called with ERR_CANCELED). Accepts NULL.
 void http_client_free(HttpClient *client);
 
@@ -135,9 +144,12 @@ typedef struct HttpCallOptions {
     Str unix_socket; // path of a socket to ask instead of the URL's host; empty: none
     Str connect_address; // an address (IPv6 in brackets) to ask instead of looking the URL's host up; empty: none
     int64_t timeout_ms;
-    size_t body_bytes_max;     // of the answer after decompression; 0: 1 GiB. Above: ERR_LIMIT
+    size_t body_bytes_max; // of the answer after decompression; 0: 1 GiB. Above: ERR_LIMIT
+    const struct Span
+        *span; // the request is a span below it, and tells the other side; NULL: neither
     const char *sigv4_service; // a literal: signed for this one; NULL: the configuration's
     bool accept_gzip;          // asks for it and undoes it
+    bool http2_only;           // also without TLS, where the other side is known to speak it: gRPC
     Buf *
         body_buf; // gathers the answer; the caller keeps it for reuse from call to call. NULL: one of the client's
     void (*done)(void *arg, const HttpResponse *response); // on the loop's thread

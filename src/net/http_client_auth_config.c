@@ -29,6 +29,56 @@ bool http_config_is_header_name(Str name)
     return name.len > 0;
 }
 
+// Headers that the protocol or the client owns.
+static bool is_protocol_header(Str name)
+{
+    static const char *const reserved[] = {
+        "authorization",
+        "host",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "user-agent",
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "www-authenticate",
+        "accept-encoding",
+        "x-prometheus-remote-write-version",
+        "x-prometheus-remote-read-version",
+        "x-amz-date",
+        "x-amz-security-token",
+        "x-amz-content-sha256",
+    };
+    for (size_t i = 0; i < COUNT_OF(reserved); i++)
+        if (str_equal_nocase(name, str_from_c(reserved[i])))
+            return true;
+    return false;
+}
+
+bool http_config_check_headers(ConfigReader *reader, const YamlNode *node,
+                               const ConfigStrMap *headers, const char *authorization_text,
+                               Error *err)
+{
+    for (size_t i = 0; i < headers->count; i++) {
+        Str name = headers->keys[i];
+        Str value = headers->values[i];
+        Str shown = str_sub(name, 0, 100);
+        if (str_equal_nocase(name, S("authorization")))
+            return config_error(reader, node, err, "%s", authorization_text);
+        if (is_protocol_header(name))
+            return config_error(reader, node, err,
+                                STR_FMT " is a reserved header. It must not be changed",
+                                STR_ARG(shown));
+        if (str_find_char(value, '\n') != STR_NOT_FOUND ||
+            str_find_char(value, '\r') != STR_NOT_FOUND)
+            return config_error(reader, node, err, "header " STR_FMT " has a line break",
+                                STR_ARG(shown));
+    }
+    return true;
+}
+
 void http_config_indent(Buf *buf, int indent)
 {
     for (int i = 0; i < indent; i++)
@@ -292,6 +342,8 @@ static bool sigv4_finish(ConfigReader *reader, const YamlNode *node, void *objec
         return config_error(reader, node, err,
                             "must provide a AWS SigV4 Access key and Secret Key if credentials are "
                             "specified in the SigV4 config");
+    if (sigv4->external_id.len && sigv4->role_arn.len == 0)
+        return config_error(reader, node, err, "external_id can only be used with role_arn");
     return true;
 }
 

@@ -160,7 +160,7 @@ static Str path_in_folder(const ConfigReader *reader, Str path)
 static bool headers_decode(ConfigReader *reader, const YamlNode *node, void *member, Error *err)
 {
     ConfigList *list = member;
-    if (node->kind != YAML_MAPPING)
+    if (node->kind != YAML_MAPPING && node->kind != YAML_NULL)
         return config_error(reader, node, err, "http_headers must be a map of header names");
     HttpHeaderConfig *headers = ARENA_ARRAY(reader->arena, HttpHeaderConfig, MAX(node->count, 1u));
     for (size_t i = 0; i < node->count; i++) {

@@ -5,6 +5,8 @@
 #include <ctype.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "net/http_client_internal.h"
@@ -108,6 +110,69 @@ static void on_timer(void *arg)
     socket_action(arg, CURL_SOCKET_TIMEOUT, 0);
 }
 
+// ---- counting connections ----
+
+// What is known of a socket of libcurl's.
+enum { SOCKET_UNKNOWN, SOCKET_DIALING, SOCKET_ESTABLISHED };
+
+static char *state_of(HttpClient *client, curl_socket_t fd)
+{
+    size_t wanted = (size_t)fd + 1;
+    if (client->sockets.len < wanted) {
+        char *more = buf_reserve(&client->sockets, wanted - client->sockets.len);
+        memset(more, SOCKET_UNKNOWN, wanted - client->sockets.len);
+        client->sockets.len = wanted;
+    }
+    return &client->sockets.ptr[fd];
+}
+
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    HttpClient *client = arg;
+    (void)purpose;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    conn_track_count(client->dialer.attempted);
+    *state_of(client, fd) = SOCKET_DIALING;
+    return fd;
+}
+
+static int on_close_socket(void *arg, curl_socket_t fd)
+{
+    HttpClient *client = arg;
+    char *state = state_of(client, fd);
+    if (*state == SOCKET_ESTABLISHED)
+        conn_track_count(client->dialer.closed);
+    *state = SOCKET_UNKNOWN;
+    return close(fd);
+}
+
+// The call has ended: what it tells of its connection.
+static void count_connection(HttpCall *call, CURLcode code)
+{
+    ConnDialer *dialer = &call->client->dialer;
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    long error_number = 0;
+    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) {
+        conn_track_count(dialer->attempted);
+        conn_track_count(dialer->failed[CONN_RESOLUTION]);
+        return;
+    }
+    if (code == CURLE_COULDNT_CONNECT) {
+        curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &error_number);
+        conn_track_count(dialer->failed[conn_track_failure((int)error_number)]);
+        return;
+    }
+    curl_easy_getinfo(call->easy, CURLINFO_ACTIVESOCKET, &fd);
+    if (fd == CURL_SOCKET_BAD)
+        return;
+    char *state = state_of(call->client, fd);
+    if (*state == SOCKET_DIALING)
+        conn_track_count(dialer->established);
+    *state = SOCKET_ESTABLISHED;
+}
+
 // ---- handles ----
 
 static void easy_common(HttpCall *call)
@@ -117,6 +182,10 @@ static void easy_common(HttpCall *call)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -128,16 +197,13 @@ static void easy_common(HttpCall *call)
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)CONNECTION_IDLE_S);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "narthex/" NARTHEX_VERSION);
     curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                     client->config.enable_http2 ? (long)CURL_HTTP_VERSION_2TLS
-                                                 : (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); // none, whatever the environment says
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
     if (client->proxy_headers)
         curl_easy_setopt(easy, CURLOPT_PROXYHEADER, client->proxy_headers);
 }
 
-static void easy_tls(HttpCall *call)
+long http_curl_tls_versions(const HttpTlsConfig *tls)
 {
     static const long lowest[] = {CURL_SSLVERSION_TLSv1_2, CURL_SSLVERSION_TLSv1_0,
                                   CURL_SSLVERSION_TLSv1_1, CURL_SSLVERSION_TLSv1_2,
@@ -145,6 +211,15 @@ static void easy_tls(HttpCall *call)
     static const long highest[] = {CURL_SSLVERSION_MAX_DEFAULT, CURL_SSLVERSION_MAX_TLSv1_0,
                                    CURL_SSLVERSION_MAX_TLSv1_1, CURL_SSLVERSION_MAX_TLSv1_2,
                                    CURL_SSLVERSION_MAX_TLSv1_3};
+    long low = lowest[tls->min_version];
+    // A maximum below the default minimum lowers that.
+    if (tls->min_version == 0 && tls->max_version && tls->max_version < 3)
+        low = lowest[tls->max_version];
+    return low | highest[tls->max_version];
+}
+
+static void easy_tls(HttpCall *call)
+{
     const HttpTlsConfig *tls = &call->client->config.tls_config;
     const HttpCredentials *credentials = call->client->credentials;
     CURL *easy = call->easy;
@@ -159,11 +234,17 @@ static void easy_tls(HttpCall *call)
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, tls->insecure_skip_verify ? 0L : 2L);
     curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, tls->insecure_skip_verify ? 0L : 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, tls->insecure_skip_verify ? 0L : 2L);
-    long low = lowest[tls->min_version];
-    // A maximum below the default minimum lowers that.
-    if (tls->min_version == 0 && tls->max_version && tls->max_version < 3)
-        low = lowest[tls->max_version];
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, low | highest[tls->max_version]);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, http_curl_tls_versions(tls));
+}
+
+static void set_version(HttpCall *call)
+{
+    bool http2 = call->client->config.enable_http2;
+    bool plain = str_starts_with(buf_str(&call->url), S("http:"));
+    long version = http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1;
+    if (call->http2_only)
+        version = plain ? (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : (long)CURL_HTTP_VERSION_2TLS;
+    curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, version);
 }
 
 static void need_easy(HttpCall *call)
@@ -332,6 +413,7 @@ bool http_curl_run(HttpCall *call, int64_t spent_ms)
     if (!ok)
         return false;
 
+    set_version(call);
     set_method(call);
     set_proxy(call);
     curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH,
@@ -412,6 +494,7 @@ static void call_ended(HttpCall *call, CURLcode code)
 {
     long status = 0;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    count_connection(call, code);
     http_curl_stop(call);
     if (code != CURLE_OK) {
         set_curl_error(call, code);

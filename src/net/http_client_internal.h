@@ -11,12 +11,14 @@
 #include <curl/curl.h>
 
 #include "net/cloud_token.h"
+#include "net/conn_track.h"
 #include "net/http_client.h"
 #include "net/http_credentials.h"
 #include "net/http_oauth2.h"
 #include "net/http_plain.h"
 #include "net/http_proxy.h"
 #include "net/http_sigv4.h"
+#include "trace/trace.h"
 
 enum {
     REDIRECTS_MAX = 10,
@@ -32,9 +34,11 @@ struct HttpClient {
     Loop *loop;
     HttpClientConfig config;
     HttpCredentials *credentials;
-    HttpOauth2 *oauth2;    // NULL: none wanted
-    HttpSigv4 *sigv4;      // NULL: none wanted
-    CloudToken *cloud;     // NULL: none wanted
+    HttpOauth2 *oauth2; // NULL: none wanted
+    HttpSigv4 *sigv4;   // NULL: none wanted
+    CloudToken *cloud;  // NULL: none wanted
+    ConnDialer dialer;
+    Buf sockets;           // libcurl's: [fd] tells what is known of it (HttpSocket)
     LoopTimer *wait_timer; // for calls that wait for one of these
     HttpPlain *plain;      // NULL: there is a proxy, or may be one
     CURLM *multi;
@@ -65,6 +69,8 @@ struct HttpCall {
     int64_t timeout_ms;
     size_t body_bytes_max;
     bool accept_gzip;
+    bool http2_only;
+    Span span;
     const char *sigv4_service;
     void (*done)(void *arg, const HttpResponse *response);
     void *arg;
@@ -79,7 +85,7 @@ struct HttpCall {
     Buf own_body;
     Buf wire; // while it is still compressed
     Buf reply_headers;
-    bool body_begun, is_encoded, is_unknown_encoding, too_large;
+    bool body_begun, is_encoded, is_zstd, is_unknown_encoding, too_large;
     int redirects;
     bool left_home;       // a redirect went to another host
     HttpPlainCall *plain; // runs there
@@ -118,6 +124,8 @@ bool http_curl_run(HttpCall *call, int64_t spent_ms) MUST_CHECK;
 void http_curl_stop(HttpCall *call);      // if it runs
 void http_curl_call_free(HttpCall *call); // its handle
 // One part of a URL, NUL behind it; empty if there is none.
+// CURLOPT_SSLVERSION for these settings.
+long http_curl_tls_versions(const HttpTlsConfig *tls);
 void http_curl_url_part(CURLU *url, CURLUPart part, unsigned flags, Buf *out);
 
 // http_client_redirect.c ------------------------------------------------------------------------------------------------------------------

@@ -36,14 +36,18 @@ static void show(HttpRequest *request)
     buf_deinit(&out);
 }
 
-static void send_zipped(HttpRequest *request, size_t bytes)
+static void send_packed(HttpRequest *request, size_t bytes, bool zstd)
 {
     Buf plain = {0};
     Buf zipped = {0};
     for (size_t i = 0; i < bytes; i++)
         buf_add_char(&plain, 'z');
-    gzip_encode(buf_str(&plain), 6, &zipped);
-    http_reply_header(request, S("Content-Encoding"), S("gzip"));
+    Error err;
+    if (zstd)
+        CHECK_OK(zstd_encode(buf_str(&plain), 3, &zipped, &err), err);
+    else
+        gzip_encode(buf_str(&plain), 6, &zipped);
+    http_reply_header(request, S("Content-Encoding"), zstd ? S("zstd") : S("gzip"));
     http_reply(request, 200, S("text/plain"), buf_str(&zipped));
     buf_deinit(&plain);
     buf_deinit(&zipped);
@@ -60,10 +64,17 @@ static void handle(void *arg, HttpRequest *request)
     Fixture *f = arg;
     atomic_fetch_add(&f->handled, 1);
     if (str_is(request->path, "/zip"))
-        send_zipped(request, 100000);
+        send_packed(request, 100000, false);
     else if (str_is(request->path, "/big"))
-        send_zipped(request, 3000000);
-    else if (str_is(request->path, "/slow")) {
+        send_packed(request, 3000000, false);
+    else if (str_is(request->path, "/zstd"))
+        send_packed(request, 100000, true);
+    else if (str_is(request->path, "/zstd-big"))
+        send_packed(request, 3000000, true);
+    else if (str_is(request->path, "/zstd-bad")) {
+        http_reply_header(request, S("Content-Encoding"), S("zstd"));
+        http_reply(request, 200, S("text/plain"), S("a 1\n"));
+    } else if (str_is(request->path, "/slow")) {
         while (!http_client_gone(request))
             usleep(1000);
     } else if (str_is(request->path, "/near"))
@@ -149,11 +160,13 @@ TEST(http_client, sends_what_it_is_told)
     stop(&f);
 }
 
-TEST(http_client, undoes_gzip_and_bounds_what_comes_out)
+TEST(http_client, undoes_compression_and_bounds_what_comes_out)
 {
     Fixture f = {0};
     start(&f);
     Str got = fetch(&f, NULL, (HttpCallOptions){.url = url_of(&f, "/zip"), .accept_gzip = true});
+    CHECK_EQ(got.len, 100000);
+    got = fetch(&f, NULL, (HttpCallOptions){.url = url_of(&f, "/zstd"), .accept_gzip = true});
     CHECK_EQ(got.len, 100000);
 
     HttpCallOptions options = {
@@ -163,6 +176,12 @@ TEST(http_client, undoes_gzip_and_bounds_what_comes_out)
     Error err = {0};
     CHECK(!http_fetch(NULL, &options, &f.arena, &status, &body, &err));
     CHECK_EQ(err.code, ERR_LIMIT);
+    options.url = url_of(&f, "/zstd-big");
+    CHECK(!http_fetch(NULL, &options, &f.arena, &status, &body, &err));
+    CHECK_EQ(err.code, ERR_LIMIT);
+    options.url = url_of(&f, "/zstd-bad");
+    CHECK(!http_fetch(NULL, &options, &f.arena, &status, &body, &err));
+    CHECK_HAS(err.text, "zstd: not a zstd frame");
     options.url = url_of(&f, "/show");
     options.body_bytes_max = 10;
     CHECK(!http_fetch(NULL, &options, &f.arena, &status, &body, &err));
@@ -554,7 +573,7 @@ TEST(http_client, configuration_prints_no_secret)
 }
 
 TEST_MAIN(http_client, TEST_ROW(http_client, sends_what_it_is_told),
-          TEST_ROW(http_client, undoes_gzip_and_bounds_what_comes_out),
+          TEST_ROW(http_client, undoes_compression_and_bounds_what_comes_out),
           TEST_ROW(http_client, credentials_stay_with_the_first_host),
           TEST_ROW(http_client, redirects_change_the_method_as_browsers_do),
           TEST_ROW(http_client, says_what_went_wrong),

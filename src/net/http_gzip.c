@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+#include "base/vectors.h"
+
 enum {
     OUT_STEP_BYTES = 32 * 1024,
     ZSTD_LEVEL = 1,
@@ -109,6 +111,7 @@ static void write_piece(HttpGzip *gzip, Str bytes, bool flush, bool is_last, Buf
         stream->next_out = (uint8_t *)at;
         stream->avail_out = room;
         int rc = isal_deflate(stream);
+        vectors_clean();
         ASSERT(rc == COMP_OK);
         out->len += room - stream->avail_out;
         if (stream->avail_out > 0)

@@ -18,6 +18,8 @@
 
 enum {
     RECEIVE_BYTES = 64 * 1024,
+    HEAD_RECEIVE_BYTES = 2 * 1024, // what comes with the head is copied to the body once more
+    DIRECT_BYTES_MIN = 1024,       // a shorter rest is not worth a call of its own
     READ_AHEAD_BYTES =
         1 << 20, // of an announced body: its buffer grows in such steps, or by doubling
     CHUNK_LINE_BYTES_MAX = 4096,
@@ -57,7 +59,8 @@ struct HttpPlainCall {
     HttpPlainRequest request;
     Buf out;     // head, to be sent
     size_t sent; // of head and body together
-    Buf line;    // a head, or a line between chunks, that is not whole yet
+    bool is_established;
+    Buf line; // a head, or a line between chunks, that is not whole yet
     Buf *into;
     uint64_t left; // of the body, or of the chunk
 };
@@ -69,6 +72,7 @@ struct HttpPlain {
     HttpPlainCall *oldest, *newest;
     LoopTimer *idle_timer;
     char *received; // RECEIVE_BYTES
+    const ConnDialer *dialer;
 };
 
 // ---- idle connections ----
@@ -125,6 +129,9 @@ static void disconnect(HttpPlainCall *call)
     call->watch = NULL;
     if (call->fd >= 0)
         close(call->fd);
+    if (call->is_established)
+        conn_track_count(call->plain->dialer->closed);
+    call->is_established = false;
     call->fd = -1;
 }
 
@@ -156,11 +163,13 @@ static void on_idle_timer(void *arg)
                                               now_ns + IDLE_LOOK_NS_MIN));
 }
 
-HttpPlain *http_plain_new(Loop *loop, int64_t idle_ns)
+HttpPlain *http_plain_new(Loop *loop, int64_t idle_ns, const ConnDialer *dialer)
 {
+    static const ConnDialer none;
     HttpPlain *plain = X_NEW(HttpPlain);
     plain->loop = loop;
     plain->idle_ns = idle_ns;
+    plain->dialer = dialer ? dialer : &none;
     plain->idle_timer = loop_timer_new(loop, on_idle_timer, plain);
     plain->received = x_malloc(RECEIVE_BYTES);
     return plain;
@@ -212,6 +221,9 @@ static size_t call_fail(HttpPlainCall *call, ErrorCode code, const char *fmt, ..
 
 static void on_deadline(void *arg)
 {
+    const HttpPlainCall *call = arg;
+    if (call->state == STATE_CONNECTING)
+        conn_track_count(call->plain->dialer->failed[CONN_TIMEOUT]);
     call_fail(arg, ERR_TIMEOUT, "context deadline exceeded");
 }
 
@@ -228,6 +240,7 @@ static const char *reason_of(int error_number, char *text, size_t bytes)
 static bool dial_error(const HttpPlainCall *call, int error_number, Error *err)
 {
     char reason[100];
+    conn_track_count(call->plain->dialer->failed[conn_track_failure(error_number)]);
     return error_set(err, ERR_UNAVAILABLE, "dial tcp %s: connect: %s", call->authority,
                      reason_of(error_number, reason, sizeof reason));
 }
@@ -454,11 +467,10 @@ static bool chunk_size(Str line, uint64_t *ret_size)
 {
     uint64_t size = 0;
     size_t digits = 0;
-    for (; digits < line.len && isxdigit((unsigned char)line.ptr[digits]); digits++) {
-        unsigned char c = (unsigned char)tolower((unsigned char)line.ptr[digits]);
+    for (; digits < line.len && str_digit(line.ptr[digits]) < 16; digits++) {
         if (digits == 15)
             return false;
-        size = size * 16 + (uint64_t)(isdigit(c) ? c - '0' : c - 'a' + 10);
+        size = size * 16 + str_digit(line.ptr[digits]);
     }
     Str rest = str_trim(str_skip(line, digits));
     *ret_size = size;
@@ -537,11 +549,12 @@ static bool read_all(HttpPlainCall *call, Str bytes)
     return true;
 }
 
-// Where the next bytes go: straight into the body where its length is known, else into the common buffer.
+// Where the next bytes go: straight into the body where its length is known, else into the common buffer. A head is asked for alone, so
+// that little of a body behind it takes the detour.
 static char *receive_place(HttpPlainCall *call, size_t *ret_bytes)
 {
     bool is_body = call->state == STATE_LENGTH || call->state == STATE_CHUNK_DATA;
-    if (is_body && call->left >= RECEIVE_BYTES / 4 &&
+    if (is_body && call->left >= DIRECT_BYTES_MIN &&
         call->into->len + call->left <= call->request.body_bytes_max) {
         size_t ahead = MAX((size_t)READ_AHEAD_BYTES, call->into->len);
         *ret_bytes = MIN((size_t)call->left, ahead);
@@ -549,7 +562,7 @@ static char *receive_place(HttpPlainCall *call, size_t *ret_bytes)
         if (at)
             return at;
     }
-    *ret_bytes = RECEIVE_BYTES;
+    *ret_bytes = call->state == STATE_HEAD ? HEAD_RECEIVE_BYTES : RECEIVE_BYTES;
     return call->plain->received;
 }
 
@@ -631,6 +644,8 @@ static void on_connected(HttpPlainCall *call)
         call_end(call, &err);
         return;
     }
+    call->is_established = true;
+    conn_track_count(call->plain->dialer->established);
     call->state = STATE_HEAD;
     send_rest(call);
 }
@@ -661,6 +676,7 @@ static bool dial(HttpPlainCall *call, Error *err)
     socklen_t bytes;
     bool ok = http_plain_url_address(call->key, &address, &bytes);
     ASSERT(ok);
+    conn_track_count(call->plain->dialer->attempted);
     call->fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (call->fd < 0)
         return dial_error(call, errno, err);

@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "net/conn_track.h"
 #include "net/http_plain_url.h"
 #include "net/loop.h"
 
@@ -38,7 +39,8 @@ typedef struct HttpPlainRequest {
     void *arg;
 } HttpPlainRequest;
 
-HttpPlain *http_plain_new(Loop *loop, int64_t idle_ns);
+// `dialer` counts the connections and outlives it; NULL: nobody does.
+HttpPlain *http_plain_new(Loop *loop, int64_t idle_ns, const ConnDialer *dialer);
 // No call may be running. Accepts NULL.
 void http_plain_free(HttpPlain *plain);
 

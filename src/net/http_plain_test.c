@@ -187,7 +187,7 @@ static void talk(Script *script, Caller *caller, int calls)
     snprintf(caller->url, sizeof caller->url, "http://127.0.0.1:%d/x?y", script->port);
     caller->left = calls;
     CHECK_OK(loop_new("test", &caller->loop, &err), err);
-    caller->plain = http_plain_new(caller->loop, 60000000000);
+    caller->plain = http_plain_new(caller->loop, 60000000000, NULL);
     ask(caller);
     loop_run(caller->loop);
     http_plain_free(caller->plain);

@@ -99,8 +99,9 @@ static void give_response(Exchange *exchange, int status, struct MHD_Response *r
     lock_take(&exchange->lock);
     exchange->status = status;
     exchange->response = response;
-    MHD_resume_connection(exchange->connection); // suspended, so it cannot be gone yet
     lock_give(&exchange->lock);
+    // Suspended, so it cannot be gone yet. Without the lock: the poll thread, which takes it next, need not sleep once more.
+    MHD_resume_connection(exchange->connection);
 }
 
 bool http_exchange_has_answered(const Exchange *exchange)
@@ -222,31 +223,34 @@ bool http_stream_begin(HttpRequest *request, int status, Str content_type)
     return true;
 }
 
-// Holding the lock: the reader has something to do now.
-static void stream_wake(Exchange *exchange)
+// Gives the lock; the reader has something to do now. One that waits is suspended, so it cannot be gone before it is resumed.
+static void give_and_wake(Exchange *exchange) RELEASE(exchange->lock)
 {
-    if (exchange->waiting && !exchange->gone) {
+    bool wake = exchange->waiting && !exchange->gone;
+    if (wake)
         exchange->waiting = false;
+    lock_give(&exchange->lock);
+    if (wake)
         MHD_resume_connection(exchange->connection);
-    }
 }
 
 static bool stream_put(Exchange *exchange, Str bytes)
 {
-    lock_take(&exchange->lock);
     while (bytes.len > 0) {
+        lock_take(&exchange->lock);
         while (exchange->fill.len >= STREAM_BYTES_MAX && !exchange->gone &&
                !atomic_load_explicit(&exchange->server->hurry, memory_order_relaxed))
             (void)condition_wait_ms(&exchange->room, &exchange->lock, 100);
-        if (exchange->gone || exchange->fill.len >= STREAM_BYTES_MAX)
-            break;
+        if (exchange->gone || exchange->fill.len >= STREAM_BYTES_MAX) {
+            lock_give(&exchange->lock);
+            return false;
+        }
         Str piece = str_sub(bytes, 0, STREAM_BYTES_MAX - exchange->fill.len);
         buf_add_str(&exchange->fill, piece);
         bytes = str_skip(bytes, piece.len);
-        stream_wake(exchange);
+        give_and_wake(exchange);
     }
-    lock_give(&exchange->lock);
-    return bytes.len == 0;
+    return true;
 }
 
 static bool stream_put_encoded(Exchange *exchange, Str bytes, bool flush, bool is_last)
@@ -285,8 +289,7 @@ void http_exchange_end_stream(Exchange *exchange, bool whole)
     lock_take(&exchange->lock);
     exchange->ended = true;
     exchange->broken = !whole;
-    stream_wake(exchange);
-    lock_give(&exchange->lock);
+    give_and_wake(exchange);
 }
 
 void http_stream_end(HttpRequest *request)

@@ -140,6 +140,7 @@ static void connection_started(HttpServer *server, struct MHD_Connection *mhd, v
     connection->fd = connection_fd(mhd);
     connection->reading_mono_ns = clock_mono_ns(&clock_system);
     *context = connection;
+    conn_track_count(server->listener.accepted);
 
     if (server->options.gate && web_gate_has_tls(server->options.gate)) {
         const union MHD_ConnectionInfo *info =
@@ -160,6 +161,7 @@ static void connection_started(HttpServer *server, struct MHD_Connection *mhd, v
 
 static void connection_closed(HttpServer *server, Connection *connection)
 {
+    conn_track_count(server->listener.closed);
     lock_take(&server->lock);
     if (connection->previous)
         connection->previous->next = connection->next;
@@ -510,6 +512,7 @@ bool http_server_start(const HttpServerOptions *options, HttpServer **ret_server
     HttpServer *server = X_NEW(HttpServer);
     int fd = -1;
     server->options = *options;
+    server->listener = conn_track_listener(options->registry, S("http"));
     server->worker_count = MAX(options->workers, 1);
     lock_init(&server->lock, "http.server", LOCK_RANK_SERVER);
     condition_init(&server->work);

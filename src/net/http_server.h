@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "client/registry.h"
 #include "net/url.h"
 
 typedef struct HttpServer HttpServer;
@@ -83,6 +84,8 @@ typedef struct HttpServerOptions {
     size_t header_bytes_max; // 64 KiB
     struct WebGate *
         gate; // TLS, passwords, headers, rate limit; outlives the server. NULL: plain HTTP for everybody
+    Registry *registry;    // of net_conntrack_listener_*; NULL: none
+    struct Tracer *tracer; // of a span for each request; NULL: none
     void (*handle)(void *arg, HttpRequest *request);
     // What one more worker answers, which nothing else can keep busy: are you well? NULL: nothing is urgent.
     bool (*is_urgent)(void *arg, const HttpRequest *request);

@@ -22,6 +22,7 @@
 
 #include "base/lock.h"
 #include "base/thread.h"
+#include "net/conn_track.h"
 #include "net/http_gzip.h"
 #include "net/http_server.h"
 #include "net/web_gate.h"
@@ -101,9 +102,10 @@ struct Connection {
 
 struct HttpServer {
     HttpServerOptions options;
+    ConnListener listener;
     struct MHD_Daemon *daemon;
-    Thread *workers;
-    int worker_count;
+    Thread *workers;    // worker_count of them, `started` of which run
+    int worker_count;   // at most
     _Atomic bool hurry; // handlers should end: the server waits for them
     _Atomic size_t body_bytes;
 
@@ -112,6 +114,9 @@ struct HttpServer {
     Condition idle; // an exchange is over
     Exchange *queue_head GUARDED_BY(lock);
     Exchange *queue_tail GUARDED_BY(lock);
+    int queued GUARDED_BY(lock);
+    int started GUARDED_BY(lock);
+    int waiting GUARDED_BY(lock); // workers without work
     Thread urgent_worker;
     Condition urgent_work;
     Exchange *urgent_head GUARDED_BY(lock);

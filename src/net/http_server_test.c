@@ -333,6 +333,26 @@ TEST(http_server, handlers_learn_that_the_client_has_gone)
     http_server_stop(f.server);
 }
 
+TEST(http_server, as_many_handlers_as_allowed_run_at_once_though_few_workers_run_before)
+{
+    enum { WORKERS = 6 };
+    Fixture fixture = {0};
+    HttpServerOptions options;
+    http_server_options_default(&options);
+    options.workers = WORKERS;
+    start_with(&fixture, options);
+    int fds[WORKERS];
+    for (int i = 0; i < WORKERS; i++) {
+        fds[i] = dial(fixture.port);
+        send_text(fds[i], S("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"));
+    }
+    wait_for(&fixture.probe.handled, WORKERS); // none returns before its client has gone
+    for (int i = 0; i < WORKERS; i++)
+        close(fds[i]);
+    wait_for(&fixture.probe.gone_seen, WORKERS);
+    http_server_stop(fixture.server);
+}
+
 TEST(http_server, stops_within_a_second_whatever_clients_do)
 {
     Fixture f = {0};
@@ -507,6 +527,8 @@ TEST_MAIN(http_server, TEST_ROW(http_server, hands_over_method_path_parameters_a
           TEST_ROW(http_server, streams_more_than_it_buffers),
           TEST_ROW(http_server, an_unfinished_stream_is_seen_as_cut_off),
           TEST_ROW(http_server, handlers_learn_that_the_client_has_gone),
+          TEST_ROW(http_server,
+                   as_many_handlers_as_allowed_run_at_once_though_few_workers_run_before),
           TEST_ROW(http_server, stops_within_a_second_whatever_clients_do),
           TEST_ROW(http_server, cuts_off_who_sends_too_slowly),
           TEST_ROW(http_server, says_why_it_cannot_listen),

@@ -5,6 +5,9 @@
 
 #include "base/clock.h"
 #include "net/http_server_internal.h"
+#include "net/http_trace.h"
+
+#define WORKERS_MIN 2 // that run from the start; others are started when there is work for them
 
 // Cuts off clients that have kept us waiting for too long. Holding the lock.
 void http_workers_patrol(HttpServer *server)
@@ -35,11 +38,14 @@ static Exchange *next_exchange(HttpServer *server)
 {
     int64_t wait_ms = MAX(MIN(server->options.read_timeout_ms / 4, PATROL_MS_MAX), 10);
     lock_take(&server->lock);
+    server->waiting++;
     while (!server->queue_head && !server->stopping) {
         (void)condition_wait_ms(&server->work, &server->lock, wait_ms);
         http_workers_patrol(server);
     }
+    server->waiting--;
     Exchange *exchange = pop(&server->queue_head, &server->queue_tail);
+    server->queued -= exchange != NULL;
     lock_give(&server->lock);
     return exchange;
 }
@@ -74,6 +80,19 @@ static void push(Exchange **head, Exchange **tail, Exchange *exchange)
     *tail = exchange;
 }
 
+static void work(void *arg);
+
+// One more, if more exchanges wait than workers do. Holding the lock.
+static void start_worker_if_wanted(HttpServer *server)
+{
+    Error ignored; // those that run come to it
+    if (server->queued <= server->waiting || server->started >= server->worker_count ||
+        server->stopping)
+        return;
+    if (thread_start(&server->workers[server->started], "http-worker", work, server, &ignored))
+        server->started++;
+}
+
 void http_workers_enqueue(HttpServer *server, Exchange *exchange)
 {
     const HttpServerOptions *options = &server->options;
@@ -82,7 +101,9 @@ void http_workers_enqueue(HttpServer *server, Exchange *exchange)
         condition_signal(&server->urgent_work);
     } else {
         push(&server->queue_head, &server->queue_tail, exchange);
+        server->queued++;
         condition_signal(&server->work);
+        start_worker_if_wanted(server);
     }
 }
 
@@ -198,8 +219,12 @@ static void answer(HttpServer *server, Exchange *exchange)
 {
     if (!admit(server, exchange))
         return;
-    if (!http_exchange_has_answered(exchange))
+    if (!http_exchange_has_answered(exchange)) {
+        Span span;
+        http_trace_serve(&span, server->options.tracer, &exchange->request);
         server->options.handle(server->options.arg, &exchange->request);
+        http_trace_served(&span, exchange->status);
+    }
     if (exchange->run && !http_exchange_has_answered(exchange))
         go_on(server, exchange);
     else
@@ -226,20 +251,25 @@ void http_workers_stop(HttpServer *server)
 {
     lock_take(&server->lock);
     server->stopping = true;
+    int started = server->started;
     condition_broadcast(&server->work);
     condition_broadcast(&server->urgent_work);
     lock_give(&server->lock);
-    for (int i = 0; i < server->worker_count; i++)
+    for (int i = 0; i < started; i++)
         thread_join(&server->workers[i]);
     thread_join(&server->urgent_worker);
 }
 
 bool http_workers_start(HttpServer *server, Error *err)
 {
+    bool ok = true;
     server->workers = X_ARRAY(Thread, (size_t)server->worker_count);
-    for (int i = 0; i < server->worker_count; i++)
-        if (!thread_start(&server->workers[i], "http-worker", work, server, err))
-            return false;
-    return !server->options.is_urgent ||
-           thread_start(&server->urgent_worker, "http-urgent", work_urgently, server, err);
+    lock_take(&server->lock);
+    while (ok && server->started < MIN(server->worker_count, WORKERS_MIN)) {
+        ok = thread_start(&server->workers[server->started], "http-worker", work, server, err);
+        server->started += ok;
+    }
+    lock_give(&server->lock);
+    return ok && (!server->options.is_urgent ||
+                  thread_start(&server->urgent_worker, "http-urgent", work_urgently, server, err));
 }

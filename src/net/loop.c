@@ -18,6 +18,8 @@ enum {
     EVENTS_PER_ROUND = 256,
     NOT_ARMED = -1,
     LOCK_RANK_LOOP = 900, // a leaf: nothing is taken under it
+    TOGETHER_NS =
+        500000, // a timer waits for others that are due so soon after it: one wakeup for all
 };
 
 typedef struct Post {
@@ -58,6 +60,7 @@ struct Loop {
     _Atomic bool running;
     _Atomic(pthread_t) owner; // good while `running`
     int64_t now_ns;
+    bool waits_ms; // there is no epoll_pwait2
 
     LoopTimer **heap; // binary min-heap by at_mono_ns
     size_t heap_count;
@@ -193,15 +196,28 @@ static void run_timers(Loop *loop)
     loop->earliest_ns = INT64_MIN;
 }
 
-static int wait_ms(Loop *loop)
+static int64_t wait_ns(Loop *loop)
 {
     if (loop->heap_count == 0)
         return -1;
-    int64_t left_ns = loop->heap[0]->at_mono_ns - clock_mono_ns(&clock_system);
-    if (left_ns <= 0)
-        return 0;
-    int64_t left_ms = (left_ns + 999999) / 1000000;
-    return (int)MIN(left_ms, INT_MAX);
+    return MAX(loop->heap[0]->at_mono_ns - clock_mono_ns(&clock_system), 0);
+}
+
+// Until the first timer is due, and a bit. The kernel counts in nanoseconds from 5.11 on, before that in milliseconds.
+static int wait_events(Loop *loop, struct epoll_event *events)
+{
+    int64_t left_ns = wait_ns(loop);
+    if (left_ns > 0 && !loop->waits_ms) {
+        left_ns = MIN(left_ns, INT64_MAX - TOGETHER_NS) + TOGETHER_NS;
+        struct timespec left = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
+        int count = epoll_pwait2(loop->epoll_fd, events, EVENTS_PER_ROUND, &left, NULL);
+        if (count >= 0 || (errno != ENOSYS && errno != EPERM))
+            return count;
+        left_ns -= TOGETHER_NS;
+        loop->waits_ms = true; // or something that guards us does not know the call
+    }
+    int64_t left_ms = left_ns < 0 ? -1 : (left_ns + 999999) / 1000000;
+    return epoll_wait(loop->epoll_fd, events, EVENTS_PER_ROUND, (int)MIN(left_ms, INT_MAX));
 }
 
 static void run_events(Loop *loop, const struct epoll_event *events, int count)
@@ -242,7 +258,7 @@ void loop_run(Loop *loop)
     atomic_store(&loop->owner, pthread_self());
     atomic_store(&loop->running, true);
     while (!atomic_load_explicit(&loop->stop, memory_order_acquire)) {
-        int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_ROUND, wait_ms(loop));
+        int count = wait_events(loop, events);
         ASSERT(count >= 0 || errno == EINTR);
         loop->now_ns = clock_mono_ns(&clock_system);
         run_events(loop, events, MAX(count, 0));

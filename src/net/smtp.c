@@ -3,6 +3,9 @@
 
 #include <curl/curl.h>
 
+#include "base/clock.h"
+#include "net/http_client_internal.h"
+#include "net/http_credentials.h"
 #include "net/url.h"
 
 #define CONNECT_TIMEOUT_MS 10000L
@@ -34,12 +37,9 @@ static const char *mechanisms(const SmtpMail *mail)
     return safe ? "AUTH=PLAIN;AUTH=LOGIN" : NULL;
 }
 
-static void set_tls(CURL *curl, const SmtpMail *mail, Arena *arena)
+static void set_tls(CURL *curl, const SmtpMail *mail, const HttpCredentials *credentials)
 {
     const HttpTlsConfig *tls = mail->tls;
-    static const long versions[] = {CURL_SSLVERSION_DEFAULT, CURL_SSLVERSION_TLSv1_0,
-                                    CURL_SSLVERSION_TLSv1_1, CURL_SSLVERSION_TLSv1_2,
-                                    CURL_SSLVERSION_TLSv1_3};
     if (mail->require_tls && !mail->implicit_tls)
         curl_easy_setopt(curl, CURLOPT_USE_SSL, (long)CURLUSESSL_ALL);
     if (!tls)
@@ -48,17 +48,12 @@ static void set_tls(CURL *curl, const SmtpMail *mail, Arena *arena)
         curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
     }
-    if (tls->ca_file.len)
-        curl_easy_setopt(curl, CURLOPT_CAINFO, str_to_c(arena, tls->ca_file));
-    if (tls->cert_file.len)
-        curl_easy_setopt(curl, CURLOPT_SSLCERT, str_to_c(arena, tls->cert_file));
-    if (tls->key_file.len)
-        curl_easy_setopt(curl, CURLOPT_SSLKEY, str_to_c(arena, tls->key_file));
-    if (tls->ca.len) {
-        struct curl_blob blob = {(void *)(uintptr_t)tls->ca.ptr, tls->ca.len, CURL_BLOB_COPY};
-        curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &blob);
-    }
-    curl_easy_setopt(curl, CURLOPT_SSLVERSION, versions[tls->min_version]);
+    const char *ca = http_credentials_pem_path(credentials, HTTP_PEM_CA);
+    if (ca)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, ca);
+    curl_easy_setopt(curl, CURLOPT_SSLCERT, http_credentials_pem_path(credentials, HTTP_PEM_CERT));
+    curl_easy_setopt(curl, CURLOPT_SSLKEY, http_credentials_pem_path(credentials, HTTP_PEM_KEY));
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, http_curl_tls_versions(tls));
 }
 
 // smtp://host:port/hello; the host of the certificate is the one asked for, so that a server_name is resolved to the real one.
@@ -90,7 +85,8 @@ static void set_login(CURL *curl, const SmtpMail *mail, const char *how, Arena *
         curl_easy_setopt(curl, CURLOPT_SASL_AUTHZID, str_to_c(arena, mail->identity));
 }
 
-static bool send_with(CURL *curl, const SmtpMail *mail, Arena *arena, bool *ret_retry, Error *err)
+static bool send_with(CURL *curl, const SmtpMail *mail, const HttpCredentials *credentials,
+                      Arena *arena, bool *ret_retry, Error *err)
 {
     Upload upload = {mail->message};
     struct curl_slist *to = NULL;
@@ -104,7 +100,7 @@ static bool send_with(CURL *curl, const SmtpMail *mail, Arena *arena, bool *ret_
                                             : "no password and no secret for the user");
     }
     set_url(curl, mail, arena, &connect_to);
-    set_tls(curl, mail, arena);
+    set_tls(curl, mail, credentials);
     if (how)
         set_login(curl, mail, how, arena);
     for (size_t i = 0; i < mail->to_count; i++)
@@ -122,6 +118,11 @@ static bool send_with(CURL *curl, const SmtpMail *mail, Arena *arena, bool *ret_
     CURLcode rc = curl_easy_perform(curl);
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    // The connection outlives them.
+    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, NULL);
+    curl_easy_setopt(curl, CURLOPT_CONNECT_TO, NULL);
+    curl_easy_setopt(curl, CURLOPT_READDATA, NULL);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
     curl_slist_free_all(to);
     curl_slist_free_all(connect_to);
     if (rc == CURLE_OK)
@@ -132,14 +133,27 @@ static bool send_with(CURL *curl, const SmtpMail *mail, Arena *arena, bool *ret_
                      *fault ? fault : curl_easy_strerror(rc), status);
 }
 
-bool smtp_send(const SmtpMail *mail, bool *ret_retry, Error *err)
+bool smtp_send(const SmtpMail *mail, SmtpConnection **ret_connection, bool *ret_retry, Error *err)
 {
     Arena arena = {0};
     CURL *curl = curl_easy_init();
+    // libcurl keeps the connection until its handle goes.
+    *ret_connection = (SmtpConnection *)curl;
     if (!curl)
         return error_set(err, ERR_UNAVAILABLE, "libcurl does not start");
-    bool ok = send_with(curl, mail, &arena, ret_retry, err);
-    curl_easy_cleanup(curl);
+    // TLS material alone: what stands in files is read now, what stands in the configuration becomes one.
+    HttpClientConfig config = {0};
+    if (mail->tls)
+        config.tls_config = *mail->tls;
+    HttpCredentials *credentials = http_credentials_new(&config);
+    bool ok = http_credentials_refresh(credentials, clock_mono_ns(&clock_system), err) &&
+              send_with(curl, mail, credentials, &arena, ret_retry, err);
+    http_credentials_free(credentials);
     arena_deinit(&arena);
     return ok;
+}
+
+void smtp_goodbye(SmtpConnection *connection)
+{
+    curl_easy_cleanup(connection);
 }

@@ -1,17 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/url.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool needs_decoding(Str text, bool plus_is_space)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -32,9 +21,9 @@ bool url_decode(Str text, bool plus_is_space, Arena *arena, Str *ret_text)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '%') {
-            int high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
-            int low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
-            if (high < 0 || low < 0)
+            unsigned high = i + 2 < text.len ? str_digit(text.ptr[i + 1]) : 16;
+            unsigned low = i + 2 < text.len ? str_digit(text.ptr[i + 2]) : 16;
+            if (high >= 16 || low >= 16)
                 return false;
             c = (char)(high * 16 + low);
             i += 2;

@@ -286,7 +286,7 @@ bool web_config_load(Str path, Arena *arena, WebConfig *ret_config, Error *err)
     Str text;
     YamlNode *root;
     return fs_read_file(&fs_system, path, arena, WEB_CONFIG_BYTES_MAX, &text, err) &&
-           yaml_parse(text, path, arena, &root, err) &&
+           config_yaml(text, path, arena, &root, err) &&
            config_decode(&reader, &web_config_table, root, ret_config, err);
 }
 

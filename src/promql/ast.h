@@ -83,6 +83,7 @@ typedef enum DurationOp {
 } DurationOp;
 
 typedef struct FunctionInfo FunctionInfo; // functions.h
+typedef struct Shared Shared;             // eval_share.h
 typedef struct Expr Expr;
 
 typedef enum AtKind { AT_NONE, AT_TIME, AT_START, AT_END } AtKind;
@@ -91,6 +92,8 @@ typedef enum AtKind { AT_NONE, AT_TIME, AT_START, AT_END } AtKind;
 typedef struct TimeShift {
     int64_t offset_ms; // as written; when offset_expr is set it is filled in by duration evaluation
     Expr *offset_expr; // EXPR_DURATION or NULL
+    bool
+        offset_ends; // an operator stands behind it that a sign kept from being a part of it: offset +(1m) - 1
     AtKind at;
     int64_t at_ms; // AT_TIME
 } TimeShift;
@@ -99,6 +102,7 @@ struct Expr {
     ExprKind kind;
     ValueType type;      // filled by the type check
     bool invariant;      // the same at every step; filled by expr_mark_invariant
+    Shared *shared;      // with those that are the same expression; filled by expr_find_shared
     uint32_t start, end; // byte range in the query text
     union {
         struct {

@@ -178,10 +178,12 @@ static void print_at(Buf *buf, const TimeShift *shift)
     }
 }
 
-static void print_offset(Buf *buf, const TimeShift *shift)
+// A plus keeps a parenthesis from taking in the operator behind it, if that comes `next`; the original drops it all the same.
+static void print_offset(Buf *buf, const TimeShift *shift, bool next)
 {
     if (shift->offset_expr) {
-        buf_add_c(buf, " offset ");
+        bool plus = next && shift->offset_ends && shift->offset_expr->duration.wrapped;
+        buf_add_c(buf, plus ? " offset +" : " offset ");
         print_duration_expr(buf, shift->offset_expr);
     } else if (shift->offset_ms != 0) {
         buf_add_c(buf, " offset ");
@@ -200,14 +202,14 @@ static bool offset_goes_first(const TimeShift *shift)
     return first && first->duration.wrapped;
 }
 
-static void print_shift(Buf *buf, const TimeShift *shift)
+static void print_shift(Buf *buf, const TimeShift *shift, bool next)
 {
     bool offset_first = offset_goes_first(shift);
     if (offset_first)
-        print_offset(buf, shift);
+        print_offset(buf, shift, next && shift->at == AT_NONE);
     print_at(buf, shift);
     if (!offset_first)
-        print_offset(buf, shift);
+        print_offset(buf, shift, next);
 }
 
 static void print_range(Buf *buf, int64_t range_ms, const Expr *range_expr)
@@ -231,14 +233,14 @@ static void print_selector(Buf *buf, const Expr *expr)
         print_range(buf, expr->selector.range_ms, expr->selector.range_expr);
         buf_add_char(buf, ']');
         buf_add_c(buf, extension);
-        print_shift(buf, shift);
+        print_shift(buf, shift, true);
     } else if (offset_goes_first(shift)) {
-        print_shift(buf, shift);
+        print_shift(buf, shift, !*extension);
         buf_add_c(buf, extension);
     } else {
         print_at(buf, shift);
         buf_add_c(buf, extension);
-        print_offset(buf, shift);
+        print_offset(buf, shift, true);
     }
 }
 
@@ -252,7 +254,7 @@ static void print_subquery_suffix(Buf *buf, const Expr *expr)
         print_range(buf, expr->subquery.step_ms,
                     expr->subquery.step_ms != 0 ? NULL : expr->subquery.step_expr);
     buf_add_char(buf, ']');
-    print_shift(buf, &expr->subquery.shift);
+    print_shift(buf, &expr->subquery.shift, true);
 }
 
 // sum by (a) without what follows in parentheses

@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include "client/summary.h"
-#include "promql/eval.h"
+#include "promql/eval_share.h"
 #include "promql/parse.h"
 #include "promql/query_log.h"
+#include "trace/trace.h"
 
 struct Engine {
     EngineOptions options;
@@ -584,6 +585,39 @@ static void engine_leave(Engine *engine, int slot)
     lock_give(&engine->lock);
 }
 
+// Ends a span that this thread opened.
+static bool span_close(Span *span, bool ok, const Error *err)
+{
+    if (!ok)
+        span_fail(span, str_from_c(err->text));
+    span_end(span);
+    return ok;
+}
+
+static bool open_querier(Source *source, EvalContext *context, int64_t min_t_ms, int64_t max_t_ms,
+                         Error *err)
+{
+    Span prepare, querier;
+    span_open(&prepare, S("promqlPrepare"));
+    span_open(&querier, S("Querier"));
+    span_i64(&querier, "mint", min_t_ms);
+    span_i64(&querier, "maxt", max_t_ms);
+    bool ok = source->open(source, min_t_ms, max_t_ms, &context->querier, err);
+    (void)span_close(&querier, ok, err);
+    span_end(&prepare);
+    return ok;
+}
+
+static void take_warnings(EvalContext *context)
+{
+    Querier *querier = context->querier;
+    if (!querier->warnings)
+        return;
+    StrList list = querier->warnings(querier, context->arena);
+    for (size_t i = 0; i < list.count; i++)
+        eval_annotate(context, ANNOTATION_WARNING, list.items[i]);
+}
+
 static bool evaluate(Engine *engine, Source *source, EvalContext *context, Expr *expr, Arena *arena,
                      QueryResult *result, Error *err)
 {
@@ -596,19 +630,24 @@ static bool evaluate(Engine *engine, Source *source, EvalContext *context, Expr 
                 &max_t_ms);
     if (min_t_ms > max_t_ms)
         min_t_ms = max_t_ms = context->start_ms;
-    if (!source->open(source, min_t_ms, max_t_ms, &context->querier, err))
+    if (!open_querier(source, context, min_t_ms, max_t_ms, err))
         return false;
     result->stats.preparation_s = seconds_since(clock, began_ns);
 
     Steps steps = {context->start_ms, request->is_range ? request->step_ms : 1,
                    context->step_count};
     Value value;
+    Span span;
     began_ns = clock_mono_ns(clock);
-    bool ok = eval(context, expr, &steps, context->arena, &value, err);
+    span_open(&span, S("promqlInnerEval"));
+    bool ok = span_close(&span, eval(context, expr, &steps, context->arena, &value, err), err);
     result->stats.inner_eval_s = seconds_since(clock, began_ns);
     began_ns = clock_mono_ns(clock);
+    span_open(&span, S("promqlSort"));
     ok = ok && take_result(context, &steps, &value, arena, result, err);
+    span_end(&span);
     result->stats.result_sort_s = seconds_since(clock, began_ns);
+    take_warnings(context);
     context->querier->close(context->querier);
     return ok;
 }
@@ -650,6 +689,7 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
         ok = resolve(&resolver, expr, err);
         (void)expr_mark_invariant(expr); // each expression carries its own mark
         expr_mark_histogram_stats(expr);
+        expr_find_shared(expr, context.arena);
         if (ok && request->is_range && expr->type != TYPE_SCALAR && expr->type != TYPE_VECTOR)
             ok = error_set(
                 err, ERR_INVALID,
@@ -670,8 +710,25 @@ static bool run_query(Engine *engine, Source *source, const QueryRequest *reques
     return ok;
 }
 
-bool engine_query(Engine *engine, Source *source, const QueryRequest *request, Arena *arena,
-                  QueryResult *ret_result, Error *err)
+static bool enter_traced(Engine *engine, const QueryRequest *request, int64_t deadline_ns,
+                         int *ret_slot, Error *err)
+{
+    Span span;
+    span_open(&span, S("promqlExecQueue"));
+    return span_close(&span, engine_enter(engine, request, deadline_ns, ret_slot, err), err);
+}
+
+static bool run_traced(Engine *engine, Source *source, const QueryRequest *request,
+                       int64_t deadline_ns, Arena *arena, QueryResult *result, Error *err)
+{
+    Span span;
+    span_open(&span, S("promqlEval"));
+    return span_close(&span, run_query(engine, source, request, deadline_ns, arena, result, err),
+                      err);
+}
+
+static bool exec(Engine *engine, Source *source, const QueryRequest *request, Arena *arena,
+                 QueryResult *ret_result, Error *err)
 {
     Clock *clock = engine->options.clock;
     if (request->is_range && (request->step_ms <= 0 || request->end_ms < request->start_ms))
@@ -683,7 +740,7 @@ bool engine_query(Engine *engine, Source *source, const QueryRequest *request, A
     int64_t began_ns = clock_mono_ns(clock);
     int64_t deadline_ns = began_ns + timeout_ms * 1000000;
     int slot = 0;
-    if (!engine_enter(engine, request, deadline_ns, &slot, err))
+    if (!enter_traced(engine, request, deadline_ns, &slot, err))
         return false;
     if (engine->running_gauge)
         gauge_add(engine->running_gauge, 1);
@@ -691,7 +748,7 @@ bool engine_query(Engine *engine, Source *source, const QueryRequest *request, A
 
     QueryResult result = {0};
     int64_t started_ns = clock_mono_ns(clock);
-    bool ok = run_query(engine, source, request, deadline_ns, arena, &result, err);
+    bool ok = run_traced(engine, source, request, deadline_ns, arena, &result, err);
     engine_leave(engine, slot);
     result.stats.queue_s = queue_s;
     result.stats.eval_total_s = seconds_since(clock, started_ns);
@@ -704,4 +761,14 @@ bool engine_query(Engine *engine, Source *source, const QueryRequest *request, A
     if (ok)
         *ret_result = result;
     return ok;
+}
+
+bool engine_query(Engine *engine, Source *source, const QueryRequest *request, Arena *arena,
+                  QueryResult *ret_result, Error *err)
+{
+    Span span;
+    if (span_current())
+        span_str(span_current(), "query", request->query);
+    span_open(&span, S("promqlExec"));
+    return span_close(&span, exec(engine, source, request, arena, ret_result, err), err);
 }

@@ -20,6 +20,7 @@ typedef struct FakeSource {
     FakeSeries series[600];
     size_t count;
     int64_t min_t_ms, max_t_ms;
+    size_t reads;
 } FakeSource;
 
 #define SAMPLE_MS 10000
@@ -44,6 +45,7 @@ static bool fake_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64
     (void)err;
     FakeSource *fake = CONTAINER_OF(querier, FakeSource, querier);
     const FakeSeries *series = &fake->series[handle];
+    __atomic_add_fetch(&fake->reads, 1, __ATOMIC_RELAXED); // threads of slices
     SampleColumns columns = {ARENA_ARRAY(arena, int64_t, series->count),
                              ARENA_ARRAY(arena, double, series->count), NULL, 0};
     if (series->histograms)
@@ -432,6 +434,87 @@ TEST(engine, samples_are_counted_as_looked_at_and_as_read)
     arena_deinit(&fake.arena);
 }
 
+// Statistics by step need each evaluation: with them nothing is shared, so they tell what must come out.
+TEST(engine, what_stands_twice_is_read_once)
+{
+    static const struct {
+        const char *name;
+        const char *query;
+        size_t want_reads, want_reads_apart;
+    } cases[] = {
+        {"a selector", "m - m", 3, 6},
+        {"changed in place by its first user", "-m + m", 3, 6},
+        {"changed in place by its second", "m + -m", 3, 6},
+        {"three times", "m + m * (m + 1)", 3, 9},
+        {"a selector and its sum", "m / on() group_left() sum(m)", 3, 6},
+        {"added up first", "scalar(sum(m)) / m", 3, 6},
+        {"only added up", "sum(m) / count by (job) (m) or avg(m)", 3, 9},
+        {"filtered", "m > 5 or m", 3, 6},
+        {"in parentheses", "(m) * ((m))", 3, 6},
+        {"an aggregation", "sum by (job) (m) + sum by (job) (m)", 3, 6},
+        {"a call", "delta(m[1m]) / on(job, instance) delta(m[1m])", 3, 6},
+        {"a call and its sum", "sum(delta(m[1m])) / count(delta(m[1m]))", 3, 6},
+        {"histograms", "h + h", 1, 2},
+        {"histograms added up", "sum(h) + h", 1, 2},
+        {"windows of two functions", "max_over_time(m[1m]) - min_over_time(m[1m])", 3, 6},
+        {"windows of three", "max_over_time(m[1m]) - min_over_time(m[1m]) + delta(m[1m])", 3, 9},
+        {"windows of two functions, added up",
+         "sum(max_over_time(m[1m])) - sum(min_over_time(m[1m]))", 3, 6},
+        {"windows of one function with two arguments",
+         "quantile_over_time(0.1, m[1m]) - quantile_over_time(0.9, m[1m])", 3, 6},
+        {"windows that some call twice",
+         "max_over_time(m[1m]) - min_over_time(m[1m]) + max_over_time(m[1m])", 3, 9},
+        {"windows where names differ", "last_over_time(m[1m]) > 0 or max_over_time(m[1m])", 3, 6},
+        {"windows of histograms", "sum_over_time(h[1m]) + avg_over_time(h[1m])", 1, 2},
+        {"in a subquery", "max_over_time((m + m)[1m:10s])", 3, 6},
+        {"windows in a subquery", "max_over_time((idelta(m[1m]) + delta(m[1m]))[1m:10s])", 3, 6},
+        {"on two grids", "m + max_over_time(m[1m:10s])", 6, 6},
+        {"at two times", "m + m offset 1m", 6, 6},
+        {"windows of two lengths", "delta(m[1m]) + delta(m[2m])", 6, 6},
+        {"the same at every step", "m @ 100 + m @ 100", 3, 6},
+        {"buckets needed and not", "histogram_count(h) + histogram_quantile(0.5, h)", 2, 2},
+        {"what is remarked upon", "rate(m[1m]) + rate(m[1m])", 6, 6},
+        {"of two kinds", "timestamp(m) + m", 6, 6},
+        {"nothing", "absent(nothing) + absent(nothing)", 0, 0},
+        {"another name", "m + on(job) group_left() n", 4, 4},
+    };
+
+    FakeSource fake;
+    fake_init(&fake);
+    fake_add_histograms(&fake, "h job=a", 0, 3, 61, 20);
+    for (int at_once = 0; at_once < 2; at_once++)
+        EACH_CASE(c, cases) {
+            Arena arena = {0};
+            QueryResult apart = {0}, shared = {0};
+            Error err = {0};
+            QueryRequest request = {.query = str_from_c(c->query),
+                                    .is_range = !at_once,
+                                    .start_ms = 300000,
+                                    .end_ms = 480000,
+                                    .step_ms = 60000,
+                                    .stats_all = true};
+            fake.reads = 0;
+            CHECK_OK(ask(&fake, NULL, request, &arena, &apart, &err), err);
+            size_t reads_apart = fake.reads;
+            request.stats_all = false;
+            fake.reads = 0;
+
+            CHECK_OK(ask(&fake, NULL, request, &arena, &shared, &err), err);
+
+            CHECK_STR(show(&shared, &arena), show(&apart, &arena));
+            CHECK_EQ(shared.stats.samples_total, apart.stats.samples_total);
+            CHECK_EQ(shared.stats.samples_read, apart.stats.samples_read);
+            CHECK_EQ(shared.stats.samples_peak, apart.stats.samples_peak);
+            CHECK_EQ(shared.warnings.count, apart.warnings.count);
+            CHECK_EQ(shared.infos.count, apart.infos.count);
+            CHECK_EQ(fake.reads, c->want_reads);
+            if (!at_once) // a subquery for one step has no statistics of its steps
+                CHECK_EQ(reads_apart, c->want_reads_apart);
+            arena_deinit(&arena);
+        }
+    arena_deinit(&fake.arena);
+}
+
 TEST(engine, delayed_names_of_a_range_hang_on_one_point)
 {
     static const struct {
@@ -497,6 +580,10 @@ TEST(engine, histograms)
          "{x=\"2\"} 11",
          "PromQL warning: conflicting counter resets during histogram aggregation (1:31)"},
         {"not where buckets are used", "histogram_quantile(1, sum(h))", 100000, "{} 1", ""},
+        {"what lies below a threshold is kept", "histogram_count(h{x=\"1\"} </ 1)", 40000,
+         "{x=\"1\"} 5", ""},
+        {"what lies above it is not there", "histogram_count(h{x=\"1\"} >/ 1)", 40000,
+         "{x=\"1\"} 0", ""},
         {"between two", "histogram_count(h{x=\"1\"} smoothed)", 45000, "{x=\"1\"} 5.5", ""},
         {"at one", "histogram_count(h{x=\"1\"} smoothed)", 40000, "{x=\"1\"} 5", ""},
         {"behind the last", "histogram_count(h{x=\"1\"} smoothed)", 205000, "{x=\"1\"} 21", ""},
@@ -670,6 +757,7 @@ TEST_MAIN(engine, TEST_ROW(engine, instant_queries), TEST_ROW(engine, range_quer
           TEST_ROW(engine, histograms), TEST_ROW(engine, slices_on_threads_give_what_one_gives),
           TEST_ROW(engine, delayed_names_go_at_the_end),
           TEST_ROW(engine, samples_are_counted_as_looked_at_and_as_read),
+          TEST_ROW(engine, what_stands_twice_is_read_once),
           TEST_ROW(engine, delayed_names_of_a_range_hang_on_one_point),
           TEST_ROW(engine, columns_that_would_not_fit_are_not_made),
           TEST_ROW(engine, ends_when_the_client_leaves))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "promql/eval.h"
-
 #include <math.h>
 #include <stdio.h>
+
+#include "promql/eval_share.h"
 
 #define EVAL_DEPTH_MAX 1000
 
@@ -208,6 +208,30 @@ void eval_count_total(EvalContext *context, size_t step, uint64_t count)
 
 // Annotations --------------------------------------------------------------------------------------------------------------------
 
+void eval_annotate(EvalContext *context, int level, Str text)
+{
+    __atomic_add_fetch(&context->remarks, 1, __ATOMIC_RELAXED);
+    lock_take(&context->lock);
+    size_t count = context->annotation_count[level];
+    Str *list = context->annotations[level];
+    for (size_t i = 0; i < count; i++)
+        if (str_equal(list[i], text)) {
+            lock_give(&context->lock);
+            return;
+        }
+    if (count == context->annotation_cap[level]) {
+        context->annotation_cap[level] = count ? count * 2 : 8;
+        list = x_realloc(list, context->annotation_cap[level] * sizeof *list);
+        context->annotations[level] = list;
+    }
+    char *copy = x_malloc(text.len + 1);
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = 0;
+    list[count] = str_make(copy, text.len);
+    context->annotation_count[level] = count + 1;
+    lock_give(&context->lock);
+}
+
 PRINTF(4, 0)
 static void annotate(EvalContext *context, int level, const Expr *at, const char *fmt, va_list args)
 {
@@ -223,28 +247,10 @@ static void annotate(EvalContext *context, int level, const Expr *at, const char
         snprintf(place, sizeof place, " (%d:%d)", line, column);
     }
 
-    lock_take(&context->lock);
-    size_t count = context->annotation_count[level];
-    Str *list = context->annotations[level];
-    size_t text_len = strlen(text);
-    size_t place_len = strlen(place);
-    for (size_t i = 0; i < count; i++)
-        if (list[i].len == text_len + place_len && memcmp(list[i].ptr, text, text_len) == 0 &&
-            memcmp(list[i].ptr + text_len, place, place_len) == 0) {
-            lock_give(&context->lock);
-            return;
-        }
-    if (count == context->annotation_cap[level]) {
-        context->annotation_cap[level] = count ? count * 2 : 8;
-        list = x_realloc(list, context->annotation_cap[level] * sizeof *list);
-        context->annotations[level] = list;
-    }
-    char *copy = x_malloc(text_len + place_len + 1);
-    memcpy(copy, text, text_len);
-    memcpy(copy + text_len, place, place_len + 1);
-    list[count] = str_make(copy, text_len + place_len);
-    context->annotation_count[level] = count + 1;
-    lock_give(&context->lock);
+    CLEANUP(buf_deinit) Buf whole = {0};
+    buf_add_c(&whole, text);
+    buf_add_c(&whole, place);
+    eval_annotate(context, level, buf_str(&whole));
 }
 
 void annotate_warning(EvalContext *context, const Expr *at, const char *fmt, ...)
@@ -587,14 +593,9 @@ static void count_at_all(EvalContext *context, const Steps *steps, uint64_t tota
         per_step[i] += per_step[0] - first_before;
 }
 
-bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
-          Value *ret_value, Error *err)
+static bool eval_once(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                      Value *ret_value, Error *err)
 {
-    if (!eval_check(context, context->arena, err))
-        return false;
-    if (++context->depth > EVAL_DEPTH_MAX)
-        return error_set(err, ERR_LIMIT, "expression is nested more than %d deep", EVAL_DEPTH_MAX);
-
     bool ok;
     if (eval_hoists(expr, steps)) {
         Steps first = {steps->start_ms, steps->step_ms, 1};
@@ -606,6 +607,31 @@ bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *are
         count_at_all(context, steps, context->samples_total - total, at_first);
     } else {
         ok = eval_kind(context, expr, steps, arena, ret_value, err);
+    }
+    return ok;
+}
+
+bool eval(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+          Value *ret_value, Error *err)
+{
+    bool is_known = false;
+    if (!eval_check(context, context->arena, err) ||
+        !share_take(context, expr, steps, arena, ret_value, &is_known, err))
+        return false;
+    if (is_known)
+        return true;
+    if (++context->depth > EVAL_DEPTH_MAX)
+        return error_set(err, ERR_LIMIT, "expression is nested more than %d deep", EVAL_DEPTH_MAX);
+
+    bool ok;
+    if (expr->shared) {
+        ShareMark mark = share_begin(context);
+        ok = eval_once(context, expr, steps, arena, ret_value, err);
+        share_end(context, &mark);
+        if (ok)
+            share_keep(context, expr, mark, steps, ret_value);
+    } else {
+        ok = eval_once(context, expr, steps, arena, ret_value, err);
     }
     context->depth--;
     return ok;

@@ -6,7 +6,7 @@
 //       eval(expr, steps): series at a time over the step vector; range functions read one series, slide, and forget its samples
 //
 // (1) Work over series is cut into slices that run on the pool; a slice has arenas of its own.
-// (2) Subtrees that are the same at every step (@) are evaluated once and copied.
+// (2) Subtrees that are the same at every step (@) are evaluated once and copied, as are those that stand there twice (eval_share.h).
 #pragma once
 
 #include "base/lock.h"
@@ -45,6 +45,7 @@ struct EvalContext {
     uint64_t samples;      // held now, atomic
     uint64_t samples_peak; // atomic
     uint64_t samples_total;
+    uint64_t remarks;        // annotations that were made, those that were known included, atomic
     uint64_t subquery_total; // what the last subquery looked at
     ReadCount read;
     uint64_t *samples_per_step; // NULL: not asked for
@@ -87,7 +88,7 @@ bool eval_call_args(EvalContext *context, const Expr *expr, const Steps *steps, 
                     FunctionCall *ret_call, size_t *ret_matrix_arg, Error *err) MUST_CHECK;
 // Sees one series with at least one point; what it is given is gone after the call, but for label strings.
 typedef bool (*VectorTake)(void *arg, const VectorSeries *series, Error *err);
-// Evaluates the operand of an aggregation if it is a selector, or a range function over one, and shows its series in order without ever
+// Evaluates the operand of an aggregation if it is a selector, or a range function over one, and shows its series, in any order, without ever
 // holding all of them; labels that do not matter to it may be missing. *ret_done false: it is something else, or it has histograms; then
 // nothing counts of what `take` was shown.
 bool eval_stream(EvalContext *context, const Expr *aggregate, const Steps *steps, Arena *arena,

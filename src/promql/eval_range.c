@@ -178,11 +178,21 @@ static void keep_range(Slice *slice, size_t index, SampleColumns *columns)
     count_all_windows(slice, out);
 }
 
+static void apply_call(Slice *slice, const FunctionCall *call, const RangeSeries *series,
+                       VectorSeries *out)
+{
+    const FunctionInfo *function = call->expr->call.function;
+    vector_series_init(slice->arena, slice->run->steps->count, series->labels, out);
+    out->drop_name = series->drop_name;
+    function->range(call, slice->arena, series, out);
+    if (!function->keeps_name)
+        eval_drop_name(slice->run->context, slice->arena, out);
+}
+
 static void apply_range(Slice *slice, size_t index, SampleColumns *columns)
 {
     const SeriesRun *run = slice->run;
     size_t steps = run->steps->count;
-    const FunctionInfo *function = run->call->expr->call.function;
     RangeSeries series;
     if (run->ranges) {
         series = run->ranges[index];
@@ -193,13 +203,10 @@ static void apply_range(Slice *slice, size_t index, SampleColumns *columns)
         find_windows_once(slice, columns, &series);
         count_all_windows(slice, &series);
     }
-    VectorSeries *out = series_run_out(run, index);
-    vector_series_init(slice->arena, steps, series.labels, out);
-    out->drop_name = series.drop_name;
     slice_peak(slice, series.counts.peak);
-    function->range(run->call, slice->arena, &series, out);
-    if (!function->keeps_name)
-        eval_drop_name(run->context, slice->arena, out);
+    apply_call(slice, run->call, &series, series_run_out(run, index));
+    for (size_t i = 0; i < run->reader_count; i++)
+        apply_call(slice, run->readers[i].call, &series, &run->readers[i].out[index]);
 }
 
 // What windows the matrix expression has at each step.
@@ -386,7 +393,7 @@ bool eval_range_modifier_ok(const Expr *call, const Expr *matrix, Error *err)
 }
 
 bool series_run_call(EvalContext *context, FunctionCall *call, size_t matrix_arg,
-                     const Expr *grouping, SeriesRun *ret_run, Error *err)
+                     const Expr *consumer, SeriesRun *ret_run, Error *err)
 {
     ASSERT(matrix_arg < call->count);
     const Expr *expr = expr_without_parens(call->expr->call.args[matrix_arg]);
@@ -400,32 +407,57 @@ bool series_run_call(EvalContext *context, FunctionCall *call, size_t matrix_arg
         .steps = call->steps,
         .call = call,
         .matrix = matrix,
-        .grouping = grouping,
+        .consumer = consumer,
         .one = apply_range,
     };
     return prepare_matrix(context, expr, str_from_c(call->expr->call.function->name), call->arena,
                           ret_run, err);
 }
 
+void series_run_add_readers(SeriesRun *run, Arena *arena)
+{
+    Error ignored;
+    size_t at = 0, count = 0;
+    const Expr *expr;
+    while (share_next_reader(run->context, run->call->expr, &at))
+        count++;
+    if (!count ||
+        !eval_columns_fit(run->context, (count + 1) * run->count, run->steps->count, &ignored))
+        return;
+    run->readers = ARENA_ARRAY(arena, RunReader, count);
+    for (at = 0; (expr = share_next_reader(run->context, run->call->expr, &at));) {
+        FunctionCall *call = ARENA_NEW(arena, FunctionCall);
+        size_t matrix_arg;
+        if (!eval_call_args(run->context, expr, run->steps, arena, call, &matrix_arg, &ignored) ||
+            !eval_range_modifier_ok(expr, expr->call.args[matrix_arg], &ignored))
+            continue;
+        call->args[matrix_arg] = *run->matrix;
+        run->readers[run->reader_count++] =
+            (RunReader){call, ARENA_ARRAY(arena, VectorSeries, run->count)};
+    }
+}
+
+void series_run_keep_readers(SeriesRun *run, ShareMark before, Arena *arena)
+{
+    Error ignored;
+    for (size_t i = 0; i < run->reader_count; i++) {
+        const FunctionCall *call = run->readers[i].call;
+        Value value = {.type = TYPE_VECTOR, .series = run->readers[i].out, .count = run->count};
+        eval_remove_empty(&value, run->steps->count);
+        size_t count = value.count;
+        if (call->expr->call.function->keeps_name || run->context->features.delayed_name_removal ||
+            series_run_names_alike(run) ||
+            (vector_merge_equal(arena, run->steps, &value, &ignored) && value.count == count))
+            share_put(run->context, call->expr, before, run->steps, &value);
+    }
+}
+
 bool eval_range_call(EvalContext *context, FunctionCall *call, size_t matrix_arg, Value *ret_value,
                      Error *err)
 {
     SeriesRun run;
-    if (!series_run_call(context, call, matrix_arg, NULL, &run, err))
-        return false;
-    run.out = ARENA_ARRAY(call->arena, VectorSeries, run.count);
-    if (!series_run_all(&run, err))
-        return false;
-    *ret_value = (Value){.type = TYPE_VECTOR, .series = run.out, .count = run.count};
-    eval_remove_empty(ret_value, call->steps->count);
-    if (call->expr->call.function->keeps_name || context->features.delayed_name_removal ||
-        series_run_names_alike(&run))
-        return true;
-    // Unlike elsewhere those that never meet at a step are an error, too.
-    size_t count = ret_value->count;
-    return vector_merge_equal(call->arena, call->steps, ret_value, err) &&
-           (ret_value->count == count ||
-            error_set(err, ERR_LIMIT, "vector cannot contain metrics with the same labelset"));
+    return series_run_call(context, call, matrix_arg, NULL, &run, err) &&
+           series_run_value(&run, call->arena, ret_value, err);
 }
 
 bool eval_matrix(EvalContext *context, const Expr *outer, const Steps *steps, Arena *arena,

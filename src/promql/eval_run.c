@@ -2,10 +2,11 @@
 #include "promql/eval_run.h"
 
 #include "base/number.h"
+#include "trace/trace.h"
 
 #define SLICES_PER_THREAD 4
 #define SLICE_NS_MIN 150000 // less work is not worth a thread
-#define SLICE_SERIES_MIN 8
+#define SLICE_SERIES_MIN 8  // of those that are read together; fewer of long ones
 // Rough costs, to tell whether it is worth it.
 #define SERIES_NS 500
 #define SAMPLE_NS 4
@@ -15,6 +16,11 @@
 #define CHUNK_SAMPLES 120
 #define GROUP_CHUNKS                                                                               \
     32 // read together: enough for all lanes of a decoder, few enough to stay in a core's cache
+
+#define NEWEST_TRIES 64 // in vain in a row: the query looks at a time before the newest samples
+
+#define SHARED_BYTES_MAX                                                                           \
+    (64 << 20) // of columns that are kept where they could be added up as they come
 
 #define WORK_BETWEEN_CHECKS 65536 // samples and steps
 #define SERIES_WORK 1024
@@ -223,7 +229,7 @@ static bool read_group(Slice *slice, const size_t *indexes, size_t count, Sample
         return true;
     if (querier->read_many)
         return querier->read_many(querier, handles, count, run->min_t_ms, run->max_t_ms,
-                                  slice->scratch, into, columns, err);
+                                  run->is_instant, slice->scratch, into, columns, err);
     for (size_t i = 0; i < count; i++)
         if (!querier->read(querier, handles[i], run->min_t_ms, run->max_t_ms, into, &columns[i],
                            err))
@@ -246,8 +252,10 @@ static bool next_group(Slice *slice, size_t *at, size_t *indexes, size_t *ret_co
     for (; *at < slice->to && count < slice->group; ++*at) {
         size_t index = run->order ? run->order[*at] : *at;
         bool done = false;
-        if (run->is_instant && !series_run_newest(slice, index, &done, err))
+        if (run->is_instant && slice->asked_in_vain < NEWEST_TRIES &&
+            !series_run_newest(slice, index, &done, err))
             return false;
+        slice->asked_in_vain = done ? 0 : slice->asked_in_vain + 1;
         if (!done)
             indexes[count++] = index;
     }
@@ -301,23 +309,25 @@ static void run_slice(void *arg, size_t index)
         arena_deinit(slice->scratch);
 }
 
-// How many slices are worth their threads.
+// How many series are read together.
+static size_t group_size(const SeriesRun *run)
+{
+    double each = (double)(run->max_t_ms - run->min_t_ms) / SAMPLE_INTERVAL_MS / CHUNK_SAMPLES + 1;
+    return each >= GROUP_CHUNKS ? 1 : MIN((size_t)(GROUP_CHUNKS / each), GROUP_SERIES_MAX);
+}
+
+// How many slices are worth their threads. Series that are long are worth one each.
 static size_t slices_worth(const SeriesRun *run)
 {
-    if (!run->context->options->pool || run->count < 2 * SLICE_SERIES_MIN)
+    size_t least = MIN(group_size(run), (size_t)SLICE_SERIES_MIN);
+    if (!run->context->options->pool || run->count < 2 * least)
         return 1;
     double samples = (double)(run->max_t_ms - run->min_t_ms) / SAMPLE_INTERVAL_MS;
     double each_ns = SERIES_NS + samples * SAMPLE_NS + (double)run->steps->count * STEP_NS;
     double worth = (double)run->count * each_ns / SLICE_NS_MIN;
     size_t most = (thread_pool_threads(run->context->options->pool) + 1) * SLICES_PER_THREAD;
-    most = MIN(most, run->count / SLICE_SERIES_MIN);
+    most = MIN(most, run->count / least);
     return worth < 2 ? 1 : worth < (double)most ? (size_t)worth : most;
-}
-
-static size_t group_size(const SeriesRun *run)
-{
-    double each = (double)(run->max_t_ms - run->min_t_ms) / SAMPLE_INTERVAL_MS / CHUNK_SAMPLES + 1;
-    return each >= GROUP_CHUNKS ? 1 : MIN((size_t)(GROUP_CHUNKS / each), GROUP_SERIES_MAX);
 }
 
 // The source's order, cut at the borders of batches.
@@ -386,6 +396,29 @@ bool series_run_all(SeriesRun *run, Error *err)
     return ok;
 }
 
+bool series_run_value(SeriesRun *run, Arena *arena, Value *ret_value, Error *err)
+{
+    ShareMark mark = share_begin(run->context);
+    run->out = ARENA_ARRAY(arena, VectorSeries, run->count);
+    if (run->call)
+        series_run_add_readers(run, arena);
+    bool ok = series_run_all(run, err);
+    share_end(run->context, &mark);
+    if (!ok)
+        return false;
+    series_run_keep_readers(run, mark, arena);
+    *ret_value = (Value){.type = TYPE_VECTOR, .series = run->out, .count = run->count};
+    eval_remove_empty(ret_value, run->steps->count);
+    if (!run->call || run->call->expr->call.function->keeps_name ||
+        run->context->features.delayed_name_removal || series_run_names_alike(run))
+        return true;
+    // Unlike elsewhere those that never meet at a step are an error, too.
+    size_t count = ret_value->count;
+    return vector_merge_equal(arena, run->steps, ret_value, err) &&
+           (ret_value->count == count ||
+            error_set(err, ERR_LIMIT, "vector cannot contain metrics with the same labelset"));
+}
+
 // False, without an error, at a histogram.
 static bool take_batch(const SeriesRun *run, size_t count, VectorTake take, void *arg,
                        bool *ret_done, Error *err)
@@ -442,18 +475,27 @@ bool series_run_select(SeriesRun *run, Str func, Arena *arena, Error *err)
         .step_ms = run->steps->count > 1 ? run->steps->step_ms : 0,
         .range_ms = expr->selector.has_range ? expr->selector.range_ms : 0,
         .func = func,
-        .only_grouping = run->grouping != NULL,
+        .any_order = run->consumer != NULL,
+        .may_be_empty = true,
     };
-    if (run->grouping) {
-        hints.by = true;
-        hints.grouping = run->grouping->aggregate.grouping;
-        hints.grouping_count = run->grouping->aggregate.grouping_count;
+    if (run->consumer && !run->consumer->aggregate.without) {
+        hints.by = hints.only_grouping = true;
+        hints.grouping = run->consumer->aggregate.grouping;
+        hints.grouping_count = run->consumer->aggregate.grouping_count;
     }
-    if (!querier->select(querier, expr->selector.matchers, expr->selector.count, &hints, arena,
-                         &run->list, err))
-        return false;
-    run->count = run->list.count;
-    return true;
+    Span span;
+    span_open(&span, S("promqlExpandSeries"));
+    span_str(&span, "selector",
+             str_sub(run->context->request->query, expr->start, expr->end - expr->start));
+    bool ok = querier->select(querier, expr->selector.matchers, expr->selector.count, &hints, arena,
+                              &run->list, err);
+    if (ok)
+        span_i64(&span, "num_series", (int64_t)run->list.count);
+    else
+        span_fail(&span, str_from_c(err->text));
+    span_end(&span);
+    run->count = ok ? run->list.count : run->count;
+    return ok;
 }
 
 static bool reads_storage(const Expr *call)
@@ -464,38 +506,90 @@ static bool reads_storage(const Expr *call)
     return false;
 }
 
+static bool can_stream(const Expr *expr)
+{
+    return expr->kind == EXPR_SELECTOR
+               ? !expr->selector.has_range
+               : expr->kind == EXPR_CALL && expr->call.function->range && reads_storage(expr);
+}
+
+static bool prepare_stream(EvalContext *context, const Expr *expr, const Steps *steps,
+                           const Expr *consumer, Arena *arena, SeriesRun *ret_run, Error *err)
+{
+    if (expr->kind == EXPR_SELECTOR)
+        return series_run_vector(context, expr, steps, WANT_VALUES, consumer, arena, ret_run, err);
+    FunctionCall *call = ARENA_NEW(arena, FunctionCall);
+    size_t matrix_arg;
+    return eval_call_args(context, expr, steps, arena, call, &matrix_arg, err) &&
+           series_run_call(context, call, matrix_arg, consumer, ret_run, err);
+}
+
+static bool take_all(const Value *vector, VectorTake take, void *arg, bool *ret_done, Error *err)
+{
+    *ret_done = true;
+    for (size_t s = 0; s < vector->count; s++) {
+        if (vector->series[s].histogram) {
+            *ret_done = false;
+            return true;
+        }
+        if (!take(arg, &vector->series[s], err))
+            return false;
+    }
+    return true;
+}
+
+// What others will ask for, too, is evaluated as a whole and kept, as long as it is not much. *ret_kept false: it is.
+static bool stream_kept(EvalContext *context, const Expr *expr, const Steps *steps, Arena *arena,
+                        VectorTake take, void *arg, bool *ret_kept, bool *ret_done, Error *err)
+{
+    const Value *kept;
+    if (!share_look(context, expr, steps, &kept, err))
+        return false;
+    *ret_kept = kept != NULL;
+    if (kept)
+        return take_all(kept, take, arg, ret_done, err);
+    if (!share_wanted(context, expr))
+        return true;
+    ShareMark mark = share_begin(context);
+    SeriesRun run;
+    Value whole;
+    if (!prepare_stream(context, expr, steps, NULL, arena, &run, err))
+        return false;
+    *ret_kept = run.count <= SHARED_BYTES_MAX / (steps->count * (sizeof(double) + 1));
+    bool ok = !*ret_kept || series_run_value(&run, arena, &whole, err);
+    share_end(context, &mark);
+    if (!ok || !*ret_kept)
+        return ok;
+    share_keep(context, expr, mark, steps, &whole);
+    return take_all(&whole, take, arg, ret_done, err);
+}
+
 bool eval_stream(EvalContext *context, const Expr *aggregate, const Steps *steps, Arena *arena,
                  VectorTake take, void *arg, bool *ret_done, Error *err)
 {
     const Expr *expr = expr_without_parens(aggregate->aggregate.expr);
-    const Expr *grouping = aggregate->aggregate.without ? NULL : aggregate;
     SeriesRun run;
+    bool is_kept;
     *ret_done = false;
     if (eval_hoists(expr, steps) || context->features.delayed_name_removal ||
-        eval_counts_steps(context))
+        eval_counts_steps(context) || !can_stream(expr))
         return true;
 
     uint64_t total = context->samples_total, read = context->read.total;
     uint64_t held = eval_held(context);
-    if (expr->kind == EXPR_SELECTOR && !expr->selector.has_range) {
-        if (!series_run_vector(context, expr, steps, WANT_VALUES, grouping, arena, &run, err))
-            return false;
-    } else if (expr->kind == EXPR_CALL && expr->call.function->range) {
-        FunctionCall *call = ARENA_NEW(arena, FunctionCall);
-        size_t matrix_arg;
-        if (!reads_storage(expr))
-            return true;
-        if (!eval_call_args(context, expr, steps, arena, call, &matrix_arg, err) ||
-            !series_run_call(context, call, matrix_arg, grouping, &run, err))
-            return false;
-    } else {
-        return true;
-    }
-    bool distinct = expr->kind == EXPR_SELECTOR || expr->call.function->keeps_name ||
-                    series_run_names_alike(&run);
-    if (distinct && !series_run_stream(&run, take, arg, ret_done, err))
+    if (!stream_kept(context, expr, steps, arena, take, arg, &is_kept, ret_done, err))
         return false;
+    if (!is_kept) {
+        if (!prepare_stream(context, expr, steps, aggregate, arena, &run, err))
+            return false;
+        bool distinct = expr->kind == EXPR_SELECTOR || expr->call.function->keeps_name ||
+                        series_run_names_alike(&run);
+        if (distinct && !series_run_stream(&run, take, arg, ret_done, err))
+            return false;
+    }
     if (!*ret_done) { // what was counted is counted again
+        if (is_kept)
+            share_ask_again(expr);
         context->samples_total = total;
         context->read.total = read;
         __atomic_store_n(&context->samples, held, __ATOMIC_RELAXED);

@@ -5,7 +5,7 @@
 //             | slice 0 | slice 1 | slice 0 ...           a slice has arenas, counts and a memory of windows of its own
 #pragma once
 
-#include "promql/eval.h"
+#include "promql/eval_share.h"
 
 typedef struct SeriesRun SeriesRun;
 
@@ -22,10 +22,16 @@ typedef struct Slice {
     bool holds_histograms; // results may point into the samples
     size_t from, to;       // of the batch
     size_t group;          // series that are read together
+    size_t asked_in_vain;  // series in a row whose newest sample series_run_newest did not know
     // Not yet told to the context.
     uint64_t looked_at, read, held;
     uint64_t peak; // samples held at most since then, those of the window at hand included
 } Slice;
+
+typedef struct RunReader {
+    const FunctionCall *call;
+    VectorSeries *out; // one for each series of the run
+} RunReader;
 
 struct SeriesRun {
     EvalContext *context;
@@ -36,9 +42,12 @@ struct SeriesRun {
     size_t count;
     int64_t min_t_ms, max_t_ms; // to read
     SelectorWant want;
-    const Expr *grouping;     // the aggregation that looks at no other labels; NULL: there is none
+    const Expr
+        *consumer; // the aggregation that adds the series up as they come; NULL: there is none
     const FunctionCall *call; // range functions
     const Value *matrix;      // windows
+    RunReader *readers;       // other functions that look at the same windows
+    size_t reader_count;
     // Of the batch: the first is that of series `first`.
     VectorSeries *out;
     RangeSeries *out_ranges;
@@ -55,6 +64,8 @@ struct SeriesRun {
 
 // Makes out[i] or out_ranges[i] for all series.
 bool series_run_all(SeriesRun *run, Error *err) MUST_CHECK;
+// The vector of all series that have a point. Not for a run that was prepared for a consumer.
+bool series_run_value(SeriesRun *run, Arena *arena, Value *ret_value, Error *err) MUST_CHECK;
 // Shows each series that has a point to `take`, batch by batch; run->out is not kept. Stops early, *ret_done false, at a histogram.
 bool series_run_stream(SeriesRun *run, VectorTake take, void *arg, bool *ret_done,
                        Error *err) MUST_CHECK;
@@ -101,10 +112,14 @@ void reference_bounds(const TimeShift *shift, const Steps *steps, int64_t *ret_f
 bool series_run_select(SeriesRun *run, Str func, Arena *arena, Error *err) MUST_CHECK;
 // eval_selector.c: a run of a plain or smoothed selector.
 bool series_run_vector(EvalContext *context, const Expr *expr, const Steps *steps,
-                       SelectorWant want, const Expr *grouping, Arena *arena, SeriesRun *ret_run,
+                       SelectorWant want, const Expr *consumer, Arena *arena, SeriesRun *ret_run,
                        Error *err) MUST_CHECK;
 // Makes out[index] of the newest sample. *ret_done false: it must be read.
 bool series_run_newest(Slice *slice, size_t index, bool *ret_done, Error *err) MUST_CHECK;
+// eval_range.c: what other functions need to look at the windows of the run, too, where there is memory for it.
+void series_run_add_readers(SeriesRun *run, Arena *arena);
+// Keeps what they made of them, series of the run that have no point included.
+void series_run_keep_readers(SeriesRun *run, ShareMark before, Arena *arena);
 // eval_range.c: a run of a range function over its matrix argument.
 bool series_run_call(EvalContext *context, FunctionCall *call, size_t matrix_arg,
-                     const Expr *grouping, SeriesRun *ret_run, Error *err) MUST_CHECK;
+                     const Expr *consumer, SeriesRun *ret_run, Error *err) MUST_CHECK;

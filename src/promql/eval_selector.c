@@ -227,7 +227,7 @@ static void take_smoothed(Slice *slice, size_t index, SampleColumns *columns)
 }
 
 bool series_run_vector(EvalContext *context, const Expr *expr, const Steps *steps,
-                       SelectorWant want, const Expr *grouping, Arena *arena, SeriesRun *ret_run,
+                       SelectorWant want, const Expr *consumer, Arena *arena, SeriesRun *ret_run,
                        Error *err)
 {
     int64_t first;
@@ -239,7 +239,7 @@ bool series_run_vector(EvalContext *context, const Expr *expr, const Steps *step
         .expr = expr,
         .steps = steps,
         .want = want,
-        .grouping = grouping,
+        .consumer = consumer,
         .min_t_ms = first - context->lookback_ms + 1,
         .max_t_ms = last + (smoothed ? context->lookback_ms : 0),
         .one = smoothed ? take_smoothed : take_newest,
@@ -253,12 +253,6 @@ bool eval_vector_selector(EvalContext *context, const Expr *expr, const Steps *s
                           SelectorWant want, Arena *arena, Value *ret_value, Error *err)
 {
     SeriesRun run;
-    if (!series_run_vector(context, expr, steps, want, NULL, arena, &run, err))
-        return false;
-    run.out = ARENA_ARRAY(arena, VectorSeries, run.count);
-    if (!series_run_all(&run, err))
-        return false;
-    *ret_value = (Value){.type = TYPE_VECTOR, .series = run.out, .count = run.count};
-    eval_remove_empty(ret_value, steps->count);
-    return true;
+    return series_run_vector(context, expr, steps, want, NULL, arena, &run, err) &&
+           series_run_value(&run, arena, ret_value, err);
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/regex_cache.h"
 #include "promql/function_bodies.h"
 
 // A vector whose labels were set; only a metric name set anew stays when names are dropped later.
@@ -28,11 +29,11 @@ GENERAL_FUNCTION(function_label_replace)
     Str pattern = call->args[4].string;
     Regex *regex;
     Error fault = {0};
-    if (!regex_new(pattern, &regex, &fault))
+    if (!regex_cache_take(pattern, &regex, &fault))
         return error_set(err, ERR_LIMIT, "invalid regular expression in label_replace(): " STR_FMT,
                          STR_ARG(pattern));
     if (!name_is_utf8(name)) {
-        regex_free(regex);
+        regex_cache_give(regex);
         return error_set(err, ERR_LIMIT,
                          "invalid destination label name in label_replace(): " STR_FMT,
                          STR_ARG(name));
@@ -44,7 +45,7 @@ GENERAL_FUNCTION(function_label_replace)
                          &value))
             set_label(call, series, name, value);
     }
-    regex_free(regex);
+    regex_cache_give(regex);
     return relabeled(call, ret_value, err);
 }
 

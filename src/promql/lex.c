@@ -150,15 +150,9 @@ static size_t rune_quote(uint32_t rune, char *out, size_t size)
         return (size_t)snprintf(out, size, "'%c'", (int)rune);
     if (!rune_is_printable(rune))
         return (size_t)snprintf(out, size, rune < 0x10000 ? "'\\u%04x'" : "'\\U%08x'", rune);
-    if (rune < 0x800)
-        return (size_t)snprintf(out, size, "'%c%c'", 0xC0 | (int)(rune >> 6),
-                                0x80 | (int)(rune & 63));
-    if (rune < 0x10000)
-        return (size_t)snprintf(out, size, "'%c%c%c'", 0xE0 | (int)(rune >> 12),
-                                0x80 | (int)(rune >> 6 & 63), 0x80 | (int)(rune & 63));
-    return (size_t)snprintf(out, size, "'%c%c%c%c'", 0xF0 | (int)(rune >> 18),
-                            0x80 | (int)(rune >> 12 & 63), 0x80 | (int)(rune >> 6 & 63),
-                            0x80 | (int)(rune & 63));
+    char bytes[4];
+    int len = (int)str_put_rune(bytes, rune);
+    return (size_t)snprintf(out, size, "'%.*s'", len, bytes);
 }
 
 static Token lex_error_token(Lexer *l)
@@ -208,23 +202,13 @@ static Token lex_error_text(Lexer *l, const char *text)
     return lex_error_token(l);
 }
 
-static int hex_digit(uint32_t r)
-{
-    if (is_digit(r))
-        return (int)(r - '0');
-    if (r >= 'a' && r <= 'f')
-        return (int)(r - 'a') + 10;
-    if (r >= 'A' && r <= 'F')
-        return (int)(r - 'A') + 10;
-    return 16;
-}
-
 // Behind a backslash. False: *ret_error is the token to give.
 static bool lex_escape(Lexer *l, uint32_t quote, Token *ret_error)
 {
     static const struct {
         char letter;
-        int digits, base;
+        int digits;
+        unsigned base;
         uint32_t max;
     } numeric[] = {{'x', 2, 16, 255}, {'u', 4, 16, 0x10FFFF}, {'U', 8, 16, 0x10FFFF}};
 
@@ -232,7 +216,8 @@ static bool lex_escape(Lexer *l, uint32_t quote, Token *ret_error)
     if (c < 0x80 && c && (strchr("abfnrtv\\", (int)c) || c == quote))
         return true;
 
-    int digits = 0, base = 0;
+    int digits = 0;
+    unsigned base = 0;
     uint32_t max = 0;
     if (c >= '0' && c <= '7') {
         digits = 3, base = 8, max = 255;
@@ -253,7 +238,7 @@ static bool lex_escape(Lexer *l, uint32_t quote, Token *ret_error)
 
     uint64_t value = 0;
     for (; digits > 0; digits--) {
-        int d = hex_digit(c);
+        unsigned d = str_digit(c < 0x80 ? (char)c : 0);
         if (d >= base) {
             *ret_error = c == RUNE_END ? lex_error(l, "escape sequence not terminated")
                                        : lex_error_code_point(l, "illegal character ", c,

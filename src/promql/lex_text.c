@@ -69,39 +69,6 @@ void token_describe(Buf *buf, const Token *token)
     quote_short(buf, text);
 }
 
-// 16 for a byte that is no digit.
-static int digit_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 32;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
-}
-
-static size_t utf8_encode(uint32_t r, char *out)
-{
-    if (r < 0x80) {
-        out[0] = (char)r;
-        return 1;
-    }
-    if (r < 0x800) {
-        out[0] = (char)(0xC0 | r >> 6);
-        out[1] = (char)(0x80 | (r & 63));
-        return 2;
-    }
-    if (r < 0x10000) {
-        out[0] = (char)(0xE0 | r >> 12);
-        out[1] = (char)(0x80 | (r >> 6 & 63));
-        out[2] = (char)(0x80 | (r & 63));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | r >> 18);
-    out[1] = (char)(0x80 | (r >> 12 & 63));
-    out[2] = (char)(0x80 | (r >> 6 & 63));
-    out[3] = (char)(0x80 | (r & 63));
-    return 4;
-}
-
 // One escape at s[*at], behind the backslash. Writes what it means; false if it is none.
 static bool unescape(Str s, size_t *at, char quote, char **out)
 {
@@ -114,7 +81,8 @@ static bool unescape(Str s, size_t *at, char quote, char **out)
         *(*out)++ = letter ? values[letter - letters] : quote;
         return true;
     }
-    int base = 16, digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+    unsigned base = 16;
+    int digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
     if (c >= '0' && c <= '7') {
         base = 8, digits = 3;
         (*at)--;
@@ -123,15 +91,15 @@ static bool unescape(Str s, size_t *at, char quote, char **out)
         return false;
     uint32_t value = 0;
     for (int i = 0; i < digits; i++) {
-        int d = digit_value(s.ptr[(*at)++]);
-        if (d >= base)
+        unsigned digit = str_digit(s.ptr[(*at)++]);
+        if (digit >= base)
             return false;
-        value = value * (uint32_t)base + (uint32_t)d;
+        value = value * base + digit;
     }
     if (c == 'u' || c == 'U') {
         if (value > 0x10FFFF)
             return false;
-        *out += utf8_encode(value, *out);
+        *out += str_put_rune(*out, value);
     } else {
         if (value > 255)
             return false;

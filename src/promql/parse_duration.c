@@ -46,10 +46,7 @@ static bool parse_based_integer(Str text, double *ret_value)
         return false;
     int64_t value = 0;
     for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        int64_t digit = c >= '0' && c <= '9'                 ? c - '0'
-                        : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-                                                             : 99;
+        int64_t digit = str_digit(text.ptr[i]);
         if (digit >= base || __builtin_mul_overflow(value, base, &value) ||
             __builtin_add_overflow(value, digit, &value))
             return false;
@@ -284,6 +281,12 @@ static int duration_precedence(const Token *token, DurationOp *ret_op)
         }
     }
     return 0;
+}
+
+bool token_is_duration_op(const Token *token)
+{
+    DurationOp op;
+    return duration_precedence(token, &op) != 0;
 }
 
 static bool parse_duration_rest(Parser *p, int precedence_min, Expr *left, Expr **ret_expr)

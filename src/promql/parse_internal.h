@@ -60,6 +60,8 @@ int64_t parse_seconds_to_ms(double seconds);
 // Behind `offset`: without parentheses only the first term belongs to it, so that `x offset -2 ^ 2` is `(x offset -2) ^ 2`.
 // A lone number comes back as a DUR_NUMBER node.
 bool parse_offset_duration(Parser *p, Expr **ret_expr);
+// Operators that duration expressions have, too.
+bool token_is_duration_op(const Token *token);
 // A range or step: milliseconds if it is a lone number, else the expression.
 bool parse_positive_duration(Parser *p, int64_t *ret_ms, Expr **ret_expr);
 

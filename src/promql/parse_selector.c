@@ -237,6 +237,7 @@ static bool parse_offset(Parser *p, Expr *expr)
         shift->offset_ms = parse_seconds_to_ms(offset->duration.number);
     else
         shift->offset_expr = offset;
+    shift->offset_ends = token_is_duration_op(&p->token);
     expr->end = p->last_end;
     return true;
 }

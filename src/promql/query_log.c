@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/timefmt.h"
+#include "trace/trace.h"
 
 #define UNFINISHED_BYTES_MAX (16u << 20)
 
@@ -202,6 +203,17 @@ static void write_origin(JsonWriter *json, const QueryOrigin *origin)
     }
 }
 
+// All zero without tracing, as the original's.
+static void write_span(JsonWriter *json)
+{
+    static const SpanContext none;
+    const Span *span = span_current();
+    char parent[SPAN_PARENT_BYTES + 1]; // 00-trace-span-flags
+    span_context_print(span ? &span->context : &none, parent);
+    json_key_str(json, "spanID", str_make(parent + 36, 16));
+    json_key_str(json, "traceID", str_make(parent + 3, 32));
+}
+
 void query_log_line(Buf *out, const QueryRequest *request, const QueryStats *stats,
                     const Error *err, int64_t now_ms)
 {
@@ -222,7 +234,7 @@ void query_log_line(Buf *out, const QueryRequest *request, const QueryStats *sta
         json_key_c(&json, "error", err->text);
     json_key(&json, S("stats"));
     promql_stats_json(&json, stats, request);
-    json_key_c(&json, "spanID", "0000000000000000"); // there is no tracing
+    write_span(&json);
     write_origin(&json, &request->origin);
     json_object_end(&json);
     buf_add_char(out, '\n');

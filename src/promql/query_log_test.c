@@ -128,7 +128,8 @@ TEST(query_log, writes_the_fields_of_the_original)
          {0},
          "\"params\":{\"end\":\"1970-01-01T00:01:40.120Z\",\"query\":\"up\",\"start\":"
          "\"1970-01-01T00:00:01.000Z\",\"step\":7}",
-         "\"spanID\":\"0000000000000000\",\"httpRequest\":{\"clientIP\":\"::1\",\"method\":"
+         "\"spanID\":\"0000000000000000\",\"traceID\":\"00000000000000000000000000000000\","
+         "\"httpRequest\":{\"clientIP\":\"::1\",\"method\":"
          "\"POST\",\"path\":\"/p/api\"}}\n"},
         {"rule that failed",
          {.query = STR("\"a\""),

@@ -80,6 +80,7 @@ typedef struct Value {
 typedef struct EvalContext EvalContext; // eval.h: engine, source, arena, limits, annotations
 
 // Annotations, de-duplicated by text. `at` gives the position "(line:col)" (NULL: none).
+void eval_annotate(EvalContext *context, int level, Str text); // as it is; each text once
 void annotate_warning(EvalContext *context, const Expr *at, const char *fmt, ...) PRINTF(3, 4);
 void annotate_info(EvalContext *context, const Expr *at, const char *fmt, ...) PRINTF(3, 4);
 

@@ -220,23 +220,15 @@ static bool enum_of(const JsonValue *value, uint64_t *ret_number)
     return true;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static bool add_hex(Buf *out, uint32_t number, Str text)
 {
     char bytes[64];
     if (text.len % 2 || text.len / 2 > sizeof bytes)
         return false;
     for (size_t i = 0; i < text.len; i += 2) {
-        int high = hex_digit(text.ptr[i]);
-        int low = hex_digit(text.ptr[i + 1]);
-        if (high < 0 || low < 0)
+        unsigned high = str_digit(text.ptr[i]);
+        unsigned low = str_digit(text.ptr[i + 1]);
+        if (high >= 16 || low >= 16)
             return false;
         bytes[i / 2] = (char)(high << 4 | low);
     }

@@ -59,6 +59,11 @@ OtlpSeries otlp_series(OtlpRun *run, OtlpMetric *metric, OtlpOrigin origin, Remo
     series.ref = write_run_series(run->write, series.origin, &created);
     if (series.ref && created)
         tell_metadata(run, metric, series.ref);
+    // Labels that no store takes: the original does not get past the translation of such a name.
+    if (!series.ref && !run->write->stopped)
+        otlp_run_fail(run,
+                      "metric \"" STR_FMT "\": its name, or that of a label, is empty or not UTF-8",
+                      STR_ARG(str_sub(metric->name, 0, 200)));
     return series;
 }
 

@@ -334,6 +334,12 @@ TEST(otlp, refuses_the_whole_request)
          "invalid temporality"},
         {"from the future", RESOURCE("", SUM("d", "", "2", "true", "99999000000000", "1")), 400,
          "out of bounds"},
+        {"an attribute without a name",
+         RESOURCE("", "{\"name\":\"g\",\"gauge\":{\"dataPoints\":[{" T
+                      ",\"asDouble\":1,\"attributes\":[{\"key\":\"\",\"value\":{\"stringValue\":"
+                      "\"x\"}}]}]}}"),
+         500, "metric \"g\": its name, or that of a label, is empty"},
+        {"a metric without a name", RESOURCE("", GAUGE("", "", "", "1")), 500, "metric \"\""},
         {"a scale that is too coarse",
          RESOURCE("", "{\"name\":\"e\",\"exponentialHistogram\":{\"aggregationTemporality\":2,"
                       "\"dataPoints\":[{" T ",\"scale\":-5}]}}"),

@@ -74,6 +74,7 @@ typedef struct RemoteOutOptions {
     // What targets tell of their metrics, for 1.0. On a queue's thread; may be NULL.
     void (*metadata)(void *arg, Arena *arena, RemoteMetricMetadata **ret_items, size_t *ret_count);
     void *metadata_arg;
+    struct Tracer *tracer; // of a span for each request; NULL: none
 } RemoteOutOptions;
 
 typedef struct RemoteOutConfig {

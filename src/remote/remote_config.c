@@ -19,52 +19,14 @@
 
 // Checks that both clients share -----------------------------------------------------------------------------------------------------
 
-// Headers that the protocol or the client owns.
-static bool is_reserved(Str name)
-{
-    static const char *const reserved[] = {
-        "authorization",
-        "host",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "user-agent",
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "www-authenticate",
-        "accept-encoding",
-        "x-prometheus-remote-write-version",
-        "x-prometheus-remote-read-version",
-        "x-amz-date",
-        "x-amz-security-token",
-        "x-amz-content-sha256",
-    };
-    for (size_t i = 0; i < COUNT_OF(reserved); i++)
-        if (str_equal_nocase(name, str_from_c(reserved[i])))
-            return true;
-    return false;
-}
-
 static bool check_headers(ConfigReader *reader, const YamlNode *node, const ConfigStrMap *headers,
                           Error *err)
 {
-    for (size_t i = 0; i < headers->count; i++) {
-        if (str_equal_nocase(headers->keys[i], S("authorization")))
-            return config_error(reader, node, err,
-                                "authorization header must be changed via the basic_auth, "
-                                "authorization, oauth2, sigv4, azuread or google_iam parameter");
-        if (is_reserved(headers->keys[i]))
-            return config_error(reader, node, err,
-                                STR_FMT " is a reserved header. It must not be changed",
-                                STR_ARG(str_sub(headers->keys[i], 0, 100)));
-        if (str_find_char(headers->values[i], '\n') != STR_NOT_FOUND ||
-            str_find_char(headers->values[i], '\r') != STR_NOT_FOUND)
-            return config_error(reader, node, err, "header " STR_FMT " has a line break",
-                                STR_ARG(str_sub(headers->keys[i], 0, 100)));
-    }
-    return true;
+    return http_config_check_headers(
+        reader, node, headers,
+        "authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, "
+        "azuread or google_iam parameter",
+        err);
 }
 
 static bool check_url(ConfigReader *reader, const YamlNode *node, Str url, const char *what,
@@ -93,13 +55,10 @@ static void default_http2_off(const YamlNode *node, HttpClientConfig *http)
 
 #define OWNER RemoteQueueConfig
 static const ConfigField queue_fields[] = {
-    FIELD(capacity, CONFIG_I64, "samples that a shard holds", .default_text = "10000", .min = 1,
-          .max = 100000000),
-    FIELD(max_shards, CONFIG_I64, "most requests at the same time", .default_text = "50", .min = 1,
-          .max = 1000),
-    FIELD(min_shards, CONFIG_I64, "fewest shards", .default_text = "1", .min = 1, .max = 1000),
-    FIELD(max_samples_per_send, CONFIG_I64, "samples in one request", .default_text = "2000",
-          .min = 1, .max = 1000000),
+    FIELD(capacity, CONFIG_I64, "samples that a shard holds", .default_text = "10000"),
+    FIELD(max_shards, CONFIG_I64, "most requests at the same time", .default_text = "50"),
+    FIELD(min_shards, CONFIG_I64, "fewest shards", .default_text = "1"),
+    FIELD(max_samples_per_send, CONFIG_I64, "samples in one request", .default_text = "2000"),
     MS(batch_send_deadline, "longest wait of a sample for its request to be full",
        .default_text = "5s", .min = 1, .max = INT64_MAX),
     MS(min_backoff, "first wait before a request is tried again", .default_text = "30ms", .min = 1,
@@ -111,15 +70,39 @@ static const ConfigField queue_fields[] = {
 };
 #undef OWNER
 
+#define CAPACITY_MAX 100000000
+#define SHARDS_MAX 1000
+#define SAMPLES_PER_SEND_MAX 1000000
+
+// The original knows no upper limits; ours keep a slip of the pen from taking all memory.
 static bool finish_queue(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
 {
     const RemoteQueueConfig *queue = object;
+    const struct {
+        const char *key;
+        int64_t value, max;
+    } limits[] = {
+        {"max_shards", queue->max_shards, SHARDS_MAX},
+        {"min_shards", queue->min_shards, SHARDS_MAX},
+        {"max_samples_per_send", queue->max_samples_per_send, SAMPLES_PER_SEND_MAX},
+        {"capacity", queue->capacity, CAPACITY_MAX},
+    };
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        const YamlNode *given = yaml_get(node, str_from_c(limits[i].key));
+        if (limits[i].value <= 0)
+            return config_error(reader, given ? given : node, err,
+                                "remote write queue %s must be positive", limits[i].key);
+        if (limits[i].value > limits[i].max)
+            return config_error(reader, given ? given : node, err,
+                                "remote write queue %s must not be above %lld", limits[i].key,
+                                (long long)limits[i].max);
+    }
     if (queue->min_shards > queue->max_shards)
         return config_error(reader, node, err,
-                            "min_shards (%lld) must not be above max_shards (%lld)",
-                            (long long)queue->min_shards, (long long)queue->max_shards);
+                            "remote write queue min_shards must not be greater than max_shards");
     if (queue->min_backoff_ms > queue->max_backoff_ms)
-        return config_error(reader, node, err, "min_backoff must not be above max_backoff");
+        return config_error(reader, node, err,
+                            "remote write queue max_backoff must not be less than min_backoff");
     return true;
 }
 
@@ -141,7 +124,7 @@ static const ConfigTable metadata_table =
 
 #define OWNER RemoteWriteConfig
 static const ConfigField write_fields[] = {
-    FIELD(url, CONFIG_URL, "where samples are sent", .required = true),
+    FIELD(url, CONFIG_URL, "where samples are sent"),
     MS(remote_timeout, "longest that a request may take", .default_text = "30s", .min = 1,
        .max = INT64_MAX),
     FIELD(headers, CONFIG_STR_MAP, "headers sent with each request"),
@@ -149,11 +132,14 @@ static const ConfigField write_fields[] = {
      .kind = CONFIG_STRUCT_LIST,
      .offset = offsetof(RemoteWriteConfig, write_relabel),
      .table = &relabel_rule_table,
+     .null_text = "empty or null relabeling rule in remote write config",
      .help = "rules over the labels of series before they are sent"},
     FIELD(name, CONFIG_STR, "name in metrics and logs; unique"),
     FIELD(send_exemplars, CONFIG_BOOL, "send exemplars too"),
     FIELD(send_native_histograms, CONFIG_BOOL, "send native histograms too (2.0: always)"),
     FIELD(round_robin_dns, CONFIG_BOOL, "use all addresses of the host in turn"),
+    FIELD(failed_request_logging, CONFIG_BOOL,
+          "log requests that a receiver of 2.0 refuses, at level debug"),
     {.key = "",
      .kind = CONFIG_INLINE,
      .offset = offsetof(RemoteWriteConfig, http),
@@ -215,10 +201,11 @@ static bool finish_write(ConfigReader *reader, const YamlNode *node, void *objec
     default_http2_off(node, &config->http);
     if (!str_is(config->protobuf_message, "prometheus.WriteRequest") &&
         !str_equal(config->protobuf_message, REMOTE_WRITE_MESSAGE_V2))
-        return config_error(reader, node, err,
-                            "unknown type for remote write protobuf message " STR_FMT
-                            ", supported: prometheus.WriteRequest, io.prometheus.write.v2.Request",
-                            STR_ARG(str_sub(config->protobuf_message, 0, 100)));
+        return config_error(
+            reader, node, err,
+            "invalid protobuf_message value: unknown remote write protobuf message " STR_FMT
+            ", supported: prometheus.WriteRequest, io.prometheus.write.v2.Request",
+            STR_ARG(str_sub(config->protobuf_message, 0, 100)));
     return check_url(reader, node, config->url, "remote_write", err) &&
            check_one_auth(reader, node, &config->http, err) &&
            check_headers(reader, node, &config->headers, err);
@@ -231,7 +218,7 @@ const ConfigTable remote_write_config_table =
 
 #define OWNER RemoteReadConfig
 static const ConfigField read_fields[] = {
-    FIELD(url, CONFIG_URL, "where samples are read from", .required = true),
+    FIELD(url, CONFIG_URL, "where samples are read from"),
     MS(remote_timeout, "longest that a request may take", .default_text = "1m", .min = 1,
        .max = INT64_MAX),
     FIELD(chunked_read_limit, CONFIG_U64, "largest frame of a streamed answer",
@@ -252,6 +239,11 @@ static const ConfigField read_fields[] = {
 static bool finish_read(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
 {
     RemoteReadConfig *config = object;
+    for (size_t i = 0; i < config->required_matchers.count; i++)
+        if (!name_is_utf8(config->required_matchers.keys[i]))
+            return config_error(reader, yaml_get(node, S("required_matchers"))->keys[i], err,
+                                "\"" STR_FMT "\" is not a valid label name",
+                                STR_ARG(str_sub(config->required_matchers.keys[i], 0, 100)));
     return check_url(reader, node, config->url, "remote_read", err) &&
            check_headers(reader, node, &config->headers, err);
 }
@@ -271,7 +263,8 @@ static const ConfigField otlp_fields[] = {
     FIELD(promote_resource_attributes, CONFIG_STR_LIST, "these become labels"),
     FIELD(ignore_resource_attributes, CONFIG_STR_LIST, "with promote_all: all but these"),
     FIELD(translation_strategy, CONFIG_ENUM, "how names are translated",
-          .default_text = "UnderscoreEscapingWithSuffixes", .words = strategies),
+          .default_text = "UnderscoreEscapingWithSuffixes", .words = strategies,
+          .unknown_text = "unsupported OTLP translation strategy \"%\""),
     FIELD(keep_identifying_resource_attributes, CONFIG_BOOL, "service.* stay on target_info"),
     FIELD(convert_histograms_to_nhcb, CONFIG_BOOL, "explicit buckets become custom buckets"),
     FIELD(promote_scope_metadata, CONFIG_BOOL, "the scope's name, version and attributes too"),
@@ -283,16 +276,17 @@ static const ConfigField otlp_fields[] = {
 #undef OWNER
 
 static bool check_attributes(ConfigReader *reader, const YamlNode *node, const char *key,
-                             ConfigStrList *list, Error *err)
+                             const char *what, ConfigStrList *list, Error *err)
 {
     for (size_t i = 0; i < list->count; i++) {
         list->items[i] = str_trim(list->items[i]);
         if (list->items[i].len == 0)
-            return config_error(reader, node, err, "empty %s attribute", key);
+            return config_error(reader, node, err, "invalid '%s': empty %s attribute", key, what);
         for (size_t k = 0; k < i; k++)
             if (str_equal(list->items[i], list->items[k]))
-                return config_error(reader, node, err, "duplicated %s attribute \"" STR_FMT "\"",
-                                    key, STR_ARG(str_sub(list->items[i], 0, 100)));
+                return config_error(reader, node, err,
+                                    "invalid '%s': duplicated %s attribute \"" STR_FMT "\"", key,
+                                    what, STR_ARG(str_sub(list->items[i], 0, 100)));
     }
     return true;
 }
@@ -308,9 +302,9 @@ static bool finish_otlp(ConfigReader *reader, const YamlNode *node, void *object
         return config_error(reader, node, err,
                             "'ignore_resource_attributes' cannot be configured unless "
                             "'promote_all_resource_attributes' is true");
-    return check_attributes(reader, node, "promoted OTel resource",
+    return check_attributes(reader, node, "promote_resource_attributes", "promoted OTel resource",
                             &config->promote_resource_attributes, err) &&
-           check_attributes(reader, node, "ignored OTel resource",
+           check_attributes(reader, node, "ignore_resource_attributes", "ignored OTel resource",
                             &config->ignore_resource_attributes, err);
 }
 
@@ -341,8 +335,13 @@ Str remote_read_config_name(const RemoteReadConfig *config, Arena *arena)
 typedef struct ListCheck {
     const ConfigTable *table;
     const char *what;
-    size_t name_offset;
+    size_t name_offset, url_offset;
 } ListCheck;
+
+static Str shown_url_of(const ListCheck *check, const char *item, Arena *arena)
+{
+    return remote_config_shown_url(*(const Str *)(const void *)(item + check->url_offset), arena);
+}
 
 static bool check_list(const ListCheck *check, ConfigReader *reader, const YamlNode *list,
                        const ConfigList *configs, Error *err)
@@ -361,8 +360,10 @@ static bool check_list(const ListCheck *check, ConfigReader *reader, const YamlN
                                     "found multiple %s configs with job name \"" STR_FMT "\"",
                                     check->what, STR_ARG(str_sub(name, 0, 100)));
             if (str_equal(prints[i], prints[k]))
-                return config_error(reader, list->items[i], err,
-                                    "duplicate %s configs are not allowed", check->what);
+                return config_error(
+                    reader, list->items[i], err,
+                    "duplicate %s configs are not allowed, found duplicate for URL: " STR_FMT,
+                    check->what, STR_ARG(shown_url_of(check, item, reader->arena)));
         }
     }
     return true;
@@ -371,17 +372,19 @@ static bool check_list(const ListCheck *check, ConfigReader *reader, const YamlN
 bool remote_write_configs_check(ConfigReader *reader, const YamlNode *list,
                                 const ConfigList *configs, Error *err)
 {
-    return check_list(
-        &(ListCheck){&remote_write_config_table, "remote write", offsetof(RemoteWriteConfig, name)},
-        reader, list, configs, err);
+    return check_list(&(ListCheck){&remote_write_config_table, "remote write",
+                                   offsetof(RemoteWriteConfig, name),
+                                   offsetof(RemoteWriteConfig, url)},
+                      reader, list, configs, err);
 }
 
 bool remote_read_configs_check(ConfigReader *reader, const YamlNode *list,
                                const ConfigList *configs, Error *err)
 {
-    return check_list(
-        &(ListCheck){&remote_read_config_table, "remote read", offsetof(RemoteReadConfig, name)},
-        reader, list, configs, err);
+    return check_list(&(ListCheck){&remote_read_config_table, "remote read",
+                                   offsetof(RemoteReadConfig, name),
+                                   offsetof(RemoteReadConfig, url)},
+                      reader, list, configs, err);
 }
 
 Str remote_config_shown_url(Str url, Arena *arena)

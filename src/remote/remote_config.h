@@ -31,6 +31,7 @@ typedef struct RemoteWriteConfig {
     bool send_exemplars;
     bool send_native_histograms;
     bool round_robin_dns;
+    bool failed_request_logging; // what a receiver of 2.0 refuses is logged at level debug
     Str protobuf_message;
     RemoteQueueConfig queue;
     RemoteMetadataConfig metadata;

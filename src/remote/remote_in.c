@@ -12,6 +12,7 @@
 #include "codec/protobuf.h"
 #include "net/http_client.h"
 #include "remote/remote_answer.h"
+#include "trace/trace.h"
 
 enum {
     RANK_SET = 780,     // the endpoints of now
@@ -104,9 +105,13 @@ static void make_clients(void *arg)
     Making *making = arg;
     EndpointSet *set = making->set;
     making->ok = true;
-    for (size_t i = 0; i < set->count && making->ok; i++)
+    for (size_t i = 0; i < set->count && making->ok; i++) {
         making->ok = http_client_new(set->in->loop, &set->endpoints[i].config->http,
                                      &set->endpoints[i].client, making->err);
+        if (making->ok)
+            http_client_track(set->endpoints[i].client, set->in->options.registry,
+                              S("remote_storage_read_client"));
+    }
 }
 
 static EndpointSet *set_new(RemoteIn *in, const RemoteInConfig *config)
@@ -170,6 +175,8 @@ typedef struct Fetch {
     Labels added; // external labels that the question asks for and the answer must not show
     RemoteAnswer answer;
     bool is_asked, ok;
+    Str failure; // empty: none
+    Span span;
 } Fetch;
 
 // A series of the list that a selection gave.
@@ -218,8 +225,10 @@ static void count_query(const Fetch *fetch, const HttpResponse *response)
     gauge_add(endpoint->running, -1);
 }
 
-static void tell_failure(const Fetch *fetch, const Error *err)
+// `text` is what the query's answer warns of, in the original's words.
+static void tell_failure(Fetch *fetch, const Error *err, const char *text)
 {
+    fetch->failure = arena_printf(&fetch->selection->arena, "remote_read: %s", text);
     log_warn("remote read failed, ignoring what it would have said",
              KV("remote_name", fetch->endpoint->name), KV("url", fetch->endpoint->shown_url),
              KV("err", err));
@@ -230,20 +239,27 @@ static void on_answer(void *arg, const HttpResponse *response)
     Fetch *fetch = arg;
     Selection *selection = fetch->selection;
     Error err = {0};
+    Error words;
     count_query(fetch, response);
     if (response->err) {
         err = *response->err;
+        error_set(&words, err.code, "error sending request: %s", err.text);
     } else if (response->status / 100 != 2) {
         Str line = response->body;
         line = str_trim(str_sub(line, 0, MIN(str_find_char(line, '\n'), (size_t)200)));
         error_set(&err, ERR_IO, "server returned HTTP status %d: " STR_FMT, response->status,
                   STR_ARG(line));
+        error_set(&words, ERR_IO, "remote server " STR_FMT " returned http status %d: " STR_FMT,
+                  STR_ARG(fetch->endpoint->shown_url), response->status, STR_ARG(line));
     } else {
         fetch->ok = true;
         fetch->content_type = arena_str(&selection->arena, response->content_type);
     }
-    if (!fetch->ok)
-        tell_failure(fetch, &err);
+    if (!fetch->ok) {
+        span_fail(&fetch->span, str_from_c(err.text));
+        tell_failure(fetch, &err, words.text);
+    }
+    span_end(&fetch->span);
     lock_take(&selection->lock);
     selection->waiting--;
     condition_signal(&selection->done);
@@ -265,6 +281,7 @@ static void send(void *arg)
         .timeout_ms = config->remote_timeout_ms,
         .body_bytes_max = REMOTE_ANSWER_BYTES_MAX,
         .body_buf = &fetch->body,
+        .span = &fetch->span,
         .done = on_answer,
         .arg = fetch,
     };
@@ -366,6 +383,8 @@ static void ask(FanQuerier *q, Selection *selection, const Matcher *matchers, si
                           (recent || q->min_t_ms < local_start_ms);
         if (!fetch->is_asked)
             continue;
+        if (span_current())
+            span_child(&fetch->span, span_current(), SPAN_CLIENT, S("Remote Read"));
         write_question(fetch, q, recent ? q->max_t_ms : MIN(q->max_t_ms, local_start_ms), matchers,
                        count, hints);
         selection->waiting++;
@@ -390,7 +409,7 @@ static void decode_answers(Selection *selection)
                                          fetch->endpoint->config->chunked_read_limit, fetch->added,
                                          &selection->arena, &fetch->answer, &err);
         if (!fetch->ok)
-            tell_failure(fetch, &err);
+            tell_failure(fetch, &err, err.text);
     }
 }
 
@@ -497,6 +516,23 @@ static bool fan_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_
     return true;
 }
 
+static StrList fan_warnings(Querier *querier, Arena *arena)
+{
+    FanQuerier *q = CONTAINER_OF(querier, FanQuerier, querier);
+    size_t cap = 0;
+    StrList list = {0};
+    lock_take(&q->lock);
+    for (const Selection *s = q->selections; s; s = s->next)
+        cap += s->count;
+    list.items = ARENA_ARRAY(arena, Str, cap + 1);
+    for (const Selection *s = q->selections; s; s = s->next)
+        for (size_t i = 0; i < s->count; i++)
+            if (s->fetches[i].failure.len)
+                list.items[list.count++] = arena_str(arena, s->fetches[i].failure);
+    lock_give(&q->lock);
+    return list;
+}
+
 static bool fan_label_names(Querier *querier, const Matcher *matchers, size_t count, size_t limit,
                             Arena *arena, StrList *ret_names, Error *err)
 {
@@ -551,7 +587,12 @@ static bool fan_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Querier
         return true;
     }
     FanQuerier *q = X_NEW(FanQuerier);
-    q->querier = (Querier){fan_select, fan_read, fan_label_names, fan_label_values, fan_close};
+    q->querier = (Querier){.select = fan_select,
+                           .read = fan_read,
+                           .label_names = fan_label_names,
+                           .label_values = fan_label_values,
+                           .close = fan_close,
+                           .warnings = fan_warnings};
     q->in = in;
     q->set = set;
     q->local = local;

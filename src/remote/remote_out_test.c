@@ -7,12 +7,16 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/test.h"
+#include "codec/protobuf.h"
 #include "net/http_server.h"
 #include "remote/remote_fake_feed.h"
 #include "remote/remote_fake_sink.h"
 #include "remote/remote_queue.h"
 
-enum { KEPT_BODIES = 64 };
+enum {
+    KEPT_BODIES = 64,
+    WAIT_MS_MAX = 60000, // longer than a busy machine with sanitizers needs for anything here
+};
 
 typedef struct Receiver {
     HttpServer *server;
@@ -97,6 +101,8 @@ typedef struct Rig {
     char dir[64];
     RemoteOut *out;
     RemoteWriteConfig config;
+    int64_t
+        flush_deadline_ms; // so long that a stop sees the answer to all that was taken, however slow the machine
 } Rig;
 
 static void start_receiver(Receiver *receiver)
@@ -127,6 +133,7 @@ static Rig *rig_new(bool v2)
     config_defaults(&rig->arena, &remote_write_config_table, &rig->config);
     rig->config.url = arena_printf(&rig->arena, "http://127.0.0.1:%d/write", rig->receiver.port);
     rig->config.queue.batch_send_deadline_ms = 20;
+    rig->flush_deadline_ms = WAIT_MS_MAX;
     if (v2)
         rig->config.protobuf_message = REMOTE_WRITE_MESSAGE_V2;
     return rig;
@@ -146,7 +153,7 @@ static void start(Rig *rig)
         .clock = &clock_system,
         .fs = &fs_system,
         .dir = str_from_c(rig->dir),
-        .flush_deadline_ms = 2000,
+        .flush_deadline_ms = rig->flush_deadline_ms,
     };
     rig->out = remote_out_new(&options, &rig->feed.feed);
     apply(rig, 1, LABELS_NONE);
@@ -217,20 +224,6 @@ static size_t exemplars_taken(Rig *rig)
     return count;
 }
 
-static void wait_taken(Rig *rig, size_t count)
-{
-    for (int i = 0; i < 1000 && taken(rig) < count; i++)
-        usleep(10000);
-    CHECK_EQ(taken(rig), count);
-}
-
-static void wait_requests(Rig *rig, size_t count)
-{
-    for (int i = 0; i < 1000 && requests(rig) < count; i++)
-        usleep(10000);
-    CHECK(requests(rig) >= count);
-}
-
 // The value of a metric of the one queue.
 static double metric(Rig *rig, const char *name)
 {
@@ -248,6 +241,29 @@ static double metric(Rig *rig, const char *name)
     }
     buf_deinit(&text);
     return value;
+}
+
+// Waits until it holds; the check behind it tells if it never did.
+#define WAIT_UNTIL(condition)                                                                      \
+    for (int64_t waited_ms = 0; waited_ms < WAIT_MS_MAX && !(condition); waited_ms += 10)          \
+    usleep(10000)
+
+static void wait_taken(Rig *rig, size_t count)
+{
+    WAIT_UNTIL(taken(rig) >= count);
+    CHECK_EQ(taken(rig), count);
+}
+
+static void wait_requests(Rig *rig, size_t count)
+{
+    WAIT_UNTIL(requests(rig) >= count);
+    CHECK(requests(rig) >= count);
+}
+
+static void wait_metric(Rig *rig, const char *name, double value)
+{
+    WAIT_UNTIL(metric(rig, name) == value);
+    CHECK_DOUBLE(metric(rig, name), value);
 }
 
 static void put_rounds(Rig *rig, uint64_t series, int from, int to)
@@ -280,8 +296,7 @@ TEST(remote_out, every_sample_arrives_in_order)
         wait_taken(rig, 3000);
         CHECK_EQ(rig->receiver.refused_by_sink, 0);
         CHECK_EQ(taken_of(rig, "m{i=\"42\"}"), 30);
-        usleep(50000); // the answer to the last request
-        CHECK_DOUBLE(metric(rig, "prometheus_remote_storage_samples_total{"), 3000.0);
+        wait_metric(rig, "prometheus_remote_storage_samples_total{", 3000.0);
         CHECK_DOUBLE(metric(rig, "prometheus_remote_storage_samples_failed_total{"), 0.0);
         rig_free(rig);
     }
@@ -304,7 +319,7 @@ TEST(remote_out, external_labels_and_relabelling_are_applied)
                                 .clock = &clock_system,
                                 .fs = &fs_system,
                                 .dir = str_from_c(rig->dir),
-                                .flush_deadline_ms = 2000};
+                                .flush_deadline_ms = rig->flush_deadline_ms};
     rig->out = remote_out_new(&options, &rig->feed.feed);
     Label external[] = {{S("i"), S("not used")}, {S("zone"), S("z1")}};
     apply(rig, 1, (Labels){external, 2});
@@ -347,9 +362,9 @@ TEST(remote_out, tries_again_until_it_is_taken)
 
         wait_requests(rig, c->want_taken ? 4 : 1);
         wait_taken(rig, c->want_taken);
-        usleep(100000);
-        CHECK_DOUBLE(metric(rig, "prometheus_remote_storage_samples_failed_total{"),
-                     c->want_failed);
+        if (c->want_taken)
+            wait_metric(rig, "prometheus_remote_storage_samples_total{", 10.0);
+        wait_metric(rig, "prometheus_remote_storage_samples_failed_total{", c->want_failed);
         if (c->want_taken) {
             CHECK_STR(rig->receiver.attempts[0], S(""));
             CHECK_STR(rig->receiver.attempts[3], S("3"));
@@ -410,13 +425,16 @@ TEST(remote_out, nothing_is_lost_while_the_receiver_is_away)
     start(rig);
     fake_feed_series(&rig->feed, 10);
     put_rounds(rig, 10, 0, 500);
-    usleep(200000);
+    WAIT_UNTIL(metric(rig, "prometheus_remote_storage_samples_pending{") >= 100);
+    usleep(50000);
     // A full shard stops the reading: the rest waits in the log.
+    CHECK(metric(rig, "prometheus_remote_storage_samples_pending{") >= 100);
     CHECK(metric(rig, "prometheus_remote_storage_samples_pending{") <= 110);
     stop(rig); // gives up at once
     CHECK_EQ(taken(rig), 0);
 
     rig->receiver.silent = false;
+    rig->config.remote_timeout_ms = WAIT_MS_MAX; // a slow answer is not a lost one
     start(rig);
     wait_taken(rig, 5000);
     CHECK_EQ(rig->receiver.refused_by_sink, 0);
@@ -428,10 +446,11 @@ TEST(remote_out, sends_the_same_request_again_after_a_kill)
 {
     Rig *rig = rig_new(false);
     rig->config.queue.max_samples_per_send = 25;
+    rig->flush_deadline_ms = 200; // of what hangs nothing comes
     start(rig);
     fake_feed_series(&rig->feed, 10);
     put_rounds(rig, 10, 0, 3);
-    wait_taken(rig, 30);
+    wait_metric(rig, "prometheus_remote_storage_samples_total{", 30.0); // it has seen the answers
     size_t before = requests(rig);
     rig->receiver.hangs = true;
     put_rounds(rig, 10, 3, 10);
@@ -450,8 +469,7 @@ TEST(remote_out, sends_the_same_request_again_after_a_kill)
     start(rig);
     wait_requests(rig, between + 1);
     CHECK_STR(rig->receiver.bodies[between], rig->receiver.bodies[before]);
-    for (int i = 0; i < 300 && taken_of(rig, "m{i=\"10\"}") < 10; i++)
-        usleep(10000);
+    WAIT_UNTIL(taken_of(rig, "m{i=\"10\"}") == 10);
     // The one request twice: the sink refuses it whole the second time, as samples of it are older than the newest.
     CHECK_EQ(rig->receiver.refused_by_sink, 1);
     CHECK_EQ(taken(rig), 100);
@@ -539,13 +557,109 @@ TEST(remote_out, histograms_exemplars_and_metadata_go_along)
                                                   .refs = refs,
                                                   .t_ms = t_ms,
                                                   .exemplars = exemplars});
-        for (int i = 0; i < 300 && !c->v2 && exemplars_taken(rig) == 0; i++)
-            usleep(10000);
+        WAIT_UNTIL(c->v2 || exemplars_taken(rig) > 0);
         CHECK_EQ(exemplars_taken(rig), !c->v2);
         CHECK_EQ(rig->receiver.sink.metadata, c->v2);
         CHECK_EQ(rig->receiver.refused_by_sink, 0);
         rig_free(rig);
     }
+}
+
+static Str symbol_at(const RemoteRequest *request, uint64_t index)
+{
+    ProtoReader symbols = proto_reader(buf_str(&request->symbols));
+    for (uint64_t i = 0; proto_next(&symbols); i++)
+        if (i == index)
+            return symbols.bytes.len ? symbols.bytes : S("-");
+    return S("no such symbol");
+}
+
+// "type help unit" of the first series' metadata, if there is any.
+static void print_metadata(const RemoteRequest *request, Buf *out)
+{
+    uint64_t numbers[5] = {0};
+    bool found = false;
+    ProtoReader all = proto_reader(buf_str(&request->message));
+    CHECK(proto_next(&all));
+    for (ProtoReader series = proto_reader(all.bytes); proto_next(&series);) {
+        if (series.field != 5)
+            continue;
+        found = true;
+        for (ProtoReader metadata = proto_reader(series.bytes); proto_next(&metadata);)
+            if (metadata.field < COUNT_OF(numbers))
+                numbers[metadata.field] = metadata.number;
+    }
+    if (!found)
+        return;
+    Str help = symbol_at(request, numbers[3]), unit = symbol_at(request, numbers[4]);
+    buf_printf(out, "%d " STR_FMT " " STR_FMT, (int)numbers[1], STR_ARG(help), STR_ARG(unit));
+}
+
+// With the feature type-and-unit-labels: nobody told of metadata, the labels know.
+TEST(remote_request, labels_of_type_and_unit_become_metadata)
+{
+    static const RemoteMetadata nothing = {0};
+    static const RemoteMetadata told = {
+        .type = METRIC_GAUGE, .help = STR("Text."), .is_known = true};
+    static const struct {
+        const char *name;
+        Str type, unit;
+        const RemoteMetadata *told;
+        const char *want; // type, help, unit; "": no metadata
+    } cases[] = {
+        {"both", STR("counter"), STR("seconds"), &nothing, "1 - seconds"},
+        {"a type", STR("gaugehistogram"), STR(""), &nothing, "4 - -"},
+        {"a unit", STR(""), STR("bytes"), &nothing, "0 - bytes"},
+        {"neither", STR(""), STR(""), &nothing, ""},
+        {"a type that there is not", STR("odd"), STR(""), &nothing, ""},
+        {"what was told counts first", STR("counter"), STR("seconds"), &told, "2 Text. seconds"},
+    };
+
+    EACH_CASE(c, cases) {
+        CLEANUP(buf_deinit) Buf got = {0};
+        RemoteRequest request;
+        Label labels[] = {
+            {S("__name__"), S("m")}, {S("__type__"), c->type}, {S("__unit__"), c->unit}};
+        RemoteSeries *series = remote_series_new(1, (Labels){labels, 3}, true);
+        series->metadata = c->told;
+        remote_request_init(&request, true);
+
+        remote_request_sample(&request, series, 1000, 1.5, 0);
+
+        print_metadata(&request, &got);
+        CHECK_STR(buf_str(&got), str_from_c(c->want));
+        remote_request_deinit(&request);
+        free(series);
+    }
+}
+
+TEST(remote_request, can_be_printed_for_the_log)
+{
+    static const Label labels[][2] = {{{STR("__name__"), STR("a")}, {STR("x"), STR("1")}},
+                                      {{STR("__name__"), STR("b")}, {STR("x"), STR("1")}}};
+    static const Label trace[] = {{STR("id"), STR("7")}};
+    static const Histogram histogram = {.is_integer = true, .count = 1, .zero_count = 1, .sum = 3};
+    CLEANUP(buf_deinit) Buf body = {0};
+    CLEANUP(buf_deinit) Buf whole = {0};
+    CLEANUP(buf_deinit) Buf part = {0};
+    RemoteRequest request;
+    RemoteSeries *a = remote_series_new(1, (Labels){labels[0], 2}, true);
+    RemoteSeries *b = remote_series_new(2, (Labels){labels[1], 2}, true);
+    remote_request_init(&request, true);
+    remote_request_sample(&request, a, 1000, 1.5, 0);
+    remote_request_histogram(&request, b, 2000, &histogram, 0);
+    remote_request_exemplar(&request, a,
+                            &(Exemplar){.labels = {trace, 1}, .value = 2, .t_ms = 3000});
+    remote_request_finish(&request, &body, NULL);
+
+    remote_request_print_v2(buf_str(&body), 3, &whole);
+    remote_request_print_v2(buf_str(&body), 1, &part);
+
+    CHECK_STR(buf_str(&whole), S("a{x=\"1\"} 1.5 @1000; b{x=\"1\"} 3 @2000; a{x=\"1\"} 2 @3000"));
+    CHECK_STR(buf_str(&part), S("a{x=\"1\"} 1.5 @1000; and 2 more"));
+    remote_request_deinit(&request);
+    free(a);
+    free(b);
 }
 
 TEST(remote_out, sends_the_headers_that_it_was_given)
@@ -732,6 +846,8 @@ TEST_MAIN(remote_out, TEST_ROW(remote_out, every_sample_arrives_in_order),
           TEST_ROW(remote_out, sends_the_same_request_again_after_a_kill),
           TEST_ROW(remote_out, a_reload_keeps_queues_that_are_the_same),
           TEST_ROW(remote_out, histograms_exemplars_and_metadata_go_along),
+          TEST_ROW(remote_request, labels_of_type_and_unit_become_metadata),
+          TEST_ROW(remote_request, can_be_printed_for_the_log),
           TEST_ROW(remote_out, sends_the_headers_that_it_was_given),
           TEST_ROW(remote_out, round_robin_dns_asks_the_addresses_of_the_name),
           TEST_ROW(remote_resolver, takes_the_host_of_a_url),

@@ -560,6 +560,7 @@ static void start_on_loop(void *arg)
     if (!http_client_new(queue->loop, &queue->config->http, &queue->client, start->err) ||
         !open_feed(queue, start->err))
         return;
+    http_client_track(queue->client, queue->options->registry, S("remote_storage_write_client"));
     show_limits(queue);
     queue->tick = loop_timer_new(queue->loop, on_tick, queue);
     queue->reshard_timer = loop_timer_new(queue->loop, on_reshard, queue);

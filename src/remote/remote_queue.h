@@ -18,6 +18,7 @@
 #include "remote/remote_rates.h"
 #include "remote/remote_request.h"
 #include "remote/remote_resolve.h"
+#include "trace/trace.h"
 
 typedef struct RemoteQueue RemoteQueue;
 
@@ -153,8 +154,9 @@ typedef struct RemoteShard {
     HttpCall *call;
     LoopTimer *timer; // of the next try
     int64_t backoff_ms;
-    bool failing; // the newest answer asks to try again
-    bool waiting; // for the timer
+    bool failing;                // the newest answer asks to try again
+    bool waiting;                // for the timer
+    Span batch_span, store_span; // of the request under way
 } RemoteShard;
 
 void remote_shard_init(RemoteShard *shard, RemoteQueue *queue, const RemoteShardPlace *place);

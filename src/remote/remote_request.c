@@ -5,6 +5,7 @@
 
 #include "codec/compress.h"
 #include "codec/protobuf.h"
+#include "metric/type_unit.h"
 
 enum {
     MESSAGE_BYTES_MAX = 1 << 30, // decompressed; our own
@@ -84,8 +85,13 @@ static RemoteSeries *new_v2(uint64_t ref, Labels labels)
     char *at = (char *)(series->symbols + symbols);
     series->text = (Str){at, bytes};
     for (size_t i = 0; i < labels.count; i++) {
-        at = put_symbol(series, at, labels.pairs[i].name);
-        at = put_symbol(series, at, labels.pairs[i].value);
+        const Label *label = &labels.pairs[i];
+        if (str_equal(label->name, LABEL_TYPE))
+            (void)!metric_type_parse(label->value, &series->type); // a stranger's stays unknown
+        if (str_equal(label->name, LABEL_UNIT) && label->value.len)
+            series->unit_symbol = series->symbol_count + 1;
+        at = put_symbol(series, at, label->name);
+        at = put_symbol(series, at, label->value);
     }
     return series;
 }
@@ -211,7 +217,23 @@ static Str head_of(RemoteRequest *request, const RemoteSeries *series)
     return (Str){begin, (size_t)(end - begin)};
 }
 
-static void add_metadata_v2(RemoteRequest *request, const RemoteMetadata *metadata)
+// What the store was told of the metric; where it was not, what the series' labels __type__ and __unit__ say. False: nothing is known.
+static bool metadata_of(const RemoteSeries *series, Metadata *ret_metadata)
+{
+    const RemoteMetadata *told = series->metadata;
+    bool is_told = told && told->is_known;
+    Metadata known = is_told ? (Metadata){told->type, told->help, told->unit} : (Metadata){0};
+    if (known.type == METRIC_UNKNOWN)
+        known.type = series->type;
+    if (known.unit.len == 0 && series->unit_symbol) {
+        const RemoteSymbol *unit = &series->symbols[series->unit_symbol];
+        known.unit = (Str){series->text.ptr + unit->offset, unit->len};
+    }
+    *ret_metadata = known;
+    return is_told || known.type != METRIC_UNKNOWN || known.unit.len;
+}
+
+static void add_metadata_v2(RemoteRequest *request, const Metadata *metadata)
 {
     static const uint8_t types[] = {
         [METRIC_UNKNOWN] = 0,   [METRIC_COUNTER] = 1,         [METRIC_GAUGE] = 2,
@@ -227,10 +249,11 @@ static void add_metadata_v2(RemoteRequest *request, const RemoteMetadata *metada
 // 2.0: what stands behind the point.
 static Str tail_of(RemoteRequest *request, const RemoteSeries *series, char out[40])
 {
-    if (!request->v2 || !series->metadata || !series->metadata->is_known)
+    Metadata metadata;
+    if (!request->v2 || !metadata_of(series, &metadata))
         return STR_NONE;
     size_t before = request->message.len;
-    add_metadata_v2(request, series->metadata);
+    add_metadata_v2(request, &metadata);
     Str bytes = str_skip(buf_str(&request->message), before);
     memcpy(out, bytes.ptr, MIN(bytes.len, 40u));
     request->message.len = before;
@@ -283,8 +306,9 @@ void remote_request_histogram(RemoteRequest *request, const RemoteSeries *series
     buf_add_str(message, head);
     remote_histogram_encode(message, request->v2 ? 3 : 4, histogram, t_ms,
                             request->v2 ? start_ms : 0);
-    if (request->v2 && series->metadata && series->metadata->is_known)
-        add_metadata_v2(request, series->metadata);
+    Metadata metadata;
+    if (request->v2 && metadata_of(series, &metadata))
+        add_metadata_v2(request, &metadata);
     proto_end(message, begin);
     request->histograms++;
     note_time(request, t_ms);

@@ -33,6 +33,8 @@ typedef struct RemoteSeries {
     Str text;              // 1.0: the labels, encoded; 2.0: names and values
     RemoteSymbol *symbols; // 2.0: of names and values in turn
     uint32_t symbol_count;
+    uint32_t unit_symbol; // 2.0: the value of __unit__; 0: it has none
+    MetricType type;      // 2.0: what __type__ says
 } RemoteSeries;
 
 // On the heap, in one piece: free().
@@ -86,6 +88,9 @@ typedef struct RemoteRequestCounts {
 } RemoteRequestCounts;
 bool remote_request_drop_old(Buf *body, bool v2, int64_t t_ms, RemoteRequestCounts *ret_left,
                              Error *err) MUST_CHECK;
+
+// The series of a finished body of 2.0 with their points, `series_max` of them, in one line for people.
+void remote_request_print_v2(Str body, size_t series_max, Buf *out);
 
 // A Histogram message as field `field`.
 void remote_histogram_encode(Buf *buf, uint32_t field, const Histogram *histogram, int64_t t_ms,

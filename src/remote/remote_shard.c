@@ -8,6 +8,7 @@
 #include "remote/remote_queue.h"
 
 #define ANSWER_BYTES_MAX ((size_t)1 << 20)
+#define LOGGED_SERIES_MAX 100 // of one refused request
 
 // Life -------------------------------------------------------------------------------------------------------------------------------
 
@@ -240,6 +241,43 @@ static void try_again(RemoteShard *shard, int64_t wait_ms, const Error *err)
     loop_timer_set(shard->timer, clock_mono_ns(&clock_system) + wait_ms * 1000000);
 }
 
+static void begin_spans(RemoteShard *shard, const RemoteBatch *batch)
+{
+    const RemoteQueue *queue = shard->queue;
+    Span *span = &shard->batch_span;
+    span_begin(span, queue->options->tracer, NULL, SPAN_INTERNAL, S("Remote Send Batch"));
+    span_i64(span, "request_size", (int64_t)batch->body.len);
+    span_i64(span, "samples", (int64_t)batch->samples);
+    span_i64(span, "try", batch->tries);
+    span_str(span, "remote_name", queue->name);
+    span_str(span, "remote_url", queue->shown_url);
+    if (batch->exemplars)
+        span_i64(span, "exemplars", (int64_t)batch->exemplars);
+    if (batch->histograms)
+        span_i64(span, "histograms", (int64_t)batch->histograms);
+    if (batch->tries)
+        span_i64(span, "http.request.resend_count", batch->tries);
+    span_child(&shard->store_span, span, SPAN_CLIENT, S("Remote Store"));
+}
+
+static void end_spans(RemoteShard *shard, const Error *err)
+{
+    if (err->code)
+        span_fail(&shard->batch_span, str_from_c(err->text));
+    span_end(&shard->store_span);
+    span_end(&shard->batch_span);
+}
+
+static void log_refused(const RemoteQueue *queue, const RemoteBatch *batch)
+{
+    CLEANUP(buf_deinit) Buf series = {0};
+    if (!queue->v2 || !queue->config->failed_request_logging || !log_enabled(LOG_DEBUG))
+        return;
+    remote_request_print_v2(buf_str(&batch->body), LOGGED_SERIES_MAX, &series);
+    log_debug("the request that was refused", KV("remote_name", queue->name),
+              KV("url", queue->shown_url), KV("series", buf_str(&series)));
+}
+
 static void on_answer(void *arg, const HttpResponse *response)
 {
     RemoteShard *shard = arg;
@@ -248,13 +286,16 @@ static void on_answer(void *arg, const HttpResponse *response)
     Error err = {0};
     int64_t wait_ms;
     shard->call = NULL;
-    if (response->err && response->err->code == ERR_CANCELED)
+    if (response->err && response->err->code == ERR_CANCELED) {
+        end_spans(shard, response->err);
         return;
+    }
     if (queue->metrics.sent_seconds)
         histogram_observe(queue->metrics.sent_seconds, (double)response->took_ns / 1e9);
     remote_count(&queue->metrics, RM_BYTES, batch->body.len);
     RemoteVerdict verdict = remote_verdict(response, queue->config->queue.retry_on_http_429,
                                            clock_now_ms(queue->options->clock), &wait_ms, &err);
+    end_spans(shard, &err);
     if (verdict == VERDICT_AGAIN) {
         try_again(shard, wait_ms, &err);
         return;
@@ -264,6 +305,7 @@ static void on_answer(void *arg, const HttpResponse *response)
     } else {
         log_error("non-recoverable error, dropping", KV("remote_name", queue->name),
                   KV("url", queue->shown_url), KV("count", batch_count(batch)), KV("err", &err));
+        log_refused(queue, batch);
         count_failed(queue, batch);
     }
     finish_first(shard);
@@ -313,6 +355,7 @@ static void send(RemoteShard *shard)
     } else {
         batch->first_sent_ns = clock_mono_ns(&clock_system);
     }
+    begin_spans(shard, batch);
     HttpCallOptions options = {
         .method = S("POST"),
         .url = queue->config->url,
@@ -322,6 +365,7 @@ static void send(RemoteShard *shard)
         .connect_address = remote_resolver_next(&queue->resolver),
         .timeout_ms = queue->config->remote_timeout_ms,
         .body_bytes_max = ANSWER_BYTES_MAX,
+        .span = &shard->store_span,
         .done = on_answer,
         .arg = shard,
     };

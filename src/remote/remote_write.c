@@ -228,7 +228,7 @@ static void flush_samples(WriteRun *run)
 {
     flush_zeros(run);
     size_t count = run->count;
-    run->count = 0;
+    run->count = run->origin_count = 0;
     if (count == 0 || run->stopped)
         return;
     size_t taken = run->appender->append(run->appender, run->samples, count);
@@ -241,7 +241,7 @@ static void flush_samples(WriteRun *run)
         return;
     }
     for (size_t i = 0; i < count && !run->stopped; i++)
-        judge(run, &run->samples[i], run->origins[i]);
+        judge(run, &run->samples[i], run->origins[run->origin_of[i]]);
 }
 
 void write_run_flush(WriteRun *run)
@@ -272,10 +272,7 @@ void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, SinkSamp
     }
     if (UNLIKELY(run->zeros && sample.start_ms > 0 && sample.start_ms < sample.t_ms))
         push_zero(run, &sample);
-    run->samples[run->count] = sample;
-    run->origins[run->count++] = origin;
-    if (run->count == WRITE_BATCH)
-        write_run_flush(run);
+    write_run_push(run, origin, &sample);
 }
 
 void write_run_exemplar(WriteRun *run, SeriesRef ref, const Exemplar *exemplar)
@@ -396,7 +393,8 @@ void remote_write_handle(RemoteWrite *remote, Sink *sink, const RemoteWriteReque
 {
     RemoteWriteAnswer answer = {.status = 415};
     Error err = {0};
-    Buf message = {0};
+    Arena unpacked = {0};
+    Str message;
     Str encoding = str_trim(request->content_encoding);
     WriteVersion version = version_of(remote, request->content_type, &answer, arena);
     if (version == WRITE_NONE) {
@@ -407,13 +405,14 @@ void remote_write_handle(RemoteWrite *remote, Sink *sink, const RemoteWriteReque
             STR_FMT
             " encoding (compression) is not accepted by this server; only snappy is acceptable",
             STR_ARG(encoding));
-    } else if (!snappy_decode(request->body, REMOTE_WRITE_BYTES_MAX, &message, &err)) {
+    } else if (!snappy_decode_to(request->body, REMOTE_WRITE_BYTES_MAX, &unpacked, &message,
+                                 &err)) {
         answer.status = 400;
         answer.text = arena_str(arena, str_from_c(err.text));
     } else {
-        write_message(remote, sink, version, buf_str(&message), arena, &answer);
+        write_message(remote, sink, version, message, arena, &answer);
     }
-    buf_deinit(&message);
+    arena_deinit(&unpacked);
     if (remote->samples)
         counter_add(remote->samples, (double)(answer.samples + answer.histograms));
     if (remote->requests_refused && answer.status != 204)

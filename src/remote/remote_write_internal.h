@@ -41,8 +41,10 @@ struct WriteRun {
     bool (*labels_of)(WriteRun *run, Str origin, Label **ret_pairs, size_t *ret_count, Error *err);
 
     SinkSample samples[WRITE_BATCH];
-    WriteOrigin origins[WRITE_BATCH];
+    uint16_t origin_of[WRITE_BATCH]; // where in `origins` each sample's is
     size_t count;
+    WriteOrigin origins[WRITE_BATCH]; // one for the samples of a series that follow each other
+    size_t origin_count;
     WriteExemplar exemplars[WRITE_BATCH];
     size_t exemplar_count;
     SinkSample *zeros; // at start timestamps, poured before the samples; NULL: not wanted
@@ -85,3 +87,27 @@ void write_run_flush(WriteRun *run);
 
 // A Histogram message of either version. False: malformed protobuf. A histogram that breaks a rule is told by *ret_err.
 bool remote_histogram_decode(Str message, Arena *arena, SinkSample *ret_sample);
+
+// Puts a sample that is known to be acceptable into the batch.
+static inline void write_run_push(WriteRun *run, WriteOrigin origin, const SinkSample *sample)
+{
+    size_t last = run->origin_count;
+    if (last == 0 || run->origins[last - 1].labels.ptr != origin.labels.ptr)
+        run->origins[run->origin_count++] = origin;
+    run->samples[run->count] = *sample;
+    run->origin_of[run->count++] = (uint16_t)(run->origin_count - 1);
+    if (UNLIKELY(run->count == WRITE_BATCH))
+        write_run_flush(run);
+}
+
+// A float of the series ref without a start timestamp; as write_run_sample.
+static inline void write_run_float(WriteRun *run, SeriesRef ref, WriteOrigin origin,
+                                   SinkSample *sample)
+{
+    if (UNLIKELY(!ref || run->stopped || sample->t_ms > run->t_ms_max)) {
+        write_run_sample(run, ref, origin, *sample);
+        return;
+    }
+    sample->ref = ref;
+    write_run_push(run, origin, sample);
+}

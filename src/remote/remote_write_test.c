@@ -294,6 +294,53 @@ TEST(remote_write, v2_keeps_what_is_good_and_counts_it)
     stop(&f);
 }
 
+// What refers to no string is told of; the sample beside it is taken.
+TEST(remote_write, v2_tells_of_references_to_nothing)
+{
+    static const struct {
+        const char *name;
+        uint8_t exemplar_label, help, unit;
+        int want_status;
+        const char *want;
+    } cases[] = {
+        {"all are there", 4, 1, 2, 204, ""},
+        {"exemplar", 99, 1, 2, 400, "parsing exemplar: labelRefs 3 (name) = 99 (value) outside"},
+        {"help", 4, 99, 2, 400, "parsing metadata: helpRef 99 outside of symbols table"},
+        {"unit", 4, 1, 99, 400, "parsing metadata: unitRef 99 outside of symbols table"},
+    };
+
+    EACH_CASE(c, cases) {
+        Fixture f;
+        start(&f);
+        for (int i = 0; i < 2; i++) { // the second time the series is known
+            add_symbols(&f.message);
+            size_t series = proto_begin(&f.message, 5);
+            add_refs(&f.message, (const uint8_t[]){1, 2, 3, 4}, 4);
+            size_t sample = proto_begin(&f.message, 2);
+            proto_add_double(&f.message, 1, 7);
+            proto_add_varint(&f.message, 2, (uint64_t)(NOW_MS + i));
+            proto_end(&f.message, sample);
+            size_t exemplar = proto_begin(&f.message, 4);
+            add_refs(&f.message, (const uint8_t[]){3, c->exemplar_label}, 2);
+            proto_add_varint(&f.message, 3, NOW_MS);
+            proto_end(&f.message, exemplar);
+            size_t metadata = proto_begin(&f.message, 5);
+            proto_add_varint(&f.message, 3, c->help);
+            proto_add_varint(&f.message, 4, c->unit);
+            proto_end(&f.message, metadata);
+            proto_end(&f.message, series);
+
+            RemoteWriteAnswer answer = send_as(&f, V2_TYPE);
+
+            CHECK_EQ(answer.status, c->want_status);
+            CHECK_EQ(answer.samples, 1);
+            CHECK_HAS(str_to_c(&f.arena, answer.text), c->want);
+        }
+        CHECK_EQ(fake_count(&f.sink, "up{job=\"a\"}"), 2);
+        stop(&f);
+    }
+}
+
 TEST(remote_write, v2_features_add_zeros_and_labels)
 {
     static const struct {
@@ -463,6 +510,7 @@ TEST_MAIN(remote_write, TEST_ROW(remote_write, v1_is_taken_and_series_are_known_
           TEST_ROW(remote_write, a_series_that_the_store_dropped_comes_back),
           TEST_ROW(remote_write, histograms_are_read_and_checked),
           TEST_ROW(remote_write, v2_keeps_what_is_good_and_counts_it),
+          TEST_ROW(remote_write, v2_tells_of_references_to_nothing),
           TEST_ROW(remote_write, v2_knows_a_series_under_other_numbers),
           TEST_ROW(remote_write, v2_features_add_zeros_and_labels),
           TEST_ROW(remote_write, the_store_s_faults_are_500),

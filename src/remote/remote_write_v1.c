@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // prometheus.WriteRequest. Facts: prometheus.md section 7.1.
 #include "remote/remote_write_internal.h"
+#include "remote/remote_write_usual.h"
+
+#define LABEL_TAG 0x0a  // field 1, bytes
+#define SAMPLE_TAG 0x12 // field 2, bytes
+
+static const uint8_t *usual_begin(Str message)
+{
+    return (const uint8_t *)message.ptr;
+}
 
 // A Label message.
 static bool read_label(Str message, Label *ret_label)
@@ -88,6 +97,10 @@ static bool read_exemplar(WriteRun *run, SeriesRef ref, Str message)
 // whole message stands for them (a longer key, but as good).
 static Str label_bytes(Str message)
 {
+    const uint8_t *usual = usual_begin(message);
+    const uint8_t *usual_end = usual_skip(usual, usual + message.len, LABEL_TAG);
+    if (LIKELY(usual_end > usual && usual_end < usual + message.len && *usual_end == SAMPLE_TAG))
+        return str_sub(message, 0, (size_t)(usual_end - usual));
     const char *start = NULL;
     const char *end = NULL;
     ProtoReader r = proto_reader(message);
@@ -112,14 +125,22 @@ static Str label_bytes(Str message)
 
 static bool has_later_labels(Str rest)
 {
-    ProtoReader r = proto_reader(rest);
+    const uint8_t *usual = usual_begin(rest);
+    const uint8_t *usual_end = usual_skip(usual, usual + rest.len, SAMPLE_TAG);
+    ProtoReader r = proto_reader(str_skip(rest, (size_t)(usual_end - usual)));
     while (proto_next(&r))
         if (r.field == 1 && r.wire == PROTO_BYTES)
             return true;
     return false;
 }
 
-static bool read_series(WriteRun *run, Str message)
+// A TimeSeries whose labels have been found, and what stands behind them.
+typedef struct Series {
+    WriteOrigin origin;
+    Str rest;
+} Series;
+
+static Series begin_series(const WriteRun *run, Str message)
 {
     Str labels = label_bytes(message);
     Str rest =
@@ -129,14 +150,23 @@ static bool read_series(WriteRun *run, Str message)
         rest = message;
     }
     WriteOrigin origin = {remote_series_key(run->remote->cache, labels), labels};
+    remote_series_cache_foretell(run->remote->cache, origin.key);
+    return (Series){origin, rest};
+}
+
+static bool read_points(WriteRun *run, const Series *series)
+{
+    WriteOrigin origin = series->origin;
     bool created;
     SeriesRef ref = write_run_series(run, origin, &created);
 
-    ProtoReader r = proto_reader(rest);
+    SinkSample sample;
+    ProtoReader r = proto_reader(series->rest);
+    while (usual_sample(&r.reader, &sample))
+        write_run_float(run, ref, origin, &sample);
     while (proto_next(&r)) {
         if (r.wire != PROTO_BYTES || r.field < 2 || r.field > 4)
             continue;
-        SinkSample sample;
         bool ok = true;
         if (r.field == 2) {
             ok = read_sample(r.bytes, &sample);
@@ -155,12 +185,23 @@ static bool read_series(WriteRun *run, Str message)
     return !r.failed;
 }
 
+// The labels of a series are read before the points of the one in front of it, so that nobody waits for the cache.
 bool remote_write_v1_decode(WriteRun *run, Str message)
 {
     run->labels_of = read_labels;
+    Series series = {0};
+    bool has_series = false;
     ProtoReader r = proto_reader(message);
-    while (!run->stopped && proto_next(&r))
-        if (r.field == 1 && r.wire == PROTO_BYTES && !read_series(run, r.bytes))
+    while (!run->stopped && proto_next(&r)) {
+        if (r.field != 1 || r.wire != PROTO_BYTES)
+            continue;
+        Series next = begin_series(run, r.bytes);
+        if (has_series && !read_points(run, &series))
             return false;
-    return !r.failed;
+        series = next;
+        has_series = true;
+    }
+    if (has_series && !run->stopped && !read_points(run, &series))
+        return false;
+    return run->stopped || !r.failed;
 }

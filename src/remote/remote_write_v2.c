@@ -2,6 +2,7 @@
 // io.prometheus.write.v2.Request: strings stand once in a table, series refer to it. Facts: prometheus.md 7.1.
 #include "metric/type_unit.h"
 #include "remote/remote_write_internal.h"
+#include "remote/remote_write_usual.h"
 
 // The uint32s of a labels_refs field, packed or not, go on behind *count.
 static bool add_refs(const ProtoReader *r, uint32_t *refs, size_t *count)
@@ -86,7 +87,11 @@ static bool read_exemplar(WriteRun *run, SeriesRef ref, Str message)
     }
     if (r.failed)
         return false;
-    if (!read_labels(run, message, &pairs, &count, &err) || !labels_sort(pairs, &count, &err))
+    if (!read_labels(run, message, &pairs, &count, &err)) {
+        write_run_complain(run, "parsing exemplar: %s", err.text);
+        return true;
+    }
+    if (!labels_sort(pairs, &count, &err))
         return true; // a bad exemplar does not spoil its series
     exemplar.labels = labels_copy(run->arena, (Labels){pairs, count});
     write_run_exemplar(run, ref, &exemplar);
@@ -177,11 +182,16 @@ static bool read_series_labels(WriteRun *run, Str message, Label **ret_pairs, si
     return true;
 }
 
-static bool is_well_formed(Str message)
+// False: the metadata are malformed. Strings that are not in the table are complained of, and are none.
+static bool check_metadata(WriteRun *run, Str message)
 {
     ProtoReader r = proto_reader(message);
     while (proto_next(&r))
-        ;
+        if ((r.field == 3 || r.field == 4) && r.wire == PROTO_VARINT &&
+            r.number >= run->symbol_count)
+            write_run_complain(run, "parsing metadata: %s %llu outside of symbols table (size %zu)",
+                               r.field == 3 ? "helpRef" : "unitRef", (unsigned long long)r.number,
+                               run->symbol_count);
     return !r.failed;
 }
 
@@ -194,8 +204,15 @@ typedef struct SeriesParts {
 static bool count_parts(Str message, SeriesParts *ret_parts)
 {
     SeriesParts parts = {0};
+    SinkSample sample;
     ProtoReader r = proto_reader(message);
-    while (proto_next(&r)) {
+    while (true) {
+        if (usual_sample(&r.reader, &sample)) {
+            parts.samples++;
+            continue;
+        }
+        if (!proto_next(&r))
+            break;
         if (r.wire != PROTO_BYTES)
             continue;
         parts.samples += r.field == 2;
@@ -209,11 +226,17 @@ static bool count_parts(Str message, SeriesParts *ret_parts)
 
 static bool read_points(WriteRun *run, SeriesRef ref, WriteOrigin origin, Str message)
 {
+    SinkSample sample;
     ProtoReader r = proto_reader(message);
-    while (!run->stopped && proto_next(&r)) {
+    while (!run->stopped) {
+        if (usual_sample(&r.reader, &sample)) {
+            write_run_float(run, ref, origin, &sample);
+            continue;
+        }
+        if (!proto_next(&r))
+            break;
         if (r.wire != PROTO_BYTES || r.field < 2 || r.field > 4)
             continue;
-        SinkSample sample;
         bool ok;
         if (r.field == 2) {
             ok = read_sample(r.bytes, &sample);
@@ -251,8 +274,8 @@ static bool read_series(WriteRun *run, Str message)
     if (!ref)
         return true;
     // Of a known series the metadata is not taken again, but a malformed message is one every time.
-    if (parts.metadata.len &&
-        !(created ? read_metadata(run, ref, parts.metadata) : is_well_formed(parts.metadata)))
+    if (parts.metadata.len && (!check_metadata(run, parts.metadata) ||
+                               (created && !read_metadata(run, ref, parts.metadata))))
         return false;
     if (parts.metadata.len == 0 && run->remote->without_metadata)
         counter_add(run->remote->without_metadata, (double)(parts.samples + parts.histograms));

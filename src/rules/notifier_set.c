@@ -41,6 +41,8 @@ NotifierSet *notifier_set_new(Notifier *notifier, const NotifierConfig *owner, s
     if (!http_client_new(notifier->loop, &set->config->http, &set->client, &err))
         log_error("no alerts are sent to this set of Alertmanagers", KV("set", set->key),
                   KV("err", &err));
+    else
+        http_client_track(set->client, notifier->options.registry, S("alertmanager"));
     return set;
 }
 

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/timefmt.h"
 #include "rules/rules_internal.h"
+#include "trace/trace.h"
 
 // Queries --------------------------------------------------------------------------------------------------------------------------------
 
@@ -117,7 +119,10 @@ static bool write_batch(const RuleEval *run, Rule *rule, RuleBatch *batch, RuleW
     Sink *sink = run->manager->options.sink;
     if (batch->count == 0 && rule->output.count == 0)
         return true;
+    Span span;
+    span_open(&span, S("newAppender"));
     Appender *appender = sink->begin(sink);
+    span_end(&span);
     if (batch->inputs)
         rule_output_predict(&rule->output, batch, run->arena);
     rule_output_resolve(batch, appender, run->arena, written);
@@ -127,11 +132,17 @@ static bool write_batch(const RuleEval *run, Rule *rule, RuleBatch *batch, RuleW
             err, ERR_INVALID,
             "vector contains metrics with the same labelset after applying rule labels");
     }
+    span_open(&span, S("ruleAppendResults"));
     rule_output_append(batch, appender, run->arena, written);
     rule_output_mark_gone(&rule->output, batch, run->sample_t_ms, appender, run->arena);
-    if (!appender->commit(appender, err)) {
+    span_end(&span);
+    span_open(&span, S("ruleCommit"));
+    bool ok = appender->commit(appender, err);
+    if (!ok)
+        span_fail(&span, str_from_c(err->text));
+    span_end(&span);
+    if (!ok)
         return error_context(err, "rule sample appending failed");
-    }
     rule_output_take(&rule->output, batch);
     return true;
 }
@@ -176,6 +187,24 @@ static void note_outcome(const RuleEval *run, Rule *rule, const Error *err, doub
     free(old.heap);
 }
 
+// Below its group, also on a thread that helps.
+static void begin_rule_span(Span *span, const RuleEval *run, const Rule *rule)
+{
+    span->tracer = NULL;
+    if (!run->span)
+        return;
+    span_child(span, run->span, SPAN_INTERNAL, S("rule"));
+    span_enter(span);
+    if (!span_is_recorded(span))
+        return;
+    CLEANUP(buf_deinit) Buf offset = {0};
+    buf_add_duration(&offset, run->group->query_offset_ms);
+    span_str(span, "group", run->group->name);
+    span_str(span, "name", rule->name);
+    span_str(span, "query_offset", buf_str(&offset));
+    span_i64(span, "index", (int64_t)rule->index);
+}
+
 // False if it failed. *ret_samples is what it had as its result.
 static bool evaluate_rule(const RuleEval *run, Rule *rule, size_t *ret_samples, Error *err)
 {
@@ -184,7 +213,14 @@ static bool evaluate_rule(const RuleEval *run, Rule *rule, size_t *ret_samples, 
     int64_t began_ms = clock_now_ms(clock);
     RuleWritten written = {0};
     Error why = {0};
+    Span span;
+    begin_rule_span(&span, run, rule);
     bool ok = evaluate(run, rule, ret_samples, &written, &why);
+    if (ok)
+        span_i64(&span, "num_series", (int64_t)*ret_samples);
+    else
+        span_fail(&span, str_from_c(why.text));
+    span_end(&span);
     double seconds = (double)(clock_mono_ns(clock) - began_ns) / 1e9;
     rules_metrics_rule(run->group, seconds, !ok);
     bool tells = run->manager->options.threads > 0;
@@ -208,18 +244,19 @@ typedef struct Side {
     int64_t t_ms;
     Rule **rules;
     _Atomic size_t *samples;
+    const Span *span;
 } Side;
 
-static RuleEval run_of(RuleGroup *group, int64_t t_ms, Arena *arena)
+static RuleEval run_of(RuleGroup *group, int64_t t_ms, const Span *span, Arena *arena)
 {
-    return (RuleEval){group->manager, group, t_ms, t_ms - group->query_offset_ms, arena};
+    return (RuleEval){group->manager, group, t_ms, t_ms - group->query_offset_ms, arena, span};
 }
 
 static void evaluate_beside(void *arg, size_t index)
 {
     const Side *side = arg;
     CLEANUP(arena_deinit) Arena arena = {0};
-    RuleEval run = run_of(side->group, side->t_ms, &arena);
+    RuleEval run = run_of(side->group, side->t_ms, side->span, &arena);
     size_t samples = 0;
     Error err;
     (void)evaluate_rule(&run, side->rules[index], &samples, &err); // told by it
@@ -227,11 +264,11 @@ static void evaluate_beside(void *arg, size_t index)
 }
 
 // First what depends on nothing, then what stands between, one by one, then what nothing depends on: as the original's batches.
-static void evaluate_concurrently(RuleGroup *group, int64_t t_ms, Arena *arena,
+static void evaluate_concurrently(RuleGroup *group, int64_t t_ms, const Span *span, Arena *arena,
                                   _Atomic size_t *samples)
 {
     Rule **rules = ARENA_ARRAY(arena, Rule *, group->rule_count + 1);
-    Side side = {group, t_ms, rules, samples};
+    Side side = {group, t_ms, rules, samples, span};
     ThreadPool *pool = group->manager->helpers;
     size_t count = 0;
     for (size_t i = 0; i < group->rule_count; i++)
@@ -250,14 +287,15 @@ static void evaluate_concurrently(RuleGroup *group, int64_t t_ms, Arena *arena,
     thread_pool_each(pool, evaluate_beside, &side, count);
 }
 
-static bool evaluate_in_order(RuleGroup *group, int64_t t_ms, _Atomic size_t *samples, Error *err)
+static bool evaluate_in_order(RuleGroup *group, int64_t t_ms, const Span *span,
+                              _Atomic size_t *samples, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     bool all_ok = true;
     for (size_t i = 0; i < group->rule_count; i++) {
         if (is_stopping(group->manager))
             break;
-        RuleEval run = run_of(group, t_ms, &arena);
+        RuleEval run = run_of(group, t_ms, span, &arena);
         size_t count = 0;
         Error why;
         if (!evaluate_rule(&run, &group->rules[i], &count, &why)) {
@@ -301,6 +339,30 @@ static double sum_of_rules(RuleGroup *group)
     return sum;
 }
 
+// From the scheduled time on, so that it shows if the group came late.
+static void begin_group_span(Span *span, RuleGroup *group, int64_t t_ms)
+{
+    span_begin(span, group->manager->options.tracer, NULL, SPAN_INTERNAL, S("rule group"));
+    if (!span_is_recorded(span))
+        return;
+    CLEANUP(buf_deinit) Buf text = {0};
+    int64_t now_ns = span->start_ns;
+    span_started_at(span, MIN(t_ms * 1000000, now_ns));
+    span_str(span, "name", group->name);
+    span_str(span, "file", group->file);
+    buf_add_duration(&text, group->interval_ms);
+    span_str(span, "interval", buf_str(&text));
+    buf_reset(&text);
+    buf_add_rfc3339(&text, t_ms, 0);
+    span_str(span, "scheduled", buf_str(&text));
+    if (t_ms * 1000000 < now_ns) {
+        Span delay;
+        span_child(&delay, span, SPAN_INTERNAL, S("scheduleDelay"));
+        span_started_at(&delay, t_ms * 1000000);
+        span_end_at(&delay, now_ns);
+    }
+}
+
 bool rule_group_evaluate(RuleGroup *group, int64_t t_ms, Error *err)
 {
     Clock *clock = group->manager->options.clock;
@@ -308,13 +370,16 @@ bool rule_group_evaluate(RuleGroup *group, int64_t t_ms, Error *err)
     int64_t began_ms = clock_now_ms(clock);
     _Atomic size_t samples = 0;
     bool ok = true;
+    Span span;
+    begin_group_span(&span, group, t_ms);
     if (group->manager->helpers && !group->is_indeterminate && group->rule_count > 1) {
         CLEANUP(arena_deinit) Arena arena = {0};
-        evaluate_concurrently(group, t_ms, &arena, &samples);
+        evaluate_concurrently(group, t_ms, &span, &arena, &samples);
     } else {
-        ok = evaluate_in_order(group, t_ms, &samples, err);
+        ok = evaluate_in_order(group, t_ms, &span, &samples, err);
     }
     rule_group_mark_stale(group, t_ms);
+    span_end(&span);
     double seconds = (double)(clock_mono_ns(clock) - began_ns) / 1e9;
     lock_take(&group->lock);
     group->evaluation_s = seconds;

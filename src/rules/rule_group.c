@@ -54,6 +54,7 @@ static bool rule_init(RuleGroup *group, size_t index, const RuleGroupSpec *group
         .annotations = copy_map(arena, &spec->annotations),
         .for_ms = spec->for_ms,
         .keep_firing_for_ms = spec->keep_firing_for_ms,
+        .line = spec->line,
         .restored = true,
         .evaluated_at_ms = RULES_NEVER,
     };
@@ -158,6 +159,14 @@ void rule_group_unref(RuleGroup *group)
     free(group->metrics);
     arena_deinit(&group->arena);
     free(group);
+}
+
+void rule_group_move(RuleGroup *group, const RuleGroup *now)
+{
+    lock_take(&group->lock);
+    for (size_t i = 0; i < group->rule_count && i < now->rule_count; i++)
+        group->rules[i].line = now->rules[i].line;
+    lock_give(&group->lock);
 }
 
 int64_t rules_slot_ns(Str file, Str group, int64_t interval_ms, int64_t now_ns)

@@ -91,5 +91,7 @@ Str rule_text_expand(const RuleText *text, const RuleExpansion *expansion)
     if (run->manager->options.threads > 0)
         log_warn("expanding alert template failed", KV("file", run->group->file),
                  KV("group", run->group->name), KV("template", text->name), KV("err", &err));
-    return arena_printf(run->arena, "<error expanding template: %s>", err.text);
+    return arena_printf(run->arena,
+                        "<error expanding template: error executing template " STR_FMT ": %s>",
+                        STR_ARG(text->name), err.text);
 }

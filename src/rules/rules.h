@@ -36,6 +36,7 @@ typedef struct RulesOptions {
     // Alerts that are due to be told; the views are good until it returns. On a worker's thread. May be NULL.
     void (*send)(void *arg, const NotifierAlert *alerts, size_t count);
     void *send_arg;
+    struct Tracer *tracer; // of a span for each evaluation of a group; NULL: none
 } RulesOptions;
 
 // What the server's configuration says of rules.
@@ -92,6 +93,7 @@ typedef struct RuleInfo {
     Labels annotations;
     int64_t for_ms;
     int64_t keep_firing_for_ms;
+    int line; // of the group's file, where the rule begins
     RuleHealth health;
     Str last_error;
     double evaluation_s;

@@ -136,8 +136,9 @@ struct Rule {
 
     RuleOutput output;     // owner: the evaluating thread
     _Atomic bool restored; // else its series are not written yet
-    RuleHealth health;     // guarded by group->lock, as all below
-    Str last_error;        // on the heap
+    int line;              // of the file, where it begins; guarded by group->lock, as all below
+    RuleHealth health;
+    Str last_error; // on the heap
     double evaluation_s;
     int64_t evaluated_at_ms;
     AlertList alerts;
@@ -187,6 +188,8 @@ bool rule_group_new(const RulesConfig *config, Str file, const RuleGroupSpec *sp
                     RuleGroup **ret_group, Error *err) MUST_CHECK;
 RuleGroup *rule_group_ref(RuleGroup *group);
 void rule_group_unref(RuleGroup *group); // accepts NULL
+// The file was edited around a group that goes on: its rules begin where those of `now`, its equal, do.
+void rule_group_move(RuleGroup *group, const RuleGroup *now);
 // The slot at or before a wall time, in nanoseconds.
 int64_t rule_group_slot(const RuleGroup *group, int64_t now_ns);
 // `to` goes on where `from`, which has been stopped, ended.
@@ -216,6 +219,7 @@ typedef struct RuleEval {
     int64_t t_ms;        // of the evaluation
     int64_t sample_t_ms; // of queries and results: t_ms less the offset
     Arena *arena;
+    const struct Span *span; // of the group
 } RuleEval;
 
 // All rules. False if one failed (err: the first).

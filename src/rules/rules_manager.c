@@ -293,6 +293,7 @@ void rules_manager_apply(RulesManager *manager, RuleSet *set)
             has_heir[o] = true;
         fresh[i] = !before || !str_equal(before->fingerprint, group->fingerprint);
         if (!fresh[i]) {
+            rule_group_move(before, group);
             rule_group_unref(group);
             set->groups[i] = before;
         } else {

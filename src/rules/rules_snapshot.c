@@ -54,6 +54,7 @@ static void show_rule(const Rule *rule, bool with_alerts, struct RulesHeld *held
         .annotations = rule->annotations,
         .for_ms = rule->for_ms,
         .keep_firing_for_ms = rule->keep_firing_for_ms,
+        .line = rule->line,
         .health = rule->health,
         .last_error = arena_str(arena, rule->last_error),
         .evaluation_s = rule->evaluation_s,

@@ -269,7 +269,8 @@ TEST(rules, templates_see_the_alert)
         {"a label that is not there", "[{{ $labels.nope }}]", "[]"},
         {"external", "{{ $externalLabels.dc }} {{ $externalURL }}", "east http://host:9090"},
         {"a query", "{{ with query \"m * 2\" }}{{ . | first | value }}{{ end }}", "3"},
-        {"a failure", "{{ $value | first }}", "<error expanding template: "},
+        {"a failure", "{{ $value | first }}",
+         "<error expanding template: error executing template __alert_"},
     };
     EACH_CASE(c, cases) {
         Lab *lab = lab_new();

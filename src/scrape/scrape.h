@@ -25,7 +25,12 @@ typedef struct ScrapeManagerOptions {
     int threads;        // scrape loops; 0: one per core, at most 8
     bool start_times;   // start timestamps of counters go to the sink
     bool zero_samples;  // and a sample of zero is stored at each new one
+    bool synthesize;    // counters that tell none get one
     bool type_and_unit_labels;
+    struct Tracer *tracer; // of a span for each scrape; NULL: none
+    // Until when the process before this one was at work, by the wall clock; 0: not known. Scrapes that it began too late to end, and those that
+    // nobody began since, are made up for at the start, if that was but seconds ago.
+    int64_t last_work_ms;
 } ScrapeManagerOptions;
 
 bool scrape_manager_new(const ScrapeManagerOptions *options, ScrapeManager **ret_manager,

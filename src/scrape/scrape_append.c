@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scrape/scrape_append.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/number.h"
-#include "metric/relabel.h"
 #include "metric/type_unit.h"
+#include "scrape/scrape_histogram.h"
+#include "scrape/scrape_labels.h"
+#include "trace/trace.h"
 
 #define FUTURE_MS_MAX 600000 // a sample further ahead of the clock is out of bounds
 
@@ -26,6 +27,7 @@ void scrape_state_deinit(ScrapeState *state, ScrapeWork *work)
     series_cache_deinit(&state->series);
     metadata_deinit(&state->metadata, &work->metadata);
     comment_cache_deinit(&state->comments);
+    synthesis_deinit(&state->synthesis);
 }
 
 void scrape_work_deinit(ScrapeWork *work)
@@ -36,157 +38,7 @@ void scrape_work_deinit(ScrapeWork *work)
     exposition_nhcb_deinit(&work->nhcb);
 }
 
-// ---- labels of a series that is seen for the first time ----
-
-static int shorter_name_first(const void *a, const void *b)
-{
-    const Label *x = a;
-    const Label *y = b;
-    return x->name.len < y->name.len ? -1 : x->name.len > y->name.len;
-}
-
-// The scraped labels that the target's have displaced come back as exported_<name>.
-static void add_exported(LabelsBuilder *builder, Label *displaced, size_t count, Arena *arena)
-{
-    if (count > 1)
-        qsort(displaced, count, sizeof *displaced, shorter_name_first);
-    for (size_t i = 0; i < count; i++) {
-        Str name = displaced[i].name;
-        do
-            name = arena_printf(arena, "exported_" STR_FMT, STR_ARG(name));
-        while (labels_builder_get(builder, name).len);
-        labels_builder_set(builder, name, displaced[i].value);
-    }
-}
-
-static void attach_target_labels(const Round *round, LabelsBuilder *builder)
-{
-    Labels target = round->input->target->labels;
-    Arena *arena = builder->arena;
-    Label *displaced = ARENA_ARRAY(arena, Label, target.count);
-    size_t count = 0;
-    for (size_t i = 0; i < target.count; i++) {
-        Str own = labels_builder_get(builder, target.pairs[i].name);
-        if (own.len && round->input->config->honor_labels)
-            continue;
-        if (own.len)
-            displaced[count++] = (Label){target.pairs[i].name, own};
-        labels_builder_set(builder, target.pairs[i].name, target.pairs[i].value);
-    }
-    add_exported(builder, displaced, count, arena);
-}
-
-static bool name_is_valid(Str name, int validation)
-{
-    return label_name_is_legacy(name) || (validation != NAMES_LEGACY && name_is_utf8(name));
-}
-
-static bool metric_is_valid(Str metric, int validation)
-{
-    return metric_name_is_legacy(metric) || (validation != NAMES_LEGACY && name_is_utf8(metric));
-}
-
-// Names only: scraped values and the target's are known to be UTF-8, and rules cut between runes.
-static bool names_are_valid(const Round *round, Labels labels, int validation)
-{
-    Str body = round->input->body;
-    for (size_t i = 0; i < labels.count; i++) {
-        Str name = labels.pairs[i].name;
-        Str *known = &round->work->names[i % SCRAPE_NAMES];
-        if (str_equal(*known, name))
-            continue;
-        if (!name_is_valid(name, validation))
-            return false;
-        // Only a view of the body is good for the next series, too.
-        if (name.ptr >= body.ptr && name.ptr < body.ptr + body.len)
-            *known = name;
-    }
-    return metric_is_valid(labels_get(labels, LABEL_METRIC_NAME), validation);
-}
-
-#define SHORT_ARG(s) (int)MIN((s).len, 50), (s).ptr // %.50s
-
-static bool check_label_limits(const Round *round, Labels labels, Error *err)
-{
-    const ScrapeLimits *limits = &round->input->config->limits;
-    Str metric = labels_get(labels, LABEL_METRIC_NAME);
-    if (limits->labels && labels.count > limits->labels)
-        return error_set(err, ERR_LIMIT,
-                         "label_limit exceeded (metric: %.*s, number of labels: %zu, limit: %llu)",
-                         SHORT_ARG(metric), labels.count, (unsigned long long)limits->labels);
-    for (size_t i = 0; i < labels.count; i++) {
-        Label label = labels.pairs[i];
-        if (limits->label_name_bytes && label.name.len > limits->label_name_bytes)
-            return error_set(err, ERR_LIMIT,
-                             "label_name_length_limit exceeded (metric: %.*s, label name: %.*s, "
-                             "length: %zu, limit: %llu)",
-                             SHORT_ARG(metric), SHORT_ARG(label.name), label.name.len,
-                             (unsigned long long)limits->label_name_bytes);
-        if (limits->label_value_bytes && label.value.len > limits->label_value_bytes)
-            return error_set(err, ERR_LIMIT,
-                             "label_value_length_limit exceeded (metric: %.*s, label name: %.*s, "
-                             "value: \"%.*s\", length: "
-                             "%zu, limit: %llu)",
-                             SHORT_ARG(metric), SHORT_ARG(label.name), SHORT_ARG(label.value),
-                             label.value.len, (unsigned long long)limits->label_value_bytes);
-    }
-    return true;
-}
-
-static bool check_labels(Round *round, Labels labels, Error *err)
-{
-    if (labels_get(labels, LABEL_METRIC_NAME).len == 0)
-        return error_set(err, ERR_INVALID, "missing metric name (__name__ label)");
-    if (!names_are_valid(round, labels, round->input->config->validation)) {
-        CLEANUP(buf_deinit) Buf text = {.max = 300};
-        labels_print(&text, labels);
-        return error_set(err, ERR_INVALID, "invalid metric name or label names: " STR_FMT,
-                         STR_ARG(buf_str(&text)));
-    }
-    if (check_label_limits(round, labels, err))
-        return true;
-    round->result->faults.label_limit = true;
-    return false;
-}
-
-// Scraped and target labels, both sorted, as one list; false if a name stands in both.
-static bool merge_labels(Labels scraped, Labels target, Arena *arena, Labels *ret_labels)
-{
-    Label *pairs = ARENA_ARRAY(arena, Label, scraped.count + target.count);
-    size_t count = 0;
-    size_t k = 0;
-    for (size_t i = 0; i < scraped.count; i++) {
-        int order = 1;
-        while (k < target.count &&
-               (order = str_compare(target.pairs[k].name, scraped.pairs[i].name)) < 0)
-            pairs[count++] = target.pairs[k++];
-        if (order == 0)
-            return false;
-        pairs[count++] = scraped.pairs[i];
-    }
-    while (k < target.count)
-        pairs[count++] = target.pairs[k++];
-    *ret_labels = (Labels){pairs, count};
-    return true;
-}
-
-// The labels that the scraped ones become; false if a rule drops them.
-static bool make_labels(const Round *round, Labels scraped, Labels *ret_labels)
-{
-    const ScrapeConfig *config = round->input->config;
-    Arena *arena = &round->work->scratch;
-    // Most series meet no conflict and no rule.
-    if (config->metric_relabel.count == 0 &&
-        merge_labels(scraped, round->input->target->labels, arena, ret_labels))
-        return true;
-    LabelsBuilder builder;
-    labels_builder_init(&builder, arena, scraped);
-    attach_target_labels(round, &builder);
-    if (!relabel_apply(config->metric_relabel.items, config->metric_relabel.count, &builder))
-        return false;
-    *ret_labels = labels_builder_finish(&builder);
-    return ret_labels->count > 0;
-}
+// ---- series that are seen for the first time ----
 
 // The series of the parser's current sample. *ret_ref is 0 if relabelling drops it.
 static bool resolve(Round *round, Exposition *at, SeriesRef *ret_ref, Error *err)
@@ -203,9 +55,10 @@ static bool resolve(Round *round, Exposition *at, SeriesRef *ret_ref, Error *err
     }
     *ret_ref = 0;
     Labels labels;
-    if (!make_labels(round, scraped, &labels))
+    if (!scrape_labels_make(round->work, round->input, scraped, &labels))
         return true;
-    if (!check_labels(round, labels, err))
+    if (!scrape_labels_check(round->work, round->input, labels, &round->result->faults.label_limit,
+                             err))
         return false;
     bool created;
     *ret_ref = round->appender->series(round->appender, labels, &created, err);
@@ -268,6 +121,9 @@ static bool flush(Round *round)
             return error_set(&round->result->err, ERR_LIMIT, "the store takes no more samples");
         } else if (!(work->types[i] & SCRAPE_ZERO)) { // one that comes too late is not missed
             count_status(&round->result->faults, status);
+            if (status != APPEND_OK && round->input->synthesize)
+                synthesis_forget(&round->state->synthesis,
+                                 series_cache_at(&round->state->series, work->positions[i])->hash);
         }
     }
     return true;
@@ -275,39 +131,10 @@ static bool flush(Round *round)
 
 // ---- native histograms ----
 
-static size_t bucket_count(const Histogram *h)
-{
-    return (size_t)h->positive_count + h->negative_count;
-}
-
-// The finest schema whose buckets grow by at least `factor`: clamp(floor(-log2(log2(factor))), -4, 8).
-static int32_t schema_of_factor(double factor)
-{
-    if (factor <= 1)
-        return HISTOGRAM_SCHEMA_MAX;
-    double schema = floor(-log2(log2(factor)));
-    return (int32_t)fmin(fmax(schema, HISTOGRAM_SCHEMA_MIN), HISTOGRAM_SCHEMA_MAX);
-}
-
 static bool limit_histogram(Round *round, const Histogram **histogram, Error *err)
 {
-    const ScrapeConfig *config = round->input->config;
-    Arena *arena = &round->work->arena;
-    bool custom = (*histogram)->schema == HISTOGRAM_SCHEMA_CUSTOM;
-    if (config->histogram_factor_min > 1 && !custom) {
-        int32_t schema = schema_of_factor(config->histogram_factor_min);
-        if (schema < (*histogram)->schema)
-            *histogram = histogram_reduce(arena, *histogram, schema);
-    }
-    uint64_t max = config->histogram_buckets_max;
-    while (max && bucket_count(*histogram) > max) {
-        if (custom || (*histogram)->schema <= HISTOGRAM_SCHEMA_MIN) {
-            round->result->faults.histogram_bucket_limit = true;
-            return error_set(err, ERR_LIMIT, "histogram bucket limit exceeded");
-        }
-        *histogram = histogram_reduce(arena, *histogram, (*histogram)->schema - 1);
-    }
-    return true;
+    return scrape_histogram_limit(round->input->config, &round->work->arena, histogram,
+                                  &round->result->faults.histogram_bucket_limit, err);
 }
 
 // ---- samples ----
@@ -361,6 +188,33 @@ static bool push_zero(Round *round, const SeriesSlot *slot, int64_t t_ms)
     return true;
 }
 
+// Whether the current sample is of a kind that has a start. What stands behind a family need not be of it.
+static bool counts_up(Round *round)
+{
+    Exposition *parser = &round->parser;
+    Labels labels;
+    Error ignored;
+    if (parser->type != METRIC_COUNTER && parser->type != METRIC_HISTOGRAM &&
+        parser->type != METRIC_SUMMARY)
+        return false;
+    arena_reset(&round->work->scratch);
+    if (!exposition_labels(parser, &round->work->scratch, &labels, &ignored))
+        return false;
+    Str name = labels_get(labels, LABEL_METRIC_NAME);
+    return synthesis_wants(metadata_of(&round->state->metadata, name).type, name);
+}
+
+// False: the sample is not stored.
+static bool synthesize(Round *round, const SeriesSlot *slot, SinkSample *sample)
+{
+    Synthesis *synthesis = &round->state->synthesis;
+    if (!synthesis_knows(synthesis, slot->hash) && !counts_up(round))
+        return true;
+    SynthesisVerdict verdict = synthesis_take(synthesis, slot->hash, sample, &round->work->arena);
+    round->result->faults.out_of_order += verdict == SYNTHESIS_LATE;
+    return verdict == SYNTHESIS_STORE;
+}
+
 // Puts the sample of a known, kept series into the batch.
 static inline bool push_sample(Round *round, SeriesSlot *slot)
 {
@@ -398,6 +252,8 @@ static inline bool push_sample(Round *round, SeriesSlot *slot)
         if (!limit_histogram(round, &sample->histogram, &round->result->err))
             return false;
     }
+    if (UNLIKELY(input->synthesize && !parser->start_ms) && !synthesize(round, slot, sample))
+        return true;
     work->count = i + 1;
     if (UNLIKELY(parser->has_exemplar))
         add_exemplar(round, slot->ref);
@@ -434,7 +290,10 @@ static bool take_again(Round *round, const SeriesSlot *slot)
         if (!limit_histogram(round, &sample.histogram, &round->result->err))
             return false;
     }
-    if (count_sample(round) && round->appender->append(round->appender, &sample, 1) == 0)
+    if (!count_sample(round) ||
+        (round->input->synthesize && !sample.start_ms && !synthesize(round, slot, &sample)))
+        return true;
+    if (round->appender->append(round->appender, &sample, 1) == 0)
         count_status(&round->result->faults, sample.status);
     return true;
 }
@@ -659,6 +518,8 @@ static void push_stale(void *arg, SeriesRef ref)
 static void end_series(Round *round, bool keep)
 {
     series_cache_end(&round->state->series, keep, push_stale, round);
+    if (UNLIKELY(round->state->synthesis.slot_count))
+        synthesis_end_round(&round->state->synthesis, keep);
     if (round->work->count)
         (void)round->appender->append(round->appender, round->work->samples, round->work->count);
     round->work->count = 0;
@@ -719,14 +580,30 @@ static void report_result(Round *round, double duration_s)
     append_report(round, values);
 }
 
+static void commit(const Round *round)
+{
+    Error *err = &round->result->commit_err;
+    Span span;
+    span_open(&span, S("scrapeCommit"));
+    if (!round->appender->commit(round->appender, err)) {
+        if (err->code == ERR_NONE)
+            err->code = ERR_IO;
+        span_fail(&span, str_from_c(err->text));
+    }
+    span_end(&span);
+}
+
 void scrape_append(ScrapeState *state, ScrapeWork *work, Sink *sink, const ScrapeInput *input,
                    double (*duration_s)(void *arg), void *arg, ScrapeResult *ret_result)
 {
     *ret_result = (ScrapeResult){0};
     Round round = {state, work, sink->begin(sink), input, ret_result, {0}, false};
+    Span span;
+    span_open(&span, S("scrapeAppend"));
     series_cache_begin(&state->series);
     work->count = 0;
     memset(work->names, 0, sizeof work->names);
+    work->metric = STR_NONE;
     if (input->failed) {
         ret_result->err = *input->failed;
         ret_result->faults.body_limit = input->failed->code == ERR_LIMIT;
@@ -740,14 +617,17 @@ void scrape_append(ScrapeState *state, ScrapeWork *work, Sink *sink, const Scrap
             forget_body(&round, sink); // only stale markers and the report are stored
     }
     end_series(&round, !ret_result->up);
+    if (!ret_result->up && !input->failed)
+        span_fail(&span, str_from_c(ret_result->err.text));
+    span_end(&span);
     if (ret_result->up)
         state->newest_ms = input->t_ms;
     else
         ret_result->added = 0;
+    span_open(&span, S("scrapeReport"));
     report_result(&round, duration_s(arg));
-    if (!round.appender->commit(round.appender, &ret_result->commit_err) &&
-        ret_result->commit_err.code == ERR_NONE)
-        ret_result->commit_err.code = ERR_IO;
+    span_end(&span);
+    commit(&round);
     arena_reset(&work->arena);
 }
 

@@ -8,6 +8,7 @@
 #include "metric/exposition_nhcb.h"
 #include "metric/sink.h"
 #include "scrape/comment_cache.h"
+#include "scrape/scrape_synthesis.h"
 #include "scrape/series_cache.h"
 #include "scrape/target.h"
 
@@ -32,6 +33,7 @@ typedef struct ScrapeState {
     SeriesCache series;
     MetadataCache metadata;
     CommentCache comments;
+    Synthesis synthesis; // empty without the feature
     SeriesRef reports[REPORT_COUNT];
     bool has_reported;
     int64_t newest_ms; // of the last scrape that went well; 0: none
@@ -64,6 +66,7 @@ typedef struct ScrapeWork {
     size_t count;
     Str names
         [SCRAPE_NAMES]; // label names found valid in this scrape, by position: the next series has mostly the same
+    Str metric; // the metric name found valid last, likewise
 } ScrapeWork;
 
 typedef struct ScrapeInput {
@@ -76,6 +79,7 @@ typedef struct ScrapeInput {
     int64_t now_ms;
     bool start_times;  // start timestamps go to the sink
     bool zero_samples; // and a sample of zero is stored at each new one
+    bool synthesize;   // where there is no start timestamp: scrape_synthesis.h
     bool type_and_unit_labels;
 } ScrapeInput;
 

@@ -17,7 +17,7 @@ typedef struct Rig {
     ScrapeWork *work;
     ScrapeResult result;
     int64_t t_ms;
-    bool start_times, zero_samples, type_and_unit_labels;
+    bool start_times, zero_samples, synthesize, type_and_unit_labels;
 } Rig;
 
 static void rig_init(Rig *rig, const char *yaml)
@@ -73,6 +73,7 @@ static void scrape_body(Rig *rig, ExpositionFormat format, Str body, const Error
                          .now_ms = rig->t_ms,
                          .start_times = rig->start_times,
                          .zero_samples = rig->zero_samples,
+                         .synthesize = rig->synthesize,
                          .type_and_unit_labels = rig->type_and_unit_labels};
     buf_reset(&rig->sink->lines);
     scrape_append(&rig->state, rig->work, &rig->sink->sink, &input, half_a_second, NULL,
@@ -664,7 +665,78 @@ TEST(scrape_append, a_sample_of_zero_stands_at_each_new_start)
     rig_deinit(&rig);
 }
 
-TEST_MAIN(scrape_append, TEST_ROW(scrape_append, a_page_becomes_samples_and_a_report),
+TEST(scrape_append, counters_without_a_start_are_given_one)
+{
+    static const struct {
+        const char *name;
+        const char *pages[5];
+        const char *want[5];
+    } cases[] = {
+        {"a counter that goes on, is reset, and goes on",
+         {"# TYPE c counter\nc 100\n", "# TYPE c counter\nc 103\n", "# TYPE c counter\nc 2\n",
+          "# TYPE c counter\nc 7\n", "# TYPE c counter\nc 7\n"},
+         {"", "c 3 @2000 since 1000\n", "c 2 @3000 since 2999\n", "c 7 @4000 since 2999\n",
+          "c 7 @5000 since 2999\n"}},
+        {"a gauge and what nobody tells the type of stay",
+         {"# TYPE g gauge\ng 5\nu 1\n", "# TYPE g gauge\ng 4\nu 2\n"},
+         {"g 5 @1000\nu 1 @1000\n", "g 4 @2000\nu 2 @2000\n"}},
+        {"a classic histogram and a summary, but not its quantiles",
+         {"# TYPE h histogram\nh_bucket{le=\"+Inf\"} 6\nh_count 6\n"
+          "# TYPE s summary\ns{quantile=\"0.5\"} 5\ns_sum 9\n",
+          "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 7\nh_count 7\n"
+          "# TYPE s summary\ns{quantile=\"0.5\"} 6\ns_sum 12\n"},
+         {"s{quantile=\"0.5\"} 5 @1000\n",
+          "h_bucket{le=\"+Inf\"} 1 @2000 since 1000\nh_count 1 @2000 since 1000\n"
+          "s{quantile=\"0.5\"} 6 @2000\ns_sum 3 @2000 since 1000\n"}},
+        {"one that goes and comes back begins anew",
+         {"# TYPE c counter\nc 1\n", "# TYPE c counter\nc 3\n", "d 1\n", "# TYPE c counter\nc 5\n",
+          "# TYPE c counter\nc 6\n"},
+         {"", "c 2 @2000 since 1000\n", "d 1 @3000\nc stale @3000\n", "d stale @4000\n",
+          "c 1 @5000 since 4000\n"}},
+        {"after a page that failed all begin anew",
+         {"# TYPE c counter\nc 1\n", "# TYPE c counter\nc 3\n", "c 4\n}", "# TYPE c counter\nc 5\n",
+          "# TYPE c counter\nc 6\n"},
+         {"", "c 2 @2000 since 1000\n", "c stale @3000\n", "", "c 1 @5000 since 4000\n"}},
+        {"times of their own, one of them late",
+         {"# TYPE c counter\nc 1 500\n", "# TYPE c counter\nc 3 600\n",
+          "# TYPE c counter\nc 4 550\n", "# TYPE c counter\nc 9 700\n",
+          "# TYPE c counter\nc 11 800\n"},
+         {"", "c 2 @600 since 500\n", "", "", "c 2 @800 since 700\n"}},
+    };
+
+    EACH_CASE(c, cases) {
+        Rig rig;
+        rig_init(&rig, "");
+        rig.target.labels = LABELS_NONE;
+        rig.synthesize = true;
+        for (size_t i = 0; i < 5 && c->pages[i]; i++) {
+            scrape(&rig, c->pages[i]);
+            CHECK_STR(stored(&rig), str_from_c(c->want[i]));
+        }
+        rig_deinit(&rig);
+    }
+}
+
+TEST(scrape_append, a_page_that_is_read_twice_gives_each_counter_one_first_sample)
+{
+    Rig rig;
+    rig_init(&rig, "");
+    rig.target.labels = LABELS_NONE;
+    rig.synthesize = true;
+    scrape(&rig, "# TYPE c counter\nc 1\n");
+    scrape(&rig, "# TYPE c counter\nc 3\n");
+    rig.sink->gone_below = rig.sink->count + 1;
+
+    scrape(&rig, "# TYPE c counter\nc 7\nd 1\n");
+    CHECK_STR(stored(&rig), S("c 6 @3000 since 1000\nd 1 @3000\n"));
+    scrape(&rig, "# TYPE c counter\nc 8\nd 1\n");
+    CHECK_STR(stored(&rig), S("c 7 @4000 since 1000\nd 1 @4000\n"));
+    rig_deinit(&rig);
+}
+
+TEST_MAIN(scrape_append, TEST_ROW(scrape_append, counters_without_a_start_are_given_one),
+          TEST_ROW(scrape_append, a_page_that_is_read_twice_gives_each_counter_one_first_sample),
+          TEST_ROW(scrape_append, a_page_becomes_samples_and_a_report),
           TEST_ROW(scrape_append, pages_that_change_are_followed),
           TEST_ROW(scrape_append, random_pages_agree_with_a_simple_model),
           TEST_ROW(scrape_append, a_failed_scrape_makes_all_stale_once),

@@ -143,6 +143,7 @@ int main(void)
                                     .rollback = null_rollback};
     measure(1000, 80, 100, 10);
     measure(1000, 242, 100, 10);
+    measure(1000, 430, 100, 10);
     measure(100000, 80, 1, 10);
     measure(100000, 242, 1, 10);
     return 0;

@@ -33,6 +33,13 @@ static const char *const validation_words[] = {"", "utf8", "legacy", NULL};
 static const char *const escaping_words[] = {"",     "allow-utf-8", "underscores",
                                              "dots", "values",      NULL};
 
+#define VALIDATION_UNKNOWN                                                                         \
+    "unknown scrape config name validation method specified, must be either 'legacy' or 'utf8', "  \
+    "got %"
+#define ESCAPING_UNKNOWN                                                                           \
+    "unknown scrape config name escaping method specified, must be one of 'allow-utf-8', "         \
+    "'underscores', 'dots', or 'values', got %"
+
 // clang-format off
 #define LIMIT_FIELDS(of_struct)                                                                                                     \
     {.key = "body_size_limit", .kind = CONFIG_SIZE, .offset = offsetof(of_struct, limits.body_bytes),                               \
@@ -54,9 +61,10 @@ static const char *const escaping_words[] = {"",     "allow-utf-8", "underscores
 
 #define NAME_FIELDS(of_struct)                                                                                                      \
     {.key = "metric_name_validation_scheme", .kind = CONFIG_ENUM, .offset = offsetof(of_struct, validation),                        \
-     .words = validation_words, .help = "which names are valid"},                                                                   \
+     .words = validation_words, .unknown_text = VALIDATION_UNKNOWN, .help = "which names are valid"},                               \
     {.key = "metric_name_escaping_scheme", .kind = CONFIG_ENUM, .offset = offsetof(of_struct, escaping),                            \
-     .words = escaping_words, .help = "how targets are asked to write names that are not in the legacy alphabet"}
+     .words = escaping_words, .unknown_text = ESCAPING_UNKNOWN,                                                                     \
+     .help = "how targets are asked to write names that are not in the legacy alphabet"}
 
 #define SWITCH(of_struct, name, member, text)                                                                                       \
     {.key = name, .kind = CONFIG_BOOL, .offset = offsetof(of_struct, switches.member), .always_print = true,                        \
@@ -126,9 +134,11 @@ static const ConfigField job_fields[] = {
      .help = "file for one JSON line per failed scrape; inherited"},
     {.key = "", .kind = CONFIG_INLINE, .offset = offsetof(ScrapeConfig, http), .table = &http_client_config_table},
     {.key = "relabel_configs", .kind = CONFIG_STRUCT_LIST, .offset = offsetof(ScrapeConfig, relabel),
-     .table = &relabel_rule_table, .help = "rules over a target's labels"},
+     .table = &relabel_rule_table, .null_text = "empty or null target relabeling rule in scrape config",
+     .help = "rules over a target's labels"},
     {.key = "metric_relabel_configs", .kind = CONFIG_STRUCT_LIST, .offset = offsetof(ScrapeConfig, metric_relabel),
-     .table = &relabel_rule_table, .help = "rules over a series' labels"},
+     .table = &relabel_rule_table, .null_text = "empty or null metric relabeling rule in scrape config",
+     .help = "rules over a series' labels"},
     {.key = "", .kind = CONFIG_INLINE, .offset = offsetof(ScrapeConfig, discovery), .table = &discovery_configs_table},
 };
 // clang-format on
@@ -143,22 +153,31 @@ static bool find_protocol(Str name, ScrapeProtocol *ret_protocol)
     return false;
 }
 
+static bool told_twice(ConfigReader *reader, const YamlNode *node, ConfigStrList list,
+                       const char *where, Error *err)
+{
+    CLEANUP(buf_deinit) Buf names = {0};
+    for (size_t i = 0; i < list.count; i++)
+        buf_printf(&names, "%s" STR_FMT, i ? " " : "", STR_ARG(list.items[i]));
+    return config_error(reader, node, err,
+                        "duplicated protocol in scrape_protocols, got [" STR_FMT "] %s",
+                        STR_ARG(buf_str(&names)), where);
+}
+
 // `where` is "for global config" or "for scrape config with job name ...".
 static bool check_protocols(ConfigReader *reader, const YamlNode *node, ConfigStrList list,
                             const char *where, Error *err)
 {
     for (size_t i = 0; i < list.count; i++) {
         ScrapeProtocol protocol;
-        if (!find_protocol(list.items[i], &protocol))
-            return config_error(reader, node, err,
-                                "unknown scrape protocol " STR_FMT ", supported: %s %s",
-                                STR_ARG(list.items[i]), PROTOCOLS_KNOWN, where);
         for (size_t k = 0; k < i; k++)
             if (str_equal_nocase(list.items[i], list.items[k]))
-                return config_error(reader, node, err,
-                                    "duplicated protocol in scrape_protocols, got " STR_FMT
-                                    " twice %s",
-                                    STR_ARG(list.items[i]), where);
+                return told_twice(reader, node, list, where, err);
+        if (!find_protocol(list.items[i], &protocol))
+            return config_error(reader, node, err,
+                                "scrape_protocols: unknown scrape protocol " STR_FMT
+                                ", supported: %s %s",
+                                STR_ARG(list.items[i]), PROTOCOLS_KNOWN, where);
     }
     return true;
 }
@@ -422,7 +441,6 @@ static bool check_rule_names(ConfigReader *reader, const YamlNode *node, ConfigL
     return true;
 }
 
-// No items that are null; the texts are the original's.
 static bool check_rules(ConfigReader *reader, const YamlNode *node, ScrapeConfig *config,
                         Error *err)
 {

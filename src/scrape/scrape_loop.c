@@ -6,12 +6,17 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "trace/trace.h"
 
 #define BODIES_THINNED_AFTER 100    // scrapes
 #define BODIES_KEPT 16              // buffers that wait for the next scrape
 #define BODY_BYTES_KEPT (64u << 20) // larger ones are given back
 #define BODY_BYTES_MAX (1u << 30)   // of one answer when the job has no limit
-#define ALIGN_TOLERANCE_MS 2        // a scrape that starts so late counts as punctual
+#define MAKE_UP_DOWN_MS_MAX 5000    // a longer time has left a hole anyway
+#define MAKE_UP_UNDER_WAY_MS                                                                       \
+    1000 // as long before its last work a process may have begun what it did not end
+#define MAKE_UP_HASTE 8
+#define ALIGN_TOLERANCE_MS 2 // a scrape that starts so late counts as punctual
 #define NS_PER_MS 1000000LL
 
 struct ScrapeThread {
@@ -25,6 +30,11 @@ struct ScrapeThread {
     size_t bodies_idle; // the least body_count since they were thinned out
     unsigned bodies_given;
 };
+
+// Of the scrape that is running.
+typedef struct ScrapeTrace {
+    Span whole, request;
+} ScrapeTrace;
 
 struct ScrapeTarget {
     ScrapeThread *thread;
@@ -40,12 +50,14 @@ struct ScrapeTarget {
     ScrapeState state;
     LoopTimer *timer;
     HttpCall *call;
+    ScrapeTrace *trace; // NULL: there is no tracing
     Buf *body;
     int64_t due_ns;      // monotonic time of the scrape that is running or comes next
     int64_t started_ns;  // monotonic
     int64_t previous_ns; // start of the scrape before; 0: none
     int64_t aligned_ms;  // wall time on the grid; 0: no scrape yet
     int64_t t_ms;        // of the running scrape
+    bool makes_up;       // what comes next is a scrape that was missed
     bool stopping;
     bool mark_stale;
 
@@ -78,8 +90,11 @@ void scrape_pool_unref(ScrapePool *pool)
 static HttpClient *client_of(ScrapePool *pool, ScrapeThread *thread, Error *err)
 {
     HttpClient **client = &pool->clients[thread->index];
-    if (!*client && !http_client_new(thread->loop, &pool->config->http, client, err))
+    if (*client)
+        return *client;
+    if (!http_client_new(thread->loop, &pool->config->http, client, err))
         return NULL;
+    http_client_track(*client, thread->shared->registry, pool->config->job_name);
     return *client;
 }
 
@@ -119,6 +134,54 @@ static void body_give(ScrapeThread *thread, Buf *body)
     thread->bodies[thread->body_count++] = body;
     if (++thread->bodies_given >= BODIES_THINNED_AFTER)
         thin_bodies_out(thread);
+}
+
+// ---- traces ----
+
+static void trace_begin(ScrapeTarget *target)
+{
+    struct Tracer *tracer = target->thread->shared->tracer;
+    if (!tracer_is_on(tracer))
+        return;
+    target->trace = X_NEW(ScrapeTrace);
+    span_begin(&target->trace->whole, tracer, NULL, SPAN_INTERNAL, S("scrape"));
+}
+
+static const Span *trace_request(ScrapeTarget *target)
+{
+    if (!target->trace)
+        return NULL;
+    Span *span = &target->trace->request;
+    span_child(span, &target->trace->whole, SPAN_CLIENT, S("scrapeRequest"));
+    span_str(span, "url", target->spec.url);
+    return span;
+}
+
+static void trace_answer(ScrapeTarget *target, const HttpResponse *response)
+{
+    if (!target->trace)
+        return;
+    if (response->err)
+        span_fail(&target->trace->request, str_from_c(response->err->text));
+    span_end(&target->trace->request);
+}
+
+static void trace_end(ScrapeTarget *target, const ScrapeResult *result, size_t body_bytes)
+{
+    if (!target->trace)
+        return;
+    Span *span = &target->trace->whole;
+    if (result) {
+        span_i64(span, "samples_scraped", (int64_t)result->scraped);
+        span_i64(span, "samples_added", (int64_t)result->post_relabel);
+        span_i64(span, "series_added", (int64_t)result->added);
+        span_i64(span, "bytes", (int64_t)body_bytes);
+        if (!result->up)
+            span_fail(span, str_from_c(result->err.text));
+    }
+    span_end(span);
+    free(target->trace);
+    target->trace = NULL;
 }
 
 // ---- one scrape ----
@@ -195,11 +258,15 @@ static void append(ScrapeTarget *target, Str body, ExpositionFormat format, cons
         .now_ms = clock_now_ms(thread->shared->clock),
         .start_times = thread->shared->start_times,
         .zero_samples = thread->shared->zero_samples,
+        .synthesize = thread->shared->synthesize,
         .type_and_unit_labels = thread->shared->type_and_unit_labels,
     };
     ScrapeResult result;
+    if (target->trace)
+        span_enter(&target->trace->whole);
     scrape_append(&target->state, &thread->work, thread->shared->sink, &input, seconds_since_start,
                   target, &result);
+    trace_end(target, &result, body.len);
     record(target, &result);
     body_give(thread, target->body);
     target->body = NULL;
@@ -291,14 +358,20 @@ static void on_answer(void *arg, const HttpResponse *response)
 {
     ScrapeTarget *target = arg;
     target->call = NULL;
+    trace_answer(target, response);
     if (target->stopping) {
+        trace_end(target, NULL, 0);
         body_give(target->thread, target->body);
         target->body = NULL;
         return;
     }
     Error err = {0};
     ExpositionFormat format = EXPOSITION_TEXT;
-    if (judge(target, response, &format, &err))
+    bool ok = judge(target, response, &format, &err);
+    // A page of nothing is a good one, also where a format has it end with something.
+    if (ok && response->body.len == 0)
+        format = EXPOSITION_TEXT;
+    if (ok)
         append(target, response->body, format, NULL);
     else
         append(target, STR_NONE, format, &err);
@@ -315,6 +388,7 @@ static void request(ScrapeTarget *target)
     }
     HttpCallOptions options = {
         .url = target->spec.url,
+        .unix_socket = target->spec.unix_socket,
         .headers = target->headers,
         .header_count = target->header_count,
         .timeout_ms = target->spec.timeout_ms,
@@ -322,6 +396,7 @@ static void request(ScrapeTarget *target)
             config->limits.body_bytes ? (size_t)config->limits.body_bytes : BODY_BYTES_MAX,
         .accept_gzip = config->enable_compression,
         .body_buf = target->body,
+        .span = trace_request(target),
         .done = on_answer,
         .arg = target,
     };
@@ -373,6 +448,11 @@ static void scrape(ScrapeTarget *target)
         scrape_metrics_interval(target->thread->shared->metrics, target->spec.interval_ms,
                                 (double)(target->started_ns - target->previous_ns) / 1e9);
     target->previous_ns = target->started_ns;
+    if (target->makes_up) { // it lies beside the grid
+        target->makes_up = false;
+        target->previous_ns = target->aligned_ms = 0;
+    }
+    trace_begin(target);
     if (!check_target_limit(target))
         return;
     target->body = body_take(target->thread);
@@ -427,6 +507,23 @@ static void on_timer(void *arg)
         scrape(target);
 }
 
+// The newest scrape that a process before this one missed comes now, if that was on its way down for a short time only: eight times as fast as they
+// were due, so that they do not come all at once. The one behind it is due as ever.
+static int64_t make_up(ScrapeTarget *target, int64_t now_ns, int64_t now_ms)
+{
+    int64_t interval_ns = target->spec.interval_ms * NS_PER_MS;
+    int64_t down_ms = now_ms - target->thread->shared->last_work_ms;
+    int64_t since_ns = now_ns - (down_ms + MAKE_UP_UNDER_WAY_MS) * NS_PER_MS;
+    int64_t missed_ns = target->due_ns - interval_ns;
+
+    if (down_ms < 0 || down_ms > MAKE_UP_DOWN_MS_MAX || missed_ns < since_ns ||
+        now_ns - missed_ns > interval_ns / 2)
+        return target->due_ns;
+    target->makes_up = true;
+    target->due_ns = missed_ns;
+    return now_ns + (missed_ns - since_ns) / MAKE_UP_HASTE;
+}
+
 static void start_on_thread(void *arg)
 {
     ScrapeTarget *target = arg;
@@ -440,10 +537,11 @@ static void start_on_thread(void *arg)
     Clock *clock = thread->shared->clock;
     uint64_t seed = atomic_load_explicit(&thread->shared->offset_seed, memory_order_relaxed);
     target->timer = loop_timer_new(thread->loop, on_timer, target);
-    target->due_ns = clock_mono_ns(clock) + target_offset_ns(target->spec.hash, seed,
-                                                             target->spec.interval_ms * NS_PER_MS,
-                                                             clock_now_ms(clock) * NS_PER_MS);
-    loop_timer_set(target->timer, target->due_ns);
+    int64_t now_ns = clock_mono_ns(clock), now_ms = clock_now_ms(clock);
+    target->due_ns =
+        now_ns + target_offset_ns(target->spec.hash, seed, target->spec.interval_ms * NS_PER_MS,
+                                  now_ms * NS_PER_MS);
+    loop_timer_set(target->timer, make_up(target, now_ns, now_ms));
 }
 
 static void stop_on_thread(void *arg)

@@ -17,7 +17,10 @@ typedef struct ScrapeShared {
     Clock *clock;
     ScrapeMetrics *metrics;
     _Atomic uint64_t offset_seed;
-    bool start_times, zero_samples, type_and_unit_labels; // as in ScrapeManagerOptions
+    struct Tracer *tracer;
+    Registry *registry;                                               // of connections
+    int64_t last_work_ms;                                             // as in ScrapeManagerOptions
+    bool start_times, zero_samples, synthesize, type_and_unit_labels; // as in ScrapeManagerOptions
 } ScrapeShared;
 
 // One job while it is in use: its configuration, and a client of its own on each thread. Counted by the manager and by each target.

@@ -21,7 +21,7 @@ typedef struct Rig {
     ConfigReader reader;
 } Rig;
 
-static void rig_init(Rig *rig)
+static void rig_init_after(Rig *rig, int64_t last_work_ms)
 {
     *rig = (Rig){0};
     Error err = {0};
@@ -29,9 +29,17 @@ static void rig_init(Rig *rig)
     rig->sink = sink_fake_new();
     rig->registry = registry_new();
     rig->reader = (ConfigReader){.arena = &rig->arena, .file_name = S("jobs.yml")};
-    ScrapeManagerOptions options = {
-        .sink = &rig->sink->sink, .clock = &clock_system, .registry = rig->registry, .threads = 2};
+    ScrapeManagerOptions options = {.sink = &rig->sink->sink,
+                                    .clock = &clock_system,
+                                    .registry = rig->registry,
+                                    .threads = 2,
+                                    .last_work_ms = last_work_ms};
     CHECK_OK(scrape_manager_new(&options, &rig->manager, &err), err);
+}
+
+static void rig_init(Rig *rig)
+{
+    rig_init_after(rig, 0);
 }
 
 static void rig_deinit(Rig *rig)
@@ -135,6 +143,54 @@ TEST(scrape, local_targets_are_visited_on_time)
     CHECK_HAS(text.ptr, "prometheus_target_scrape_pool_targets{scrape_job=\"self\"} 1\n");
     CHECK_HAS(text.ptr, "prometheus_target_metadata_cache_entries{scrape_job=\"self\"} 1\n");
     CHECK_HAS(text.ptr, "prometheus_target_interval_length_seconds_count{interval=\"100ms\"} ");
+    rig_deinit(&rig);
+}
+
+// Of the targets t0, t1, ...: has one been scraped twice within less than the interval?
+static bool any_came_between(Str lines, int targets, int64_t less_ms)
+{
+    for (int i = 0; i < targets; i++) {
+        char key[80];
+        snprintf(key, sizeof key, "up{instance=\"t%d:1\", job=\"self\"} 1 @", i);
+        size_t at = str_find(lines, str_from_c(key));
+        if (at == STR_NOT_FOUND)
+            continue;
+        Str rest = str_skip(lines, at + strlen(key));
+        size_t again = str_find(rest, str_from_c(key));
+        if (again != STR_NOT_FOUND && strtoll(str_skip(rest, again + strlen(key)).ptr, NULL, 10) -
+                                              strtoll(rest.ptr, NULL, 10) <
+                                          less_ms)
+            return true;
+    }
+    return false;
+}
+
+TEST(scrape, what_a_process_missed_that_was_killed_just_now_is_made_up_for)
+{
+    enum { TARGETS = 40 };
+    Rig rig;
+    _Atomic int calls = 0;
+    char yaml[2000] = "- job_name: self\n  scrape_interval: 1s\n  scrape_timeout: 1s\n"
+                      "  static_configs: [{targets: [";
+    size_t len = strlen(yaml);
+    bool found = false;
+    rig_init_after(&rig, clock_now_ms(&clock_system) - 100);
+    for (int i = 0; i < TARGETS; i++)
+        len += (size_t)snprintf(yaml + len, sizeof yaml - len, "'t%d:1', ", i);
+    snprintf(yaml + len, sizeof yaml - len, "]}]\n");
+
+    apply(&rig, str_from_c(yaml), write_page, &calls);
+
+    // Those whose turn was in the half second before now; the next one comes in less than the interval.
+    lock_take(&rig.sink->lock);
+    for (bool in_time = true; in_time && !found;) {
+        found = any_came_between(buf_str(&rig.sink->lines), TARGETS, 800);
+        if (!found)
+            in_time = atomic_load(&calls) < 4 * TARGETS &&
+                      condition_wait_ms(&rig.sink->committed, &rig.sink->lock, WAIT_MS);
+    }
+    lock_give(&rig.sink->lock);
+    CHECK(found);
     rig_deinit(&rig);
 }
 
@@ -291,6 +347,8 @@ static void handle(void *arg, HttpRequest *request)
         atomic_fetch_add(scrapes, 1);
     } else if (str_is(request->path, "/type")) {
         http_reply(request, 200, S("text/html"), S("a 1\n"));
+    } else if (str_is(request->path, "/empty")) {
+        http_reply(request, 200, S("application/openmetrics-text; version=1.0.0"), S(""));
     } else if (str_is(request->path, "/large")) {
         http_reply(request, 200, S("text/plain"), S("a_long_name_of_a_metric 1\n"));
     } else {
@@ -325,15 +383,19 @@ TEST(scrape, answers_over_http_are_judged)
         "- job_name: fallback\n  metrics_path: /type\n  fallback_scrape_protocol: "
         "PrometheusText0.0.4\n" STR_FMT "  static_configs: [{targets: ['127.0.0.1:%d']}]\n"
         "- job_name: large\n  metrics_path: /large\n  body_size_limit: 20B\n" STR_FMT
+        "  static_configs: [{targets: ['127.0.0.1:%d']}]\n"
+        "- job_name: empty\n  metrics_path: /empty\n" STR_FMT
         "  static_configs: [{targets: ['127.0.0.1:%d']}]\n",
         STR_ARG(timing), port, STR_ARG(timing), port, STR_ARG(timing), port, STR_ARG(timing), port,
-        STR_ARG(timing), port);
+        STR_ARG(timing), port, STR_ARG(timing), port);
     apply(&rig, yaml, NULL, NULL);
 
     char line[200];
     snprintf(line, sizeof line, "asked_well{instance=\"127.0.0.1:%d\", job=\"good\"} 1 @", port);
     CHECK(wait_for(&rig, line));
     snprintf(line, sizeof line, "a{instance=\"127.0.0.1:%d\", job=\"fallback\"} 1 @", port);
+    CHECK(wait_for(&rig, line));
+    snprintf(line, sizeof line, "up{instance=\"127.0.0.1:%d\", job=\"empty\"} 1 @", port);
     CHECK(wait_for(&rig, line));
     static const char *const bad[] = {"status", "type", "large"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
@@ -342,12 +404,12 @@ TEST(scrape, answers_over_http_are_judged)
     }
     TargetsSnapshot targets;
     scrape_manager_targets(rig.manager, STR_NONE, true, false, &rig.arena, &targets);
-    CHECK_EQ(targets.active_count, 5);
-    CHECK_STR(targets.active[0].pool, S("fallback"));
-    CHECK_STR(targets.active[2].last_error, S("body size limit exceeded"));
-    CHECK_STR(targets.active[3].last_error,
+    CHECK_EQ(targets.active_count, 6);
+    CHECK_STR(targets.active[1].pool, S("fallback"));
+    CHECK_STR(targets.active[3].last_error, S("body size limit exceeded"));
+    CHECK_STR(targets.active[4].last_error,
               S("server returned HTTP status 503 Service Unavailable"));
-    CHECK(str_starts_with(targets.active[4].last_error,
+    CHECK(str_starts_with(targets.active[5].last_error,
                           S("received unsupported Content-Type \"text/html\"")));
 
     http_server_stop(server);
@@ -382,6 +444,7 @@ TEST(scrape, reloads_under_load_lose_nothing)
 }
 
 TEST_MAIN(scrape, TEST_ROW(scrape, local_targets_are_visited_on_time),
+          TEST_ROW(scrape, what_a_process_missed_that_was_killed_just_now_is_made_up_for),
           TEST_ROW(scrape, an_unchanged_job_goes_on_and_a_removed_one_goes_stale),
           TEST_ROW(scrape, dropped_and_bad_targets_are_told_apart),
           TEST_ROW(scrape, groups_that_did_not_change_keep_what_they_became),

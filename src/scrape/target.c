@@ -66,8 +66,10 @@ static void set_discovered(LabelsBuilder *builder, const ScrapeConfig *config, L
                         config->params.values[i].items[0]);
 }
 
-static bool check_address(Str address, Error *err)
+static bool check_address(Str address, Str unix_socket, Error *err)
 {
+    if (address.len == 0 && unix_socket.len)
+        return true;
     if (address.len == 0)
         return error_set(err, ERR_INVALID, "no address");
     if (str_find_char(address, '/') != STR_NOT_FOUND)
@@ -204,7 +206,8 @@ static Str build_url(const ScrapeConfig *config, Labels labels, Arena *arena)
     CLEANUP(buf_deinit) Buf url = {0};
     buf_add_str(&url, labels_get(labels, S("__scheme__")));
     buf_add_c(&url, "://");
-    buf_add_str(&url, labels_get(labels, S("__address__")));
+    Str address = labels_get(labels, S("__address__"));
+    buf_add_str(&url, address.len ? address : S("localhost"));
     add_path(&url, labels_get(labels, S("__metrics_path__")));
     add_query(&url, config, labels, arena);
     return arena_str(arena, buf_str(&url));
@@ -221,8 +224,9 @@ static bool finish(const ScrapeConfig *config, LabelsBuilder *builder, Arena *ar
                    TargetSpec *spec, Error *err)
 {
     Str address = labels_builder_get(builder, S("__address__"));
+    Str unix_socket = labels_builder_get(builder, S("__unix_socket__"));
     spec->switches = config->switches;
-    if (!check_address(address, err) || !read_timing(builder, spec, err) ||
+    if (!check_address(address, unix_socket, err) || !read_timing(builder, spec, err) ||
         !read_switch(builder, S("__scrape_native_histograms__"), &spec->switches.native_histograms,
                      err) ||
         !read_switch(builder, S("__convert_classic_histograms_to_nhcb__"),
@@ -237,6 +241,7 @@ static bool finish(const ScrapeConfig *config, LabelsBuilder *builder, Arena *ar
             return error_set(err, ERR_INVALID, "invalid label value for \"" STR_FMT "\": not UTF-8",
                              STR_ARG(spec->all.pairs[i].name));
     spec->labels = without_prefix(arena, spec->all, S("__"));
+    spec->unix_socket = labels_get(spec->all, S("__unix_socket__"));
     spec->url = build_url(config, spec->all, arena);
     spec->hash = target_hash(spec->all, spec->url);
     return true;

@@ -11,7 +11,8 @@ typedef struct TargetSpec {
     Labels all;        // after it, with the labels that begin with "__"
     Labels labels;     // those that samples get
     Str url;
-    uint64_t hash; // of all and url: equal means the same target
+    Str unix_socket; // its path; empty: the URL's host is asked
+    uint64_t hash;   // of all and url: equal means the same target
     int64_t interval_ms;
     int64_t timeout_ms;
     ScrapeSwitches switches; // the job's, overridden by labels

@@ -59,6 +59,12 @@ TEST(target, labels_and_url_come_from_config_group_and_own)
         {"meta labels go, others with __ stay inside", STR("job_name: j"), STR("__meta_x"),
          STR("y"), STR("h:1"), TARGET_KEPT, STR("{instance=\"h:1\", job=\"j\"}"),
          STR("http://h:1/metrics"), ""},
+        {"a socket needs no address", STR("job_name: j"), STR("__unix_socket__"),
+         STR("/run/x.sock"), STR(""), TARGET_KEPT, STR("{job=\"j\"}"),
+         STR("http://localhost/metrics"), ""},
+        {"a socket with an address", STR("job_name: j"), STR("__unix_socket__"), STR("/run/x.sock"),
+         STR("h:1"), TARGET_KEPT, STR("{instance=\"h:1\", job=\"j\"}"), STR("http://h:1/metrics"),
+         ""},
         {"dropped",
          STR("{job_name: j, relabel_configs: [{source_labels: [env], regex: x, action: drop}]}"),
          STR("env"), STR("x"), STR("h:1"), TARGET_DROPPED, STR(""), STR(""), ""},
@@ -99,6 +105,7 @@ TEST(target, labels_and_url_come_from_config_group_and_own)
             labels_print(&labels, spec.labels);
             CHECK_STR(buf_str(&labels), c->want_labels);
             CHECK_STR(spec.url, c->want_url);
+            CHECK_STR(spec.unix_socket, labels_get(spec.all, S("__unix_socket__")));
             // The switches are for relabelling to see, not found by anybody.
             CHECK_EQ(labels_get(spec.discovered, S("__scrape_native_histograms__")).len, 0);
         }

@@ -3,14 +3,15 @@
 // 1.10, 1.13.
 #pragma once
 
+#include "net/trace_export.h"
 #include "remote/remote.h"
 #include "rules/rules.h"
 #include "scrape/scrape.h"
 
-// A block that is kept as it was written: this version does not act on it, and says so.
-typedef struct ServerOpaque {
-    const YamlNode *node; // NULL: absent
-} ServerOpaque;
+// Of the original's run time: taken and shown, without an effect.
+typedef struct ServerRuntime {
+    int64_t gogc; // percent, -1: off
+} ServerRuntime;
 
 typedef struct StorageRetention {
     int64_t time_ms;
@@ -30,20 +31,23 @@ typedef struct StorageTsdb {
     StorageRetention retention;
 } StorageTsdb;
 
+#define STORAGE_EXEMPLARS_DEFAULT 100000
+
 typedef struct StorageExemplars {
     int64_t max_exemplars;
 } StorageExemplars;
 
 typedef struct ServerStorage {
     StorageTsdb tsdb;
-    StorageExemplars exemplars;
+    StorageExemplars *exemplars; // NULL: absent
 } ServerStorage;
 
 // What stands in the file.
 typedef struct ServerFile {
     ScrapeGlobal global;
     AlertingConfig alerting;
-    ServerOpaque runtime, tracing;
+    ServerRuntime runtime;
+    TraceConfig *tracing;    // NULL: absent
     ConfigList remote_write; // RemoteWriteConfig
     ConfigList remote_read;  // RemoteReadConfig
     OtlpConfig otlp;

@@ -3,98 +3,10 @@
 #include <stdlib.h>
 
 #include "base/fs.h"
+#include "base/number.h"
 #include "server/server.h"
 
-// Blocks that are kept as written --------------------------------------------------------------------------------------------------
-
-static bool decode_opaque(ConfigReader *reader, const YamlNode *node, void *member, Error *err)
-{
-    (void)reader;
-    (void)err;
-    ((ServerOpaque *)member)->node = node->kind == YAML_NULL ? NULL : node;
-    return true;
-}
-
-// Keys whose values never leave the process.
-static bool is_secret_key(Str key)
-{
-    static const char *const secrets[] = {
-        "password",
-        "credentials",
-        "client_secret",
-        "secret_key",
-        "secret_access_key",
-        "bearer_token",
-        "secrets",
-        "key",
-        "access_key",
-        "token",
-        "client_certificate_key",
-        "secret",
-        "api_key",
-        "application_credential_secret",
-    };
-    for (size_t i = 0; i < COUNT_OF(secrets); i++)
-        if (str_is(key, secrets[i]))
-            return true;
-    return false;
-}
-
-static void print_node(Buf *buf, int indent, const YamlNode *node, bool secret);
-
-static void print_mapping(Buf *buf, int indent, const YamlNode *node, bool first_inline,
-                          bool secret)
-{
-    for (size_t i = 0; i < node->count; i++) {
-        if (i || !first_inline)
-            buf_printf(buf, "%*s", indent, "");
-        yaml_write_scalar(buf, node->keys[i]->scalar);
-        buf_add_char(buf, ':');
-        print_node(buf, indent, node->items[i], secret || is_secret_key(node->keys[i]->scalar));
-    }
-}
-
-static void print_node(Buf *buf, int indent, const YamlNode *node, bool secret)
-{
-    switch (node->kind) {
-    case YAML_NULL:
-        buf_add_c(buf, " null\n");
-        return;
-    case YAML_SCALAR:
-        buf_add_char(buf, ' ');
-        if (secret)
-            buf_add_c(buf, "<secret>");
-        else
-            yaml_write_scalar(buf, node->scalar);
-        buf_add_char(buf, '\n');
-        return;
-    case YAML_SEQUENCE:
-        buf_add_c(buf, node->count ? "\n" : " []\n");
-        for (size_t i = 0; i < node->count; i++) {
-            buf_printf(buf, "%*s-", indent, "");
-            if (node->items[i]->kind == YAML_MAPPING && node->items[i]->count) {
-                buf_add_char(buf, ' ');
-                print_mapping(buf, indent + 2, node->items[i], true, secret);
-            } else {
-                print_node(buf, indent + 2, node->items[i], secret);
-            }
-        }
-        return;
-    case YAML_MAPPING:
-        buf_add_c(buf, node->count ? "\n" : " {}\n");
-        print_mapping(buf, indent + 2, node, false, secret);
-        return;
-    }
-}
-
-static void print_opaque(Buf *buf, int indent, const char *key, const void *member)
-{
-    const ServerOpaque *opaque = member;
-    if (!opaque->node)
-        return;
-    buf_printf(buf, "%*s%s:", indent, "", key);
-    print_node(buf, indent, opaque->node, false);
-}
+#define GOGC_DEFAULT 75
 
 // Tables -----------------------------------------------------------------------------------------------------------------------------
 
@@ -132,10 +44,11 @@ static bool finish_chunk_encoding(ConfigReader *reader, const YamlNode *node, vo
                                   Error *err)
 {
     Str floats = ((const StorageChunkEncoding *)object)->floats;
-    if (!str_is(floats, "xor") && !str_is(floats, "xor2"))
+    if (floats.len && !str_is(floats, "xor") && !str_is(floats, "xor2"))
         return config_error(
             reader, node, err,
-            "'storage.tsdb.chunk_encoding.floats' must be 'xor' or 'xor2', got '" STR_FMT "'",
+            "'storage.tsdb.chunk_encoding.floats' must be 'xor' or 'xor2', or the field must be "
+            "omitted entirely, got \"" STR_FMT "\"",
             STR_ARG(str_sub(floats, 0, 50)));
     return true;
 }
@@ -144,7 +57,6 @@ static const ConfigField chunk_encoding_fields[] = {
     {.key = "floats",
      .kind = CONFIG_STR,
      .offset = offsetof(StorageChunkEncoding, floats),
-     .default_text = "xor",
      .help = "xor or xor2."},
 };
 static const ConfigTable chunk_encoding_table = CONFIG_TABLE(
@@ -177,6 +89,7 @@ static const ConfigField exemplars_fields[] = {
      .kind = CONFIG_I64,
      .offset = offsetof(StorageExemplars, max_exemplars),
      .default_text = "100000",
+     .always_print = true,
      .help = "Exemplars kept; with feature exemplar-storage."},
 };
 static const ConfigTable exemplars_table =
@@ -189,7 +102,7 @@ static const ConfigField storage_fields[] = {
      .table = &tsdb_table,
      .help = "Samples."},
     {.key = "exemplars",
-     .kind = CONFIG_STRUCT,
+     .kind = CONFIG_STRUCT_PTR,
      .offset = offsetof(ServerStorage, exemplars),
      .table = &exemplars_table,
      .help = "Exemplars."},
@@ -197,11 +110,31 @@ static const ConfigField storage_fields[] = {
 static const ConfigTable storage_table =
     CONFIG_TABLE(ServerStorage, "storage", storage_fields, NULL);
 
-#define OPAQUE(name, what)                                                                         \
-    {                                                                                              \
-        .key = #name, .kind = CONFIG_CUSTOM, .offset = offsetof(ServerFile, name),                 \
-        .decode = decode_opaque, .print = print_opaque, .help = what                               \
-    }
+static bool finish_runtime(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
+{
+    (void)reader;
+    (void)err;
+    ServerRuntime *runtime = object;
+    const char *asked = getenv("GOGC");
+    if (!asked || yaml_get(node, S("gogc")))
+        return true;
+    if (strcmp(asked, "off") == 0)
+        runtime->gogc = -1;
+    else if (!number_parse_i64(str_from_c(asked), &runtime->gogc))
+        runtime->gogc = GOGC_DEFAULT;
+    return true;
+}
+
+static const ConfigField runtime_fields[] = {
+    {.key = "gogc",
+     .kind = CONFIG_I64,
+     .offset = offsetof(ServerRuntime, gogc),
+     .default_text = "75",
+     .always_print = true,
+     .help = "How the original collects garbage; here it is only shown."},
+};
+static const ConfigTable runtime_table =
+    CONFIG_TABLE(ServerRuntime, "runtime", runtime_fields, finish_runtime);
 
 static const ConfigField server_fields[] = {
     {.key = "global",
@@ -210,7 +143,11 @@ static const ConfigField server_fields[] = {
      .table = &scrape_global_table,
      .always_print = true,
      .help = "Defaults of all jobs."},
-    OPAQUE(runtime, "Settings of the original's run time."),
+    {.key = "runtime",
+     .kind = CONFIG_STRUCT,
+     .offset = offsetof(ServerFile, runtime),
+     .table = &runtime_table,
+     .help = "Settings of the original's run time."},
     {.key = "alerting",
      .kind = CONFIG_STRUCT,
      .offset = offsetof(ServerFile, alerting),
@@ -228,22 +165,29 @@ static const ConfigField server_fields[] = {
      .kind = CONFIG_STRUCT_LIST,
      .offset = offsetof(ServerFile, scrape_configs),
      .table = &scrape_config_table,
+     .null_text = "empty or null scrape config section",
      .help = "What is scraped."},
     {.key = "storage",
      .kind = CONFIG_STRUCT,
      .offset = offsetof(ServerFile, storage),
      .table = &storage_table,
      .help = "The storage."},
-    OPAQUE(tracing, "Traces of the server itself."),
+    {.key = "tracing",
+     .kind = CONFIG_STRUCT_PTR,
+     .offset = offsetof(ServerFile, tracing),
+     .table = &trace_config_table,
+     .help = "Traces of the server itself."},
     {.key = "remote_write",
      .kind = CONFIG_STRUCT_LIST,
      .offset = offsetof(ServerFile, remote_write),
      .table = &remote_write_config_table,
+     .null_text = "empty or null remote write config section",
      .help = "Where samples are sent."},
     {.key = "remote_read",
      .kind = CONFIG_STRUCT_LIST,
      .offset = offsetof(ServerFile, remote_read),
      .table = &remote_read_config_table,
+     .null_text = "empty or null remote read config section",
      .help = "Where samples are read from."},
     {.key = "otlp",
      .kind = CONFIG_STRUCT,
@@ -264,29 +208,13 @@ static const ConfigField scrape_file_fields[] = {
      .kind = CONFIG_STRUCT_LIST,
      .offset = offsetof(ScrapeConfigFile, scrape_configs),
      .table = &scrape_config_table,
+     .null_text = "empty or null scrape config section",
      .help = "What is scraped."},
 };
 static const ConfigTable scrape_file_table =
     CONFIG_TABLE(ScrapeConfigFile, "scrape_config_file", scrape_file_fields, NULL);
 
 // Checks across the parts --------------------------------------------------------------------------------------------------------------
-
-static void warn(ServerConfig *config, const YamlNode *node, const char *what)
-{
-    config->warnings =
-        arena_grow(&config->arena, config->warnings, config->warning_count * sizeof(Str),
-                   (config->warning_count + 1) * sizeof(Str));
-    config->warnings[config->warning_count++] =
-        arena_printf(&config->arena, STR_FMT ":%d:%d: %s", STR_ARG(config->reader.file_name),
-                     node->line, node->column, what);
-}
-
-static void warn_about_opaque(ServerConfig *config)
-{
-    if (config->file.tracing.node)
-        warn(config, config->file.tracing.node,
-             "this version sends no traces: ignoring \"tracing\"");
-}
 
 // At most one "*", in the last path element: ^[^*]*(\*[^/]*)?$ of the original.
 static bool is_glob(Str pattern)
@@ -295,15 +223,35 @@ static bool is_glob(Str pattern)
     return star == STR_NOT_FOUND || str_find_char(str_skip(pattern, star), '/') == STR_NOT_FOUND;
 }
 
+// Every '[' is closed and no '\\' is the last.
+static bool is_whole_glob(Str pattern)
+{
+    bool open = false;
+    for (size_t i = 0; i < pattern.len; i++) {
+        char c = pattern.ptr[i];
+        if (c == '\\' && ++i == pattern.len)
+            return false;
+        if (c == '[' || c == ']')
+            open = c == '[';
+    }
+    return !open;
+}
+
 static bool check_globs(ServerConfig *config, const YamlNode *root, const char *key,
                         ConfigStrList *patterns, const char *what, Error *err)
 {
     const YamlNode *node = yaml_get(root, str_from_c(key));
-    for (size_t i = 0; i < patterns->count; i++)
-        if (!is_glob(patterns->items[i]))
+    for (size_t i = 0; i < patterns->count; i++) {
+        Str pattern = patterns->items[i];
+        if (!is_glob(pattern))
             return config_error(&config->reader, node->items[i], err,
                                 "invalid %s path \"" STR_FMT "\"", what,
-                                STR_ARG(str_sub(patterns->items[i], 0, 200)));
+                                STR_ARG(str_sub(pattern, 0, 200)));
+        if (!is_whole_glob(pattern))
+            return config_error(&config->reader, node->items[i], err,
+                                "%s path \"" STR_FMT "\": syntax error in pattern", what,
+                                STR_ARG(str_sub(pattern, 0, 200)));
+    }
     return true;
 }
 
@@ -363,7 +311,7 @@ static bool add_scrape_file(ServerConfig *config, Str path, Error *err)
     Str text;
     YamlNode *root;
     if (!fs_read_file(&fs_system, path, &config->arena, SERVER_CONFIG_BYTES_MAX, &text, err) ||
-        !yaml_parse(text, path, &config->arena, &root, err))
+        !config_yaml(text, path, &config->arena, &root, err))
         return false;
     *reader = (ConfigReader){.arena = &config->arena,
                              .file_name = path,
@@ -407,11 +355,35 @@ static bool add_scrape_files(ServerConfig *config, Error *err)
     return true;
 }
 
+// A struct whose key does not stand in the file has its defaults, and what follows from them.
+static bool finish_absent(ServerConfig *config, const YamlNode *root, Error *err)
+{
+    const YamlNode none = {.kind = YAML_NULL, .line = 1, .column = 1};
+    if (!yaml_get(root, S("global")) &&
+        !config_decode(&config->reader, &scrape_global_table, &none, &config->file.global, err))
+        return false;
+    return yaml_get(root, S("runtime")) ||
+           config_decode(&config->reader, &runtime_table, &none, &config->file.runtime, err);
+}
+
+static bool check_strategy(ServerConfig *config, const YamlNode *root, Error *err)
+{
+    static const char *const names[] = {[OTLP_UTF8_WITH_SUFFIXES] = "NoUTF8EscapingWithSuffixes",
+                                        [OTLP_NO_TRANSLATION] = "NoTranslation"};
+    int strategy = config->file.otlp.translation_strategy;
+    if (config->file.global.validation != NAMES_LEGACY || !names[strategy])
+        return true;
+    return config_error(&config->reader, yaml_get(root, S("otlp")), err,
+                        "OTLP translation strategy \"%s\" is not allowed when UTF8 is disabled",
+                        names[strategy]);
+}
+
 static bool fill(ServerConfig *config, Str text, Error *err)
 {
     YamlNode *root;
-    if (!yaml_parse(text, config->path, &config->arena, &root, err) ||
+    if (!config_yaml(text, config->path, &config->arena, &root, err) ||
         !config_decode(&config->reader, &server_table, root, &config->file, err) ||
+        !finish_absent(config, root, err) || !check_strategy(config, root, err) ||
         !check_globs(config, root, "rule_files", &config->file.rule_files, "rule file", err) ||
         !check_globs(config, root, "scrape_config_files", &config->file.scrape_config_files,
                      "scrape config file", err) ||
@@ -424,10 +396,6 @@ static bool fill(ServerConfig *config, Str text, Error *err)
     join_patterns(config);
     if (!add_scrape_files(config, err))
         return false;
-    warn_about_opaque(config);
-    if (str_is(config->file.storage.tsdb.chunk_encoding.floats, "xor2"))
-        warn(config, root,
-             "this version writes xor chunks: ignoring storage.tsdb.chunk_encoding.floats");
     return true;
 }
 

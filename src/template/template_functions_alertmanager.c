@@ -79,14 +79,6 @@ static bool safe_url(const TemplateCall *call, TemplateValue *ret_value, Error *
     return true;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static bool url_unescape(const TemplateCall *call, TemplateValue *ret_value, Error *err)
 {
     Buf text = {.max = TEMPLATE_RESULT_BYTES_MAX};
@@ -98,9 +90,9 @@ static bool url_unescape(const TemplateCall *call, TemplateValue *ret_value, Err
             rest = str_skip(rest, 1);
             continue;
         }
-        int high = rest.len > 2 ? hex_digit(rest.ptr[1]) : -1;
-        int low = rest.len > 2 ? hex_digit(rest.ptr[2]) : -1;
-        if (high < 0 || low < 0) {
+        unsigned high = rest.len > 2 ? str_digit(rest.ptr[1]) : 16;
+        unsigned low = rest.len > 2 ? str_digit(rest.ptr[2]) : 16;
+        if (high >= 16 || low >= 16) {
             Buf quoted = {0};
             buf_add_go_quoted(&quoted, str_sub(rest, 0, 3));
             error_set(err, ERR_INVALID, "invalid URL escape " STR_FMT, STR_ARG(buf_str(&quoted)));

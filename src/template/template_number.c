@@ -20,11 +20,7 @@ static bool has_any(Str s, const char *set)
 
 static bool is_digit_of(char c, int base)
 {
-    int digit = c >= '0' && c <= '9'   ? c - '0'
-                : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                       : 99;
-    return digit < base;
+    return str_digit(c) < (unsigned)base;
 }
 
 // The base of a prefix and its length; "0" alone is a prefix of octal numbers.

@@ -9,17 +9,7 @@ void template_add_rune(Buf *out, uint32_t rune)
 {
     if (rune > 0x10ffff || (rune >= 0xd800 && rune < 0xe000))
         rune = 0xfffd;
-    if (rune < 0x80) {
-        buf_add_char(out, (char)rune);
-        return;
-    }
-
-    char bytes[4];
-    size_t len = rune < 0x800 ? 2 : rune < 0x10000 ? 3 : 4;
-    for (size_t i = len - 1; i > 0; i--, rune >>= 6)
-        bytes[i] = (char)(0x80 | (rune & 0x3f));
-    bytes[0] = (char)((0xf00 >> len) | rune);
-    buf_add(out, bytes, len);
+    buf_add_rune(out, rune);
 }
 
 void template_add_rune_name(Buf *out, uint32_t rune)
@@ -32,17 +22,6 @@ void template_add_rune_name(Buf *out, uint32_t rune)
     }
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return 99;
-}
-
 // `count` digits of base 8 or 16.
 static bool read_digits(Str *rest, size_t count, int base, uint32_t *ret_rune)
 {
@@ -51,10 +30,10 @@ static bool read_digits(Str *rest, size_t count, int base, uint32_t *ret_rune)
     if (rest->len < count)
         return false;
     for (size_t i = 0; i < count; i++) {
-        int digit = hex_value(rest->ptr[i]);
-        if (digit >= base)
+        unsigned digit = str_digit(rest->ptr[i]);
+        if (digit >= (unsigned)base)
             return false;
-        rune = rune * (uint32_t)base + (uint32_t)digit;
+        rune = rune * (uint32_t)base + digit;
     }
     *rest = str_skip(*rest, count);
     *ret_rune = rune;

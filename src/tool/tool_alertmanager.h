@@ -49,8 +49,6 @@ Str tool_am_member(const JsonValue *object, const char *key); // a string; empty
 // {"a":"b"} as a="b" c="d".
 void tool_am_add_labels(Buf *out, const JsonValue *labels);
 void tool_am_json_labels(JsonWriter *json, const char *key, Labels labels);
-// The value as Go's encoder writes it.
-void tool_am_json_value(JsonWriter *json, const JsonValue *value);
 // To stdout, with a line break behind it.
 int tool_am_print_json(const JsonValue *value);
 // To stdout, its columns aligned.

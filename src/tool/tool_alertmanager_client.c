@@ -60,10 +60,13 @@ static bool refused(const ToolAmRequest *request, const ToolAnswer *answer, Erro
                        : answer->status == 404 ? "NotFound"
                        : answer->status == 500 ? "InternalServerError"
                                                : NULL;
-    if (!name)
-        return error_set(err, ERR_UNAVAILABLE, "[%s %s] %s (status %d): {}", request->method,
-                         request->shown, request->operation, answer->status);
     Str body = str_sub(str_trim(answer->body), 0, 300);
+    // What is not the original's has other statuses, and says why.
+    bool is_ours = str_starts_with(request->path, S("/narthex/"));
+    if (!name)
+        return error_set(err, ERR_UNAVAILABLE, "[%s %s] %s (status %d): " STR_FMT, request->method,
+                         request->shown, request->operation, answer->status,
+                         STR_ARG(is_ours && body.len ? body : S("{}")));
     return error_set(err, answer->status == 404 ? ERR_NOT_FOUND : ERR_INVALID,
                      "[%s %s][%d] %s%s%s" STR_FMT, request->method, request->shown, answer->status,
                      request->operation, name, body.len ? " " : "", STR_ARG(body));
@@ -255,47 +258,12 @@ void tool_am_json_labels(JsonWriter *json, const char *key, Labels labels)
     json_object_end(json);
 }
 
-void tool_am_json_value(JsonWriter *json, const JsonValue *value)
-{
-    switch (value->kind) {
-    case JSON_NULL:
-        json_null(json);
-        break;
-    case JSON_BOOL:
-        json_bool(json, value->boolean);
-        break;
-    case JSON_NUMBER:
-        if (value->is_integer)
-            json_i64(json, value->integer);
-        else
-            json_double(json, value->number);
-        break;
-    case JSON_STRING:
-        json_str(json, value->str);
-        break;
-    case JSON_ARRAY:
-        json_array(json);
-        for (size_t i = 0; i < value->count; i++)
-            tool_am_json_value(json, &value->items[i]);
-        json_array_end(json);
-        break;
-    case JSON_OBJECT:
-        json_object(json);
-        for (size_t i = 0; i < value->count; i++) {
-            json_key(json, value->keys[i]);
-            tool_am_json_value(json, &value->items[i]);
-        }
-        json_object_end(json);
-        break;
-    }
-}
-
 int tool_am_print_json(const JsonValue *value)
 {
     CLEANUP(buf_deinit) Buf out = {0};
     JsonWriter json;
     json_writer_init(&json, &out);
-    tool_am_json_value(&json, value);
+    json_value(&json, value);
     buf_add_char(&out, '\n');
     return tool_write(buf_str(&out)) ? TOOL_OK : TOOL_FAILED;
 }

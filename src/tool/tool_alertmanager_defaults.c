@@ -53,7 +53,7 @@ static bool read_file(Defaults *defaults, Str path, Arena *arena, Error *err)
     if (!fs_exists(&fs_system, path))
         return true;
     if (!fs_read_file(&fs_system, path, arena, FILE_BYTES_MAX, &text, err) ||
-        !yaml_parse(text, path, arena, &root, err))
+        !config_yaml(text, path, arena, &root, err))
         return error_context(err, "could not load config file");
     if (root->kind != YAML_MAPPING && root->kind != YAML_NULL)
         return error_set(err, ERR_INVALID, "could not load config file: " STR_FMT ": no map",

@@ -230,7 +230,7 @@ static bool load(Check *check, Str path, Error *err)
     if (!fs_read_file(&fs_system, path, &arena, SERVER_CONFIG_BYTES_MAX, &text, err))
         return false;
     if (check->options->agent &&
-        (!yaml_parse(text, path, &arena, &root, err) || !check_agent_keys(root, path, err)))
+        (!config_yaml(text, path, &arena, &root, err) || !check_agent_keys(root, path, err)))
         return false;
     return server_config_parse(text, path, &check->config, err);
 }

@@ -134,6 +134,7 @@ bool tool_read_stdin(size_t bytes_max, Buf *ret_text, Error *err) MUST_CHECK;
 bool tool_split_pair(Str text, Str *ret_name, Str *ret_value, Error *err) MUST_CHECK;
 
 extern const ToolVerb tool_alert_add;
+extern const ToolVerb tool_alert_explain;
 extern const ToolVerb tool_alert_query;
 extern const ToolVerb tool_alertmanager_check;
 extern const ToolVerb tool_alertmanager_cluster;
@@ -141,6 +142,8 @@ extern const ToolVerb tool_alertmanager_config;
 extern const ToolVerb tool_alertmanager_render;
 extern const ToolVerb tool_alertmanager_routes;
 extern const ToolVerb tool_alertmanager_test;
+extern const ToolVerb tool_receiver_preview;
+extern const ToolVerb tool_receiver_test;
 extern const ToolVerb tool_silence_add;
 extern const ToolVerb tool_silence_expire;
 extern const ToolVerb tool_silence_import;

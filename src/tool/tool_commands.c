@@ -103,6 +103,7 @@ const ToolGroup tool_groups[] = {
     {"config routes", "Print the routing tree, of a file or of a running Alertmanager.",
      routes_flags, COUNT_OF(routes_flags), TOOL_AM},
     {"template", "Render template files.", NULL, 0, TOOL_AM},
+    {"receiver", "Preview and test what receivers are told.", NULL, 0, TOOL_AM},
 };
 const size_t tool_group_count = COUNT_OF(tool_groups);
 
@@ -167,6 +168,7 @@ const ToolCommand tool_commands[] = {
      false},
     {"alert add", "Add a new alert.", &tool_alert_add, TOOL_AM, false},
     {"alert query", "View and search through current alerts.", &tool_alert_query, TOOL_AM, true},
+    {"alert explain", "Tell why an alert is notified or not.", &tool_alert_explain, TOOL_AM, false},
     {"silence add", "Add a new silence.", &tool_silence_add, TOOL_AM, false},
     {"silence expire", "Expire silences.", &tool_silence_expire, TOOL_AM, false},
     {"silence import", "Import silences from a JSON file or standard input.", &tool_silence_import,
@@ -182,6 +184,10 @@ const ToolCommand tool_commands[] = {
     {"config routes test", "Tell the receivers of an alert with these labels.",
      &tool_alertmanager_test, TOOL_AM, false},
     {"template render", "Fill in a template of notifications.", &tool_alertmanager_render, TOOL_AM,
+     false},
+    {"receiver preview", "Fill in all templates of a receiver.", &tool_receiver_preview, TOOL_AM,
+     false},
+    {"receiver test", "Send a test notification to a receiver.", &tool_receiver_test, TOOL_AM,
      false},
 };
 const size_t tool_command_count = COUNT_OF(tool_commands);

@@ -31,6 +31,16 @@ static void add_commands(Str path, int families, Buf *out)
     }
 }
 
+// Of the group that is nearest to the path; of two roots the first.
+static const char *group_summary(const ToolGroup **groups, size_t count)
+{
+    const ToolGroup *nearest = groups[0];
+    for (size_t i = 1; i < count; i++)
+        if (strlen(groups[i]->path) > strlen(nearest->path))
+            nearest = groups[i];
+    return nearest->summary;
+}
+
 void tool_help(const ToolPlan *plan, Arena *arena, Buf *out)
 {
     Str path = str_from_c(plan->path);
@@ -56,7 +66,8 @@ void tool_help(const ToolPlan *plan, Arena *arena, Buf *out)
     buf_add_char(&synopsis, '\0');
     Str program =
         arena_printf(arena, "%s%s%s", plan->call.program, path.len ? " " : "", plan->path);
-    const char *summary = plan->command ? plan->command->summary : groups[group_count - 1]->summary;
+    const char *summary =
+        plan->command ? plan->command->summary : group_summary(groups, group_count);
     if (verb && verb->about)
         summary = str_to_c(arena, arena_printf(arena, "%s\n\n%s", summary, verb->about));
     FlagTable table = {.program = str_to_c(arena, program),

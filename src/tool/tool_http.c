@@ -16,7 +16,7 @@ static bool read_config(Str path, Arena *arena, HttpClientConfig *ret_config, Er
     Str text;
     YamlNode *root;
     return fs_read_file(&fs_system, path, arena, CONFIG_FILE_BYTES_MAX, &text, err) &&
-           yaml_parse(text, path, arena, &root, err) &&
+           config_yaml(text, path, arena, &root, err) &&
            config_decode(&reader, &http_client_config_table, root, ret_config, err);
 }
 

@@ -242,7 +242,7 @@ static void write_postable(const JsonValue *silence, Buf *body)
         if (!value)
             continue;
         json_key(&json, str_from_c(members[i]));
-        tool_am_json_value(&json, value);
+        json_value(&json, value);
     }
     json_object_end(&json);
 }

@@ -48,7 +48,7 @@ static void write_silence(const JsonValue *silence, bool with_id, Buf *body)
         if (str_is(key, "status") || str_is(key, "updatedAt") || (!with_id && str_is(key, "id")))
             continue;
         json_key(&json, key);
-        tool_am_json_value(&json, &silence->items[i]);
+        json_value(&json, &silence->items[i]);
     }
     json_object_end(&json);
 }

@@ -16,6 +16,7 @@ enum {
     RANK_MAINTENANCE = 250,
     RANK_STORE = 300,
     CHECKPOINT_BYTES = 1000000, // of one record
+    BATCH = 64,                 // samples looked up ahead
 };
 
 typedef struct AgentSeries {
@@ -200,15 +201,29 @@ static void write_histogram(AgentAppender *app, const SinkSample *sample)
     app->histogram_count++;
 }
 
-static size_t append(Appender *base, SinkSample *samples, size_t count)
+// The series of the samples, on their way into the cache: both steps to one wait for memory.
+static void look_up(const AgentStore *store, const SinkSample *samples, size_t count,
+                    AgentSeries **ret_series) REQUIRES(store->lock)
 {
-    AgentAppender *app = appender_of(base);
+    const RefMap *map = &store->by_ref;
+    for (size_t i = 0; i < count && map->count; i++)
+        __builtin_prefetch(&map->entries[ref_map_home(map, samples[i].ref)]);
+    for (size_t i = 0; i < count; i++) {
+        ret_series[i] = ref_map_pointer(map, samples[i].ref);
+        __builtin_prefetch(ret_series[i], 1);
+    }
+}
+
+static size_t append_batch(AgentAppender *app, SinkSample *samples, size_t count)
+    REQUIRES(app->store->lock)
+{
     AgentStore *store = app->store;
+    AgentSeries *found[BATCH];
     size_t taken = 0;
-    lock_take(&store->lock);
+    look_up(app->store, samples, count, found);
     for (size_t i = 0; i < count; i++) {
         SinkSample *sample = &samples[i];
-        AgentSeries *series = ref_map_pointer(&store->by_ref, sample->ref);
+        AgentSeries *series = found[i];
         sample->status = !series                             ? APPEND_GONE
                          : sample->t_ms <= series->last_t_ms ? APPEND_OUT_OF_ORDER
                                                              : APPEND_OK;
@@ -223,7 +238,17 @@ static size_t append(Appender *base, SinkSample *samples, size_t count)
             write_float(app, sample);
         taken++;
     }
-    lock_give(&store->lock);
+    return taken;
+}
+
+static size_t append(Appender *base, SinkSample *samples, size_t count)
+{
+    AgentAppender *app = appender_of(base);
+    size_t taken = 0;
+    lock_take(&app->store->lock);
+    for (size_t i = 0; i < count; i += BATCH)
+        taken += append_batch(app, samples + i, MIN(count - i, (size_t)BATCH));
+    lock_give(&app->store->lock);
     return taken;
 }
 

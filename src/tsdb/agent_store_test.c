@@ -3,6 +3,7 @@
 
 #include <utime.h>
 
+#include "base/thread.h"
 #include "tsdb/head_test_util.h"
 #include "tsdb/wal.h"
 
@@ -228,7 +229,66 @@ TEST(agent_store, truncation_waits_for_remote_write_but_not_for_ever)
     }
 }
 
-TEST_MAIN(agent_store, TEST_ROW(agent_store, what_is_poured_can_be_heard),
+typedef struct Pourer {
+    Rig *rig;
+    int first;      // of its series
+    int64_t now_ms; // of its first samples
+    size_t taken;
+} Pourer;
+
+enum { POURERS = 3, POURED_SERIES = 70, POURED_ROUNDS = 20 };
+
+// Its series are looked up ahead in batches while others make theirs, so that the tables grow.
+static void pour_batches(void *arg)
+{
+    Pourer *pourer = arg;
+    Sink *sink = agent_store_sink(pourer->rig->store);
+    for (int round = 0; round < POURED_ROUNDS; round++) {
+        SinkSample samples[POURED_SERIES];
+        Error err;
+        Appender *appender = sink->begin(sink);
+        for (int i = 0; i < POURED_SERIES; i++) {
+            // A few new ones with each round.
+            int number = pourer->first + i + round * 5;
+            Label pairs[2];
+            char text[24];
+            bool created;
+            samples[i] = (SinkSample){.t_ms = pourer->now_ms + round, .value = number};
+            samples[i].ref =
+                appender->series(appender, test_labels(pairs, text, number), &created, &err);
+        }
+        pourer->taken += appender->append(appender, samples, POURED_SERIES);
+        CHECK_OK(appender->commit(appender, &err), err);
+    }
+}
+
+TEST(agent_store, many_pour_while_the_log_is_truncated)
+{
+    Rig rig;
+    Pourer pourers[POURERS];
+    Thread threads[POURERS];
+    Error err = {0};
+    rig_init(&rig);
+    FeedReader *reader = feed_open(&rig, NULL);
+
+    for (int i = 0; i < POURERS; i++) {
+        pourers[i] = (Pourer){&rig, 1 + i * 1000, clock_now_ms(&clock_system), 0};
+        CHECK_OK(thread_start(&threads[i], "pour", pour_batches, &pourers[i], &err), err);
+    }
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(agent_store_truncate(rig.store, &err), err);
+    for (int i = 0; i < POURERS; i++) {
+        thread_join(&threads[i]);
+        CHECK_EQ(pourers[i].taken, POURED_SERIES * POURED_ROUNDS);
+    }
+
+    CHECK_EQ(hear(reader).samples, POURERS * POURED_SERIES * POURED_ROUNDS);
+    reader->close(reader);
+    rig_deinit(&rig);
+}
+
+TEST_MAIN(agent_store, TEST_ROW(agent_store, many_pour_while_the_log_is_truncated),
+          TEST_ROW(agent_store, what_is_poured_can_be_heard),
           TEST_ROW(agent_store, only_newer_samples_are_taken),
           TEST_ROW(agent_store, series_are_logged_by_whoever_commits_first),
           TEST_ROW(agent_store, a_restart_knows_series_and_their_newest_times),

@@ -1,6 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/bitstream.h"
 
+void bitstream_put_exact(uint8_t *bytes, size_t bit, uint64_t value, unsigned count)
+{
+    uint8_t *at = bytes + (bit >> 3);
+    unsigned used = (unsigned)(bit & 7);
+    unsigned carry = used ? *at >> (8 - used) : 0;
+
+    while (count > 0) {
+        unsigned take = MIN(8 - used, count);
+        unsigned piece = (unsigned)(value >> (count - take)) & ((1u << take) - 1);
+        *at++ = (uint8_t)((carry << (8 - used)) | (piece << (8 - used - take)));
+        count -= take;
+        used = 0;
+        carry = 0;
+    }
+}
+
 uint64_t bit_reader_get_tail(BitReader *r, unsigned count)
 {
     uint64_t value = 0;

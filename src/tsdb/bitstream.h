@@ -27,21 +27,7 @@ static inline void bitstream_store_be64(uint8_t *at, uint64_t word)
 }
 
 // The slow half of bitstream_put: never touches a byte behind the last bit it writes.
-static inline void bitstream_put_exact(uint8_t *bytes, size_t bit, uint64_t value, unsigned count)
-{
-    uint8_t *at = bytes + (bit >> 3);
-    unsigned used = (unsigned)(bit & 7);
-    unsigned carry = used ? *at >> (8 - used) : 0;
-
-    while (count > 0) {
-        unsigned take = MIN(8 - used, count);
-        unsigned piece = (unsigned)(value >> (count - take)) & ((1u << take) - 1);
-        *at++ = (uint8_t)((carry << (8 - used)) | (piece << (8 - used - take)));
-        count -= take;
-        used = 0;
-        carry = 0;
-    }
-}
+void bitstream_put_exact(uint8_t *bytes, size_t bit, uint64_t value, unsigned count);
 
 // Writes the low `count` bits (0 to 64) of value at position `bit`; bits above them are ignored. The caller has made sure that they
 // fit below `cap` bytes.
@@ -51,13 +37,17 @@ static inline void bitstream_put(uint8_t *bytes, size_t cap, size_t bit, uint64_
     size_t index = bit >> 3;
     unsigned used = (unsigned)(bit & 7);
 
-    if (UNLIKELY(count + used > 64 || index + 8 > cap || count == 0)) {
+    if (LIKELY(count + used <= 64 && index + 8 <= cap && count > 0)) {
+        uint64_t kept = used ? ((uint64_t)bytes[index] << 56) & ~(UINT64_MAX >> used) : 0;
+        bitstream_store_be64(bytes + index, kept | (value << (64 - count)) >> used);
+    } else if (cap >= 8 && bit + count <= cap * 8 && bit >= (cap - 8) * 8 && count > 0) {
+        // In the last eight bytes.
+        used = (unsigned)(bit - (cap - 8) * 8);
+        uint64_t kept = bitstream_load_be64(bytes + cap - 8) & ~(UINT64_MAX >> used);
+        bitstream_store_be64(bytes + cap - 8, kept | (value << (64 - count)) >> used);
+    } else {
         bitstream_put_exact(bytes, bit, value, count);
-        return;
     }
-    uint64_t kept = used ? ((uint64_t)bytes[index] << 56) & ~(UINT64_MAX >> used) : 0;
-    uint64_t word = (value << (64 - count)) >> used;
-    bitstream_store_be64(bytes + index, kept | word);
 }
 
 // The bits from `bit` on, left-aligned; at least 57 of them count. Reads 8 bytes.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/block.h"
 
+#include "base/crc32c.h"
 #include "base/test.h"
 #include "tsdb/block_fake.h"
 
@@ -302,6 +303,210 @@ static void flip(Str path, uint64_t at)
     CHECK_OK(file_write_at(&file, at, (Str){&byte, 1}, &err), err);
 }
 
+TEST(block, an_index_of_version_3_is_read_as_one_of_version_2)
+{
+    CLEANUP(scratch_remove) Scratch scratch = scratch_new();
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    CLEANUP(file_close) File file = FILE_NONE;
+    FakeSource fake;
+    Error err = {0};
+    fake_init(&fake, 20, 0, 600000, STEP_MS);
+    Block *block = fake_block(&fake, &fs_system, str_from_c(scratch.path), 1000);
+    Str dir = arena_str(&arena, block_dir(block));
+    block_unref(block);
+    CHECK_OK(fs_open(&fs_system, fs_join(&arena, dir, S("index")), FS_READ_WRITE, &file, &err),
+             err);
+
+    CHECK_OK(file_write_at(&file, 4, S("\x03"), &err), err);
+    CHECK_OK(block_open(&fs_system, dir, &block, &err), err);
+    Querier *querier = merge_querier_new(NULL, &block, 1, INT64_MIN, INT64_MAX);
+    check_same(querier, &fake.querier, NULL, 0, INT64_MIN, INT64_MAX);
+    querier->close(querier);
+    block_unref(block);
+
+    CHECK_OK(file_write_at(&file, 4, S("\x04"), &err), err);
+    CHECK(!block_open(&fs_system, dir, &block, &err));
+    CHECK_EQ(err.code, ERR_CORRUPT);
+    CHECK(strstr(err.text, "version 4, only 1 to 3 are known"));
+    fake_deinit(&fake);
+}
+
+// Writes an index of version 1 with the series, labels and chunks of the one in the folder, in its place. The postings table is in no order.
+typedef struct FirstIndex {
+    Buf out;
+    uint64_t toc[6];
+    uint32_t *symbols; // offset in the file of each number
+} FirstIndex;
+
+static void first_part(FirstIndex *w, Str body)
+{
+    buf_add_u32be(&w->out, (uint32_t)body.len);
+    buf_add_str(&w->out, body);
+    buf_add_u32be(&w->out, crc32c(body));
+}
+
+static void first_symbols(FirstIndex *w, const IndexReader *from)
+{
+    Buf body;
+    Error err = {0};
+
+    buf_init(&body, 1 << 20);
+    w->toc[0] = w->out.len;
+    w->symbols = X_ARRAY(uint32_t, index_reader_symbol_count(from));
+    buf_add_u32be(&body, index_reader_symbol_count(from));
+    for (uint32_t i = 0; i < index_reader_symbol_count(from); i++) {
+        Str text;
+        CHECK_OK(index_reader_symbol(from, i, &text, &err), err);
+        w->symbols[i] = (uint32_t)(w->out.len + 4 + body.len);
+        buf_add_uvarint(&body, text.len);
+        buf_add_str(&body, text);
+    }
+    first_part(w, buf_str(&body));
+    buf_deinit(&body);
+}
+
+static uint32_t first_series(FirstIndex *w, const IndexSeries *series)
+{
+    uint32_t at = (uint32_t)w->out.len;
+    Buf body;
+
+    buf_init(&body, 1 << 20);
+    buf_add_uvarint(&body, series->symbol_count / 2);
+    for (size_t i = 0; i < series->symbol_count; i++)
+        buf_add_uvarint(&body, w->symbols[series->symbols[i]]);
+    buf_add_uvarint(&body, series->chunk_count);
+    for (size_t i = 0; i < series->chunk_count; i++) {
+        IndexChunk c = series->chunks[i];
+        if (i == 0)
+            buf_add_varint(&body, c.min_t_ms);
+        else
+            buf_add_uvarint(&body, (uint64_t)(c.min_t_ms - series->chunks[i - 1].max_t_ms));
+        buf_add_uvarint(&body, (uint64_t)(c.max_t_ms - c.min_t_ms));
+        if (i == 0)
+            buf_add_uvarint(&body, c.ref);
+        else
+            buf_add_varint(&body, (int64_t)(c.ref - series->chunks[i - 1].ref));
+    }
+    buf_add_uvarint(&w->out, body.len);
+    buf_add_str(&w->out, buf_str(&body));
+    buf_add_u32be(&w->out, crc32c(buf_str(&body)));
+    buf_deinit(&body);
+    return at;
+}
+
+// The list of one pair, and its entry in the table.
+static void first_list(FirstIndex *w, const IndexReader *from, const uint32_t *refs, Str name,
+                       Str value, Buf *table, Arena *arena)
+{
+    Matcher m = matcher_of(MATCH_EQUAL, str_to_c(arena, name), str_to_c(arena, value), arena);
+    IndexPostings all, some;
+    Error err = {0};
+    Buf body;
+
+    buf_init(&body, 1 << 20);
+    CHECK_OK(index_reader_postings(from, NULL, 0, arena, &all, &err), err);
+    CHECK_OK(index_reader_postings(from, &m, name.len ? 1 : 0, arena, &some, &err), err);
+    buf_add_u32be(&body, (uint32_t)some.count);
+    for (size_t i = 0, k = 0; i < all.count && k < some.count; i++)
+        if (all.refs[i] == some.refs[k]) {
+            buf_add_u32be(&body, refs[i]);
+            k++;
+        }
+    buf_add(&w->out, "\0\0\0", (4 - w->out.len % 4) % 4);
+    buf_add_uvarint(table, 2);
+    buf_add_uvarint(table, name.len);
+    buf_add_str(table, name);
+    buf_add_uvarint(table, value.len);
+    buf_add_str(table, value);
+    buf_add_uvarint(table, w->out.len);
+    first_part(w, buf_str(&body));
+    buf_deinit(&body);
+    matcher_deinit(&m);
+}
+
+// Lists and their table: names and values from the last to the first, all series in the end.
+static void first_postings(FirstIndex *w, const IndexReader *from, const uint32_t *refs,
+                           Arena *arena)
+{
+    uint32_t count = 1;
+    StrList names, values;
+    Buf entries, table;
+    Error err = {0};
+
+    buf_init(&entries, 1 << 20);
+    buf_init(&table, 1 << 20);
+    w->toc[4] = w->out.len;
+    CHECK_OK(index_reader_names(from, arena, &names, &err), err);
+    for (size_t i = names.count; i-- > 0;) {
+        CHECK_OK(index_reader_values(from, names.items[i], arena, &values, &err), err);
+        for (size_t k = values.count; k-- > 0; count++)
+            first_list(w, from, refs, names.items[i], values.items[k], &entries, arena);
+    }
+    first_list(w, from, refs, STR_NONE, STR_NONE, &entries, arena);
+    w->toc[2] = w->toc[3] = w->toc[5] = w->out.len;
+    buf_add_u32be(&table, count);
+    buf_add_str(&table, buf_str(&entries));
+    first_part(w, buf_str(&table));
+    buf_deinit(&entries);
+    buf_deinit(&table);
+}
+
+static void write_first_index(Block *block, Str path, Arena *arena)
+{
+    CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
+    const IndexReader *from = block_index(block);
+    FirstIndex w = {.symbols = NULL};
+    IndexPostings all;
+    Error err = {0};
+
+    buf_init(&w.out, 1 << 24);
+    buf_add(&w.out, "\xBA\xAA\xD7\x00\x01", 5);
+    first_symbols(&w, from);
+    CHECK_OK(index_reader_postings(from, NULL, 0, arena, &all, &err), err);
+    uint32_t *refs = ARENA_ARRAY(arena, uint32_t, all.count);
+    w.toc[1] = w.out.len;
+    for (size_t i = 0; i < all.count; i++) {
+        CHECK_OK(index_reader_series(from, all.refs[i], INT64_MIN, INT64_MAX, &series, &err), err);
+        refs[i] = first_series(&w, &series);
+    }
+    first_postings(&w, from, refs, arena);
+    size_t toc = w.out.len;
+    for (size_t i = 0; i < COUNT_OF(w.toc); i++)
+        buf_add_u64be(&w.out, w.toc[i]);
+    buf_add_u32be(&w.out, crc32c(str_skip(buf_str(&w.out), toc)));
+    CHECK_OK(fs_write_atomic(&fs_system, path, buf_str(&w.out), &err), err);
+    buf_deinit(&w.out);
+    free(w.symbols);
+}
+
+TEST(block, an_index_of_version_1_is_read_as_one_of_version_2)
+{
+    CLEANUP(scratch_remove) Scratch scratch = scratch_new();
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    const char *keep =
+        getenv("NARTHEX_BLOCK_KEEP"); // a folder: the block stays there, for another reader
+    FakeSource fake;
+    Error err = {0};
+    fake_init(&fake, SERIES, 0, TWO_HOURS_MS, STEP_MS);
+    Block *block = fake_block(&fake, &fs_system, str_from_c(keep ? keep : scratch.path), 1000);
+    Str dir = arena_str(&arena, block_dir(block));
+    write_first_index(block, fs_join(&arena, dir, S("index")), &arena);
+    block_unref(block);
+
+    CHECK_OK(block_open(&fs_system, dir, &block, &err), err);
+    Querier *querier = merge_querier_new(NULL, &block, 1, INT64_MIN, INT64_MAX);
+    check_same(querier, &fake.querier, NULL, 0, INT64_MIN, INT64_MAX);
+    Matcher m = matcher_of(MATCH_REGEX, "instance", "host-4.*|host-7", &arena);
+    check_same(querier, &fake.querier, &m, 1, 1000000, 2000000);
+    matcher_deinit(&m);
+    m = matcher_of(MATCH_NOT_EQUAL, "zone", "z1", &arena);
+    check_same(querier, &fake.querier, &m, 1, 1000000, 2000000);
+    matcher_deinit(&m);
+    querier->close(querier);
+    block_unref(block);
+    fake_deinit(&fake);
+}
+
 TEST(block, a_flipped_bit_of_the_index_is_noticed)
 {
     CLEANUP(scratch_remove) Scratch scratch = scratch_new();
@@ -505,6 +710,8 @@ TEST_MAIN(block, TEST_ROW(block, reads_what_prometheus_wrote),
           TEST_ROW(block, merges_overlapping_blocks_into_each_time_once),
           TEST_ROW(block, writing_leaves_nothing_behind_whatever_call_fails),
           TEST_ROW(block, a_kill_while_writing_leaves_no_block),
+          TEST_ROW(block, an_index_of_version_1_is_read_as_one_of_version_2),
+          TEST_ROW(block, an_index_of_version_3_is_read_as_one_of_version_2),
           TEST_ROW(block, a_flipped_bit_of_the_index_is_noticed),
           TEST_ROW(block, a_chunk_is_checked_when_it_is_first_read_and_when_it_is_copied),
           TEST_ROW(block, a_flipped_bit_of_a_chunk_is_noticed))

@@ -161,11 +161,13 @@ bool chunk_batch_decode(ChunkBatch *batch, int64_t min_t_ms, int64_t max_t_ms, A
             !make_room(batch->jobs + series->first, series->count, arena, &ret_columns[i], err))
             return false;
     }
-    chunk_xor_decode_many(batch->jobs, batch->job_count, max_t_ms);
+    if (batch->job_count)
+        chunk_xor_decode_many(batch->jobs, batch->job_count, max_t_ms);
     for (size_t i = 0; i < batch->series_count; i++) {
         const ChunkBatchSeries *series = &batch->series[i];
-        ret_done[i] = series->is_plain && join(series, batch->jobs + series->first, min_t_ms,
-                                               max_t_ms, &ret_columns[i]);
+        ret_done[i] =
+            series->is_plain && (!series->count || join(series, batch->jobs + series->first,
+                                                        min_t_ms, max_t_ms, &ret_columns[i]));
     }
     return true;
 }

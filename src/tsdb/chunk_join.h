@@ -2,7 +2,8 @@
 // chunk_join.h: short float chunks that follow each other become one, where that makes them smaller.
 //
 // The head cuts a chunk at 120 samples; each costs some 30 bytes before its second sample: first time and value in full, length, checksum,
-// a place in the index. Half of all series hardly change, and for them that is most of what is on disk.
+// a place in the index. Half of all series hardly change, and for them that is most of what is on disk. The bits of a chunk from its second
+// value on are the same wherever it stands, so they are copied; chunks are decoded only to learn how the one before ends, and that they are whole.
 #pragma once
 
 #include "tsdb/block_writer.h"
@@ -10,10 +11,12 @@
 
 #define CHUNK_JOIN_SAMPLES_MAX 480 // as many as a query of a narrow span should have to decode
 #define CHUNK_JOIN_BYTES_MAX 1024
+#define CHUNK_JOIN_PART_BYTES_MAX                                                                  \
+    128 // a larger part is no seventh smaller for it, and the dearest to decode
 
 // Room to work in; nothing to initialise.
 typedef struct ChunkJoin {
-    uint8_t bytes[2][CHUNK_JOIN_BYTES_MAX + 2 * CHUNK_XOR_SAMPLE_BYTES_MAX];
+    uint8_t bytes[CHUNK_JOIN_BYTES_MAX];
     int64_t t_ms[CHUNK_JOIN_SAMPLES_MAX];
     double value[CHUNK_JOIN_SAMPLES_MAX];
 } ChunkJoin;

@@ -18,7 +18,14 @@ static void made_deinit(Made *made)
     arena_deinit(&made->arena);
 }
 
-// Chunks of 120 samples; kind 0: constant, 1: counter, 2: noise, 3: calm after a wide start, 4: now and then a step.
+// Few enough bytes that only the number of samples sets an end.
+static bool is_small(int kind)
+{
+    return kind == 0 || kind == 4;
+}
+
+// Chunks of 120 samples; kind 0: constant, 1: counter, 2: noise, 3: calm after a wide start, 4: now and then a step. Times waver but for the
+// small ones.
 static void make(Made *made, int kind, uint64_t seed)
 {
     Random random;
@@ -29,7 +36,8 @@ static void make(Made *made, int kind, uint64_t seed)
     made->columns = (SampleColumns){ARENA_ARRAY(&made->arena, int64_t, SAMPLES),
                                     ARENA_ARRAY(&made->arena, double, SAMPLES), NULL, SAMPLES};
     for (int64_t i = 0; i < SAMPLES; i++) {
-        made->columns.t_ms[i] = i * 15000 + (int64_t)random_below(&random, 3);
+        made->columns.t_ms[i] =
+            i * 15000 + (is_small(kind) ? 0 : (int64_t)random_below(&random, 3));
         switch (kind) {
         case 0:
             last = 42;
@@ -51,11 +59,6 @@ static void make(Made *made, int kind, uint64_t seed)
     }
     made->chunks.arena = &made->arena;
     chunk_encode(&made->chunks, &made->columns, 120);
-}
-
-static bool is_stepwise(int kind)
-{
-    return kind == 0 || kind == 4;
 }
 
 TEST(chunk_join, keeps_every_sample_and_never_grows)
@@ -83,7 +86,7 @@ TEST(chunk_join, keeps_every_sample_and_never_grows)
             }
 
             CHECK(after <= before);
-            if (is_stepwise(kind))
+            if (is_small(kind))
                 CHECK_EQ(chunks, (SAMPLES + CHUNK_JOIN_SAMPLES_MAX - 1) / CHUNK_JOIN_SAMPLES_MAX);
             CHECK_EQ(got.columns.count, SAMPLES);
             CHECK(memcmp(got.columns.t_ms, made.columns.t_ms, SAMPLES * sizeof(int64_t)) == 0);

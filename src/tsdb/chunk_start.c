@@ -95,3 +95,16 @@ bool chunk_start_weave(Arena *arena, ChunkEncoding *encoding, Str *chunk, const 
     *chunk = woven;
     return true;
 }
+
+void chunk_start_repack(Arena *arena, ChunkEncoding *encoding, Str *chunk)
+{
+    size_t count = chunk_sample_count(*encoding, *chunk);
+    if (*encoding != CHUNK_XOR || !count || count > chunk->len * 8)
+        return;
+    int64_t *none = arena_zalloc(arena, count * sizeof *none);
+    Str packed = weave_floats(arena, *chunk, none, count);
+    if (!packed.len)
+        return;
+    *encoding = CHUNK_XOR2;
+    *chunk = packed;
+}

@@ -48,3 +48,5 @@ void chunk_start_put(ChunkStart *start, size_t index, int64_t t_ms, int64_t befo
 // Makes of a finished chunk of encoding 1, 2 or 3 one that says start_ms[i] of sample i, too; the bytes live in the arena. False if the
 // chunk cannot be read, has more samples than such a chunk may have, or if no start is known: then it stays as it is.
 bool chunk_start_weave(Arena *arena, ChunkEncoding *encoding, Str *chunk, const int64_t *start_ms);
+// Makes of a chunk of encoding 1 one of encoding 4 that knows no starts; others, and what cannot be read, stay as they are.
+void chunk_start_repack(Arena *arena, ChunkEncoding *encoding, Str *chunk);

@@ -7,7 +7,7 @@
 
 // One sample's code before it goes to the chunk.
 typedef struct Code {
-    uint8_t bytes[32];
+    uint8_t bytes[48];
     size_t bits;
 } Code;
 
@@ -72,8 +72,22 @@ static void append_bits(uint8_t *bytes, size_t cap, uint32_t at, const Code *cod
     }
 }
 
+// The second sample of a chunk, by a delta below 2^28: its bytes as one number.
+static bool append_second(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t t_ms, double value)
+{
+    uint64_t delta = (uint64_t)t_ms - (uint64_t)chunk->t_ms;
+    uint64_t code = 0;
+    unsigned code_bits = 8;
+
+    for (; delta >= 0x80; delta >>= 7, code_bits += 8)
+        code = code << 8 | (delta & 0x7f) | 0x80;
+    return chunk_xor_append_coded(chunk, bytes, cap, t_ms, value, code << 8 | delta, code_bits);
+}
+
 bool chunk_xor_append_slow(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t t_ms, double value)
 {
+    if (chunk->count == 1 && (uint64_t)t_ms - (uint64_t)chunk->t_ms < UINT64_C(1) << 28)
+        return append_second(chunk, bytes, cap, t_ms, value);
     Code code = {.bits = 0};
     uint64_t bits = chunk_xor_to_bits(value);
     uint64_t delta = chunk->count ? (uint64_t)t_ms - (uint64_t)chunk->t_ms : 0;
@@ -97,6 +111,31 @@ bool chunk_xor_append_slow(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t 
     chunk->trailing = trailing;
     chunk_xor_note(chunk, bytes, t_ms, delta, bits, chunk->bits + (uint32_t)code.bits);
     return true;
+}
+
+size_t chunk_xor_append_run(ChunkXor *chunk, uint8_t *bytes, size_t cap, const int64_t *t_ms,
+                            const double *value, size_t count, uint32_t *left_ms)
+{
+    ChunkXor c = *chunk; // in registers
+    uint32_t left = *left_ms;
+    size_t i = 0;
+
+    ASSERT(c.count >= 2);
+    for (; i < count; i++) {
+        uint64_t delta = (uint64_t)t_ms[i] - (uint64_t)c.t_ms;
+        int64_t dod = (int64_t)(delta - c.delta);
+        // Of a time before the newest the delta is beyond all that can be left.
+        if (UNLIKELY(delta >= left || delta == 0 || !bitstream_fits(dod, 14)))
+            break;
+        if (UNLIKELY(!chunk_xor_append_coded(&c, bytes, cap, t_ms[i], value[i],
+                                             dod ? 0x8000 | ((uint64_t)dod & 0x3fff) : 0,
+                                             dod ? 16 : 1)))
+            break;
+        left -= (uint32_t)delta;
+    }
+    *chunk = c;
+    *left_ms = left;
+    return i;
 }
 
 // As many samples as begin with two zeros: nothing changed. Returns how many, at most `max`.
@@ -308,21 +347,15 @@ size_t chunk_xor_decode_until(Str chunk, int64_t until_ms, int64_t *t_ms, double
     return decode(chunk, until_ms, &d, t_ms, value, max);
 }
 
-bool chunk_xor_resume(Str chunk, ChunkXor *ret_chunk)
+bool chunk_xor_decode_end(Str chunk, int64_t *t_ms, double *value, size_t max, ChunkXor *ret_end)
 {
-    size_t count = chunk_xor_count(chunk), done;
+    size_t count = chunk_xor_count(chunk);
     ChunkXorDecoder d;
 
-    if (count == 0)
+    if (count == 0 || count > max || decode(chunk, INT64_MAX, &d, t_ms, value, count) < count ||
+        d.bit > UINT32_MAX)
         return false;
-    double *value = (double *)x_malloc(count * sizeof *value);
-    int64_t *t_ms = (int64_t *)x_malloc(count * sizeof *t_ms);
-    done = decode(chunk, INT64_MAX, &d, t_ms, value, count);
-    free(value);
-    free(t_ms);
-    if (done < count || d.bit > UINT32_MAX)
-        return false;
-    *ret_chunk = (ChunkXor){
+    *ret_end = (ChunkXor){
         .t_ms = (int64_t)d.t,
         .delta = d.delta,
         .value = d.value,
@@ -331,5 +364,75 @@ bool chunk_xor_resume(Str chunk, ChunkXor *ret_chunk)
         .leading = (uint8_t)d.leading,
         .trailing = (uint8_t)d.trailing,
     };
+    return true;
+}
+
+bool chunk_xor_resume(Str chunk, ChunkXor *ret_chunk)
+{
+    size_t count = chunk_xor_count(chunk);
+
+    if (count == 0)
+        return false;
+    double *value = (double *)x_malloc(count * sizeof *value);
+    int64_t *t_ms = (int64_t *)x_malloc(count * sizeof *t_ms);
+    bool ok = chunk_xor_decode_end(chunk, t_ms, value, count, ret_chunk);
+    free(value);
+    free(t_ms);
+    return ok;
+}
+
+// Chunks that are put together
+
+// Copies the bits [from, to) of `next` to position `at`; the last byte is padded with zeros.
+static void copy_bits(uint8_t *bytes, size_t at, Str next, size_t from, size_t to)
+{
+    const uint8_t *source = (const uint8_t *)next.ptr;
+    BitReader r = bit_reader_from(next);
+    size_t edge = MIN((8 - (at & 7)) & 7, to - from);
+
+    r.bit = from;
+    bitstream_put_exact(bytes, at, bit_reader_get(&r, (unsigned)edge), (unsigned)edge);
+    uint8_t *out = bytes + ((at + edge) >> 3);
+    for (from += edge; to - from >= 64 && (from >> 3) + 9 <= next.len; from += 64, out += 8)
+        bitstream_store_be64(out, bitstream_get(source, from, 64));
+    for (r.bit = from; r.bit < to; out++) {
+        unsigned count = (unsigned)MIN(to - r.bit, 8);
+        *out = (uint8_t)(bit_reader_get(&r, count) << (8 - count));
+    }
+}
+
+bool chunk_xor_append_chunk(ChunkXor *chunk, uint8_t *bytes, size_t room, Str next,
+                            const ChunkXor *end)
+{
+    BitReader r = bit_reader_from(next);
+    Code code = {.bits = 0};
+    uint8_t leading = chunk->leading, trailing = chunk->trailing;
+
+    ASSERT(chunk->count >= 1);
+    r.bit = CHUNK_XOR_HEADER_BYTES * 8;
+    int64_t first_ms = bit_reader_varint(&r);
+    uint64_t delta = (uint64_t)first_ms - (uint64_t)chunk->t_ms;
+    if (chunk->count == 1)
+        code_uvarint(&code, delta);
+    else
+        code_time(&code, (int64_t)(delta - chunk->delta));
+    code_value(&code, bit_reader_get(&r, 64) ^ chunk->value, &leading, &trailing);
+    if (end->count > 1)
+        code_time(&code, (int64_t)(bit_reader_uvarint(&r) - delta));
+    size_t bits = chunk->bits + code.bits + (end->bits - r.bit);
+    if (r.failed || (bits + 7) / 8 > room || chunk->count + end->count > UINT16_MAX)
+        return false;
+    append_bits(bytes, room, chunk->bits, &code);
+    copy_bits(bytes, chunk->bits + code.bits, next, r.bit, end->bits);
+
+    uint16_t count = (uint16_t)(chunk->count + end->count - 1);
+    if (end->count > 1)
+        delta = end->delta;
+    // A window that the next chunk has not opened is still the one before.
+    bool has_window = end->leading != CHUNK_XOR_NO_WINDOW;
+    chunk->leading = has_window ? end->leading : leading;
+    chunk->trailing = has_window ? end->trailing : trailing;
+    chunk->count = count;
+    chunk_xor_note(chunk, bytes, end->t_ms, delta, end->value, (uint32_t)bits);
     return true;
 }

@@ -95,26 +95,15 @@ static inline unsigned chunk_xor_window(ChunkXor *chunk, uint64_t xor_bits, uint
     return wide;
 }
 
-// Adds one sample; t_ms is above the newest, count below CHUNK_SAMPLES_MAX. False, and nothing changed, if the sample does not fit
-// below `cap` bytes: move the bytes to more room (CHUNK_XOR_SAMPLE_BYTES_MAX more is always enough) and try again.
-static inline bool chunk_xor_append(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t t_ms,
-                                    double value)
+// Adds a sample whose time is coded already: code_bits (at most 36) low bits of `code`.
+static inline bool chunk_xor_append_coded(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t t_ms,
+                                          double value, uint64_t code, unsigned code_bits)
 {
-    uint64_t delta = (uint64_t)t_ms - (uint64_t)chunk->t_ms;
     uint64_t bits = chunk_xor_to_bits(value);
     uint64_t xor_bits = bits ^ chunk->value;
-    int64_t dod = (int64_t)(delta - chunk->delta);
-    uint64_t code = 0; // prefix of the time, then that of the value
-    unsigned code_bits = 1, wide = 0;
+    unsigned wide = 0;
     uint8_t leading = chunk->leading, trailing = chunk->trailing;
 
-    if (UNLIKELY(chunk->count < 2 || !bitstream_fits(dod, 14)))
-        return chunk_xor_append_slow(chunk, bytes, cap, t_ms, value);
-
-    if (dod != 0) {
-        code = 0x8000 | ((uint64_t)dod & 0x3fff);
-        code_bits = 16;
-    }
     if (xor_bits == 0) {
         code <<= 1;
         code_bits++;
@@ -137,9 +126,28 @@ static inline bool chunk_xor_append(ChunkXor *chunk, uint8_t *bytes, size_t cap,
                       high);
         bitstream_put(bytes, cap, at + code_bits + high, xor_bits >> chunk->trailing, wide - high);
     }
-    chunk_xor_note(chunk, bytes, t_ms, delta, bits, at + code_bits + wide);
+    chunk_xor_note(chunk, bytes, t_ms, (uint64_t)t_ms - (uint64_t)chunk->t_ms, bits,
+                   at + code_bits + wide);
     return true;
 }
+
+// Adds one sample; t_ms is above the newest, count below CHUNK_SAMPLES_MAX. False, and nothing changed, if the sample does not fit
+// below `cap` bytes: move the bytes to more room (CHUNK_XOR_SAMPLE_BYTES_MAX more is always enough) and try again.
+static inline bool chunk_xor_append(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t t_ms,
+                                    double value)
+{
+    int64_t dod = (int64_t)((uint64_t)t_ms - (uint64_t)chunk->t_ms - chunk->delta);
+
+    if (UNLIKELY(chunk->count < 2 || !bitstream_fits(dod, 14)))
+        return chunk_xor_append_slow(chunk, bytes, cap, t_ms, value);
+    return chunk_xor_append_coded(chunk, bytes, cap, t_ms, value,
+                                  dod ? 0x8000 | ((uint64_t)dod & 0x3fff) : 0, dod ? 16 : 1);
+}
+
+// Adds samples as chunk_xor_append does one by one, for a chunk that has two or more, up to the first that does not fit, is not later than the
+// one before, is *left_ms or more behind it, or comes at a delta of deltas that is long. Takes the times off *left_ms and returns how many it took.
+size_t chunk_xor_append_run(ChunkXor *chunk, uint8_t *bytes, size_t cap, const int64_t *t_ms,
+                            const double *value, size_t count, uint32_t *left_ms);
 
 static inline size_t chunk_xor_count(Str chunk)
 {
@@ -153,5 +161,13 @@ size_t chunk_xor_decode(Str chunk, int64_t *t_ms, double *value, size_t max);
 size_t chunk_xor_decode_until(Str chunk, int64_t until_ms, int64_t *t_ms, double *value,
                               size_t max);
 
-// The state from which appending to a finished chunk goes on. False if the bytes are no whole chunk.
+// As chunk_xor_decode, and tells the state from which appending to the finished chunk goes on, if all of its samples fit below `max`.
+// False if they do not, or if the bytes are no whole chunk.
+bool chunk_xor_decode_end(Str chunk, int64_t *t_ms, double *value, size_t max, ChunkXor *ret_end);
+// The same, without the samples.
 bool chunk_xor_resume(Str chunk, ChunkXor *ret_chunk);
+
+// Adds the samples of a finished chunk that begins behind the newest one: its first two times are told anew, all other bits are copied.
+// `end` is what chunk_xor_decode_end told of it. False, and nothing changed, if all that takes more than `room` bytes.
+bool chunk_xor_append_chunk(ChunkXor *chunk, uint8_t *bytes, size_t room, Str next,
+                            const ChunkXor *end);

@@ -3,7 +3,8 @@
 //
 //     | count u16 | ST header u8 | t0 varint | v0 64 bits | st0 | t1-t0 uvarint | xor2 v1 | st1 | joint 2 | st2 | ...
 //
-// Written for chunks that have starts alone: a counter without them stays in encoding 1, which every version reads.
+// Written for chunks that have starts, and into blocks for all floats where the configuration says so (chunk_encoding.floats: xor2): else
+// floats stay in encoding 1, which every version reads.
 #pragma once
 
 #include "base/arena.h"

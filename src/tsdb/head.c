@@ -140,8 +140,7 @@ void head_close(Head *head)
     head_metadata_deinit(head);
     ref_map_deinit(&head->expired);
     ref_map_deinit(&head->twins);
-    buf_deinit(&head->unlogged);
-    free(head->unlogged_starts);
+    head_unlogged_deinit(&head->unlogged);
     free(head->late);
     free(head->late_refs);
     deinit_locks(head);
@@ -157,6 +156,11 @@ Sink *head_sink(Head *head)
 Source *head_source(Head *head)
 {
     return &head->source;
+}
+
+void head_pack_xor2(Head *head, bool on)
+{
+    SET(head->packs_xor2, on);
 }
 
 void head_reconfigure(Head *head, int64_t out_of_order_window_ms)
@@ -245,7 +249,7 @@ static bool log_tombstones(Head *head, const SeriesList *list, Interval interval
     for (size_t i = 0; i < list->count && ok; i++) {
         wal_record_tombstone(&writer, list->series[i].handle, interval);
         if (raw.len > 1000000 || i + 1 == list->count) {
-            WalRecord record = {buf_str(&raw), WAL_RAW};
+            WalRecord record = {.bytes = buf_str(&raw), .flags = WAL_RAW};
             ok = wal_write(head->wal, &record, 1, err);
             buf_reset(&raw);
             writer = wal_record_begin(&raw, WAL_TOMBSTONES);
@@ -415,23 +419,16 @@ void head_counters(Head *head, HeadCounters *ret)
 {
     const uint64_t *from = (const uint64_t *)&head->counters;
     uint64_t *to = (uint64_t *)ret;
-    WalCounters log;
 
     _Static_assert(sizeof(HeadCounters) % sizeof(uint64_t) == 0, "copied word by word");
     for (size_t i = 0; i < sizeof *ret / sizeof *to; i++)
         to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
     head_lead(head); // the log's own counters are the leader's
-    wal_counters(head->wal, &log);
+    wal_counters(head->wal, &ret->wal);
+    if (head->wbl)
+        wal_counters(head->wbl, &ret->wbl);
+    ret->has_wbl = head->wbl || GET(head->window_ms) > 0;
     head_follow(head);
-    ret->wal_writes_failed = log.writes_failed;
-    ret->wal_page_flushes = log.page_flushes;
-    ret->wal_completed_pages = log.bytes / WAL_PAGE_BYTES;
-    ret->wal_fsyncs = log.fsyncs;
-    ret->wal_fsync_seconds = log.fsync_seconds;
-    memcpy(ret->wal_fsync_recent_s, log.fsync_recent_s, sizeof ret->wal_fsync_recent_s);
-    ret->wal_segment = log.segment;
-    ret->wal_part_writes = log.part_writes;
-    ret->wal_part_bytes = log.part_bytes;
     ret->newest_epoch = __atomic_load_n(&head->epoch, __ATOMIC_ACQUIRE);
     ret->wal_bytes = bytes_below(head, head->wal_dir);
     ret->wbl_bytes = bytes_below(head, head->wbl_dir);

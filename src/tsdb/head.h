@@ -38,6 +38,7 @@ typedef struct HeadOptions {
         min_valid_t_ms; // end of the newest block of in-order samples: older ones are not taken (INT64_MIN: no block)
     uint64_t wal_segment_bytes;
     TsdbCompression wal_compression;
+    bool wal_samples_v2;
     TsdbSync wal_sync;
     int samples_per_chunk;
     uint64_t max_exemplars;
@@ -60,6 +61,8 @@ Sink *head_sink(Head *head);
 Source *head_source(Head *head);
 
 void head_reconfigure(Head *head, int64_t out_of_order_window_ms);
+// Whether chunks of floats get encoding 4 on their way into a block.
+void head_pack_xor2(Head *head, bool on);
 // fdatasync of the logs: what the maintenance thread does at each interval.
 bool head_sync(Head *head, Error *err) MUST_CHECK;
 // Writes down which series there are, so that a restart is fast, if that is due; to be called every few seconds.
@@ -78,9 +81,15 @@ bool head_compactable(Head *head, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms);
 // Streams what the head holds of [min, max) into the writer: symbols, then series. The caller opens and finishes the writer.
 bool head_write_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer,
                       Error *err) MUST_CHECK;
+// The same of all that a Querier would see, out-of-order samples, too.
+bool head_write_snapshot_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer,
+                               Error *err) MUST_CHECK;
 // Drops what is older than min_t_ms once no Querier can see it any more (waits for them), writes a checkpoint, deletes the covered
 // segments and chunk files, gives memory back. From the call on older in-order samples are not taken.
 bool head_truncate(Head *head, int64_t min_t_ms, Error *err) MUST_CHECK;
+// Its two halves, for who truncates several times in a row: all but the log, and the log, once, with the newest time.
+bool head_truncate_memory(Head *head, int64_t min_t_ms, Error *err) MUST_CHECK;
+bool head_truncate_log(Head *head, int64_t min_t_ms, Error *err) MUST_CHECK;
 
 // Series whose newest sample is a staleness marker.
 typedef struct HeadStale {
@@ -122,6 +131,21 @@ bool head_exemplars(Head *head, const Matcher *matchers, size_t count, int64_t m
                     int64_t max_t_ms, Arena *arena, TsdbExemplars *ret_exemplars,
                     Error *err) MUST_CHECK;
 
+// Entries of a log that name a series that it does not define.
+typedef enum HeadUnknown {
+    HEAD_UNKNOWN_SERIES, // how many series are missing
+    HEAD_UNKNOWN_SAMPLES,
+    HEAD_UNKNOWN_HISTOGRAMS,
+    HEAD_UNKNOWN_EXEMPLARS,
+    HEAD_UNKNOWN_METADATA,
+    HEAD_UNKNOWN_TOMBSTONES,
+    HEAD_UNKNOWN_MARKERS,
+    HEAD_UNKNOWN_KINDS,
+} HeadUnknown;
+
+#define HEAD_LATE_DELTAS 7
+extern const int64_t head_late_delta_ms[HEAD_LATE_DELTAS]; // upper bounds; the last bucket has none
+
 // Since the start, and as it stands; for prometheus_tsdb_* metrics.
 typedef struct HeadCounters {
     uint64_t series, series_created, series_removed, series_not_found;
@@ -131,14 +155,14 @@ typedef struct HeadCounters {
     uint64_t exemplars_appended, exemplars_out_of_order, exemplars_in_storage, exemplars_series;
     uint64_t active_appenders, open_queriers;
     uint64_t truncations, truncations_failed, checkpoints, checkpoints_failed;
-    uint64_t wal_corruptions, wal_truncations, wal_truncations_failed, wal_writes_failed,
-        wal_page_flushes, wal_completed_pages;
-    uint64_t wal_fsyncs;
-    double wal_fsync_seconds;
-    double wal_fsync_recent_s[WAL_FSYNCS_KEPT]; // the ring of WalCounters
-    uint64_t wal_segment;                       // current
-    uint64_t wal_part_writes,
-        wal_part_bytes; // pieces of records that were written, with their heads
+    uint64_t wal_corruptions, wal_truncations, wal_truncations_failed;
+    WalCounters wal, wbl;
+    uint64_t has_wbl; // or will have one with the first late sample
+    uint64_t wal_unknown[HEAD_UNKNOWN_KINDS], wbl_unknown[HEAD_UNKNOWN_KINDS]; // met by the replay
+    uint64_t
+        late_deltas[HEAD_LATE_DELTAS +
+                    1]; // samples by how far behind the newest of the head they came, taken or not
+    uint64_t late_delta_ms; // sum
     uint64_t checkpoint_deletions, checkpoint_deletions_failed;
     uint64_t mmap_chunks;                // full chunks that went to disk
     uint64_t appenders_created;          // since the start
@@ -154,9 +178,11 @@ typedef struct HeadCounters {
 void head_counters(Head *head, HeadCounters *ret_counters);
 
 // Adds the chunks of one series to the batch, whose series at hand it is; refuses if they cannot be read there. Any Querier: that of
-// another Source is refused.
+// another Source is refused. `only_last`: as Querier.read_many.
 void head_gather(Querier *querier, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
-                 ChunkBatch *batch);
+                 bool only_last, ChunkBatch *batch);
+// Has the memory of these series on its way to the cache, for those who gather them next.
+void head_look_ahead(Querier *querier, const uint64_t *handles, size_t count);
 
 // Parts of the head's memory.
 typedef enum HeadMemoryPart {

@@ -17,7 +17,7 @@ SeriesSlot head_append_create(Head *head, Labels labels, LabelKey *key, uint64_t
     series_touch(series, GET(head->generation));
     ref = series_ref(series);
     if (log)
-        head_commit_log_series(head, ref, labels);
+        head_unlogged_add(head, ref, labels);
     series_table_publish(&head->index.series, ref, slot);
     COUNT(head, series_created, 1);
     COUNT(head, series, 1);
@@ -109,6 +109,21 @@ static AppendStatus judge_equal_time(Head *head, uint64_t ref, Series *series,
     return same ? APPEND_OK : APPEND_DUPLICATE;
 }
 
+const int64_t head_late_delta_ms[HEAD_LATE_DELTAS] = {600000,   1800000,  3600000, 7200000,
+                                                      10800000, 21600000, 43200000};
+
+static void note_delta(Head *head, int64_t delta_ms)
+{
+    size_t bucket = 0;
+
+    if (delta_ms <= 0)
+        return;
+    while (bucket < HEAD_LATE_DELTAS && delta_ms > head_late_delta_ms[bucket])
+        bucket++;
+    COUNT(head, late_deltas[bucket], 1);
+    COUNT(head, late_delta_ms, delta_ms);
+}
+
 typedef enum Verdict { VERDICT_REFUSED, VERDICT_IN_ORDER, VERDICT_SAME, VERDICT_LATE } Verdict;
 
 // The rules of head_append.go's appendable (prometheus.md 6.8). The stripe is held.
@@ -130,6 +145,7 @@ static Verdict judge(HeadAppender *app, uint64_t ref, Series *series, SinkSample
             return same ? VERDICT_SAME : VERDICT_REFUSED;
         }
     }
+    note_delta(head, time_minus(app->max_t, t));
     if (window > 0 && t >= time_minus(app->max_t, window))
         return VERDICT_LATE;
     if (window > 0) {

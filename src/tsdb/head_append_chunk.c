@@ -191,10 +191,43 @@ bool head_append_float(Head *head, uint64_t ref, Series *series, int64_t t_ms, d
     series->left_ms -= (uint32_t)delta;
     if (UNLIKELY(newest != series->chunk)) {
         series->chunk = newest;
-        if (head_open_bytes(&head->pool, newest, state) > CHUNK_XOR_BYTES_TARGET - OPEN_BLOCK_DATA)
+        // Few samples cannot be that long.
+        size_t long_bytes = CHUNK_XOR_BYTES_TARGET - OPEN_BLOCK_DATA;
+        size_t most = CHUNK_XOR_HEADER_BYTES + (size_t)state->count * CHUNK_XOR_SAMPLE_BYTES_MAX;
+        if (most > long_bytes && head_open_bytes(&head->pool, newest, state) > long_bytes)
             series->left_ms = 0; // the next sample starts a new one
     }
     return true;
+}
+
+// How many samples the open chunk takes before something has to be looked at.
+static size_t plain_room(const Head *head, const Series *series)
+{
+    uint32_t count = series->xor_state.count;
+    uint32_t quarter = (uint32_t)head->options.samples_per_chunk / 4;
+    uint32_t end = count < quarter ? quarter : (uint32_t)head->options.samples_per_chunk * 2;
+
+    return !series->chunk || count < 2 || count == quarter || count >= end ? 0 : end - count;
+}
+
+size_t head_append_floats(Head *head, uint64_t ref, Series *series, const int64_t *t_ms,
+                          const double *value, size_t count)
+{
+    size_t done = 0;
+
+    while (done < count) {
+        size_t room = plain_room(head, series);
+        if (room && count - done > 1)
+            done += chunk_xor_append_run(
+                &series->xor_state, head_open_at(&head->pool, series->chunk), OPEN_BLOCK_CAP,
+                t_ms + done, value + done, MIN(room, count - done), &series->left_ms);
+        if (done == count)
+            break;
+        if (!head_append_float(head, ref, series, t_ms[done], value[done]))
+            break;
+        done++;
+    }
+    return done;
 }
 
 static void start_histogram_chunk(Head *head, Series *series, SeriesExtra *extra, int64_t t_ms,

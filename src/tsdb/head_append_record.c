@@ -7,7 +7,7 @@
 
 static void pack(HeadAppender *app)
 {
-    RecordSpan span = {.start = app->packed.len};
+    RecordSpan span = {.start = app->packed.len, .raw_bytes = app->raw.len};
 
     span.flags = wal_compress(app->head->options.wal_compression, buf_str(&app->raw), &app->packed);
     span.len = app->packed.len - span.start;
@@ -33,13 +33,15 @@ static size_t float_stretch(const HeadAppender *app, size_t from, size_t to)
 
 static void encode_floats(HeadAppender *app, size_t from, size_t to)
 {
-    WalRecordType type = app->has_starts ? WAL_SAMPLES_V2 : WAL_SAMPLES;
+    bool dense = app->has_starts || app->head->options.wal_samples_v2;
+    WalRecordType type = dense ? WAL_SAMPLES_V2 : WAL_SAMPLES;
     WalRecordWriter writer = wal_record_begin(&app->raw, type);
 
     while (from < to) {
         size_t end = MIN(float_stretch(app, from, to), from + (RECORD_SAMPLES - writer.count));
-        if (app->has_starts)
-            wal_record_samples_v2(&writer, app->samples + from, app->starts + from, end - from);
+        if (dense)
+            wal_record_samples_v2(&writer, app->samples + from,
+                                  app->has_starts ? app->starts + from : NULL, end - from);
         else
             wal_record_samples(&writer, app->samples + from, end - from);
         if (writer.count == RECORD_SAMPLES) {

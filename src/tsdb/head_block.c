@@ -22,7 +22,9 @@ typedef struct Streaming {
     Head *head;
     int64_t min_t, max_t; // max exclusive
     bool out_of_order;
-    const HeadStale *only; // these series; NULL: all
+    const HeadStale *only;     // these series; NULL: all
+    const HeadQuerier *reader; // what it sees, in order or not; NULL: the newest commits as well
+    int64_t from_t, until_t;   // in-order samples of the series at hand; the latter exclusive
     BlockWriter *writer;
     Arena arena;
     BlockSeries *series;
@@ -49,6 +51,8 @@ static bool series_has(const Streaming *s, uint64_t ref, Series *series)
 
     if (s->out_of_order)
         return extra_has(s, extra);
+    if (s->reader && extra && (extra->buffer_count || extra->chunk_count))
+        return true;
     return series_flags(series) & SERIES_HAS_SAMPLES && series->xor_state.t_ms >= s->min_t &&
            head_first_time(s->head, series, extra) < s->max_t;
 }
@@ -228,6 +232,8 @@ static void add_chunk(Streaming *s, ChunkList *list, BlockChunk chunk)
                                  cap * sizeof *list->items);
         list->cap = cap;
     }
+    if (UNLIKELY(GET(s->head->packs_xor2)))
+        chunk_start_repack(&s->scratch, &chunk.encoding, &chunk.bytes);
     list->items[list->count++] = chunk;
 }
 
@@ -320,44 +326,31 @@ static bool is_touched_by_delete(const SeriesView *view, int64_t min_t, int64_t 
 static bool take_chunk(Streaming *s, ChunkList *list, const SeriesView *view, BlockChunk chunk,
                        Error *err)
 {
-    if (chunk.max_t_ms < s->min_t || chunk.min_t_ms >= s->max_t)
+    if (chunk.max_t_ms < s->from_t || chunk.min_t_ms >= s->until_t)
         return true;
-    if (chunk.min_t_ms >= s->min_t && chunk.max_t_ms < s->max_t &&
+    if (chunk.min_t_ms >= s->from_t && chunk.max_t_ms < s->until_t &&
         !is_touched_by_delete(view, chunk.min_t_ms, chunk.max_t_ms)) {
         add_chunk(s, list, chunk);
         return true;
     }
     ChunkColumns columns = {.arena = &s->scratch};
-    if (!chunk_decode(chunk.encoding, chunk.bytes, s->min_t, s->max_t - 1, &columns, err))
+    if (!chunk_decode(chunk.encoding, chunk.bytes, s->from_t, s->until_t - 1, &columns, err))
         return false;
     head_read_drop_deleted(view, &columns.columns);
     add_columns(s, list, &columns.columns);
     return true;
 }
 
-static bool take_open(Streaming *s, ChunkList *list, const SeriesView *view, Error *err)
-{
-    ChunkColumns columns = {.arena = &s->scratch};
-
-    if (!view->open.len)
-        return true;
-    if (!chunk_decode(view->open_encoding, view->open, INT64_MIN, INT64_MAX, &columns, err))
-        return false;
-    if (!columns.columns.count)
-        return true;
-    BlockChunk chunk = {columns.columns.t_ms[0], columns.columns.t_ms[columns.columns.count - 1],
-                        view->open_encoding, view->open};
-    return take_chunk(s, list, view, chunk, err);
-}
-
 static bool collect_in_order(Streaming *s, ChunkList *list, const SeriesView *view, Error *err)
 {
+    const HeadChunkPins *pins = s->reader ? &s->reader->pins : NULL;
+
     for (size_t i = 0; i < view->full_count; i++) {
         HeadChunkView chunk;
         FullChunk full = view->full[i];
-        if (full.max_t_ms < s->min_t || full.min_t_ms >= s->max_t)
+        if (full.max_t_ms < s->from_t || full.min_t_ms >= s->until_t)
             continue;
-        if (!head_chunks_read(s->head->chunks, NULL, full.ref, &chunk, err))
+        if (!head_chunks_read(s->head->chunks, pins, full.ref, &chunk, err))
             return false;
         pin(s, list, chunk);
         if (!take_chunk(
@@ -366,7 +359,32 @@ static bool collect_in_order(Streaming *s, ChunkList *list, const SeriesView *vi
                 err))
             return false;
     }
-    return take_open(s, list, view, err);
+    return !view->open.len || take_chunk(s, list, view,
+                                         (BlockChunk){view->open_min_ms, view->open_max_ms,
+                                                      view->open_encoding, view->open},
+                                         err);
+}
+
+static void add_merged(Streaming *s, ChunkList *list, const SeriesView *view, ChunkColumns *columns)
+{
+    chunk_columns_merge(columns);
+    head_read_drop_deleted(view, &columns->columns);
+    add_columns(s, list, &columns->columns);
+}
+
+// All that the reader sees.
+static bool collect_seen(Streaming *s, ChunkList *list, const SeriesView *view, Error *err)
+{
+    ChunkColumns columns = {.arena = &s->scratch};
+
+    if (!view->late_count && !view->late_chunk_count)
+        return collect_in_order(s, list, view, err);
+    if (!head_read_in_order(s->head, &s->reader->pins, view, s->from_t, s->until_t - 1, &columns,
+                            err) ||
+        !head_read_late(s->head, &s->reader->pins, view, s->min_t, s->max_t - 1, &columns, err))
+        return false;
+    add_merged(s, list, view, &columns);
+    return true;
 }
 
 static bool collect_late(Streaming *s, ChunkList *list, uint64_t ref, SeriesView *view, Error *err)
@@ -384,10 +402,21 @@ static bool collect_late(Streaming *s, ChunkList *list, uint64_t ref, SeriesView
     view->late_count = 0;
     if (!head_read_late(head, NULL, view, s->min_t, s->max_t - 1, &columns, err))
         return false;
-    chunk_columns_merge(&columns);
-    head_read_drop_deleted(view, &columns.columns);
-    add_columns(s, list, &columns.columns);
+    add_merged(s, list, view, &columns);
     return true;
+}
+
+static bool collect(Streaming *s, ChunkList *list, uint64_t ref, SeriesView *view, Error *err)
+{
+    s->from_t = s->min_t;
+    s->until_t = s->max_t;
+    if (s->out_of_order)
+        return collect_late(s, list, ref, view, err);
+    if (!s->reader)
+        return collect_in_order(s, list, view, err);
+    s->from_t = MAX(s->min_t, s->reader->floor_t_ms);
+    s->until_t = MIN(s->max_t - 1, view->visible_t) + 1;
+    return collect_seen(s, list, view, err);
 }
 
 static bool write_series(Streaming *s, const BlockSeries *series, Error *err)
@@ -396,7 +425,8 @@ static bool write_series(Streaming *s, const BlockSeries *series, Error *err)
     SeriesView view;
 
     arena_reset(&s->scratch);
-    if (!head_read_view(s->head, series->ref, UINT64_MAX, INT64_MIN, INT64_MAX, &s->scratch, &view))
+    if (!head_read_view(s->head, series->ref, s->reader ? s->reader->epoch : UINT64_MAX, INT64_MIN,
+                        INT64_MAX, &s->scratch, &view))
         return true;
     size_t labels = head_index_label_count(&s->head->index, series->labels);
     uint32_t *refs = ARENA_ARRAY(&s->scratch, uint32_t, labels * 2);
@@ -406,10 +436,9 @@ static bool write_series(Streaming *s, const BlockSeries *series, Error *err)
         refs[2 * i] = s->name_symbol[pair];
         refs[2 * i + 1] = s->value_symbol[pair];
     }
-    bool ok = s->out_of_order ? collect_late(s, &list, series->ref, &view, err)
-                              : collect_in_order(s, &list, &view, err);
-    ok = ok && (!list.count ||
-                block_writer_series(s->writer, refs, labels * 2, list.items, list.count, err));
+    bool ok = collect(s, &list, series->ref, &view, err) &&
+              (!list.count ||
+               block_writer_series(s->writer, refs, labels * 2, list.items, list.count, err));
     for (size_t i = 0; i < list.pin_count; i++)
         head_chunks_release(&list.pins[i]);
     return ok;
@@ -449,4 +478,21 @@ bool head_write_out_of_order_block(Head *head, int64_t min_t_ms, int64_t max_t_m
     Streaming s = {
         .head = head, .min_t = min_t_ms, .max_t = max_t_ms, .writer = writer, .out_of_order = true};
     return stream(&s, err);
+}
+
+bool head_write_snapshot_block(Head *head, int64_t min_t_ms, int64_t max_t_ms, BlockWriter *writer,
+                               Error *err)
+{
+    Querier *querier;
+
+    if (!head_read_open(&head->source, min_t_ms, max_t_ms - 1, &querier, err))
+        return false;
+    Streaming s = {.head = head,
+                   .min_t = min_t_ms,
+                   .max_t = max_t_ms,
+                   .writer = writer,
+                   .reader = CONTAINER_OF(querier, HeadQuerier, querier)};
+    bool ok = stream(&s, err);
+    querier->close(querier);
+    return ok;
 }

@@ -4,27 +4,6 @@
 
 #include "tsdb/head_internal.h"
 
-#define UNLOGGED_RECORD_BYTES 1000000
-
-void head_commit_log_series(Head *head, uint64_t ref, Labels labels)
-{
-    lock_take(&head->unlogged_lock);
-    Buf *out = &head->unlogged;
-    size_t n = head->unlogged_count;
-    if (!n || out->len - head->unlogged_starts[n - 1] > UNLOGGED_RECORD_BYTES) {
-        if (n == head->unlogged_cap) {
-            head->unlogged_cap = n ? n * 2 : 4;
-            head->unlogged_starts =
-                x_realloc(head->unlogged_starts, head->unlogged_cap * sizeof(size_t));
-        }
-        head->unlogged_starts[head->unlogged_count++] = out->len;
-        (void)wal_record_begin(out, WAL_SERIES);
-    }
-    WalRecordWriter writer = {.out = out, .count = 1};
-    wal_record_series(&writer, ref, labels);
-    lock_give(&head->unlogged_lock);
-}
-
 static void keep_late(Head *head, const WalSample *sample, const Histogram *h, int64_t start_ms)
 {
     if (head->late_count == head->late_cap) {
@@ -99,6 +78,52 @@ static void apply_one(Head *head, HeadAppender *app, size_t i, uint32_t newest_r
     done->max_t = MAX(done->max_t, sample->t_ms);
 }
 
+#define RUN_SAMPLES 32
+
+// Plain samples of one series from `from` on, in rising time; 1 if that is all there is.
+static size_t run_length(const HeadAppender *app, size_t from)
+{
+    const WalSample *first = &app->samples[from];
+    size_t most = MIN(app->count - from, RUN_SAMPLES);
+    size_t n = 1;
+
+    if (app->has_starts || app->places[from].histogram)
+        return 1;
+    while (n < most && first[n].ref == first->ref && first[n].t_ms > first[n - 1].t_ms &&
+           app->places[from + n].slot == app->places[from].slot && !app->places[from + n].histogram)
+        n++;
+    return n;
+}
+
+// Puts them in together if the first is in order: so are all then. Returns how many; the others are to be looked at one by one.
+static size_t apply_run(Head *head, HeadAppender *app, size_t from, size_t count,
+                        uint32_t newest_reader, uint32_t epoch, Applied *done)
+{
+    const WalSample *samples = &app->samples[from];
+    Series *series = series_at(&head->index.series, app->places[from].slot);
+    int64_t t_ms[RUN_SAMPLES];
+    double value[RUN_SAMPLES];
+
+    if (series_ref(series) != samples->ref || samples->t_ms < GET(head->min_valid_t) ||
+        (series_flags(series) & SERIES_HAS_SAMPLES && samples->t_ms <= series->xor_state.t_ms) ||
+        series_flags(series) & (SERIES_HAS_STARTS | SERIES_HAS_HISTOGRAM))
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        t_ms[i] = samples[i].t_ms;
+        value[i] = samples[i].value;
+    }
+    if ((int32_t)(series->epoch - newest_reader) <= 0)
+        head_undo_push(&head->undo, app->places[from].slot, series);
+    series->epoch = epoch;
+    size_t taken = head_append_floats(head, samples->ref, series, t_ms, value, count);
+    if (taken) {
+        done->floats += taken;
+        done->min_t = MIN(done->min_t, t_ms[0]);
+        done->max_t = MAX(done->max_t, t_ms[taken - 1]);
+    }
+    return taken;
+}
+
 // Two steps ahead: the record, then, by what stands in it, the newest block of its open chunk.
 static void look_ahead(const Head *head, const HeadAppender *app, size_t i)
 {
@@ -120,10 +145,15 @@ static bool apply_samples(Head *head, HeadAppender *app, bool any_reader, uint32
                               ? newest_reader
                               : epoch - (1u << 30); // no record is older than that: nothing to undo
 
-    for (size_t i = 0; i < app->count; i++) {
+    for (size_t i = 0; i < app->count;) {
         look_ahead(head, app, i);
         head_hold_stripe(head, &held, app->samples[i].ref);
-        apply_one(head, app, i, before_all, epoch, &done);
+        size_t run = run_length(app, i);
+        size_t end = i + run;
+        if (run > 1)
+            i += apply_run(head, app, i, run, before_all, epoch, &done);
+        for (; i < end; i++)
+            apply_one(head, app, i, before_all, epoch, &done);
     }
     head_give_stripe(head, held);
     if (done.min_t <= done.max_t) {
@@ -193,96 +223,32 @@ typedef struct RecordList {
     size_t cap;
 } RecordList;
 
-static void add_record(RecordList *list, Str bytes, WalFlags flags)
+static void add_record(RecordList *list, Str packed, const RecordSpan *span)
 {
     if (list->count == list->cap) {
         list->cap = list->cap ? list->cap * 2 : 64;
         list->items = x_realloc(list->items, list->cap * sizeof(WalRecord));
     }
-    list->items[list->count++] = (WalRecord){bytes, flags};
-}
-
-typedef struct Unlogged {
-    Buf raw;
-    size_t *starts;
-    size_t count;
-    Buf packed;
-} Unlogged;
-
-static void take_unlogged(Head *head, Unlogged *ret)
-{
-    *ret = (Unlogged){0};
-    lock_take(&head->unlogged_lock);
-    if (head->unlogged_count) {
-        *ret = (Unlogged){
-            .raw = head->unlogged, .starts = head->unlogged_starts, .count = head->unlogged_count};
-        head->unlogged = (Buf){0};
-        head->unlogged_starts = NULL;
-        head->unlogged_count = head->unlogged_cap = 0;
-    }
-    lock_give(&head->unlogged_lock);
-}
-
-static void free_unlogged(Unlogged *u)
-{
-    buf_deinit(&u->raw);
-    buf_deinit(&u->packed);
-    free(u->starts);
-}
-
-// The log has refused them: they wait for the next write, before what came meanwhile.
-static void put_back_unlogged(Head *head, Unlogged *u)
-{
-    lock_take(&head->unlogged_lock);
-    for (size_t i = 0; i < head->unlogged_count; i++) {
-        u->starts = x_realloc(u->starts, (u->count + 1) * sizeof(size_t));
-        u->starts[u->count++] = u->raw.len + head->unlogged_starts[i];
-    }
-    buf_add_str(&u->raw, buf_str(&head->unlogged));
-    buf_deinit(&head->unlogged);
-    free(head->unlogged_starts);
-    head->unlogged = u->raw;
-    head->unlogged_starts = u->starts;
-    head->unlogged_count = head->unlogged_cap = u->count;
-    lock_give(&head->unlogged_lock);
-    buf_deinit(&u->packed);
-}
-
-static void pack_unlogged(Head *head, Unlogged *u, RecordList *list)
-{
-    RecordSpan *spans = u->count ? X_ARRAY(RecordSpan, u->count) : NULL;
-
-    for (size_t i = 0; i < u->count; i++) {
-        size_t end = i + 1 < u->count ? u->starts[i + 1] : u->raw.len;
-        spans[i].start = u->packed.len;
-        spans[i].flags =
-            wal_compress(head->options.wal_compression,
-                         str_sub(buf_str(&u->raw), u->starts[i], end - u->starts[i]), &u->packed);
-        spans[i].len = u->packed.len - spans[i].start;
-    }
-    for (size_t i = 0; i < u->count; i++)
-        add_record(list, str_sub(buf_str(&u->packed), spans[i].start, spans[i].len),
-                   spans[i].flags);
-    free(spans);
+    list->items[list->count++] =
+        (WalRecord){str_sub(packed, span->start, span->len), span->flags, span->raw_bytes};
 }
 
 static bool log_batch(Head *head, HeadAppender *batch, Error *err)
 {
     RecordList list = {0};
-    Unlogged unlogged;
+    HeadUnlogged unlogged;
 
-    take_unlogged(head, &unlogged);
-    pack_unlogged(head, &unlogged, &list);
+    head_unlogged_take(head, &unlogged);
+    for (size_t i = 0; i < unlogged.count; i++)
+        add_record(&list, buf_str(&unlogged.packed), &unlogged.records[i]);
     for (HeadAppender *app = batch; app; app = app->next)
         for (size_t i = 0; i < app->record_count; i++)
-            add_record(&list,
-                       str_sub(buf_str(&app->packed), app->records[i].start, app->records[i].len),
-                       app->records[i].flags);
+            add_record(&list, buf_str(&app->packed), &app->records[i]);
     bool ok = !list.count || wal_write(head->wal, list.items, list.count, err);
     if (ok)
-        free_unlogged(&unlogged);
-    else if (unlogged.count)
-        put_back_unlogged(head, &unlogged);
+        head_unlogged_give(head, &unlogged);
+    else
+        head_unlogged_put_back(head, &unlogged);
     free(list.items);
     return ok;
 }

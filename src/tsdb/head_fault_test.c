@@ -159,6 +159,62 @@ TEST(head_fault, one_failed_call_is_told_and_the_next_commit_goes_on)
     }
 }
 
+// Makes the series from `from` up to `to`, with long labels: hundreds of kilobytes of records. True if the log has taken them.
+static bool make_long_series(Head *head, int from, int to, int64_t t_ms)
+{
+    Appender *app = test_begin(head);
+    Error err = {0};
+
+    for (int i = from; i < to; i++) {
+        char number[24], filler[200];
+        Label pairs[3];
+        Labels labels = test_labels(pairs, number, i);
+        snprintf(filler, sizeof filler, "%0*d", 190, i * 7919);
+        pairs[labels.count++] = (Label){S("long"), str_from_c(filler)};
+        SeriesRef ref = app->series(app, labels, NULL, &err);
+        CHECK_OK(ref != 0, err);
+        CHECK_EQ(test_append(app, ref, t_ms, i), APPEND_OK);
+    }
+    return app->commit(app, &err);
+}
+
+TEST(head_fault, series_of_a_refused_commit_are_in_the_log_before_the_next_one_s)
+{
+    enum { FIRST = 2000, ALL = 4000 };
+    char dir[200];
+    Arena arena = {0};
+    FsFault fault = {.error_number = ENOSPC, .kinds = FS_CALL_WRITE};
+    Fs fs = {.fault = &fault};
+    be_quiet();
+    test_dir_make(dir, sizeof dir);
+    HeadOptions options = test_head_options(dir);
+    options.fs = &fs;
+    Head *head = test_head_open(&options);
+
+    fault.fail_at = fault.calls + 1;
+    CHECK(!make_long_series(head, 0, FIRST, 1000));
+    CHECK(make_long_series(head, FIRST, ALL, 1000));
+    for (int turn = 0; turn < 3; turn++) // and the buffers that are used again
+        CHECK(make_long_series(head, ALL + turn * 300, ALL + (turn + 1) * 300, 1000));
+    CHECK(make_long_series(head, 0, FIRST, 2000)); // by refs of the refused commit
+    head_close(head);
+
+    options.fs = &fs_system;
+    head = test_head_open(&options);
+    for (int kind = 0; kind < HEAD_UNKNOWN_KINDS; kind++)
+        CHECK_EQ(head->counters.wal_unknown[kind], 0);
+    for (int i = 0; i < ALL + 900; i += 13) {
+        SampleColumns c = test_read(head, i, &arena);
+        CHECK_EQ(c.count, 1);
+        CHECK_EQ(c.t_ms[0], i < FIRST ? 2000 : 1000);
+        CHECK_DOUBLE(c.value[0], i);
+        arena_reset(&arena);
+    }
+    head_close(head);
+    arena_deinit(&arena);
+    test_dir_remove(dir);
+}
+
 TEST(head_fault, a_damaged_segment_costs_only_what_was_damaged)
 {
     char dir[200];
@@ -342,6 +398,7 @@ TEST(head_fault, readers_see_whole_commits_while_many_write)
 
 TEST_MAIN(head_fault, TEST_ROW(head_fault, a_crash_at_any_call_loses_nothing_acknowledged),
           TEST_ROW(head_fault, one_failed_call_is_told_and_the_next_commit_goes_on),
+          TEST_ROW(head_fault, series_of_a_refused_commit_are_in_the_log_before_the_next_one_s),
           TEST_ROW(head_fault, a_damaged_segment_costs_only_what_was_damaged),
           TEST_ROW(head_fault,
                    nothing_is_deleted_while_the_log_cannot_forget_late_samples_that_have_a_block),

@@ -3,46 +3,14 @@
 
 #include <string.h>
 
+#include "base/varint.h"
+
 #define HEADER_BYTES 4
 
 typedef struct Header {
     uint16_t used;
     uint16_t count;
 } Header;
-
-static uint8_t *put_uvarint(uint8_t *at, uint64_t value)
-{
-    while (value >= 0x80) {
-        *at++ = (uint8_t)value | 0x80;
-        value >>= 7;
-    }
-    *at++ = (uint8_t)value;
-    return at;
-}
-
-static uint8_t *put_varint(uint8_t *at, int64_t value)
-{
-    return put_uvarint(at, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
-}
-
-static uint64_t get_uvarint(const uint8_t **at)
-{
-    uint64_t value = 0;
-    unsigned shift = 0;
-    uint8_t byte;
-    do {
-        byte = *(*at)++;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while (byte & 0x80);
-    return value;
-}
-
-static int64_t get_varint(const uint8_t **at)
-{
-    uint64_t u = get_uvarint(at);
-    return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
-}
 
 static const uint8_t *next(const uint8_t *at, FullChunk *chunk)
 {

@@ -370,6 +370,7 @@ bool head_image_open(Head *head, uint32_t first_segment, HeadImage *ret_image)
         return refuse(head, &image, "checksum does not match");
     image.segment = header.place.segment;
     image.offset = header.place.offset;
+    image.series = header.series;
     *ret_image = image;
     return true;
 }

@@ -21,6 +21,7 @@ typedef struct HeadImage {
     Str bytes;
     uint32_t segment; // the place in the log: series records before it are covered
     uint64_t offset;
+    uint64_t series; // in it
 } HeadImage;
 
 // Reads and checks the file; `first_segment` is the first that is not covered by a checkpoint. False: there is none, or none that fits,

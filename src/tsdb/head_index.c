@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/footprint.h"
 #include "base/reader.h"
 
 // --- hash table of numbers ---
@@ -23,6 +24,7 @@ static void hash_put_new(HashTable *table, uint32_t hash, uint32_t number)
 static void hash_resize(HashTable *table, size_t size)
 {
     HashTable grown = {X_ARRAY(HashSlot, size), table->count, size};
+    footprint_huge(grown.slots, size * sizeof *grown.slots);
 
     for (size_t i = 0; i < table->size; i++)
         if (table->slots[i].number)
@@ -147,6 +149,12 @@ static void grow_pairs(HeadIndex *index)
     index->pairs = x_realloc(index->pairs, index->pair_cap * sizeof(LabelPair));
 }
 
+static void forget_sorted(LabelName *name)
+{
+    free(name->sorted);
+    name->sorted = NULL;
+}
+
 static uint32_t add_pair(HeadIndex *index, uint32_t name, Str value)
 {
     uint32_t number = index->free_pair;
@@ -165,8 +173,38 @@ static uint32_t add_pair(HeadIndex *index, uint32_t name, Str value)
         owner->pairs = x_realloc(owner->pairs, owner->cap * sizeof(uint32_t));
     }
     owner->pairs[owner->count++] = number;
+    forget_sorted(owner);
     index->live_pairs++;
     return number;
+}
+
+static int compare_values(const void *a, const void *b, void *arg)
+{
+    const HeadIndex *index = arg;
+    return str_compare(head_index_text(index, index->pairs[*(const uint32_t *)a].value),
+                       head_index_text(index, index->pairs[*(const uint32_t *)b].value));
+}
+
+const uint32_t *head_index_sorted(const HeadIndex *index, uint32_t name)
+{
+    LabelName *owner = &index->names[name];
+    uint32_t *known = __atomic_load_n(&owner->sorted, __ATOMIC_ACQUIRE);
+    union { // qsort_r takes what it hands on as it is
+        const HeadIndex *from;
+        void *to;
+    } context = {.from = index};
+
+    if (known)
+        return known;
+    uint32_t *sorted = X_ARRAY(uint32_t, (size_t)owner->count + 1);
+    if (owner->count)
+        memcpy(sorted, owner->pairs, owner->count * sizeof *sorted);
+    qsort_r(sorted, owner->count, sizeof *sorted, compare_values, context.to);
+    if (__atomic_compare_exchange_n(&owner->sorted, &known, sorted, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        return sorted;
+    free(sorted); // another reader was faster
+    return known;
 }
 
 // --- life ---
@@ -185,8 +223,10 @@ void head_index_deinit(HeadIndex *index)
 {
     if (!index->names)
         return;
-    for (uint32_t i = 1; i < index->name_count; i++)
+    for (uint32_t i = 1; i < index->name_count; i++) {
         free(index->names[i].pairs);
+        forget_sorted(&index->names[i]);
+    }
     free(index->names);
     free(index->pairs);
     free(index->name_table.slots);
@@ -237,13 +277,29 @@ static uint32_t set_hash(const uint8_t *bytes, uint32_t len)
     return (uint32_t)(str_hash((Str){(const char *)bytes, len}) >> 32);
 }
 
+// Short texts in two steps without a call: a series has a dozen pairs to compare.
+static inline bool same_text(Str a, Str b)
+{
+    uint64_t x[2], y[2];
+
+    if (a.len != b.len)
+        return false;
+    if (a.len > 16 || a.len < 8)
+        return str_equal(a, b);
+    memcpy(&x[0], a.ptr, 8);
+    memcpy(&y[0], b.ptr, 8);
+    memcpy(&x[1], a.ptr + a.len - 8, 8);
+    memcpy(&y[1], b.ptr + a.len - 8, 8);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
 static bool guess_holds(const HeadIndex *index, uint32_t guess, Label label)
 {
     if (!guess || guess >= index->pair_count || !index->pairs[guess].value)
         return false;
     const LabelPair *pair = &index->pairs[guess];
-    return str_equal(head_index_text(index, pair->value), label.value) &&
-           str_equal(head_index_text(index, index->names[pair->name].text), label.name);
+    return same_text(head_index_text(index, pair->value), label.value) &&
+           same_text(head_index_text(index, index->names[pair->name].text), label.name);
 }
 
 // Neighbouring series share most of their pairs, and most of their names where they do not.
@@ -253,7 +309,7 @@ static uint32_t look_up(const HeadIndex *index, uint32_t guess, Label label)
         return guess;
     if (guess && guess < index->pair_count && index->pairs[guess].value) {
         uint32_t name = index->pairs[guess].name;
-        if (str_equal(head_index_text(index, index->names[name].text), label.name))
+        if (same_text(head_index_text(index, index->names[name].text), label.name))
             return find_pair(index, name, label.value);
     }
     return head_index_pair(index, label.name, label.value);
@@ -396,6 +452,8 @@ static void sweep_names(HeadIndex *index)
             index->pairs[pair].name = index->free_pair;
             index->free_pair = pair;
         }
+        if (kept < name->count)
+            forget_sorted(name);
         name->count = kept;
         if (name->cap > 64 && kept < name->cap / 4) {
             name->cap = MAX(kept, 4u);
@@ -511,7 +569,25 @@ static RefRuns union_literals(const HeadIndex *index, const MatchPlan *plan, Are
     return ref_runs_or(arena, lists, count);
 }
 
-static bool series_matches(const HeadIndex *index, uint64_t ref, const MatchPlan *plan)
+// What a matcher said of the values met last: neighbours often share theirs, and a pattern takes long.
+#define VERDICTS 256
+typedef struct Verdicts {
+    uint64_t known[VERDICTS]; // pair << 1 | verdict; 0: none, as there is no pair 0
+} Verdicts;
+
+static bool pair_matches(const HeadIndex *index, uint32_t pair, const MatchPlan *plan,
+                         Verdicts *verdicts)
+{
+    if (plan->equal)
+        return pair == plan->pair;
+    uint64_t *known = &verdicts->known[pair % VERDICTS];
+    if (*known >> 1 != pair)
+        *known = (uint64_t)pair << 1 | matcher_matches(plan->matcher, pair_value(index, pair));
+    return *known & 1;
+}
+
+static bool series_matches(const HeadIndex *index, uint64_t ref, const MatchPlan *plan,
+                           Verdicts *verdicts)
 {
     SeriesSlot slot = series_slot(&index->series, ref);
 
@@ -521,20 +597,32 @@ static bool series_matches(const HeadIndex *index, uint64_t ref, const MatchPlan
         LabelWalk walk = head_index_walk(index, series_at(&index->series, slot)->labels);
         for (uint32_t pair; (pair = head_index_walk_next(&walk));)
             if (index->pairs[pair].name == plan->name)
-                return plan->equal ? pair == plan->pair
-                                   : matcher_matches(plan->matcher, pair_value(index, pair));
+                return pair_matches(index, pair, plan, verdicts);
     }
     return plan->matcher->matches_empty;
+}
+
+#define REF_COST 8 // looking at a series, in bytes of postings that are united
+
+// How many bytes the postings of all values have, or more than `enough`.
+static uint64_t postings_bytes(const HeadIndex *index, const LabelName *name, uint64_t enough)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < name->count && bytes <= enough; i++)
+        bytes += index->pairs[name->pairs[i]].postings.used;
+    return bytes;
 }
 
 static RefRuns verify(const HeadIndex *index, const RefRuns *refs, const MatchPlan *plan,
                       Arena *arena)
 {
+    Verdicts verdicts = {{0}};
     RefRuns kept = {0};
 
     for (size_t i = 0; i < refs->count; i++)
         for (uint64_t k = 0; k < refs->runs[i].length; k++)
-            if (series_matches(index, refs->runs[i].first + k, plan))
+            if (series_matches(index, refs->runs[i].first + k, plan, &verdicts))
                 ref_runs_add(&kept, arena, refs->runs[i].first + k, 1);
     return kept;
 }
@@ -558,7 +646,7 @@ static RefRuns narrow_equal(const HeadIndex *index, const RefRuns *refs, const M
     return ref_runs_and_postings(arena, refs, postings, &index->pool);
 }
 
-// Looking at a series costs about as much as looking at a value.
+// Looking at a series costs about as much as looking at a value and a few bytes of its postings.
 static RefRuns narrow_other(const HeadIndex *index, const RefRuns *refs, const MatchPlan *plan,
                             Arena *arena)
 {
@@ -567,6 +655,10 @@ static RefRuns narrow_other(const HeadIndex *index, const RefRuns *refs, const M
     size_t values = literals ? m->literal_count : plan->name ? index->names[plan->name].count : 0;
 
     if (refs->refs < values)
+        return verify(index, refs, plan, arena);
+    uint64_t enough = refs->refs * REF_COST;
+    if (!literals && plan->name &&
+        postings_bytes(index, &index->names[plan->name], enough) > enough)
         return verify(index, refs, plan, arena);
     if (literals) {
         RefRuns list = union_literals(index, plan, arena);
@@ -638,14 +730,12 @@ bool head_index_load_pair(HeadIndex *index, uint32_t name, const Str *value,
     index->free_pair = free_pairs;
     pair->postings = *postings;
     pair->postings.bytes = 0;
-    if (bytes.len) {
-        pair->postings.bytes = pool_alloc(&index->pool, (uint32_t)bytes.len);
-        memcpy(pool_at(&index->pool, pair->postings.bytes), bytes.ptr, bytes.len);
-    }
+    if (bytes.len && !postings_load(&pair->postings, &index->pool, bytes))
+        return false;
     return true;
 }
 
-// The key is whole and its pairs are alive.
+// The key is whole and its pairs are alive. Where all are one need not look at each.
 static bool key_good(const HeadIndex *index, Str key)
 {
     Reader in = reader_from(key);
@@ -653,7 +743,8 @@ static bool key_good(const HeadIndex *index, Str key)
 
     for (uint64_t i = 0; i < count && !in.failed; i++) {
         uint64_t pair = reader_uvarint(&in);
-        in.failed |= pair >= index->pair_count || !index->pairs[pair].value;
+        in.failed |= pair == 0 || pair >= index->pair_count ||
+                     (index->free_pair && !index->pairs[pair].value);
     }
     return !in.failed && count && in.at == in.end;
 }
@@ -680,10 +771,18 @@ void head_index_load_sets(HeadIndex *index)
     SeriesSlot end = index->series.slots;
 
     hash_resize(&index->set_table, MAX((size_t)end * 4 / 3, (size_t)64));
-    for (SeriesSlot slot = 1; slot < end; slot++) {
-        Str key = head_index_key(index, series_at(&index->series, slot)->labels);
-        hash_put_new(&index->set_table, set_hash((const uint8_t *)key.ptr, (uint32_t)key.len),
-                     slot);
+    // Some steps ahead: where a set goes is in no order, and each place has to come from afar.
+    for (SeriesSlot slot = 1; slot < end;) {
+        uint32_t hashes[32];
+        uint32_t count = MIN((uint32_t)COUNT_OF(hashes), end - slot);
+        for (uint32_t i = 0; i < count; i++) {
+            Str key = head_index_key(index, series_at(&index->series, slot + i)->labels);
+            hashes[i] = set_hash((const uint8_t *)key.ptr, (uint32_t)key.len);
+            __builtin_prefetch(&index->set_table.slots[hash_home(&index->set_table, hashes[i])], 1);
+        }
+        for (uint32_t i = 0; i < count; i++)
+            hash_put_new(&index->set_table, hashes[i], slot + i);
+        slot += count;
     }
     index->set_table.count = end - 1;
 }

@@ -22,6 +22,8 @@ typedef struct LabelName {
     uint32_t count;
     uint32_t cap;
     uint32_t *pairs; // in order of birth; dead ones are taken out by head_index_remove
+    uint32_t *
+        sorted; // the same by value, once somebody has asked; atomic, as readers make it. NULL after each change
 } LabelName;
 
 typedef struct LabelPair {
@@ -113,6 +115,10 @@ size_t head_index_label_count(const HeadIndex *index, PoolHandle labels);
 uint32_t head_index_name(const HeadIndex *index, Str name);
 // The number of a pair, 0 if unknown.
 uint32_t head_index_pair(const HeadIndex *index, Str name, Str value);
+
+// The pairs of a name in the order of their values, names[name].count of them; good until the index changes.
+// Thread: any that hold the index for reading.
+const uint32_t *head_index_sorted(const HeadIndex *index, uint32_t name);
 
 // Refs of the series that match all matchers. No matcher: all.
 RefRuns head_index_match(const HeadIndex *index, const Matcher *matchers, size_t count,

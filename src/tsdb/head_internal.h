@@ -121,9 +121,18 @@ typedef struct PendingExemplar {
 } PendingExemplar;
 
 typedef struct RecordSpan {
-    size_t start, len;
+    size_t start, len, raw_bytes;
     WalFlags flags;
 } RecordSpan;
+
+// Records of series that the log does not know yet.
+typedef struct HeadUnlogged {
+    Buf raw;    // of the record under way
+    Buf packed; // those before
+    RecordSpan *records;
+    size_t count;
+    size_t cap;
+} HeadUnlogged;
 
 typedef struct HeadAppender HeadAppender;
 struct HeadAppender {
@@ -239,10 +248,7 @@ struct Head {
     uint64_t open_queriers;
 
     Lock unlogged_lock;
-    Buf unlogged; // GUARDED_BY(unlogged_lock): series records of series that the log does not know yet
-    size_t *unlogged_starts; // of each record
-    size_t unlogged_count;
-    size_t unlogged_cap;
+    HeadUnlogged unlogged; // GUARDED_BY(unlogged_lock)
 
     Lock metadata_lock;
     Map metadata; // GUARDED_BY(metadata_lock): metric name to MetadataEntry
@@ -255,6 +261,7 @@ struct Head {
     int64_t min_valid_t; // in-order samples below are refused
     int64_t floor_t;     // in-order samples below are gone or in blocks
     int64_t window_ms;
+    bool packs_xor2;    // atomic
     uint8_t generation; // of the collection of empty series
 
     // Leader only.
@@ -319,8 +326,16 @@ void head_lead(Head *head);
 void head_follow(Head *head);
 // Returns when what the appender has gathered is logged and applied, or app->err says why not.
 bool head_commit(Head *head, HeadAppender *app);
+
+// head_unlogged.c
 // The series' record goes before the next commit's.
-void head_commit_log_series(Head *head, uint64_t ref, Labels labels);
+void head_unlogged_add(Head *head, uint64_t ref, Labels labels);
+// What gathered; it goes back to the head when the log has it, or, if the log refused it, to be written before what came meanwhile.
+void head_unlogged_take(Head *head, HeadUnlogged *ret);
+void head_unlogged_give(Head *head, HeadUnlogged *taken);
+void head_unlogged_put_back(Head *head, HeadUnlogged *taken);
+size_t head_unlogged_bytes(Head *head);
+void head_unlogged_deinit(HeadUnlogged *unlogged);
 
 // head_append.c
 Appender *head_append_begin(Sink *sink);
@@ -348,6 +363,9 @@ SeriesExtra *head_extra(Head *head, uint64_t ref, Series *series, bool make);
 void head_extra_free(SeriesExtra *extra);
 // Puts an in-order sample into a series; its stripe is held, the caller leads. False: no room, nothing changed.
 bool head_append_float(Head *head, uint64_t ref, Series *series, int64_t t_ms, double value);
+// Several, in rising time. Returns how many found room: all, if not fewer.
+size_t head_append_floats(Head *head, uint64_t ref, Series *series, const int64_t *t_ms,
+                          const double *value, size_t count);
 bool head_append_histogram(Head *head, uint64_t ref, Series *series, int64_t t_ms,
                            const Histogram *h);
 // Makes the open chunk a full one. False: the disk refuses.
@@ -392,8 +410,9 @@ typedef struct SeriesView {
     FullChunk *full;
     size_t full_count;
     ChunkEncoding open_encoding;
-    Str open;         // the open chunk
-    StartRun *starts; // of its samples, until they are woven in
+    Str open;                         // the open chunk
+    int64_t open_min_ms, open_max_ms; // all of its samples, also those that are not to be seen
+    StartRun *starts;                 // of its samples, until they are woven in
     size_t start_count;
     OutOfOrderSample *late; // histograms point into the arena
     size_t late_count;

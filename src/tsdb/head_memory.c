@@ -15,7 +15,11 @@ static void of_index(const HeadIndex *index, uint64_t bytes[HEAD_MEMORY_PARTS])
     uint64_t name_lists = 0;
 
     for (uint32_t i = 1; i < index->name_count; i++)
-        name_lists += index->names[i].cap * sizeof(uint32_t);
+        name_lists +=
+            (index->names[i].cap + (__atomic_load_n(&index->names[i].sorted, __ATOMIC_RELAXED)
+                                        ? index->names[i].count
+                                        : 0)) *
+            sizeof(uint32_t);
     bytes[HEAD_MEMORY_SERIES] =
         records - MIN(series->trimmed_bytes, series->free_count * sizeof(Series));
     bytes[HEAD_MEMORY_REFS] = series->held_bytes - records + series->free_cap * sizeof(SeriesSlot);
@@ -66,10 +70,7 @@ static uint64_t of_appenders(Head *head)
                  app->exemplar_cap * sizeof(PendingExemplar) + app->raw.cap + app->packed.cap +
                  app->record_cap * sizeof(RecordSpan) + app->arena.held_bytes;
     lock_give(&head->commit_lock);
-    lock_take(&head->unlogged_lock);
-    bytes += head->unlogged.cap + head->unlogged_cap * sizeof(size_t);
-    lock_give(&head->unlogged_lock);
-    return bytes;
+    return bytes + head_unlogged_bytes(head);
 }
 
 void head_memory(Head *head, uint64_t ret_bytes[HEAD_MEMORY_PARTS])

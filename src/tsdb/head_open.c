@@ -17,6 +17,17 @@ static PoolHandle block_new(Pool *pool, PoolHandle link)
     return block;
 }
 
+// How many blocks stand before this one, all of them full.
+static size_t full_before(const Pool *pool, PoolHandle block)
+{
+    PoolHandle older = before(pool, block);
+    uint16_t place = 0;
+
+    if (older)
+        memcpy(&place, head_open_at(pool, older), sizeof place);
+    return place;
+}
+
 PoolHandle head_open_start(Pool *pool, ChunkXor *state, int64_t t_ms, double value)
 {
     PoolHandle block = block_new(pool, 0);
@@ -41,6 +52,9 @@ PoolHandle head_open_spill(Pool *pool, PoolHandle newest, ChunkXor *state, int64
         memcpy(head_open_at(pool, newest), bytes, OPEN_BLOCK_CAP);
         return newest;
     }
+    // It fits: a chunk has fewer samples, and each block at least two.
+    uint16_t place = (uint16_t)(full_before(pool, newest) + 1);
+    memcpy(bytes, &place, sizeof place);
     memcpy(head_open_at(pool, newest), bytes, OPEN_BLOCK_CAP);
     PoolHandle block = block_new(pool, newest);
     memcpy(head_open_at(pool, block) + CHUNK_XOR_HEADER_BYTES, bytes + OPEN_BLOCK_CAP,
@@ -51,11 +65,7 @@ PoolHandle head_open_spill(Pool *pool, PoolHandle newest, ChunkXor *state, int64
 
 size_t head_open_bytes(const Pool *pool, PoolHandle newest, const ChunkXor *state)
 {
-    size_t bytes = chunk_xor_bytes(state);
-
-    for (PoolHandle block = before(pool, newest); block; block = before(pool, block))
-        bytes += OPEN_BLOCK_DATA;
-    return bytes;
+    return chunk_xor_bytes(state) + full_before(pool, newest) * OPEN_BLOCK_DATA;
 }
 
 void head_open_copy(const Pool *pool, PoolHandle newest, const ChunkXor *state, size_t bytes,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // head_open.h: an open float chunk as a chain of blocks of one cache line each.
 //
-//     block   | block before u32 | count u16 | 58 bytes of the chunk |      newest last
+//     block   | block before u32 | u16 | 58 bytes of the chunk |      newest last
 //
 // All blocks have one size, so that chunks of a million series that grow side by side leave no holes of other sizes behind. The
-// encoder sees a block as a chunk of its own: its two bytes of header are the count, which only the whole chunk needs. ChunkXor.bits
-// counts in the newest block, header included.
+// encoder sees a block as a chunk of its own: its two bytes of header are the count, which only the whole chunk needs. Once a block is full they
+// say which of the chain it is, from 1, so that nobody walks along the chain to learn how long it is. ChunkXor.bits counts in the newest block,
+// header included.
 #pragma once
 
 #include "tsdb/chunk_xor.h"

@@ -225,8 +225,9 @@ static bool log_late(Head *head, Error *err)
             else
                 wal_record_samples(&writer, &sample, 1);
         }
-        WalRecord record = {
-            .flags = wal_compress(head->options.wal_compression, buf_str(&raw), &packed)};
+        WalRecord record = {.flags =
+                                wal_compress(head->options.wal_compression, buf_str(&raw), &packed),
+                            .raw_bytes = raw.len};
         record.bytes = buf_str(&packed);
         ok = wal_write(head->wbl, &record, 1, err);
         buf_reset(&raw);
@@ -257,7 +258,7 @@ static bool flush_due(Head *head, uint64_t oldest, Error *err)
         lock_give(&head->stripes[series_stripe(ref)]);
     }
     if (markers.count) {
-        WalRecord record = {buf_str(&raw), WAL_RAW};
+        WalRecord record = {.bytes = buf_str(&raw), .flags = WAL_RAW};
         ok = wal_write(head->wbl, &record, 1, err);
     }
     buf_deinit(&raw);
@@ -370,7 +371,7 @@ bool head_out_of_order_begin(Head *head, bool *ret_any, int64_t *ret_min_t_ms,
         ok = error_set(err, ERR_IO, "the disk takes no out-of-order chunks");
     ok = ok && head_chunks_flush(head->chunks, err) && head_out_of_order_open_log(head, err);
     if (ok && f.markers.count) {
-        WalRecord record = {buf_str(&raw), WAL_RAW};
+        WalRecord record = {.bytes = buf_str(&raw), .flags = WAL_RAW};
         ok = wal_write(head->wbl, &record, 1, err);
     }
     ok = ok && wal_cut(head->wbl, &head->ooo_wbl_segment, err);

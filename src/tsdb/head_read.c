@@ -2,6 +2,7 @@
 // Queriers of the head.
 #include <stdlib.h>
 
+#include "base/reader.h"
 #include "tsdb/head_internal.h"
 
 // --- epochs and waiting ---
@@ -77,25 +78,37 @@ static Str copy_open(Head *head, const Series *series, Arena *arena)
     return (Str){(const char *)copy, len};
 }
 
-// The in-order chunks that may have something in the range.
+// The in-order chunks that may have something in the range, or its last sample. Full ones end before the open one begins.
 static void copy_chunks(Head *head, const Series *series, const SeriesExtra *extra,
-                        int64_t min_t_ms, int64_t max_t_ms, Arena *arena, SeriesView *view)
+                        int64_t min_t_ms, int64_t max_t_ms, bool only_last, Arena *arena,
+                        SeriesView *view)
 {
     unsigned flags = series_flags(series);
-    int64_t last_ms = INT64_MIN; // of the full chunks: the open one begins later
+    bool is_float = series->chunk && !(flags & SERIES_HAS_HISTOGRAM);
+    int64_t open_ms = is_float ? head_open_first_time(&head->pool, series->chunk) : INT64_MAX;
+    int64_t enough_ms = only_last ? MIN(max_t_ms, view->visible_t) : min_t_ms;
 
-    view->full = ARENA_ARRAY(arena, FullChunk, head_full_count(&head->pool, series->full));
-    view->full_count =
-        head_full_overlapping(&head->pool, series->full, min_t_ms, max_t_ms, view->full, &last_ms);
-    if (last_ms >= max_t_ms)
-        return;
+    if (open_ms > enough_ms) {
+        int64_t last_ms = INT64_MIN;
+        view->full = ARENA_ARRAY(arena, FullChunk, head_full_count(&head->pool, series->full));
+        view->full_count = head_full_overlapping(&head->pool, series->full, min_t_ms, max_t_ms,
+                                                 view->full, &last_ms);
+        if (last_ms >= max_t_ms)
+            return;
+    }
     if (flags & SERIES_HAS_HISTOGRAM) {
         Str bytes = chunk_histogram_str(extra->histogram);
         view->open_encoding = chunk_histogram_encoding(extra->histogram);
         view->open = copy_bytes(arena, bytes.ptr, bytes.len);
-    } else if (series->chunk) {
+        view->open_min_ms = chunk_histogram_min_t(extra->histogram);
+        view->open_max_ms = chunk_histogram_max_t(extra->histogram);
+    } else if (is_float) {
+        if (open_ms > max_t_ms)
+            return;
         view->open_encoding = CHUNK_XOR;
         view->open = copy_open(head, series, arena);
+        view->open_min_ms = open_ms;
+        view->open_max_ms = series->xor_state.t_ms;
     }
     if (flags & SERIES_HAS_STARTS) {
         view->start_count = extra->start_count;
@@ -105,7 +118,8 @@ static void copy_chunks(Head *head, const Series *series, const SeriesExtra *ext
 }
 
 static void copy_series(Head *head, uint64_t ref, SeriesSlot slot, Series *series, uint64_t epoch,
-                        int64_t min_t_ms, int64_t max_t_ms, Arena *arena, SeriesView *view)
+                        int64_t min_t_ms, int64_t max_t_ms, bool only_last, Arena *arena,
+                        SeriesView *view)
 {
     unsigned flags = series_flags(series);
     SeriesExtra *extra = head_extra(head, ref, series, false);
@@ -115,13 +129,13 @@ static void copy_series(Head *head, uint64_t ref, SeriesSlot slot, Series *serie
         view->visible_t = epoch == UINT64_MAX ? series->xor_state.t_ms
                                               : head_undo_time(&head->undo, slot, series, epoch);
     if (view->visible_t != INT64_MIN && view->visible_t >= min_t_ms)
-        copy_chunks(head, series, extra, min_t_ms, max_t_ms, arena, view);
+        copy_chunks(head, series, extra, min_t_ms, max_t_ms, only_last, arena, view);
     if (extra)
         copy_late(extra, epoch, arena, view);
 }
 
-bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, int64_t min_t_ms, int64_t max_t_ms,
-                    Arena *arena, SeriesView *ret_view)
+static bool read_view(Head *head, uint64_t ref, uint64_t epoch, int64_t min_t_ms, int64_t max_t_ms,
+                      bool only_last, Arena *arena, SeriesView *ret_view)
 {
     SeriesSlot slot = series_slot(&head->index.series, ref);
 
@@ -132,12 +146,18 @@ bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, int64_t min_t_ms, 
     lock_take(stripe);
     bool ok = series_ref(series) == ref;
     if (ok)
-        copy_series(head, ref, slot, series, epoch, min_t_ms, max_t_ms, arena, ret_view);
+        copy_series(head, ref, slot, series, epoch, min_t_ms, max_t_ms, only_last, arena, ret_view);
     lock_give(stripe);
     if (ok && ret_view->start_count)
         head_starts_weave(ret_view->starts, ret_view->start_count, arena, &ret_view->open_encoding,
                           &ret_view->open);
     return ok;
+}
+
+bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, int64_t min_t_ms, int64_t max_t_ms,
+                    Arena *arena, SeriesView *ret_view)
+{
+    return read_view(head, ref, epoch, min_t_ms, max_t_ms, false, arena, ret_view);
 }
 
 static bool read_chunk(Head *head, const HeadChunkPins *pins, HeadChunkRef ref, int64_t min_t_ms,
@@ -246,6 +266,42 @@ static bool read_series(Querier *base, uint64_t handle, int64_t min_t_ms, int64_
 
 // --- many series ---
 
+#define AHEAD_SERIES 32
+
+// Their records, then what these name: memory that is far away is asked for before it is needed.
+static void look_ahead(Head *head, const uint64_t *refs, size_t count)
+{
+    const SeriesTable *table = &head->index.series;
+    SeriesSlot slots[AHEAD_SERIES];
+    unsigned held = SERIES_STRIPES;
+
+    for (size_t i = 0; i < count; i++) {
+        slots[i] = series_slot(table, refs[i]);
+        if (slots[i])
+            __builtin_prefetch(series_at(table, slots[i]));
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!slots[i])
+            continue;
+        head_hold_stripe(head, &held, refs[i]);
+        const Series *series = series_at(table, slots[i]);
+        if (series->full)
+            __builtin_prefetch(pool_at(&head->pool, series->full));
+        if (series->chunk)
+            __builtin_prefetch(pool_at(&head->pool, series->chunk));
+    }
+    head_give_stripe(head, held);
+}
+
+void head_look_ahead(Querier *base, const uint64_t *handles, size_t count)
+{
+    if (base->read != read_series)
+        return;
+    Head *head = CONTAINER_OF(base, HeadQuerier, querier)->head;
+    for (size_t i = 0; i < count; i += AHEAD_SERIES)
+        look_ahead(head, handles + i, MIN(count - i, (size_t)AHEAD_SERIES));
+}
+
 static bool gather_full(const HeadQuerier *q, FullChunk full, ChunkBatch *batch)
 {
     HeadChunkView chunk;
@@ -260,15 +316,36 @@ static bool gather_full(const HeadQuerier *q, FullChunk full, ChunkBatch *batch)
     return stays;
 }
 
+// Of the chunks that begin by then, the one that begins last: they stand behind one another.
+static void keep_last_chunk(SeriesView *view, int64_t until_ms)
+{
+    if (view->open.len && view->open_encoding == CHUNK_XOR) {
+        if (view->open_min_ms <= until_ms)
+            view->full_count = 0;
+        else
+            view->open.len = 0;
+    }
+    if (view->open.len)
+        return;
+    while (view->full_count && view->full[view->full_count - 1].min_t_ms > until_ms)
+        view->full_count--;
+    if (view->full_count > 1) {
+        view->full += view->full_count - 1;
+        view->full_count = 1;
+    }
+}
+
 // False: there is something that a batch does not know.
-static bool gather_view(const HeadQuerier *q, const SeriesView *view, int64_t min_t_ms,
-                        int64_t max_t_ms, ChunkBatch *batch)
+static bool gather_view(const HeadQuerier *q, SeriesView *view, int64_t min_t_ms, int64_t max_t_ms,
+                        bool only_last, ChunkBatch *batch)
 {
     if (view->late_count || view->late_chunk_count || view->deleted_count)
         return false;
     int64_t until_ms = MIN(max_t_ms, view->visible_t);
     if (view->visible_t == INT64_MIN || min_t_ms > until_ms)
         return true;
+    if (only_last)
+        keep_last_chunk(view, until_ms);
     chunk_batch_narrow(batch, min_t_ms, until_ms);
     for (size_t i = 0; i < view->full_count; i++)
         if (view->full[i].max_t_ms >= min_t_ms && view->full[i].min_t_ms <= until_ms &&
@@ -279,7 +356,7 @@ static bool gather_view(const HeadQuerier *q, const SeriesView *view, int64_t mi
     return true;
 }
 
-void head_gather(Querier *base, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
+void head_gather(Querier *base, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms, bool only_last,
                  ChunkBatch *batch)
 {
     SeriesView view;
@@ -292,22 +369,23 @@ void head_gather(Querier *base, uint64_t handle, int64_t min_t_ms, int64_t max_t
     int64_t min_t = MAX(min_t_ms, q->min_t_ms);
     int64_t max_t = MIN(max_t_ms, q->max_t_ms);
     if (min_t <= max_t &&
-        head_read_view(q->head, handle, q->epoch, min_t, max_t, batch->scratch, &view) &&
-        !gather_view(q, &view, MAX(min_t, q->floor_t_ms), max_t, batch))
+        read_view(q->head, handle, q->epoch, min_t, max_t, only_last, batch->scratch, &view) &&
+        !gather_view(q, &view, MAX(min_t, q->floor_t_ms), max_t, only_last, batch))
         chunk_batch_refuse(batch);
 }
 
 static bool read_many(Querier *base, const uint64_t *handles, size_t count, int64_t min_t_ms,
-                      int64_t max_t_ms, Arena *scratch, Arena *arena, SampleColumns *ret_columns,
-                      Error *err)
+                      int64_t max_t_ms, bool only_last, Arena *scratch, Arena *arena,
+                      SampleColumns *ret_columns, Error *err)
 {
     bool *done = ARENA_ARRAY(scratch, bool, count);
     ChunkBatch batch;
 
     chunk_batch_init(&batch, count, scratch);
+    head_look_ahead(base, handles, count);
     for (size_t i = 0; i < count; i++) {
         chunk_batch_begin(&batch);
-        head_gather(base, handles[i], min_t_ms, max_t_ms, &batch);
+        head_gather(base, handles[i], min_t_ms, max_t_ms, only_last, &batch);
     }
     if (!chunk_batch_decode(&batch, min_t_ms, max_t_ms, arena, ret_columns, done, err))
         return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rebuilds the head from chunks_head, the newest checkpoint, the log and the log of out-of-order samples.
 //
-//     this thread: files to records  -->  replay-define: records to series  -->  replay-apply: samples into series
+//     this thread: files to records  -->  replay-define: records to series  -->  that one and replay-0, ...: samples into series
 //
 // Nobody else knows the head yet.
 #include <stdlib.h>
@@ -43,28 +43,37 @@ void replay_await_sets(Replay *r)
 }
 
 // Whatever is wrong with the image, the log has all of it.
-static void use_image(Replay *r, uint32_t first_segment)
+static void find_image(Replay *r, uint32_t first_segment)
 {
     Head *head = r->head;
-    HeadImage image;
-    Error err = {0};
 
     head->image = (HeadImageState){.stale = true};
-    if (!head_image_open(head, first_segment, &image))
+    r->image_waits = r->imaged = head_image_open(head, first_segment, &r->image);
+    if (!r->imaged)
         return;
-    if (head_image_load(head, &image)) {
-        r->imaged = true;
-        r->known_segment = image.segment;
-        r->known_offset = image.offset;
+    r->known_segment = r->image.segment;
+    r->known_offset = r->image.offset;
+    r->reserved = series_table_reserve(&head->index.series, r->image.series);
+}
+
+static void load_image(Replay *r)
+{
+    Head *head = r->head;
+    Error err = {0};
+
+    r->image_waits = false;
+    r->image_failed = !head_image_load(head, &r->image);
+    if (!r->image_failed) {
         r->series += head->index.series.count;
         r->sets_pending = thread_start(&r->sets_thread, "replay-sets", make_sets, head, &err);
         if (!r->sets_pending)
             make_sets(head);
         replay_attach_all(r);
-        head->image = (HeadImageState){.created = GET(head->counters.series_created),
-                                       .segment = image.segment};
+        head->image.created = GET(head->counters.series_created);
+        head->image.segment = r->image.segment;
+        head->image.stale = false;
     }
-    head_image_close(&image);
+    head_image_close(&r->image);
 }
 
 // --- the threads ---
@@ -73,15 +82,16 @@ static void begin_define(void *arg)
 {
     Replay *r = arg;
 
-    r->start_ok =
-        replay_shards_start(r->head, r->head->options.replay_threads, &r->shards, &r->start_err);
+    if (r->image_waits)
+        load_image(r);
+    r->shards = replay_shards_new(r->head, r->head->options.replay_threads);
 }
 
 static void define(void *arg, Str record)
 {
     Replay *r = arg;
 
-    if (r->start_ok)
+    if (!r->image_failed)
         replay_define(r, record);
 }
 
@@ -89,7 +99,7 @@ static void define_snapshot(void *arg, Str record)
 {
     Replay *r = arg;
 
-    if (r->start_ok)
+    if (!r->image_failed)
         replay_snapshot_record(r, record);
 }
 
@@ -98,7 +108,7 @@ static void end_define(void *arg)
     Replay *r = arg;
     ReplayApplied applied;
 
-    replay_shards_finish(r->shards, &applied);
+    replay_shards_free(r->shards, &applied);
     r->shards = NULL;
     r->samples += applied.samples;
     r->refused += applied.refused;
@@ -140,40 +150,57 @@ static void tell_size(Replay *r, Str checkpoint, uint32_t from)
     SET(r->progress->total_bytes, bytes);
 }
 
-static bool finish_pipe(Replay *r, bool ok, Error *err)
+static bool start_pipe(Replay *r, void (*each)(void *arg, Str record), Error *err)
+{
+    ReplayPipeUser user = {begin_define, each, end_define, r};
+    bool image_waits = r->image_waits;
+
+    if (!replay_pipe_start(&user, &r->pipe, err))
+        return false;
+    if (image_waits)
+        series_table_touch(r->reserved);
+    return true;
+}
+
+static void finish_pipe(Replay *r)
 {
     replay_pipe_finish(r->pipe);
     r->pipe = NULL;
     replay_await_sets(r);
-    if (ok && !r->start_ok) {
-        *err = r->start_err;
-        ok = error_context(err, "replay");
-    }
-    return ok;
 }
 
 static bool load_snapshot(Replay *r, Error *err)
 {
-    ReplayPipeUser user = {begin_define, define_snapshot, end_define, r};
-
-    if (!replay_pipe_start(&user, &r->pipe, err))
+    if (!start_pipe(r, define_snapshot, err))
         return false;
     bool ok = replay_snapshot_read(r, err);
-    return finish_pipe(r, ok, err);
+    finish_pipe(r);
+    return ok;
 }
 
 // What the snapshot covers is not read.
 static bool replay_log(Replay *r, Str checkpoint, uint32_t from, Error *err)
 {
     Head *head = r->head;
-    ReplayPipeUser user = {begin_define, define, end_define, r};
 
     head->image.log_bytes = 0 - GET(r->progress->total_bytes); // counts as written since the image
-    if (!replay_pipe_start(&user, &r->pipe, err))
+    if (!start_pipe(r, define, err))
         return false;
     bool ok = (r->has_snapshot || !checkpoint.len || replay_dir(r, checkpoint, 0, err)) &&
               replay_dir(r, head->wal_dir, r->has_snapshot ? r->snapshot.segment : from, err);
-    return finish_pipe(r, ok, err);
+    finish_pipe(r);
+    return ok;
+}
+
+static bool replay_in_order(Replay *r, Str checkpoint, uint32_t from, Error *err)
+{
+    bool ok = true;
+
+    if (r->has_snapshot) {
+        ok = load_snapshot(r, err);
+        replay_snapshot_keep_refs(r, checkpoint, from);
+    }
+    return ok && replay_log(r, checkpoint, from, err);
 }
 
 // `chunks_torn`: samples of full chunks are to come from the log, all of it.
@@ -197,15 +224,16 @@ static bool replay_logs(Replay *r, bool chunks_torn, Error *err)
         r->has_snapshot = !chunks_torn && replay_snapshot_find(r, from);
         tell_size(r, r->has_snapshot ? STR_NONE : checkpoint,
                   r->has_snapshot ? r->snapshot.segment : from);
-        use_image(r, from);
+        find_image(r, from);
     }
-    if (ok && r->has_snapshot) {
-        ok = load_snapshot(r, err);
-        replay_snapshot_keep_refs(r, checkpoint, from);
+    ok = ok && replay_in_order(r, checkpoint, from, err);
+    if (ok && r->image_failed) {
+        r->image_failed = r->imaged = false;
+        ok = replay_in_order(r, checkpoint, from, err);
     }
-    ok = ok && replay_log(r, checkpoint, from, err);
     replay_await_sets(r);
     uint64_t holes = r->holes;
+    ref_map_deinit(&r->unknown);
     ok = ok && replay_dir(r, head->wbl_dir, 0, err);
     // A log that is gone or damaged may have lost the names of chunks that nothing else holds. Of a torn end the samples stand before it.
     if (ok && holes == r->holes && fs_exists(head->fs, head->wbl_dir))
@@ -229,6 +257,17 @@ static void keep_twins(Head *head, Arena *scratch)
                         segments.items[segments.count - 1].number);
 }
 
+static void warn_unknown(const char *log, const uint64_t counts[HEAD_UNKNOWN_KINDS])
+{
+    uint64_t entries = 0;
+
+    for (int i = HEAD_UNKNOWN_SERIES + 1; i < HEAD_UNKNOWN_KINDS; i++)
+        entries += counts[i];
+    if (entries)
+        log_warn("entries of series that the log does not define, ignoring them", KV("log", log),
+                 KV("series", counts[HEAD_UNKNOWN_SERIES]), KV("entries", entries));
+}
+
 static void report(const Replay *r, const HeadChunksRepair *repair)
 {
     Head *head = r->head;
@@ -239,9 +278,8 @@ static void report(const Replay *r, const HeadChunksRepair *repair)
                  KV("file", repair->file), KV("at", repair->offset),
                  KV("lost_bytes", repair->lost_bytes), KV("reason", repair->reason));
     }
-    if (r->unknown)
-        log_warn("entries of series that the log does not define, ignoring them",
-                 KV("entries", r->unknown));
+    warn_unknown("wal", head->counters.wal_unknown);
+    warn_unknown("wbl", head->counters.wbl_unknown);
     if (r->malformed)
         log_warn("malformed entries in the log, ignoring them", KV("entries", r->malformed));
     log_info("replayed the log", KV("series", r->series), KV("samples", r->samples),
@@ -274,10 +312,12 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
         keep_twins(head, &r.arena);
         report(&r, &repair);
     }
+    head_image_close(&r.image);
     free(r.key);
     free(r.chunks);
     ref_map_deinit(&r.chunk_of);
     ref_map_deinit(&r.marked);
+    ref_map_deinit(&r.unknown);
     arena_deinit(&r.arena);
     return ok;
 }

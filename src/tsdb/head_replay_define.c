@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the log says besides samples, and which chunks on disk belong to which series.
 //
-// One thread is here. Samples that were sent to the shards may be on their way into their series meanwhile: whatever touches a series
-// that is not new holds its stripe, and drains the shards where order matters.
+// One thread is here. Samples that were sent to the shards may not be in their series yet: whoever needs them there drains the shards.
 #include <stdlib.h>
 
 #include "tsdb/head_replay_internal.h"
@@ -190,7 +189,22 @@ void replay_series(Replay *r, const WalEntry *e)
     }
 }
 
-SeriesSlot replay_find_series(Replay *r, uint64_t *ref)
+// An entry whose series nobody knows, unless that was dropped before the image.
+static void count_unknown(Replay *r, uint64_t ref, HeadUnknown kind)
+{
+    HeadCounters *c = &r->head->counters;
+    uint64_t *counts = r->pipe ? c->wal_unknown : c->wbl_unknown;
+
+    if (ref_map_get(&r->head->expired, ref))
+        return;
+    counts[kind]++;
+    if (!ref || ref_map_get(&r->unknown, ref))
+        return;
+    ref_map_put(&r->unknown, ref, 1);
+    counts[HEAD_UNKNOWN_SERIES]++;
+}
+
+SeriesSlot replay_find_series(Replay *r, uint64_t *ref, HeadUnknown kind)
 {
     SeriesSlot slot = series_slot(&r->head->index.series, *ref);
 
@@ -201,7 +215,7 @@ SeriesSlot replay_find_series(Replay *r, uint64_t *ref)
         *ref = *twin;
         return series_slot(&r->head->index.series, *ref);
     }
-    r->unknown += !ref_map_get(&r->head->expired, *ref); // else it was dropped before the image
+    count_unknown(r, *ref, kind);
     keep_ref(r->head, *ref);
     return 0;
 }
@@ -209,10 +223,11 @@ SeriesSlot replay_find_series(Replay *r, uint64_t *ref)
 static void replay_sample(Replay *r, uint64_t ref, int64_t t_ms, double value,
                           const Histogram *histogram, int64_t start_ms)
 {
-    SeriesSlot slot = replay_find_series(r, &ref);
+    SeriesSlot slot =
+        replay_find_series(r, &ref, histogram ? HEAD_UNKNOWN_HISTOGRAMS : HEAD_UNKNOWN_SAMPLES);
 
     if (slot && t_ms >= r->head->options.min_valid_t_ms)
-        replay_shards_add(r->shards, ref, slot, t_ms, value, histogram, start_ms);
+        replay_shards_add(r->shards, slot, t_ms, value, histogram, start_ms);
 }
 
 static void replay_floats(Replay *r, WalRecordReader *reader)
@@ -228,7 +243,7 @@ static void replay_floats(Replay *r, WalRecordReader *reader)
 void replay_tombstone(Replay *r, const WalEntry *e)
 {
     uint64_t ref = e->ref;
-    SeriesSlot slot = replay_find_series(r, &ref);
+    SeriesSlot slot = replay_find_series(r, &ref, HEAD_UNKNOWN_TOMBSTONES);
 
     if (!slot || e->interval.min_t_ms > e->interval.max_t_ms)
         return;
@@ -242,7 +257,7 @@ static void replay_exemplar(Replay *r, const WalEntry *e)
 {
     Head *head = r->head;
     uint64_t ref = e->ref;
-    SeriesSlot slot = head->exemplars ? replay_find_series(r, &ref) : 0;
+    SeriesSlot slot = head->exemplars ? replay_find_series(r, &ref, HEAD_UNKNOWN_EXEMPLARS) : 0;
 
     if (!slot)
         return;
@@ -255,7 +270,7 @@ static void replay_metadata(Replay *r, const WalEntry *e)
 {
     Head *head = r->head;
     uint64_t ref = e->ref;
-    SeriesSlot slot = replay_find_series(r, &ref);
+    SeriesSlot slot = replay_find_series(r, &ref, HEAD_UNKNOWN_METADATA);
 
     if (!slot)
         return;

@@ -34,13 +34,18 @@ typedef struct Replay {
     RefMap chunk_of; // ref to 1 + place of its newest chunk
     RefMap marked;   // out-of-order chunks that their log names
     LabelKey *key;
-    Arena arena; // of one record
-    uint64_t series, samples, unknown, malformed, out_of_order_kept, refused;
+    Arena arena;    // of one record
+    RefMap unknown; // refs of series that the log at hand does not define
+    uint64_t series, samples, malformed, out_of_order_kept, refused;
     uint64_t holes;  // segments with damage that is no torn end
     uint64_t filled; // series that have in-order samples
     uint64_t records;
     ReplayPipe *pipe;       // NULL: records are of the log of out-of-order samples
     ReplayShards *shards;   // the pipe's other end has them
+    HeadImage image;        // to be loaded by the pipe's other end
+    Str reserved;           // for its series
+    bool image_waits;       // for that
+    bool image_failed;      // nothing was replayed; to be done again without
     bool imaged;            // series records before this place of the log are known
     uint32_t known_segment; // all before it
     uint64_t known_offset;
@@ -48,8 +53,6 @@ typedef struct Replay {
     bool has_snapshot;           // the log before it is not read
     Thread sets_thread;          // makes the hash of label sets
     bool sets_pending;
-    bool start_ok; // of the shards
-    Error start_err;
     TsdbProgress *progress;
     int64_t told_ns; // when the log last told it
 } Replay;
@@ -64,7 +67,7 @@ void replay_tombstone(Replay *r, const WalEntry *e);
 // Gives series that an image has brought their chunks.
 void replay_attach_all(Replay *r);
 // The series that a ref of the log means; 0 if none.
-SeriesSlot replay_find_series(Replay *r, uint64_t *ref);
+SeriesSlot replay_find_series(Replay *r, uint64_t *ref, HeadUnknown kind);
 
 // head_replay_late.c
 void replay_late_record(Replay *r, Str record);

@@ -26,7 +26,7 @@ static void replay_marker(Replay *r, const WalEntry *e)
     uint64_t ref = e->ref;
     HeadChunkView view;
     Error err = {0};
-    SeriesSlot slot = replay_find_series(r, &ref);
+    SeriesSlot slot = replay_find_series(r, &ref, HEAD_UNKNOWN_MARKERS);
 
     if (!slot || !e->chunk_ref)
         return;
@@ -64,7 +64,8 @@ static void replay_late(Replay *r, WalRecordType type, const WalEntry *e)
     if (type == WAL_SERIES || type == WAL_TOMBSTONES || type == WAL_EXEMPLARS ||
         type == WAL_METADATA)
         return;
-    SeriesSlot slot = replay_find_series(r, &ref);
+    SeriesSlot slot =
+        replay_find_series(r, &ref, e->histogram ? HEAD_UNKNOWN_HISTOGRAMS : HEAD_UNKNOWN_SAMPLES);
     OutOfOrderSample sample = {
         .t_ms = e->t_ms, .value = e->value, .histogram = e->histogram, .start_ms = e->start_ms};
     if (slot && head_out_of_order_insert(head, ref, series_at(&head->index.series, slot), &sample))

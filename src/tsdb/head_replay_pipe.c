@@ -6,7 +6,7 @@
 #include "base/thread.h"
 #include "tsdb/head_replay_ring.h"
 
-#define BATCHES 16
+#define BATCHES 32
 #define BATCH_BYTES (256u * 1024)
 #define KEEP_BYTES (2 * BATCH_BYTES) // of a batch's buffer: a record may be far longer
 

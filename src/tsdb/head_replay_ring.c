@@ -45,14 +45,6 @@ void replay_ring_end(ReplayRing *ring)
     lock_give(&ring->lock);
 }
 
-void replay_ring_drain(ReplayRing *ring)
-{
-    lock_take(&ring->lock);
-    while (ring->emptied != ring->filled)
-        condition_wait(&ring->moved, &ring->lock);
-    lock_give(&ring->lock);
-}
-
 bool replay_ring_empty(ReplayRing *ring, unsigned *ret_place)
 {
     lock_take(&ring->lock);

@@ -24,8 +24,6 @@ void replay_ring_deinit(ReplayRing *ring);
 unsigned replay_ring_fill(ReplayRing *ring);
 void replay_ring_filled(ReplayRing *ring);
 void replay_ring_end(ReplayRing *ring);
-// Waits until everything is emptied.
-void replay_ring_drain(ReplayRing *ring);
 
 // The emptying side. Waits for a full place; false: there will be none.
 bool replay_ring_empty(ReplayRing *ring, unsigned *ret_place);

@@ -2,247 +2,384 @@
 #include "tsdb/head_replay_shards.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
-#include "tsdb/head_replay_ring.h"
+#include "base/footprint.h"
 
-#define SHARD_BATCHES 4
-#define BATCH_SAMPLES 4096
-#define KEEP_BYTES (1024 * 1024) // of a batch's arena
+#define SHARD_SLOTS 256
+#define PIECE_BYTES 2048
+#define PIECE_SAMPLES ((PIECE_BYTES - 16) / 16)
+#define PIECES_MAX (SHARDS_BYTES_MAX / PIECE_BYTES)
+#define PIECES_MIN 128
+#define GATHER_SAMPLES 2 // of a series, as far as the limits let: more are hardly faster
+#define KEEP_BYTES (4u * 1024 * 1024) // of the arena
 
 // What few samples have.
 typedef struct RichSample {
-    const Histogram *histogram; // in the batch's arena; NULL: a float
+    const Histogram *histogram; // in the arena; NULL: a float
     int64_t start_ms;
 } RichSample;
 
+#define RICH_MAX ((1u << 24) - 1)
+
 typedef struct ShardSample {
-    int64_t t_ms;
     double value;
-    SeriesSlot slot;
-    uint32_t rich; // 1 + place in the batch's list; 0: none
+    int32_t after_ms; // the piece's first
+    uint32_t
+        place; // 1 + place in the list of rich ones (0: none) in 24 bits, the slot in the shard
 } ShardSample;
 
-typedef struct ShardBatch {
-    ShardSample *samples; // BATCH_SAMPLES
-    size_t count;
-    RichSample *rich;
-    size_t rich_count;
-    size_t rich_cap;
-    Arena arena;
-} ShardBatch;
+// A shard's samples lie in a chain of these.
+typedef struct Piece {
+    int64_t first_ms;
+    uint32_t count;
+    uint32_t next; // 0: none
+    ShardSample samples[PIECE_SAMPLES];
+} Piece;
+
+_Static_assert(sizeof(Piece) == PIECE_BYTES, "no holes");
 
 typedef struct Shard {
-    Head *head;
-    Thread thread;
-    ReplayRing ring;
-    ShardBatch batches[SHARD_BATCHES];
-    ShardBatch *filling; // NULL: none
-    ReplayApplied applied;
+    uint32_t first, last; // pieces; 0: it has nothing
 } Shard;
+
+#define SORTED_PIECES 16
+#define SORTED_SAMPLES (SORTED_PIECES * PIECE_SAMPLES)
+
+typedef struct Sorted Sorted;
+
+typedef struct Worker {
+    Pool part;
+    Sorted *sorted;
+    ReplayApplied applied;
+} Worker;
 
 struct ReplayShards {
     Head *head;
     Lock pool_lock;
-    Pool part; // of the thread that fills
-    int count;
-    Shard shards[REPLAY_SHARDS_MAX];
+    ThreadPool *threads; // NULL: the caller does all
+    Worker workers[REPLAY_SHARDS_MAX];
+    size_t worker_count;
+    Piece *pieces; // PIECES_MAX + 1 of them, touched as needed; 0 is none
+    uint32_t piece_count;
+    uint32_t piece_limit;
+    Shard *shards;
+    uint32_t shard_count;
+    uint32_t *filled; // shards that have something
+    uint32_t filled_count;
+    uint32_t next_filled; // atomic: to be put in
+    RichSample *rich;
+    uint32_t rich_count, rich_cap;
+    Arena arena; // of the rich ones
 };
 
-// --- a shard's thread ---
+// --- putting in ---
 
-static void apply_sample(Shard *shard, const ShardBatch *batch, const ShardSample *sample,
-                         uint64_t ref, Series *series)
+// A few pieces of a shard, by series: what one has stands together, in the order of the log.
+struct Sorted {
+    uint32_t ends[SHARD_SLOTS]; // where the next one's begin
+    int64_t t_ms[SORTED_SAMPLES];
+    double value[SORTED_SAMPLES];
+    uint32_t rich[SORTED_SAMPLES];
+    bool any_rich;
+};
+
+// Takes pieces as they fit; returns the next one.
+static uint32_t sort_pieces(const ReplayShards *shards, uint32_t first, Sorted *out)
 {
-    Head *head = shard->head;
-    const RichSample *rich = sample->rich ? &batch->rich[sample->rich - 1] : NULL;
+    uint32_t starts[SHARD_SLOTS] = {0};
+    uint32_t end = first;
+    uint32_t total = 0;
+
+    for (size_t n = 0; end && n < SORTED_PIECES; n++, end = shards->pieces[end].next)
+        for (uint32_t i = 0; i < shards->pieces[end].count; i++)
+            starts[(uint8_t)shards->pieces[end].samples[i].place]++;
+    for (size_t i = 0; i < SHARD_SLOTS; i++) {
+        uint32_t count = starts[i];
+        starts[i] = total;
+        total += count;
+        out->ends[i] = total;
+    }
+    out->any_rich = false;
+    for (uint32_t p = first; p != end; p = shards->pieces[p].next) {
+        const Piece *piece = &shards->pieces[p];
+        for (uint32_t i = 0; i < piece->count; i++) {
+            const ShardSample *sample = &piece->samples[i];
+            uint32_t at = starts[(uint8_t)sample->place]++;
+            out->t_ms[at] = (int64_t)((uint64_t)piece->first_ms + (uint64_t)sample->after_ms);
+            out->value[at] = sample->value;
+            out->rich[at] = sample->place >> 8;
+            out->any_rich |= sample->place >> 8 != 0;
+        }
+    }
+    return end;
+}
+
+static void note_times(Worker *worker, int64_t min_t_ms, int64_t max_t_ms)
+{
+    worker->applied.min_t_ms = MIN(worker->applied.min_t_ms, min_t_ms);
+    worker->applied.max_t_ms = MAX(worker->applied.max_t_ms, max_t_ms);
+}
+
+// A sample that is not behind all of its series.
+static void skip_known(Series *series, int64_t t_ms, double value, bool is_histogram)
+{
+    // The newest of the full chunks: its value tells duplicates from now on.
+    if (t_ms == series->xor_state.t_ms && !series->chunk && !is_histogram) {
+        series->xor_state.value = chunk_xor_to_bits(value);
+        series_set_flags(series, SERIES_HAS_VALUE, 0);
+    }
+}
+
+static bool is_known(const Series *series, int64_t t_ms)
+{
+    return series_flags(series) & SERIES_HAS_SAMPLES && t_ms <= series->xor_state.t_ms;
+}
+
+static void apply_rich(Head *head, Worker *worker, const RichSample *rich, uint64_t ref,
+                       Series *series, int64_t t_ms, double value)
+{
     const Histogram *h = rich ? rich->histogram : NULL;
     bool has = series_flags(series) & SERIES_HAS_SAMPLES;
 
-    if (has && sample->t_ms <= series->xor_state.t_ms) {
-        // The newest of the full chunks: its value tells duplicates from now on.
-        if (sample->t_ms == series->xor_state.t_ms && !series->chunk && !h) {
-            series->xor_state.value = chunk_xor_to_bits(sample->value);
-            series_set_flags(series, SERIES_HAS_VALUE, 0);
-        }
+    if (is_known(series, t_ms)) {
+        skip_known(series, t_ms, value, h != NULL);
         return;
     }
-    bool ok = h ? head_append_histogram(head, ref, series, sample->t_ms, h)
-                : head_append_float(head, ref, series, sample->t_ms, sample->value);
+    bool ok = h ? head_append_histogram(head, ref, series, t_ms, h)
+                : head_append_float(head, ref, series, t_ms, value);
     if (UNLIKELY(!ok)) {
-        shard->applied.refused++;
+        worker->applied.refused++;
         return;
     }
     head_starts_note(head, ref, series, rich ? rich->start_ms : 0);
-    shard->applied.min_t_ms = MIN(shard->applied.min_t_ms, sample->t_ms);
-    shard->applied.max_t_ms = MAX(shard->applied.max_t_ms, sample->t_ms);
-    shard->applied.samples++;
-    shard->applied.filled += !has;
+    note_times(worker, t_ms, t_ms);
+    worker->applied.samples++;
+    worker->applied.filled += !has;
+}
+
+// Floats without a start, of one series.
+static void apply_floats(Head *head, Worker *worker, uint64_t ref, Series *series,
+                         const int64_t *t_ms, const double *value, size_t count)
+{
+    size_t from = 0;
+
+    while (from < count) {
+        if (UNLIKELY(is_known(series, t_ms[from]))) {
+            skip_known(series, t_ms[from], value[from], false);
+            from++;
+            continue;
+        }
+        size_t end = from + 1;
+        while (end < count && t_ms[end] > t_ms[end - 1])
+            end++;
+        bool has = series_flags(series) & SERIES_HAS_SAMPLES;
+        size_t done = head_append_floats(head, ref, series, t_ms + from, value + from, end - from);
+        if (done) {
+            note_times(worker, t_ms[from], t_ms[from + done - 1]);
+            worker->applied.filled += !has;
+        }
+        worker->applied.samples += done;
+        if (UNLIKELY(done < end - from)) {
+            worker->applied.refused++;
+            done++;
+        }
+        from += done;
+    }
 }
 
 // Two steps ahead: the record, then, by what stands in it, the newest block of its open chunk.
-static void look_ahead(const Head *head, const ShardBatch *batch, size_t i)
+static inline void look_ahead(const Head *head, const Sorted *sorted, SeriesSlot base, size_t i)
 {
-    if (i + 16 < batch->count)
-        __builtin_prefetch(series_at(&head->index.series, batch->samples[i + 16].slot), 1);
-    if (i + 8 < batch->count) {
-        const Series *series = series_at(&head->index.series, batch->samples[i + 8].slot);
+    if (i + 8 < SHARD_SLOTS)
+        __builtin_prefetch(series_at(&head->index.series, base + (SeriesSlot)i + 8), 1);
+    if (i + 4 < SHARD_SLOTS && sorted->ends[i + 4] > sorted->ends[i + 3]) {
+        const Series *series = series_at(&head->index.series, base + (SeriesSlot)i + 4);
         if (series->chunk)
             __builtin_prefetch(pool_at(&head->pool, series->chunk), 1);
     }
 }
 
-static void apply_batch(Shard *shard, ShardBatch *batch)
+static void apply_sorted(const ReplayShards *shards, Worker *worker, SeriesSlot base,
+                         unsigned *held)
 {
-    Head *head = shard->head;
-    unsigned held = SERIES_STRIPES;
+    Head *head = shards->head;
+    const Sorted *s = worker->sorted;
+    uint32_t from = 0;
 
-    for (size_t i = 0; i < batch->count; i++) {
-        Series *series = series_at(&head->index.series, batch->samples[i].slot);
+    for (size_t i = 0; i < SHARD_SLOTS; from = s->ends[i++]) {
+        look_ahead(head, s, base, i);
+        if (s->ends[i] == from)
+            continue;
+        Series *series = series_at(&head->index.series, base + (SeriesSlot)i);
         uint64_t ref = series_ref(series);
-        look_ahead(head, batch, i);
-        head_hold_stripe(head, &held, ref);
-        apply_sample(shard, batch, &batch->samples[i], ref, series);
-    }
-    head_give_stripe(head, held);
-    batch->count = batch->rich_count = 0;
-    if (batch->arena.held_bytes > KEEP_BYTES)
-        arena_deinit(&batch->arena);
-    else
-        arena_reset(&batch->arena);
-}
-
-static void run_shard(void *arg)
-{
-    Shard *shard = arg;
-    Pool part;
-    unsigned place;
-
-    pool_part_begin(&shard->head->pool, &part);
-    while (replay_ring_empty(&shard->ring, &place)) {
-        apply_batch(shard, &shard->batches[place]);
-        replay_ring_emptied(&shard->ring);
-    }
-    pool_part_end(&shard->head->pool, &part);
-}
-
-// --- the thread that fills ---
-
-static void free_shard(Shard *shard)
-{
-    for (size_t i = 0; i < SHARD_BATCHES; i++) {
-        free(shard->batches[i].samples);
-        free(shard->batches[i].rich);
-        arena_deinit(&shard->batches[i].arena);
-    }
-    replay_ring_deinit(&shard->ring);
-}
-
-static void end_all(ReplayShards *shards)
-{
-    for (int i = 0; i < shards->count; i++)
-        replay_ring_end(&shards->shards[i].ring);
-    for (int i = 0; i < shards->count; i++) {
-        thread_join(&shards->shards[i].thread);
-        free_shard(&shards->shards[i]);
-    }
-    pool_part_end(&shards->head->pool, &shards->part);
-    pool_unshare(&shards->head->pool);
-    lock_deinit(&shards->pool_lock);
-}
-
-static bool start_shard(ReplayShards *shards, Error *err)
-{
-    Shard *shard = &shards->shards[shards->count];
-
-    *shard =
-        (Shard){.head = shards->head, .applied = {.min_t_ms = INT64_MAX, .max_t_ms = INT64_MIN}};
-    replay_ring_init(&shard->ring, "replay samples", SHARD_BATCHES);
-    for (size_t i = 0; i < SHARD_BATCHES; i++)
-        shard->batches[i].samples = X_ARRAY(ShardSample, BATCH_SAMPLES);
-    if (!thread_start(&shard->thread, "replay-apply", run_shard, shard, err)) {
-        free_shard(shard);
-        return false;
-    }
-    shards->count++;
-    return true;
-}
-
-bool replay_shards_start(Head *head, int threads, ReplayShards **ret_shards, Error *err)
-{
-    ReplayShards *shards = X_NEW(ReplayShards);
-    int wanted = threads > 0 ? threads : MAX(thread_cores() - 1, 1);
-
-    shards->head = head;
-    lock_init(&shards->pool_lock, "head pool", POOL_SHARE_RANK);
-    pool_share(&head->pool, &shards->pool_lock);
-    pool_part_begin(&head->pool, &shards->part);
-    for (int i = 0; i < MIN(wanted, REPLAY_SHARDS_MAX); i++) {
-        if (!start_shard(shards, err)) {
-            end_all(shards);
-            free(shards);
-            return false;
+        head_hold_stripe(head, held, ref);
+        if (LIKELY(!s->any_rich && !(series_flags(series) & SERIES_HAS_STARTS))) {
+            apply_floats(head, worker, ref, series, s->t_ms + from, s->value + from,
+                         s->ends[i] - from);
+            continue;
         }
+        for (uint32_t k = from; k < s->ends[i]; k++)
+            apply_rich(head, worker, s->rich[k] ? &shards->rich[s->rich[k] - 1] : NULL, ref, series,
+                       s->t_ms[k], s->value[k]);
     }
-    *ret_shards = shards;
-    return true;
 }
 
-static uint32_t add_rich(ShardBatch *batch, const Histogram *histogram, int64_t start_ms)
+static void put_in(void *arg, size_t index)
 {
-    if (batch->rich_count == batch->rich_cap) {
-        batch->rich_cap = batch->rich_cap ? batch->rich_cap * 2 : 64;
-        batch->rich = x_realloc(batch->rich, batch->rich_cap * sizeof *batch->rich);
+    ReplayShards *shards = arg;
+    Worker *worker = &shards->workers[index];
+    unsigned held = SERIES_STRIPES;
+    uint32_t at;
+
+    pool_part_use(&shards->head->pool, &worker->part);
+    while ((at = __atomic_fetch_add(&shards->next_filled, 1, __ATOMIC_RELAXED)) <
+           shards->filled_count) {
+        uint32_t number = shards->filled[at];
+        for (uint32_t piece = shards->shards[number].first; piece;) {
+            piece = sort_pieces(shards, piece, worker->sorted);
+            apply_sorted(shards, worker, number * SHARD_SLOTS, &held);
+        }
+        shards->shards[number] = (Shard){0};
     }
-    batch->rich[batch->rich_count++] =
-        (RichSample){histogram ? histogram_copy(&batch->arena, histogram) : NULL, start_ms};
-    return (uint32_t)batch->rich_count;
-}
-
-static void pass_on(Shard *shard)
-{
-    shard->filling = NULL;
-    replay_ring_filled(&shard->ring);
-}
-
-void replay_shards_add(ReplayShards *shards, uint64_t ref, SeriesSlot slot, int64_t t_ms,
-                       double value, const Histogram *histogram, int64_t start_ms)
-{
-    Shard *shard = &shards->shards[series_stripe(ref) % (unsigned)shards->count];
-
-    if (!shard->filling)
-        shard->filling = &shard->batches[replay_ring_fill(&shard->ring)];
-    ShardBatch *batch = shard->filling;
-    ShardSample *sample = &batch->samples[batch->count++];
-    *sample = (ShardSample){t_ms, value, slot, 0};
-    if (UNLIKELY(histogram || start_ms))
-        sample->rich = add_rich(batch, histogram, start_ms);
-    if (batch->count == BATCH_SAMPLES || batch->arena.held_bytes > KEEP_BYTES)
-        pass_on(shard);
+    head_give_stripe(shards->head, held);
 }
 
 void replay_shards_drain(ReplayShards *shards)
 {
-    for (int i = 0; i < shards->count; i++)
-        if (shards->shards[i].filling && shards->shards[i].filling->count)
-            pass_on(&shards->shards[i]);
-    for (int i = 0; i < shards->count; i++)
-        replay_ring_drain(&shards->shards[i].ring);
+    if (!shards->filled_count)
+        return;
+    shards->next_filled = 0;
+    thread_pool_each(shards->threads, put_in, shards,
+                     MIN(shards->worker_count, shards->filled_count));
+    pool_part_use(&shards->head->pool, &shards->workers[0].part);
+    shards->filled_count = shards->piece_count = shards->rich_count = 0;
+    if (shards->arena.held_bytes > KEEP_BYTES)
+        arena_deinit(&shards->arena);
+    else
+        arena_reset(&shards->arena);
 }
 
-void replay_shards_finish(ReplayShards *shards, ReplayApplied *ret_applied)
+// --- gathering ---
+
+static void make_shard(ReplayShards *shards, uint32_t number)
 {
-    *ret_applied = (ReplayApplied){.min_t_ms = INT64_MAX, .max_t_ms = INT64_MIN};
-    if (!shards)
-        return;
+    uint32_t count = MAX(number + 1, shards->shard_count * 2);
+
+    shards->shards = x_realloc(shards->shards, count * sizeof *shards->shards);
+    memset(shards->shards + shards->shard_count, 0,
+           (count - shards->shard_count) * sizeof *shards->shards);
+    shards->shard_count = count;
+}
+
+static Piece *add_piece(ReplayShards *shards, uint32_t number, int64_t t_ms)
+{
+    if (shards->piece_count >= shards->piece_limit) {
+        replay_shards_drain(shards);
+        uint64_t wanted = shards->head->index.series.count * GATHER_SAMPLES / PIECE_SAMPLES * 5 / 4;
+        shards->piece_limit = (uint32_t)MAX(PIECES_MIN, MIN(wanted, PIECES_MAX));
+        footprint_huge(shards->pieces, shards->piece_limit * sizeof *shards->pieces);
+    }
+    if (number >= shards->shard_count)
+        make_shard(shards, number);
+    Shard *shard = &shards->shards[number];
+    uint32_t index = ++shards->piece_count;
+    Piece *piece = &shards->pieces[index];
+    piece->first_ms = t_ms;
+    piece->count = piece->next = 0;
+    if (shard->first)
+        shards->pieces[shard->last].next = index;
+    else
+        shards->filled[shards->filled_count++] = number;
+    shard->first = shard->first ? shard->first : index;
+    shard->last = index;
+    return piece;
+}
+
+static uint32_t add_rich(ReplayShards *shards, const Histogram *histogram, int64_t start_ms)
+{
+    if (shards->rich_count == shards->rich_cap) {
+        shards->rich_cap = shards->rich_cap ? shards->rich_cap * 2 : 64;
+        shards->rich = x_realloc(shards->rich, shards->rich_cap * sizeof *shards->rich);
+    }
+    shards->rich[shards->rich_count++] =
+        (RichSample){histogram ? histogram_copy(&shards->arena, histogram) : NULL, start_ms};
+    return shards->rich_count;
+}
+
+void replay_shards_add(ReplayShards *shards, SeriesSlot slot, int64_t t_ms, double value,
+                       const Histogram *histogram, int64_t start_ms)
+{
+    uint32_t number = slot / SHARD_SLOTS;
+    Piece *piece =
+        number < shards->shard_count ? &shards->pieces[shards->shards[number].last] : NULL;
+    int64_t after_ms = 0;
+
+    if (UNLIKELY(histogram || start_ms) &&
+        (shards->rich_count == RICH_MAX || shards->arena.held_bytes > KEEP_BYTES))
+        replay_shards_drain(shards);
+    if (UNLIKELY(!piece || piece == shards->pieces || !shards->shards[number].last ||
+                 piece->count == PIECE_SAMPLES ||
+                 __builtin_sub_overflow(t_ms, piece->first_ms, &after_ms) ||
+                 after_ms != (int32_t)after_ms)) {
+        piece = add_piece(shards, number, t_ms);
+        after_ms = 0;
+    }
+    uint32_t rich = UNLIKELY(histogram || start_ms) ? add_rich(shards, histogram, start_ms) : 0;
+    piece->samples[piece->count++] =
+        (ShardSample){value, (int32_t)after_ms, rich << 8 | slot % SHARD_SLOTS};
+}
+
+// --- life ---
+
+ReplayShards *replay_shards_new(Head *head, int threads)
+{
+    ReplayShards *shards = X_NEW(ReplayShards);
+    size_t bytes = (PIECES_MAX + 1) * sizeof(Piece);
+
+    shards->head = head;
+    shards->worker_count = (size_t)MIN(threads > 0 ? threads : thread_cores(), REPLAY_SHARDS_MAX);
+    shards->pieces = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (shards->pieces == MAP_FAILED)
+        out_of_memory(bytes);
+    shards->filled = X_ARRAY(uint32_t, PIECES_MAX);
+    if (shards->worker_count > 1)
+        shards->threads = thread_pool_new("replay", (int)shards->worker_count - 1);
+    lock_init(&shards->pool_lock, "head pool", POOL_SHARE_RANK);
+    pool_share(&head->pool, &shards->pool_lock);
+    for (size_t i = shards->worker_count; i-- > 0;) { // the caller's own is the first
+        pool_part_begin(&head->pool, &shards->workers[i].part);
+        shards->workers[i].sorted = X_NEW(Sorted);
+        shards->workers[i].applied = (ReplayApplied){.min_t_ms = INT64_MAX, .max_t_ms = INT64_MIN};
+    }
+    return shards;
+}
+
+void replay_shards_free(ReplayShards *shards, ReplayApplied *ret_applied)
+{
+    Pool *pool = &shards->head->pool;
+
     replay_shards_drain(shards);
-    for (int i = 0; i < shards->count; i++) {
-        const ReplayApplied *applied = &shards->shards[i].applied;
+    *ret_applied = (ReplayApplied){.min_t_ms = INT64_MAX, .max_t_ms = INT64_MIN};
+    for (size_t i = 0; i < shards->worker_count; i++) {
+        const ReplayApplied *applied = &shards->workers[i].applied;
         ret_applied->samples += applied->samples;
         ret_applied->refused += applied->refused;
         ret_applied->filled += applied->filled;
         ret_applied->min_t_ms = MIN(ret_applied->min_t_ms, applied->min_t_ms);
         ret_applied->max_t_ms = MAX(ret_applied->max_t_ms, applied->max_t_ms);
+        pool_part_use(pool, &shards->workers[i].part);
+        pool_part_end(pool, &shards->workers[i].part);
+        free(shards->workers[i].sorted);
     }
-    end_all(shards);
+    thread_pool_free(shards->threads);
+    pool_unshare(pool);
+    lock_deinit(&shards->pool_lock);
+    munmap(shards->pieces, (PIECES_MAX + 1) * sizeof(Piece));
+    free(shards->filled);
+    free(shards->shards);
+    free(shards->rich);
+    arena_deinit(&shards->arena);
     free(shards);
 }

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // head_replay_shards.h: samples of the log on their way into their series, on several threads.
 //
-//     caller: ref to slot  -->  ring of batches  -->  thread 0: stripes 0, n, 2n, ...
-//                          -->  ring of batches  -->  thread 1: stripes 1, n+1, ...
+//     caller: ref to slot  -->  shard 0: slots 0 to 255    sample sample sample ...
+//                          -->  shard 1: slots 256 to 511  sample sample ...            all threads, a shard at a time  -->  series
 //
-// (1) A series belongs to one thread, so its samples stay in the order of the log.
-// (2) Records of series are published before their samples are sent. Whoever changes a record that may have samples on their way drains
-//     the shards first.
-// (3) A shard holds at most SHARD_BATCHES batches.
+// The log has one sample of a series, then one of every other: put in one by one, each would find its series gone from the cores' caches.
+// So they gather in shards of neighbours, some for each series, and all shards are put in when so many are there.
+//
+// (1) A shard is put in by one thread, in the order of the log; so are the samples of a series.
+// (2) Threads put in only while the caller waits, and does the same: between calls nobody touches a series.
+// (3) What gathers is bounded by the number of series and by SHARDS_BYTES_MAX.
 //
 // Thread: one fills them, between start and finish.
 #pragma once
 
 #include "tsdb/head_internal.h"
 
-#define REPLAY_SHARDS_MAX 8
+#define REPLAY_SHARDS_MAX 8 // threads
+#define SHARDS_BYTES_MAX (64u * 1024 * 1024)
 
 typedef struct ReplayShards ReplayShards;
 
@@ -25,11 +28,11 @@ typedef struct ReplayApplied {
 } ReplayApplied;
 
 // 0 threads: as many as the machine has cores to spare.
-bool replay_shards_start(Head *head, int threads, ReplayShards **ret_shards, Error *err) MUST_CHECK;
+ReplayShards *replay_shards_new(Head *head, int threads);
 // The histogram is copied; NULL: a float.
-void replay_shards_add(ReplayShards *shards, uint64_t ref, SeriesSlot slot, int64_t t_ms,
-                       double value, const Histogram *histogram, int64_t start_ms);
-// Waits until everything is in its series.
+void replay_shards_add(ReplayShards *shards, SeriesSlot slot, int64_t t_ms, double value,
+                       const Histogram *histogram, int64_t start_ms);
+// Puts everything into its series.
 void replay_shards_drain(ReplayShards *shards);
-// Drains and ends. Accepts NULL.
-void replay_shards_finish(ReplayShards *shards, ReplayApplied *ret_applied);
+// Drains and ends.
+void replay_shards_free(ReplayShards *shards, ReplayApplied *ret_applied);

@@ -154,10 +154,10 @@ static void load_chunk(Replay *r, const ChunkSnapshotSeries *s)
     ASSERT(ok); // it was looked at before
     const SampleColumns *c = &columns.columns;
     uint64_t ref = s->ref;
-    SeriesSlot slot = replay_find_series(r, &ref);
+    SeriesSlot slot = replay_find_series(r, &ref, HEAD_UNKNOWN_SAMPLES);
     for (size_t i = 0; slot && i < c->count; i++)
         if (c->t_ms[i] >= r->head->options.min_valid_t_ms)
-            replay_shards_add(r->shards, ref, slot, c->t_ms[i], c->value[i],
+            replay_shards_add(r->shards, slot, c->t_ms[i], c->value[i],
                               c->histograms ? c->histograms[i] : NULL, 0);
 }
 

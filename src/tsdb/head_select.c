@@ -18,8 +18,8 @@ int64_t head_first_time(Head *head, const Series *series, const SeriesExtra *ext
     return INT64_MAX;
 }
 
-// May the Querier see a sample of it? The stripe is held.
-static bool may_have(HeadQuerier *q, uint64_t ref, SeriesSlot slot, Series *series)
+// May the Querier see a sample of it? The stripe is held. `lax`: one that begins too late counts, too, which saves a look at its chunks.
+static bool may_have(HeadQuerier *q, uint64_t ref, SeriesSlot slot, Series *series, bool lax)
 {
     Head *head = q->head;
     SeriesExtra *extra = head_extra(head, ref, series, false);
@@ -38,7 +38,7 @@ static bool may_have(HeadQuerier *q, uint64_t ref, SeriesSlot slot, Series *seri
     int64_t newest = head_undo_time(&head->undo, slot, series, q->epoch);
     if (newest == INT64_MIN || newest < MAX(q->min_t_ms, q->floor_t_ms))
         return false;
-    return newest <= q->max_t_ms || head_first_time(head, series, extra) <= q->max_t_ms;
+    return lax || newest <= q->max_t_ms || head_first_time(head, series, extra) <= q->max_t_ms;
 }
 
 // One string found at one place is one string: the texts are interned.
@@ -82,11 +82,10 @@ static uint64_t next_ref(RefWalk *walk)
     return ref;
 }
 
-static size_t visible_batch(HeadQuerier *q, RefWalk *walk, uint64_t *refs, SeriesSlot *slots,
-                            bool *ret_more)
+// The next refs that have a record, which is on its way to the cache.
+static size_t known_batch(const Head *head, RefWalk *walk, uint64_t *refs, SeriesSlot *slots,
+                          bool *ret_more)
 {
-    Head *head = q->head;
-    unsigned held = SERIES_STRIPES;
     size_t count = 0;
 
     *ret_more = true;
@@ -99,12 +98,30 @@ static size_t visible_batch(HeadQuerier *q, RefWalk *walk, uint64_t *refs, Serie
         SeriesSlot slot = series_slot(&head->index.series, ref);
         if (!slot)
             continue;
-        head_hold_stripe(head, &held, ref);
-        Series *series = series_at(&head->index.series, slot);
-        if (series_ref(series) != ref || !may_have(q, ref, slot, series))
-            continue;
+        __builtin_prefetch(series_at(&head->index.series, slot));
         refs[count] = ref;
         slots[count++] = slot;
+    }
+    return count;
+}
+
+static size_t visible_batch(HeadQuerier *q, RefWalk *walk, bool lax, uint64_t *refs,
+                            SeriesSlot *slots, bool *ret_more)
+{
+    Head *head = q->head;
+    unsigned held = SERIES_STRIPES;
+    size_t known = known_batch(head, walk, refs, slots, ret_more);
+    size_t count = 0;
+
+    for (size_t i = 0; i < known; i++) {
+        uint64_t ref = refs[i];
+        head_hold_stripe(head, &held, ref);
+        Series *series = series_at(&head->index.series, slots[i]);
+        if (series_ref(series) != ref || !may_have(q, ref, slots[i], series, lax))
+            continue;
+        __builtin_prefetch(pool_at(&head->index.pool, series->labels));
+        refs[count] = ref;
+        slots[count++] = slots[i];
     }
     head_give_stripe(head, held);
     return count;
@@ -114,6 +131,7 @@ static size_t visible_batch(HeadQuerier *q, RefWalk *walk, uint64_t *refs, Serie
 typedef struct WordList {
     SeriesOrder order;
     const SelectHints *hints; // NULL: all labels are shown
+    bool sorts;
     uint32_t word_cap;
     uint32_t *word_of_pair; // plus one; 0: not met yet
     uint32_t pair_cap;
@@ -184,7 +202,8 @@ static Labels words_labels(WordList *list, const HeadIndex *index, PoolHandle la
     size_t room = list->hints ? MIN(count, list->hints->grouping_count + 3) : count;
     Label *pairs = ARENA_ARRAY(arena, Label, room);
 
-    words_make_room(list, count);
+    if (list->sorts)
+        words_make_room(list, count);
     for (size_t i = 0; i < count; i++) {
         uint32_t pair = head_index_walk_next(&walk);
         uint32_t number = list->word_of_pair[pair];
@@ -193,7 +212,8 @@ static Labels words_labels(WordList *list, const HeadIndex *index, PoolHandle la
         const SeriesOrderWord *word = &list->order.words[number - 1];
         if (word->is_shown)
             pairs[shown++] = word->label;
-        list->order.numbers[list->used++] = number - 1;
+        if (list->sorts)
+            list->order.numbers[list->used++] = number - 1;
     }
     return (Labels){pairs, shown};
 }
@@ -211,7 +231,7 @@ static void sort_list(WordList *words, SeriesList *list, Arena *arena)
         list->read_order = places;
         return;
     }
-    if (list->count)
+    if (list->count && words->sorts)
         qsort(list->series, list->count, sizeof *list->series, compare_entries);
 }
 
@@ -223,7 +243,8 @@ bool head_select_series(Querier *base, const Matcher *matchers, size_t count,
     HeadIndex *index = &head->index;
     CLEANUP(arena_deinit) Arena scratch = {.budget = arena->budget};
     WordList words = {.scratch = &scratch,
-                      .hints = hints && hints->only_grouping && hints->by ? hints : NULL};
+                      .hints = hints && hints->only_grouping && hints->by ? hints : NULL,
+                      .sorts = !(hints && hints->any_order)};
     uint64_t refs[SELECT_BATCH];
     SeriesSlot slots[SELECT_BATCH];
     SeriesList list = {0};
@@ -239,11 +260,11 @@ bool head_select_series(Querier *base, const Matcher *matchers, size_t count,
         !arena_reserve(arena, runs.refs * sizeof(SeriesEntry) + ARENA_ALIGN, err))
         return false;
     list.series = ARENA_ARRAY(arena, SeriesEntry, runs.refs);
-    if (by_words)
+    if (by_words && words.sorts)
         words.order.starts = arena_zalloc(&scratch, (runs.refs + 1) * sizeof(uint32_t));
     while (more) {
         rwlock_take_read(&head->index_lock);
-        size_t found = visible_batch(q, &walk, refs, slots, &more);
+        size_t found = visible_batch(q, &walk, hints && hints->may_be_empty, refs, slots, &more);
         if (by_words)
             words_know_pairs(&words, index);
         for (size_t i = 0; i < found; i++) {
@@ -251,7 +272,7 @@ bool head_select_series(Querier *base, const Matcher *matchers, size_t count,
             Labels shown = by_words ? words_labels(&words, index, labels, arena)
                                     : head_index_labels(index, labels, arena);
             list.series[list.count++] = (SeriesEntry){shown, refs[i]};
-            if (by_words)
+            if (words.order.starts)
                 words.order.starts[list.count] = (uint32_t)words.used;
         }
         rwlock_give(&head->index_lock);
@@ -294,7 +315,7 @@ static uint8_t *mark_pairs(HeadQuerier *q, const Matcher *matchers, size_t count
     bool more = true;
 
     while (more) {
-        size_t found = visible_batch(q, &walk, refs, slots, &more);
+        size_t found = visible_batch(q, &walk, false, refs, slots, &more);
         for (size_t i = 0; i < found; i++) {
             LabelWalk labels = head_index_walk(index, series_at(&index->series, slots[i])->labels);
             for (uint32_t pair; (pair = head_index_walk_next(&labels));)
@@ -365,17 +386,17 @@ bool head_select_values(Querier *base, Str name, const Matcher *matchers, size_t
     if (number && ok) {
         const LabelName *owner = &index->names[number];
         uint8_t *marks = count ? mark_pairs(q, matchers, count, &scratch) : NULL;
+        const uint32_t *sorted = head_index_sorted(index, number);
+        size_t most = limit ? limit : SIZE_MAX;
         list.items = ARENA_ARRAY(arena, Str, owner->count);
-        for (uint32_t i = 0; i < owner->count; i++)
-            if (!marks || marks[owner->pairs[i]])
-                list.items[list.count++] =
-                    head_index_text(index, index->pairs[owner->pairs[i]].value);
+        for (uint32_t i = 0; i < owner->count && list.count < most; i++)
+            if (!marks || marks[sorted[i]])
+                list.items[list.count++] = head_index_text(index, index->pairs[sorted[i]].value);
     }
     rwlock_give(&head->index_lock);
     arena_deinit(&scratch);
     if (!ok)
         return false;
-    finish_list(&list, limit);
     *ret_values = list;
     return true;
 }

@@ -4,8 +4,15 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/footprint.h"
+
 #define PAGE_BYTES (SERIES_PAGE_RECORDS * sizeof(Series))
 #define RADIX_BYTES (SERIES_RADIX * sizeof(void *))
+
+#define TOUCH_BYTES (1024 * 1024) // at a time: others want their memory mapped, too
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 static void *map_bytes(size_t bytes)
 {
@@ -80,6 +87,29 @@ SeriesSlot series_table_add(SeriesTable *table, uint64_t ref)
     }
     table->count++;
     return slot;
+}
+
+Str series_table_reserve(SeriesTable *table, uint64_t records)
+{
+    size_t pages = (size_t)(records / SERIES_PAGE_RECORDS); // behind the first, which is there
+
+    if (table->slots != 1 || !pages || pages >= SERIES_PAGES_MAX)
+        return STR_NONE;
+    char *bytes = map_bytes(pages * PAGE_BYTES);
+    footprint_huge(bytes, pages * PAGE_BYTES);
+    for (size_t i = 0; i < pages; i++)
+        __atomic_store_n(&table->pages[i + 1], (void *)(bytes + i * PAGE_BYTES), __ATOMIC_RELEASE);
+    table->held_bytes += pages * PAGE_BYTES;
+    return (Str){bytes, pages * PAGE_BYTES};
+}
+
+void series_table_touch(Str reserved)
+{
+    // A kernel that does not know it (before 5.14) leaves it to whoever fills.
+    for (size_t at = 0; at < reserved.len; at += TOUCH_BYTES)
+        if (madvise((void *)(uintptr_t)(reserved.ptr + at), MIN(reserved.len - at, TOUCH_BYTES),
+                    MADV_POPULATE_WRITE) != 0)
+            return;
 }
 
 void series_table_publish(SeriesTable *table, uint64_t ref, SeriesSlot slot)

@@ -41,7 +41,7 @@ static void end_record(Snapshot *s)
     WalFlags flags = wal_compress(s->head->options.wal_compression, buf_str(&s->raw), &s->packed);
 
     s->starts[s->count] = start;
-    s->records[s->count++] = (WalRecord){{NULL, s->packed.len - start}, flags};
+    s->records[s->count++] = (WalRecord){.bytes = {NULL, s->packed.len - start}, .flags = flags};
     buf_reset(&s->raw);
     if (s->count == BATCH_RECORDS || s->packed.len >= BATCH_BYTES)
         flush_records(s);

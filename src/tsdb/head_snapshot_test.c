@@ -94,35 +94,6 @@ static void build(const char *dir, bool with_image)
     head_close(head);
 }
 
-static void copy_tree(const char *from, const char *to)
-{
-    Arena arena = {0};
-    FsList list;
-    Error err = {0};
-
-    CHECK_OK(fs_make_dirs(&fs_system, str_from_c(to), &err), err);
-    CHECK_OK(fs_list(&fs_system, str_from_c(from), &arena, &list, &err), err);
-    for (size_t i = 0; i < list.count; i++) {
-        char a[PATH_BYTES];
-        char b[PATH_BYTES];
-        Str bytes;
-        snprintf(a, sizeof a, "%s/" STR_FMT, from, STR_ARG(list.entries[i].name));
-        snprintf(b, sizeof b, "%s/" STR_FMT, to, STR_ARG(list.entries[i].name));
-        if (list.entries[i].is_dir) {
-            copy_tree(a, b);
-            continue;
-        }
-        CHECK_OK(fs_read_file(&fs_system, str_from_c(a), &arena, 1 << 30, &bytes, &err), err);
-        CHECK_OK(fs_write_atomic(&fs_system, str_from_c(b), bytes, &err), err);
-    }
-    arena_deinit(&arena);
-}
-
-static uint64_t mix(uint64_t digest, uint64_t word)
-{
-    return (digest ^ word) * 0x9e3779b97f4a7c15u + (digest >> 29);
-}
-
 static uint64_t digest_of(Head *head)
 {
     Arena arena = {0};
@@ -137,17 +108,17 @@ static uint64_t digest_of(Head *head)
         CHECK(c.count > 0);
         for (size_t k = 0; k < c.count; k++) {
             const Histogram *h = c.histograms ? c.histograms[k] : NULL;
-            digest = mix(digest, (uint64_t)c.t_ms[k]);
-            digest = mix(digest, chunk_xor_to_bits(h ? h->count + h->sum : c.value[k]));
-            digest = mix(digest, c.start_ms ? (uint64_t)c.start_ms[k] : 0);
+            digest = test_mix(digest, (uint64_t)c.t_ms[k]);
+            digest = test_mix(digest, chunk_xor_to_bits(h ? h->count + h->sum : c.value[k]));
+            digest = test_mix(digest, c.start_ms ? (uint64_t)c.start_ms[k] : 0);
         }
     }
     CHECK(head_time_range_all(head, &min_t, &max_t));
     CHECK_OK(head_exemplars(head, NULL, 0, INT64_MIN, INT64_MAX, &arena, &exemplars, &err), err);
     CHECK_EQ(exemplars.count, 1);
-    digest = mix(mix(digest, (uint64_t)min_t), (uint64_t)max_t);
-    digest = mix(mix(digest, head->index.next_ref), head->index.series.count);
-    digest = mix(digest, exemplars.exemplar_counts[0]);
+    digest = test_mix(test_mix(digest, (uint64_t)min_t), (uint64_t)max_t);
+    digest = test_mix(test_mix(digest, head->index.next_ref), head->index.series.count);
+    digest = test_mix(digest, exemplars.exemplar_counts[0]);
     arena_deinit(&arena);
     return digest;
 }
@@ -164,7 +135,7 @@ static Opened open_copy(const char *dir, int threads, bool with_image)
     char copy[PATH_BYTES];
 
     snprintf(copy, sizeof copy, "%s-copy", dir);
-    copy_tree(dir, copy);
+    test_copy_tree(dir, copy);
     HeadOptions options = options_of(copy, with_image);
     options.replay_threads = threads;
     Head *head = test_head_open(&options);
@@ -237,7 +208,7 @@ TEST(head_snapshot, log_goes_on_behind_it)
     Head *head = test_head_open(&options);
     for (int round = ROUNDS; round < ROUNDS + 30; round++)
         put_round(head, round);
-    copy_tree(dir, killed);
+    test_copy_tree(dir, killed);
     uint64_t digest = digest_of(head);
     head_close(head);
     Opened again = open_copy(killed, 2, false);

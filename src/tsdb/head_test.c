@@ -583,6 +583,16 @@ TEST(head, select_agrees_with_the_matchers)
     CHECK_OK(q->label_values(q, S("zone"), NULL, 0, 2, &arena, &names, &err), err);
     CHECK_EQ(names.count, 2);
     CHECK_STR(names.items[1], S("ab"));
+
+    // What has been told once is told anew when there is more.
+    app = test_begin(head);
+    pairs[0][2] = (Label){S("zone"), S("aa")};
+    all[0] = (Labels){pairs[0], 3};
+    CHECK_EQ(test_append(app, app->series(app, all[0], NULL, &err), 1000, 0), APPEND_OK);
+    test_commit(app);
+    CHECK_OK(q->label_values(q, S("zone"), NULL, 0, 2, &arena, &names, &err), err);
+    CHECK_EQ(names.count, 2);
+    CHECK_STR(names.items[1], S("aa"));
     q->close(q);
     head_close(head);
     arena_deinit(&arena);

@@ -46,6 +46,37 @@ static inline void test_dir_remove(const char *dir)
     nftw(dir, test_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+// The folder and what is in it, anew at `to`.
+static inline void test_copy_tree(const char *from, const char *to)
+{
+    Arena arena = {0};
+    FsList list;
+    Error err = {0};
+
+    CHECK_OK(fs_make_dirs(&fs_system, str_from_c(to), &err), err);
+    CHECK_OK(fs_list(&fs_system, str_from_c(from), &arena, &list, &err), err);
+    for (size_t i = 0; i < list.count; i++) {
+        char a[512];
+        char b[512];
+        Str bytes;
+        snprintf(a, sizeof a, "%s/" STR_FMT, from, STR_ARG(list.entries[i].name));
+        snprintf(b, sizeof b, "%s/" STR_FMT, to, STR_ARG(list.entries[i].name));
+        if (list.entries[i].is_dir) {
+            test_copy_tree(a, b);
+            continue;
+        }
+        CHECK_OK(fs_read_file(&fs_system, str_from_c(a), &arena, 1 << 30, &bytes, &err), err);
+        CHECK_OK(fs_write_atomic(&fs_system, str_from_c(b), bytes, &err), err);
+    }
+    arena_deinit(&arena);
+}
+
+// Another digest for each word and each order of words.
+static inline uint64_t test_mix(uint64_t digest, uint64_t word)
+{
+    return (digest ^ word) * 0x9e3779b97f4a7c15u + (digest >> 29);
+}
+
 static inline Head *test_head_open(const HeadOptions *options)
 {
     Head *head = NULL;

@@ -252,7 +252,7 @@ void head_truncate_stale(Head *head, const HeadStale *stale)
     free(c.refs);
 }
 
-bool head_truncate(Head *head, int64_t min_t_ms, Error *err)
+bool head_truncate_memory(Head *head, int64_t min_t_ms, Error *err)
 {
     Collect c = {.head = head, .min_t = min_t_ms, .lowest_file = UINT32_MAX, .oldest_t = INT64_MAX};
 
@@ -291,11 +291,22 @@ bool head_truncate(Head *head, int64_t min_t_ms, Error *err)
     COUNT(head, gc_nanoseconds, clock_mono_ns(&clock_system) - started_ns);
     head_follow(head);
     free(c.refs);
-
-    ok = ok && head_checkpoint(head, min_t_ms, err);
     COUNT(head, truncations, 1);
     if (!ok)
         COUNT(head, truncations_failed, 1);
     lock_give(&head->truncate_lock);
     return ok ? true : error_context(err, "truncate the head");
+}
+
+bool head_truncate_log(Head *head, int64_t min_t_ms, Error *err)
+{
+    lock_take(&head->truncate_lock);
+    bool ok = head_checkpoint(head, min_t_ms, err);
+    lock_give(&head->truncate_lock);
+    return ok ? true : error_context(err, "truncate the head");
+}
+
+bool head_truncate(Head *head, int64_t min_t_ms, Error *err)
+{
+    return head_truncate_memory(head, min_t_ms, err) && head_truncate_log(head, min_t_ms, err);
 }

@@ -8,6 +8,8 @@
 
 #define INDEX_MAGIC 0xBAAAD700u
 #define INDEX_VERSION 2
+#define INDEX_VERSION_FIRST 1 // of Prometheus 2.0; read, not written
+#define INDEX_VERSION_NEXT 3  // laid out alike; read, not written
 #define INDEX_HEADER_BYTES 5
 #define INDEX_SERIES_ALIGN 16
 #define INDEX_TOC_BYTES 52

@@ -5,6 +5,8 @@
 
 #include "base/crc32c.h"
 #include "base/reader.h"
+#include "tsdb/index_first.h"
+#include "tsdb/index_table.h"
 
 #define SYMBOLS_STEP 8
 #define VALUES_STEP 32
@@ -20,6 +22,8 @@ typedef struct NameRow {
 
 struct IndexReader {
     Str bytes;
+    bool is_first;   // version 1: series and symbols are named by their offsets
+    Buf first_table; // the entries of its postings table, in order
     uint64_t toc[6];
     Str symbols; // behind the count
     uint32_t symbol_count;
@@ -76,9 +80,10 @@ static bool read_toc(IndexReader *x, Error *err)
     if (reader_u32be(&head) != INDEX_MAGIC)
         return corrupt(err, "no index by its magic number");
     uint8_t version = reader_u8(&head);
-    if (version != INDEX_VERSION)
-        return error_set(err, ERR_CORRUPT, "index: version %d, only %d is known", version,
-                         INDEX_VERSION);
+    if (version < INDEX_VERSION_FIRST || version > INDEX_VERSION_NEXT)
+        return error_set(err, ERR_CORRUPT, "index: version %d, only %d to %d are known", version,
+                         INDEX_VERSION_FIRST, INDEX_VERSION_NEXT);
+    x->is_first = version == INDEX_VERSION_FIRST;
 
     Str toc = str_skip(x->bytes, x->bytes.len - INDEX_TOC_BYTES);
     Reader r = reader_from(toc);
@@ -110,23 +115,6 @@ static bool read_symbols(IndexReader *x, Error *err)
     return !r.failed || corrupt(err, "a symbol is cut off");
 }
 
-typedef struct TableEntry {
-    Str name;
-    Str value;
-    uint64_t offset;
-} TableEntry;
-
-static bool read_entry(Reader *r, TableEntry *entry)
-{
-    uint64_t count = reader_uvarint(r);
-
-    entry->name = reader_str(r);
-    entry->value = reader_str(r);
-    entry->offset = reader_uvarint(r);
-    r->failed |= count != 2;
-    return !r->failed;
-}
-
 static void add_sample(IndexReader *x, uint32_t offset, size_t *cap)
 {
     if (x->sample_count == *cap) {
@@ -150,7 +138,7 @@ static NameRow *add_name(IndexReader *x, Str name, size_t *cap)
 static bool read_table(IndexReader *x, Error *err)
 {
     size_t name_cap = 0, sample_cap = 0;
-    TableEntry entry, before = {.offset = 0};
+    IndexTableEntry entry, before = {.offset = 0};
     NameRow *row = NULL;
     Str part;
 
@@ -159,9 +147,15 @@ static bool read_table(IndexReader *x, Error *err)
     Reader r = reader_from(part);
     uint32_t count = reader_u32be(&r);
     x->table = str_skip(part, 4);
+    if (x->is_first) {
+        if (!index_first_sort(x->table, count, &x->first_table))
+            return corrupt(err, "an entry of the postings offsets is cut off");
+        x->table = buf_str(&x->first_table);
+        r = reader_from(x->table);
+    }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = (uint32_t)((const char *)r.at - x->table.ptr);
-        if (!read_entry(&r, &entry))
+        if (!index_table_entry(&r, &entry))
             return corrupt(err, "an entry of the postings offsets is cut off");
         if (i == 0 && entry.name.len == 0) { // the pair of empty strings
             x->all_offset = entry.offset;
@@ -189,6 +183,7 @@ bool index_reader_new(Str bytes, IndexReader **ret_reader, Error *err)
     IndexReader *x = X_NEW(IndexReader);
 
     x->bytes = bytes;
+    buf_init(&x->first_table, UINT32_MAX);
     x->checked = X_ARRAY(uint64_t, CHECKED_SLOTS);
     if (!read_toc(x, err) || !read_symbols(x, err) || !read_table(x, err)) {
         index_reader_free(x);
@@ -202,6 +197,7 @@ void index_reader_free(IndexReader *x)
 {
     if (!x)
         return;
+    buf_deinit(&x->first_table);
     free(x->symbol_samples);
     free(x->names);
     free(x->samples);
@@ -213,7 +209,7 @@ size_t index_reader_held_bytes(const IndexReader *x)
 {
     return sizeof *x + (x->symbol_count / SYMBOLS_STEP + 1) * sizeof(uint32_t) +
            x->name_count * sizeof(NameRow) + x->sample_count * sizeof(uint32_t) +
-           CHECKED_SLOTS * sizeof(uint64_t);
+           CHECKED_SLOTS * sizeof(uint64_t) + x->first_table.cap;
 }
 
 // Symbols
@@ -265,9 +261,9 @@ static size_t find_sample(const IndexReader *x, const NameRow *row, Str value)
 
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
-        TableEntry entry;
+        IndexTableEntry entry;
         Reader r = table_at(x, row->first_sample + middle);
-        (void)read_entry(&r, &entry); // was read at opening
+        (void)index_table_entry(&r, &entry); // was read at opening
         if (str_compare(entry.value, value) <= 0)
             low = middle;
         else
@@ -280,7 +276,7 @@ static size_t find_sample(const IndexReader *x, const NameRow *row, Str value)
 typedef struct ValueWalk {
     Reader r;
     size_t left;
-    TableEntry entry;
+    IndexTableEntry entry;
 } ValueWalk;
 
 static ValueWalk walk_values(const IndexReader *x, const NameRow *row, Str from)
@@ -295,7 +291,7 @@ static bool walk_next(ValueWalk *walk)
     if (walk->left == 0)
         return false;
     walk->left--;
-    return read_entry(&walk->r, &walk->entry);
+    return index_table_entry(&walk->r, &walk->entry);
 }
 
 // False if the name has no such value.
@@ -700,7 +696,7 @@ void index_series_deinit(IndexSeries *series)
     *series = (IndexSeries){.symbols = NULL};
 }
 
-static bool read_labels(Reader *r, IndexSeries *series)
+static bool read_labels(const IndexReader *x, Reader *r, IndexSeries *series)
 {
     uint64_t count = reader_uvarint(r);
 
@@ -715,6 +711,10 @@ static bool read_labels(Reader *r, IndexSeries *series)
     for (uint64_t i = 0; i < 2 * count; i++) {
         uint64_t symbol = reader_uvarint(r);
         r->failed |= symbol > UINT32_MAX;
+        if (x->is_first)
+            symbol =
+                index_first_symbol(x->symbols, x->symbol_count, x->symbol_samples, SYMBOLS_STEP,
+                                   symbol - (uint64_t)(x->symbols.ptr - x->bytes.ptr));
         series->symbols[series->symbol_count++] = (uint32_t)symbol;
     }
     return !r->failed;
@@ -756,7 +756,7 @@ static bool read_chunks(Reader *r, int64_t min_t_ms, int64_t max_t_ms, IndexSeri
 bool index_reader_series(const IndexReader *x, uint32_t ref, int64_t min_t_ms, int64_t max_t_ms,
                          IndexSeries *series, Error *err)
 {
-    uint64_t offset = (uint64_t)ref * INDEX_SERIES_ALIGN;
+    uint64_t offset = (uint64_t)ref * (x->is_first ? 1 : INDEX_SERIES_ALIGN);
 
     if (offset >= x->bytes.len)
         return error_set(err, ERR_CORRUPT, "index: series %u lies behind the end", ref);
@@ -766,7 +766,7 @@ bool index_reader_series(const IndexReader *x, uint32_t ref, int64_t min_t_ms, i
     if (r.failed || crc != crc32c(record))
         return error_set(err, ERR_CORRUPT, "index: wrong checksum of series %u", ref);
     r = reader_from(record);
-    if (!read_labels(&r, series) || !read_chunks(&r, min_t_ms, max_t_ms, series))
+    if (!read_labels(x, &r, series) || !read_chunks(&r, min_t_ms, max_t_ms, series))
         return error_set(err, ERR_CORRUPT, "index: series %u is cut off", ref);
     return true;
 }

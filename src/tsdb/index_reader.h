@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // index_reader.h: reads a block's index where it lies, mapped: postings, symbols and series are looked at, not copied. On the heap is
-// only a sparse table: one offset per 8 symbols, one per 32 values of a label.
+// only a sparse table: one offset per 8 symbols, one per 32 values of a label. Of version 1 the postings table is copied, as it may lie there in
+// no order, and what that version names by offset has here the numbers of the later ones.
 //
 // Checksums: the table of contents, symbols and postings table at opening, a postings list at its first use, a series at each.
 // Thread: any; nothing changes after opening.

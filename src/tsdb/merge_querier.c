@@ -195,9 +195,10 @@ static bool open_walkers(MergeQuerier *q, const Matcher *matchers, size_t count,
     }
     if (!q->head)
         return true;
-    // To be merged, label sets must be whole.
+    // To be merged, label sets must be whole and sorted.
     SelectHints whole = hints ? *hints : (SelectHints){.end_ms = INT64_MAX};
     whole.only_grouping &= walk->count == 0;
+    whole.any_order &= walk->count == 0;
     return q->head->select(q->head, matchers, count, hints ? &whole : NULL, own,
                            &walk->walkers[walk->count++].list, err);
 }
@@ -295,12 +296,12 @@ static bool merge_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int6
 }
 
 static void gather_pieces(MergeQuerier *q, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
-                          ChunkBatch *batch)
+                          bool only_last, ChunkBatch *batch)
 {
     const Pieces *pieces = (const Pieces *)(uintptr_t)handle;
 
     if (handle & 1) {
-        head_gather(q->head, handle >> 1, min_t_ms, max_t_ms, batch);
+        head_gather(q->head, handle >> 1, min_t_ms, max_t_ms, only_last, batch);
         return;
     }
     for (size_t i = 0; i < pieces->count; i++) {
@@ -308,8 +309,20 @@ static void gather_pieces(MergeQuerier *q, uint64_t handle, int64_t min_t_ms, in
         if (piece->block)
             block_gather(piece->block, (uint32_t)piece->handle, min_t_ms, max_t_ms, batch);
         else
-            head_gather(q->head, piece->handle, min_t_ms, max_t_ms, batch);
+            head_gather(q->head, piece->handle, min_t_ms, max_t_ms, false, batch);
     }
+}
+
+static void look_ahead(MergeQuerier *q, const uint64_t *handles, size_t count, Arena *scratch)
+{
+    uint64_t *of_head = ARENA_ARRAY(scratch, uint64_t, count);
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (handles[i] & 1)
+            of_head[found++] = handles[i] >> 1;
+    if (found)
+        head_look_ahead(q->head, of_head, found);
 }
 
 #define READ_BYTES_MAX ((uint64_t)4 << 20)
@@ -325,8 +338,8 @@ static void note_read(MergeQuerier *q, uint64_t bytes)
 }
 
 static bool merge_read_many(Querier *querier, const uint64_t *handles, size_t count,
-                            int64_t min_t_ms, int64_t max_t_ms, Arena *scratch, Arena *arena,
-                            SampleColumns *ret_columns, Error *err)
+                            int64_t min_t_ms, int64_t max_t_ms, bool only_last, Arena *scratch,
+                            Arena *arena, SampleColumns *ret_columns, Error *err)
 {
     MergeQuerier *q = of(querier);
     bool *done = ARENA_ARRAY(scratch, bool, count);
@@ -335,9 +348,10 @@ static bool merge_read_many(Querier *querier, const uint64_t *handles, size_t co
     min_t_ms = MAX(min_t_ms, q->min_t_ms);
     max_t_ms = MIN(max_t_ms, q->max_t_ms);
     chunk_batch_init(&batch, count, scratch);
+    look_ahead(q, handles, count, scratch);
     for (size_t i = 0; i < count; i++) {
         chunk_batch_begin(&batch);
-        gather_pieces(q, handles[i], min_t_ms, max_t_ms, &batch);
+        gather_pieces(q, handles[i], min_t_ms, max_t_ms, only_last, &batch);
     }
     if (!chunk_batch_decode(&batch, min_t_ms, max_t_ms, arena, ret_columns, done, err))
         return false;
@@ -386,10 +400,21 @@ static void union_add(Union *all, const Str *items, size_t count, Arena *arena)
     all->count += count;
 }
 
+// As one list alone is.
+static bool union_is_rising(const Union *all)
+{
+    for (size_t i = 1; i < all->count; i++)
+        if (str_compare(all->items[i - 1], all->items[i]) >= 0)
+            return false;
+    return true;
+}
+
 static void union_normalize(Union *all)
 {
     size_t kept = 0;
 
+    if (union_is_rising(all))
+        return;
     if (all->count)
         qsort(all->items, all->count, sizeof(Str), compare_strs);
     for (size_t i = 0; i < all->count; i++)

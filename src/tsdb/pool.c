@@ -237,6 +237,12 @@ void pool_part_begin(Pool *pool, Pool *part)
     own_part = part;
 }
 
+void pool_part_use(Pool *pool, Pool *part)
+{
+    ASSERT(part->whole == pool);
+    own_part = part;
+}
+
 // The rest of the page that a part was cutting up.
 static void give_rest(Pool *pool, const Pool *part, unsigned class_index)
 {

@@ -73,6 +73,8 @@ uint64_t pool_trim(Pool *pool);
 void pool_share(Pool *pool, Lock *lock);
 // `part` is where the calling thread's pieces come from and go to; it has no other part.
 void pool_part_begin(Pool *pool, Pool *part);
+// The calling thread goes on with a part that another thread, or nobody, uses no longer.
+void pool_part_use(Pool *pool, Pool *part);
 // What the part has left goes back.
 void pool_part_end(Pool *pool, Pool *part);
 // All parts have ended.

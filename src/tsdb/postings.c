@@ -1,45 +1,88 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/postings.h"
 
-static size_t put_uvarint(uint8_t *at, uint64_t value)
+#include "base/reader.h"
+#include "base/varint.h"
+
+// --- marks: they lie at the end of the piece, the first one last ---
+
+typedef struct Mark {
+    uint64_t end; // one past the last ref before the code at `at`
+    uint64_t at;  // the first code behind so many strides
+} Mark;
+
+static size_t mark_count(size_t used)
 {
-    size_t len = 0;
-    while (value >= 0x80) {
-        at[len++] = (uint8_t)value | 0x80;
-        value >>= 7;
-    }
-    at[len++] = (uint8_t)value;
-    return len;
+    return used / POSTINGS_STRIDE;
 }
 
-static uint64_t get_uvarint(const uint8_t **at)
+static Mark mark_at(const Postings *p, const Pool *pool, size_t k)
 {
-    uint64_t value = 0;
-    unsigned shift = 0;
-    uint8_t byte;
-    do {
-        byte = *(*at)++;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while (byte & 0x80);
-    return value;
+    Mark mark;
+    const uint8_t *end = pool_at(pool, p->bytes) + pool_size(pool, p->bytes);
+    memcpy(&mark, end - (k + 1) * sizeof mark, sizeof mark);
+    return mark;
+}
+
+static void put_mark(Postings *p, Pool *pool, size_t k, Mark mark)
+{
+    uint8_t *end = pool_at(pool, p->bytes) + pool_size(pool, p->bytes);
+    memcpy(end - (k + 1) * sizeof mark, &mark, sizeof mark);
+}
+
+// Room for `used` bytes and their marks, and a quarter more.
+static void grow(Postings *p, Pool *pool, size_t used)
+{
+    size_t want = used + mark_count(used) * sizeof(Mark);
+    size_t marks = mark_count(p->used) * sizeof(Mark);
+    PoolHandle old = p->bytes;
+    PoolHandle new = pool_alloc(pool, (uint32_t)MAX(want, want + p->used / 4));
+    if (old) {
+        memcpy(pool_at(pool, new), pool_at(pool, old), p->used);
+        memcpy(pool_at(pool, new) + pool_size(pool, new) - marks,
+               pool_at(pool, old) + pool_size(pool, old) - marks, marks);
+        pool_free(pool, old);
+    }
+    p->bytes = new;
 }
 
 static void seal(Postings *p, Pool *pool)
 {
-    uint8_t code[20];
+    uint8_t code[2 * VARINT_BYTES_MAX];
     uint64_t gap = p->first - p->sealed;
-    size_t len = put_uvarint(code, gap << 1 | (p->length > 1));
+    uint8_t *end = put_uvarint(code, gap << 1 | (p->length > 1));
 
     if (p->length > 1)
-        len += put_uvarint(code + len, p->length - 2);
-    if (!p->bytes || p->used + len > pool_size(pool, p->bytes)) {
-        uint32_t want = MAX((uint32_t)(p->used + len), p->used + p->used / 4);
-        p->bytes = pool_grow(pool, p->bytes, p->used, want);
-    }
+        end = put_uvarint(end, p->length - 2);
+    size_t len = (size_t)(end - code);
+    size_t used = p->used + len;
+    if (!p->bytes || used + mark_count(used) * sizeof(Mark) > pool_size(pool, p->bytes))
+        grow(p, pool, used);
     memcpy(pool_at(pool, p->bytes) + p->used, code, len);
-    p->used += (uint32_t)len;
     p->sealed = p->first + p->length;
+    if (mark_count(used) > mark_count(p->used))
+        put_mark(p, pool, mark_count(used) - 1, (Mark){p->sealed, used});
+    p->used = (uint32_t)used;
+}
+
+bool postings_load(Postings *p, Pool *pool, Str bytes)
+{
+    Reader in = reader_from(bytes);
+    uint64_t end = 0;
+    size_t marked = 0;
+    p->bytes = 0;
+    p->used = 0;
+    grow(p, pool, bytes.len);
+    p->used = (uint32_t)bytes.len;
+    memcpy(pool_at(pool, p->bytes), bytes.ptr, bytes.len);
+    while (marked < mark_count(bytes.len) && !in.failed) {
+        uint64_t code = reader_uvarint(&in);
+        end += (code >> 1) + (code & 1 ? reader_uvarint(&in) + 2 : 1);
+        size_t at = bytes.len - reader_left(&in);
+        if (mark_count(at) > marked)
+            put_mark(p, pool, marked++, (Mark){end, at});
+    }
+    return !in.failed;
 }
 
 void postings_add(Postings *p, Pool *pool, uint64_t ref)
@@ -160,21 +203,67 @@ static size_t add_common(RefRuns *both, Arena *arena, const RefRuns *a, size_t i
     return i;
 }
 
+// Where a list is read.
+typedef struct Walk {
+    const Postings *postings;
+    const Pool *pool;
+    const uint8_t *begin, *at, *stop;
+    uint64_t end; // one past the last ref read
+    size_t mark;  // the next one that lies ahead, perhaps
+} Walk;
+
+// Steps to the last mark before `ref`, if that is ahead: steps double, then halve.
+static void walk_to(Walk *walk, uint64_t ref)
+{
+    size_t count = mark_count(walk->postings->used);
+    size_t step = 1;
+    while (walk->mark < count &&
+           mark_at(walk->postings, walk->pool, walk->mark).at <= (uint64_t)(walk->at - walk->begin))
+        walk->mark++;
+    size_t low = walk->mark; // all below lie before `ref`
+    if (low == count || mark_at(walk->postings, walk->pool, low).end > ref)
+        return;
+    while (low + step < count && mark_at(walk->postings, walk->pool, low + step).end <= ref) {
+        low += step;
+        step *= 2;
+    }
+    size_t high = MIN(low + step, count);
+    while (low + 1 < high) {
+        size_t middle = (low + high) / 2;
+        if (mark_at(walk->postings, walk->pool, middle).end <= ref)
+            low = middle;
+        else
+            high = middle;
+    }
+    Mark mark = mark_at(walk->postings, walk->pool, low);
+    walk->at = walk->begin + mark.at;
+    walk->end = mark.end;
+    walk->mark = low + 1;
+}
+
 RefRuns ref_runs_and_postings(Arena *arena, const RefRuns *refs, const Postings *p,
                               const Pool *pool)
 {
     RefRuns both = {0};
     size_t i = 0;
-    uint64_t end = 0;
-    const uint8_t *at = p->used ? pool_at(pool, p->bytes) : NULL;
-    const uint8_t *stop = p->used ? at + p->used : NULL;
+    Walk walk = {.postings = p, .pool = pool};
 
-    while (at < stop && i < refs->count) {
-        uint64_t code = get_uvarint(&at);
-        uint64_t first = end + (code >> 1);
-        end = first + (code & 1 ? get_uvarint(&at) + 2 : 1);
-        if (end > refs->runs[i].first)
-            i = add_common(&both, arena, refs, i, first, end);
+    if (p->used) {
+        walk.begin = walk.at = pool_at(pool, p->bytes);
+        walk.stop = walk.at + p->used;
+    }
+    if (refs->count)
+        walk_to(&walk, refs->runs[0].first);
+    while (walk.at < walk.stop && i < refs->count) {
+        uint64_t code = get_uvarint(&walk.at);
+        uint64_t first = walk.end + (code >> 1);
+        walk.end = first + (code & 1 ? get_uvarint(&walk.at) + 2 : 1);
+        if (walk.end <= refs->runs[i].first)
+            continue;
+        size_t next = add_common(&both, arena, refs, i, first, walk.end);
+        if (next > i && next < refs->count)
+            walk_to(&walk, refs->runs[next].first);
+        i = next;
     }
     if (p->length)
         (void)add_common(&both, arena, refs, i, p->first, p->first + p->length);

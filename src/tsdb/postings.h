@@ -4,6 +4,9 @@
 //     bytes    | (gap << 1 | longer) varint | length - 2 varint, if longer | ...
 //     gap      from the end of the run before to the start of this one
 //
+// Behind the codes, at the end of the piece, lies a mark for each stride of them, so that a reader who wants few refs of a long list
+// need not read what is before them.
+//
 // The newest run is kept open in the struct, so that a pair with one run (all series of one target, a pair of a single series) owns no bytes
 // at all. A list costs about two bytes for each series that is not next to another one.
 // Thread: as the pool it lives in.
@@ -11,6 +14,8 @@
 
 #include "base/arena.h"
 #include "tsdb/pool.h"
+
+#define POSTINGS_STRIDE 1024u // bytes of codes
 
 typedef struct Postings {
     uint64_t first;  // of the open run
@@ -38,6 +43,8 @@ typedef struct RefRuns {
 // A zeroed Postings is empty. `ref` is above all that are there.
 void postings_add(Postings *postings, Pool *pool, uint64_t ref);
 void postings_clear(Postings *postings, Pool *pool);
+// Codes that were written before; all but `bytes` and `used` are set. False if they are cut off.
+bool postings_load(Postings *postings, Pool *pool, Str bytes) MUST_CHECK;
 
 void postings_decode(const Postings *postings, const Pool *pool, Arena *arena, RefRuns *ret_runs);
 

@@ -98,6 +98,63 @@ TEST(postings, sets_agree_with_a_naive_model)
     arena_deinit(&arena);
 }
 
+// Refs by blocks, each with a stretch of its own, so that marks are stepped over.
+static RefRuns some_refs(Arena *arena, Random *random, uint64_t refs, size_t runs)
+{
+    RefRuns made = {0};
+    uint64_t at = 1;
+    for (size_t i = 0; i < runs && at < refs; i++) {
+        at += random_below(random, 2 * refs / runs);
+        uint64_t length = 1 + random_below(random, 40);
+        if (at + length < refs)
+            ref_runs_add(&made, arena, at, length);
+        at += length + 1;
+    }
+    return made;
+}
+
+static Postings long_list(Pool *pool, Random *random, uint64_t refs)
+{
+    Postings p = {0};
+    for (uint64_t ref = 1; ref < refs; ref += 1 + random_below(random, 9))
+        postings_add(&p, pool, ref);
+    return p;
+}
+
+TEST(postings, marks_of_a_long_list_lead_to_what_reading_it_whole_finds)
+{
+    enum { LONG = 60000 };
+    Pool pool;
+    Random random;
+    Arena arena = {0};
+    pool_init(&pool);
+    random_seed(&random, 11);
+
+    for (size_t runs = 1; runs < 4000; runs = runs * 3 / 2 + 1) {
+        Postings p = long_list(&pool, &random, LONG);
+        CHECK(p.used > 8 * POSTINGS_STRIDE);
+        RefRuns whole;
+        postings_decode(&p, &pool, &arena, &whole);
+        RefRuns refs = some_refs(&arena, &random, LONG, runs);
+        RefRuns want = ref_runs_and(&arena, &refs, &whole);
+        Postings q = p; // the same, read back from its bytes
+        CHECK(postings_load(&q, &pool, (Str){(const char *)pool_at(&pool, p.bytes), p.used}));
+        const Postings *lists[] = {&p, &q};
+        for (size_t k = 0; k < COUNT_OF(lists); k++) {
+            RefRuns got = ref_runs_and_postings(&arena, &refs, lists[k], &pool);
+            CHECK_EQ(got.refs, want.refs);
+            CHECK_EQ(got.count, want.count);
+            CHECK(got.count == 0 || memcmp(got.runs, want.runs, got.count * sizeof(RefRun)) == 0);
+        }
+        postings_clear(&p, &pool);
+        postings_clear(&q, &pool);
+        arena_reset(&arena);
+    }
+    CHECK_EQ(pool.live_bytes, 0);
+    pool_deinit(&pool);
+    arena_deinit(&arena);
+}
+
 TEST(postings, pieces_do_not_overlap_and_empty_pages_go_back)
 {
     enum { PIECES = 20000 };
@@ -193,6 +250,7 @@ TEST(postings, list_of_full_chunks_gives_back_what_was_added)
 }
 
 TEST_MAIN(postings, TEST_ROW(postings, sets_agree_with_a_naive_model),
+          TEST_ROW(postings, marks_of_a_long_list_lead_to_what_reading_it_whole_finds),
           TEST_ROW(postings, pieces_do_not_overlap_and_empty_pages_go_back),
           TEST_ROW(postings, ref_map_agrees_with_an_array),
           TEST_ROW(postings, list_of_full_chunks_gives_back_what_was_added))

@@ -65,7 +65,7 @@ static bool open_querier(Source *source, int64_t min_t_ms, int64_t max_t_ms, Que
 
 // Maintenance
 
-static void compact_and_log(Tsdb *tsdb)
+static bool compact_and_log(Tsdb *tsdb)
 {
     Error err = {0};
 
@@ -73,9 +73,10 @@ static void compact_and_log(Tsdb *tsdb)
     bool ok = tsdb_compact_locked(tsdb, &err);
     lock_give(&tsdb->work_lock);
     if (ok || err.code == ERR_CANCELED)
-        return;
+        return true;
     tsdb_count(&tsdb->counters.compactions_failed);
     log_error("compaction failed, retrying", KV("err", &err));
+    return false;
 }
 
 static void sync_and_log(Tsdb *tsdb)
@@ -108,6 +109,22 @@ static bool maintenance_sleep(Tsdb *tsdb, int64_t ms)
     return !stop;
 }
 
+// The head can be cut, and has grown: what the log brought back waits for its minute, as a start has other things to do.
+static bool cut_is_due(Tsdb *tsdb, int64_t before_t_ms)
+{
+    int64_t min_t_ms, max_t_ms;
+
+    return head_time_range(tsdb->head, &min_t_ms, &max_t_ms) && max_t_ms > before_t_ms &&
+           head_compactable(tsdb->head, &min_t_ms, &max_t_ms);
+}
+
+static int64_t newest_time(Tsdb *tsdb)
+{
+    int64_t min_t_ms, max_t_ms;
+
+    return head_time_range(tsdb->head, &min_t_ms, &max_t_ms) ? max_t_ms : INT64_MIN;
+}
+
 static void run_maintenance(void *arg)
 {
     Tsdb *tsdb = (Tsdb *)arg;
@@ -115,14 +132,16 @@ static void run_maintenance(void *arg)
         tsdb->options.wal_sync == TSDB_SYNC_INTERVAL && tsdb->options.wal_sync_interval_ms > 0;
     int64_t step_ms = syncs ? MIN(tsdb->options.wal_sync_interval_ms, MINUTE_MS) : MINUTE_MS;
     int64_t next_ns = clock_mono_ns(&clock_system) + MINUTE_MS * INT64_C(1000000);
+    int64_t known_t_ms = newest_time(tsdb);
+    bool failed = false; // what failed is tried again in a minute
 
     while (maintenance_sleep(tsdb, step_ms)) {
         if (syncs)
             sync_and_log(tsdb);
         head_refresh_image(tsdb->head);
-        if (clock_mono_ns(&clock_system) < next_ns)
+        if (clock_mono_ns(&clock_system) < next_ns && (failed || !cut_is_due(tsdb, known_t_ms)))
             continue;
-        compact_and_log(tsdb);
+        failed = !compact_and_log(tsdb);
         release_pages(tsdb);
         footprint_trim();
         next_ns = clock_mono_ns(&clock_system) + MINUTE_MS * INT64_C(1000000);
@@ -168,6 +187,22 @@ uint64_t tsdb_restart_bytes(Fs *fs, Str dir)
     for (size_t i = 0; i < COUNT_OF(folders); i++)
         bytes += bytes_below(fs, fs_join(&scratch, dir, folders[i]), 1);
     return bytes;
+}
+
+int64_t tsdb_last_write_ms(Fs *fs, Str dir)
+{
+    CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
+    Str wal = fs_join(&scratch, dir, S("wal"));
+    FsList list = {0};
+    Error err = {0};
+    int64_t last_ms = 0;
+
+    if (!fs_exists(fs, wal) || !fs_list(fs, wal, &scratch, &list, &err))
+        return 0;
+    for (size_t i = 0; i < list.count; i++)
+        if (!list.entries[i].is_dir)
+            last_ms = MAX(last_ms, list.entries[i].modified_ms);
+    return last_ms;
 }
 
 static bool check_options(const TsdbOptions *o, Error *err)
@@ -221,6 +256,7 @@ static bool open_head(Tsdb *tsdb, Error *err)
         .min_valid_t_ms = tsdb_in_order_end(&blocks),
         .wal_segment_bytes = o->wal_segment_bytes,
         .wal_compression = o->wal_compression,
+        .wal_samples_v2 = o->wal_samples_v2,
         .wal_sync = o->wal_sync,
         .samples_per_chunk = o->samples_per_chunk,
         .max_exemplars = o->max_exemplars,
@@ -305,6 +341,11 @@ Source *tsdb_source(Tsdb *tsdb)
 Feed *tsdb_feed(Tsdb *tsdb)
 {
     return wal_tail_feed(tsdb->tail);
+}
+
+void tsdb_pack_xor2(Tsdb *tsdb, bool on)
+{
+    head_pack_xor2(tsdb->head, on);
 }
 
 void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes,

@@ -38,6 +38,8 @@ typedef struct TsdbProgress {
 
 // How many bytes the next start has to read before it is done: log and newest chunks. 0 if there are none, or they cannot be looked at.
 uint64_t tsdb_restart_bytes(Fs *fs, Str dir);
+// When the log was last written to, by the wall clock; 0: there is none, or it cannot be looked at.
+int64_t tsdb_last_write_ms(Fs *fs, Str dir);
 
 typedef struct TsdbOptions {
     Str dir;
@@ -54,11 +56,12 @@ typedef struct TsdbOptions {
     int64_t out_of_order_window_ms;  // 0: refused
     uint64_t wal_segment_bytes;      // 128 MiB, a multiple of 32 KiB
     TsdbCompression wal_compression; // snappy
-    TsdbSync wal_sync;               // interval
-    int64_t wal_sync_interval_ms;    // 5000
-    int samples_per_chunk;           // 120
-    uint64_t max_exemplars;          // 0: off
-    bool start_timestamps; // keep those of floats; a Prometheus before 3.10 reads none of it
+    bool wal_samples_v2;          // denser records of floats; a Prometheus before 3.10 ignores them
+    TsdbSync wal_sync;            // interval
+    int64_t wal_sync_interval_ms; // 5000
+    int samples_per_chunk;        // 120
+    uint64_t max_exemplars;       // 0: off
+    bool start_timestamps;        // keep those of floats; a Prometheus before 3.10 reads none of it
     bool histogram_start_timestamps; // and those of histograms
     bool snapshot_at_close;          // leave the open chunks beside the log for the next start
     uint64_t image_series_min;       // fewer series get no image for a fast restart; 0: 500
@@ -81,7 +84,11 @@ Feed *tsdb_feed(Tsdb *tsdb);
 void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes,
                       int64_t out_of_order_window_ms, double stale_series_ratio);
 
-// Cuts everything compactable out of the head now and applies retention: what the maintenance thread does each minute.
+// Whether floats get chunks of encoding 4 (XOR2) in blocks that are made from now on: smaller, and read by Prometheus from 3.11 on.
+void tsdb_pack_xor2(Tsdb *tsdb, bool on);
+
+// Cuts everything compactable out of the head now and applies retention: what the maintenance thread does each minute, and within seconds
+// when the head has grown enough.
 bool tsdb_compact(Tsdb *tsdb, Error *err) MUST_CHECK;
 // A block of the head (unless skip_head) and hard links of all blocks below <dir>/snapshots/<name>. The name lives in the arena.
 bool tsdb_snapshot(Tsdb *tsdb, bool skip_head, Arena *arena, Str *ret_name, Error *err) MUST_CHECK;

@@ -43,16 +43,32 @@ static void observe_chunk(void *arg, const BlockChunk *chunk)
 
 typedef enum HeadPart { PART_IN_ORDER, PART_LATE, PART_STALE } HeadPart;
 
-static bool write_part(Tsdb *tsdb, HeadPart part, const HeadStale *stale, BlockWriter *writer,
-                       int64_t min_t_ms, int64_t max_t_ms, Error *err)
+// Blocks are written on a thread that leaves the processor to scrapes and queries; what holds locks for long is not done there.
+typedef struct WritePart {
+    Head *head;
+    HeadPart part;
+    const HeadStale *stale;
+    BlockWriter *writer;
+    int64_t min_t_ms, max_t_ms;
+    bool ok;
+    Error *err;
+} WritePart;
+
+static void write_part(void *arg)
 {
-    switch (part) {
+    WritePart *w = (WritePart *)arg;
+
+    switch (w->part) {
     case PART_LATE:
-        return head_write_out_of_order_block(tsdb->head, min_t_ms, max_t_ms, writer, err);
+        w->ok = head_write_out_of_order_block(w->head, w->min_t_ms, w->max_t_ms, w->writer, w->err);
+        break;
     case PART_STALE:
-        return head_write_stale_block(tsdb->head, stale, min_t_ms, max_t_ms, writer, err);
-    default:
-        return head_write_block(tsdb->head, min_t_ms, max_t_ms, writer, err);
+        w->ok =
+            head_write_stale_block(w->head, w->stale, w->min_t_ms, w->max_t_ms, w->writer, w->err);
+        break;
+    case PART_IN_ORDER:
+        w->ok = head_write_block(w->head, w->min_t_ms, w->max_t_ms, w->writer, w->err);
+        break;
     }
 }
 
@@ -80,9 +96,10 @@ static bool write_head_block(Tsdb *tsdb, HeadPart part, const HeadStale *stale, 
     if (!block_writer_open(&options, &writer, err))
         return false;
     set_populating(tsdb, 1);
-    bool ok = write_part(tsdb, part, stale, writer, min_t_ms, max_t_ms, err);
+    WritePart w = {tsdb->head, part, stale, writer, min_t_ms, max_t_ms, false, err};
+    thread_run_aside("tsdb-write", write_part, &w);
     set_populating(tsdb, 0);
-    if (!ok) {
+    if (!w.ok) {
         block_writer_abort(writer);
         return false;
     }
@@ -104,18 +121,21 @@ static bool write_head_block(Tsdb *tsdb, HeadPart part, const HeadStale *stale, 
     return true;
 }
 
-// In-order samples. The head is cut only when the block is readable.
+// In-order samples. The head is cut only when the block is readable; the log, which is read and written anew for it, once behind the last
+// of the blocks: a head of a week has 84.
 static bool compact_head(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
 {
-    int64_t min_t_ms, max_t_ms;
+    int64_t min_t_ms, max_t_ms, cut_t_ms = INT64_MIN;
 
     while (!is_stopping(tsdb) && head_compactable(tsdb->head, &min_t_ms, &max_t_ms)) {
         tsdb_count(&tsdb->counters.compactions_triggered);
         if (!write_head_block(tsdb, PART_IN_ORDER, NULL, min_t_ms, max_t_ms, err) ||
-            !head_truncate(tsdb->head, max_t_ms, err))
+            !head_truncate_memory(tsdb->head, max_t_ms, err))
             return error_context(err, "head to block");
+        cut_t_ms = max_t_ms;
     }
-    return true;
+    return cut_t_ms == INT64_MIN || is_stopping(tsdb) ||
+           head_truncate_log(tsdb->head, cut_t_ms, err) || error_context(err, "head to block");
 }
 
 // A block for each aligned range that has some; between them there may be decades without any.
@@ -246,21 +266,43 @@ static bool drop_all(Tsdb *tsdb, Block *const *blocks, size_t count, Error *err)
     return true;
 }
 
+typedef struct Merging {
+    Tsdb *tsdb;
+    Block *const *blocks;
+    size_t count;
+    Ulid ulid;
+    bool made, ok;
+    Error *err;
+} Merging;
+
+static void merge_aside(void *arg)
+{
+    Merging *m = (Merging *)arg;
+    const TsdbOptions *o = &m->tsdb->options;
+
+    m->ok = compact_blocks(o->fs, m->tsdb->blocks_dir, m->blocks, m->count, m->ulid,
+                           (size_t)o->samples_per_chunk, &m->tsdb->stop, &m->made, m->err);
+}
+
 static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool overlapping,
                          Error *err) REQUIRES(tsdb->work_lock)
 {
     int64_t started_ns = clock_mono_ns(tsdb->options.clock);
-    Ulid ulid = ulid_new(clock_now_ms(tsdb->options.clock));
-    bool made = false;
+    Merging m = {
+        .tsdb = tsdb,
+        .blocks = blocks,
+        .count = count,
+        .ulid = ulid_new(clock_now_ms(tsdb->options.clock)),
+        .err = err,
+    };
 
     tsdb_count(&tsdb->counters.compactions);
     if (overlapping)
         tsdb_count(&tsdb->counters.vertical_compactions);
     set_populating(tsdb, 1);
-    bool merged = compact_blocks(tsdb->options.fs, tsdb->blocks_dir, blocks, count, ulid,
-                                 (size_t)tsdb->options.samples_per_chunk, &tsdb->stop, &made, err);
+    thread_run_aside("tsdb-merge", merge_aside, &m);
     set_populating(tsdb, 0);
-    if (!merged) {
+    if (!m.ok) {
         Error why = *err;
         if (err->code == ERR_CORRUPT && !mark_damaged(tsdb, blocks, count))
             for (size_t i = 0; i < count; i++)
@@ -268,10 +310,10 @@ static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool ov
         return false;
     }
     // The new block names the old ones as its parents: loading it puts them aside.
-    if (made ? !tsdb_reload(tsdb, err) : !drop_all(tsdb, blocks, count, err))
+    if (m.made ? !tsdb_reload(tsdb, err) : !drop_all(tsdb, blocks, count, err))
         return false;
     observe_seconds(tsdb, started_ns);
-    log_info("compacted blocks", KV("block", made ? ulid_str(&ulid) : S("none")),
+    log_info("compacted blocks", KV("block", m.made ? ulid_str(&m.ulid) : S("none")),
              KV("blocks", count),
              KV("took_ms", (clock_mono_ns(tsdb->options.clock) - started_ns) / 1000000));
     return true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // prometheus_tsdb_* under the names upstream gives them; what is only ours is narthex_tsdb_*.
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tsdb/tsdb_internal.h"
@@ -61,29 +62,13 @@ static const HeadRow head_rows[] = {
         "The highest TSDB append ID that has been given out.", newest_epoch),
     ROW(FAMILY_GAUGE, "isolation_low_watermark",
         "The lowest TSDB append ID that is still referenced.", oldest_epoch),
-    ROW(FAMILY_COUNTER, "wal_record_part_writes_total",
-        "Total number of record parts written before flushing.", wal_part_writes),
-    ROW(FAMILY_COUNTER, "wal_record_parts_bytes_written_total",
-        "Total number of record part bytes written before flushing, including CRC and compression "
-        "headers.",
-        wal_part_bytes),
-    ROW(FAMILY_GAUGE, "wal_segment_current", "WAL segment index that TSDB is currently writing to.",
-        wal_segment),
     ROW(FAMILY_COUNTER, "wal_corruptions_total", "Total number of WAL corruptions.",
         wal_corruptions),
     ROW(FAMILY_COUNTER, "wal_truncations_total", "Total number of WAL truncations attempted.",
         wal_truncations),
     ROW(FAMILY_COUNTER, "wal_truncations_failed_total",
         "Total number of WAL truncations that failed.", wal_truncations_failed),
-    ROW(FAMILY_COUNTER, "wal_writes_failed_total", "Total number of WAL writes that failed.",
-        wal_writes_failed),
-    ROW(FAMILY_COUNTER, "wal_page_flushes_total", "Total number of page flushes.",
-        wal_page_flushes),
-    ROW(FAMILY_COUNTER, "wal_completed_pages_total", "Total number of completed pages.",
-        wal_completed_pages),
     ROW(FAMILY_GAUGE, "wal_storage_size_bytes", "Size of the write log directory.", wal_bytes),
-    ROW(FAMILY_GAUGE, "out_of_order_wal_storage_size_bytes",
-        "Size of the out-of-order write log directory.", wbl_bytes),
     ROW(FAMILY_COUNTER, "mmap_chunk_corruptions_total",
         "Total number of memory-mapped chunk corruptions.", mmap_chunk_corruptions),
     ROW(FAMILY_GAUGE, "exemplar_exemplars_in_storage",
@@ -155,25 +140,140 @@ static int double_order(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+// One family of a log: "prometheus_tsdb_" log name.
+static void log_family(Collection *c, const char *log, const char *name, FamilyKind kind,
+                       const char *help)
+{
+    char full[100];
+
+    snprintf(full, sizeof full, "prometheus_tsdb_%s_%s", log, name);
+    collection_family(c, full, kind, help);
+}
+
 // Quantiles of the latest; NaN while there was none, as the original has it.
-static void collect_fsyncs(Collection *c, HeadCounters *h)
+static void collect_fsyncs(Collection *c, const char *log, WalCounters *w)
 {
     static const struct {
         const char *text;
         double value;
     } quantiles[] = {{"0.5", 0.5}, {"0.9", 0.9}, {"0.99", 0.99}};
-    double *recent = h->wal_fsync_recent_s;
-    size_t count = MIN(h->wal_fsyncs, WAL_FSYNCS_KEPT);
+    double *recent = w->fsync_recent_s;
+    size_t count = MIN(w->fsyncs, WAL_FSYNCS_KEPT);
     qsort(recent, count, sizeof *recent, double_order);
-    collection_family(c, "prometheus_tsdb_wal_fsync_duration_seconds", FAMILY_SUMMARY,
-                      "Duration of write log fsync.");
+    log_family(c, log, "fsync_duration_seconds", FAMILY_SUMMARY, "Duration of write log fsync.");
     for (size_t i = 0; i < COUNT_OF(quantiles); i++) {
         const Str pair[] = {S("quantile"), str_from_c(quantiles[i].text)};
         collection_add(c, pair, 1,
                        count ? recent[(size_t)(quantiles[i].value * (double)(count - 1))] : NAN);
     }
-    collection_add_suffixed(c, "_sum", NULL, 0, h->wal_fsync_seconds);
-    collection_add_suffixed(c, "_count", NULL, 0, (double)h->wal_fsyncs);
+    collection_add_suffixed(c, "_sum", NULL, 0, w->fsync_seconds);
+    collection_add_suffixed(c, "_count", NULL, 0, (double)w->fsyncs);
+}
+
+static const struct {
+    const char *name;
+    const char *help;
+    size_t offset; // of a uint64_t in WalCounters
+    FamilyKind kind;
+} log_rows[] = {
+    {"record_part_writes_total", "Total number of record parts written before flushing.",
+     offsetof(WalCounters, part_writes), FAMILY_COUNTER},
+    {"record_parts_bytes_written_total",
+     "Total number of record part bytes written before flushing, including CRC and compression "
+     "headers.",
+     offsetof(WalCounters, part_bytes), FAMILY_COUNTER},
+    {"segment_current", "Write log segment index that TSDB is currently writing to.",
+     offsetof(WalCounters, segment), FAMILY_GAUGE},
+    {"writes_failed_total", "Total number of write log writes that failed.",
+     offsetof(WalCounters, writes_failed), FAMILY_COUNTER},
+    {"page_flushes_total", "Total number of page flushes.", offsetof(WalCounters, page_flushes),
+     FAMILY_COUNTER},
+};
+
+// What both logs count. Bytes that compression saves are told once there are some, as in the original.
+static void collect_log(Tsdb *tsdb, Collection *c, const char *log, WalCounters *w)
+{
+    TsdbCompression compression = tsdb->options.wal_compression;
+
+    for (size_t i = 0; i < COUNT_OF(log_rows); i++) {
+        uint64_t value;
+        memcpy(&value, (const char *)w + log_rows[i].offset, sizeof value);
+        log_family(c, log, log_rows[i].name, log_rows[i].kind, log_rows[i].help);
+        collection_add(c, NULL, 0, (double)value);
+    }
+    log_family(c, log, "completed_pages_total", FAMILY_COUNTER, "Total number of completed pages.");
+    collection_add(c, NULL, 0, (double)(w->bytes / WAL_PAGE_BYTES));
+    collect_fsyncs(c, log, w);
+    if (!w->saved_bytes)
+        return;
+    Str label[2] = {STR("compression"),
+                    compression == TSDB_COMPRESSION_ZSTD ? S("zstd") : S("snappy")};
+    log_family(c, log, "record_bytes_saved_total", FAMILY_COUNTER,
+               "Total number of bytes saved by the optional record compression. Use this metric "
+               "to learn about the effectiveness compression.");
+    collection_add(c, label, 1, (double)w->saved_bytes);
+}
+
+static void collect_late_log(Tsdb *tsdb, Collection *c, HeadCounters *h)
+{
+    static const char *const log = "out_of_order_wbl";
+
+    collect_log(tsdb, c, log, &h->wbl);
+    log_family(c, log, "truncations_total", FAMILY_COUNTER,
+               "Total number of write log truncations attempted.");
+    collection_add(c, NULL, 0, (double)h->wbl.truncations);
+    log_family(c, log, "truncations_failed_total", FAMILY_COUNTER,
+               "Total number of write log truncations that failed.");
+    collection_add(c, NULL, 0, (double)h->wbl.truncations_failed);
+    log_family(c, log, "storage_size_bytes", FAMILY_GAUGE, "Size of the write log directory.");
+    collection_add(c, NULL, 0, (double)h->wbl_bytes);
+}
+
+// Only what there was.
+static void collect_unknown(Collection *c, const char *name, const char *help,
+                            const uint64_t counts[HEAD_UNKNOWN_KINDS])
+{
+    static const char *const types[HEAD_UNKNOWN_KINDS] = {
+        "series", "samples", "histograms", "exemplars", "metadata", "tombstones", "mmap_markers"};
+
+    for (size_t i = 0; i < HEAD_UNKNOWN_KINDS; i++) {
+        if (!counts[i])
+            continue;
+        collection_family(c, name, FAMILY_COUNTER, help);
+        add_typed(c, types[i], (double)counts[i]);
+    }
+}
+
+static void collect_late_deltas(Collection *c, const HeadCounters *h)
+{
+    uint64_t below = 0;
+
+    collection_family(c, "prometheus_tsdb_sample_ooo_delta", FAMILY_HISTOGRAM,
+                      "Delta in seconds by which a sample is considered out of order (reported "
+                      "regardless of OOO time window and whether sample is accepted or not).");
+    for (size_t i = 0; i <= HEAD_LATE_DELTAS; i++) {
+        char bound[32] = "+Inf";
+        if (i < HEAD_LATE_DELTAS)
+            snprintf(bound, sizeof bound, "%lld", (long long)head_late_delta_ms[i] / 1000);
+        Str le[2] = {STR("le"), str_from_c(bound)};
+        collection_add_suffixed(c, "_bucket", le, 1, (double)(below += h->late_deltas[i]));
+    }
+    collection_add_suffixed(c, "_sum", NULL, 0, (double)h->late_delta_ms / 1e3);
+    collection_add_suffixed(c, "_count", NULL, 0, (double)below);
+}
+
+static void collect_logs(Tsdb *tsdb, Collection *c, HeadCounters *h)
+{
+    collect_log(tsdb, c, "wal", &h->wal);
+    if (h->has_wbl)
+        collect_late_log(tsdb, c, h);
+    collect_unknown(c, "prometheus_tsdb_wal_replay_unknown_refs_total",
+                    "Total number of unknown series references encountered during WAL replay.",
+                    h->wal_unknown);
+    collect_unknown(c, "prometheus_tsdb_wbl_replay_unknown_refs_total",
+                    "Total number of unknown series references encountered during WBL replay.",
+                    h->wbl_unknown);
+    collect_late_deltas(c, h);
 }
 
 // Part by part; their sum is what the head holds.
@@ -206,7 +306,7 @@ static void collect_head(Tsdb *tsdb, Collection *c)
         collection_add(c, NULL, 0, (double)value);
     }
     collect_samples(c, &h);
-    collect_fsyncs(c, &h);
+    collect_logs(tsdb, c, &h);
     gauge(c, "prometheus_tsdb_data_replay_duration_seconds",
           "Time taken to replay the data on disk.", (double)h.replay_ms / 1e3);
     collection_family(c, "prometheus_tsdb_snapshot_replay_error_total", FAMILY_COUNTER,

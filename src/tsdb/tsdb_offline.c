@@ -95,9 +95,10 @@ bool tsdb_block_open(Fs *fs, Str dir, Str ulid, TsdbBlock **ret_block, Error *er
     Ulid parsed;
 
     bool ok = ulid.len
-                  ? ulid_parse(ulid, &parsed) ||
-                        error_set(err, ERR_INVALID, "\"" STR_FMT "\" is no block id", STR_ARG(ulid))
+                  ? ulid_parse(ulid, &parsed) && fs_exists(fs, fs_join(&block->arena, dir, ulid))
                   : find_last(fs, dir, &block->arena, &ulid, err);
+    if (!ok && ulid.len)
+        error_set(err, ERR_NOT_FOUND, "block " STR_FMT " not found", STR_ARG(ulid));
     ok = ok && block_open(fs, fs_join(&block->arena, dir, ulid), &block->block, err);
     if (!ok) {
         tsdb_block_close(block);

@@ -4,7 +4,7 @@
 
 #include "base/random.h"
 #include "base/timefmt.h"
-#include "tsdb/block_from_source.h"
+#include "tsdb/block_writer.h"
 #include "tsdb/tsdb_internal.h"
 
 // Snapshots
@@ -38,6 +38,7 @@ static bool link_files(Fs *fs, Str from, Str to, Arena *arena, Error *err)
 static bool snapshot_head(Tsdb *tsdb, Str dir, Error *err)
 {
     int64_t min_t_ms, max_t_ms;
+    BlockWriter *writer;
     bool made;
 
     if (!head_time_range_all(tsdb->head, &min_t_ms, &max_t_ms))
@@ -50,8 +51,13 @@ static bool snapshot_head(Tsdb *tsdb, Str dir, Error *err)
         .max_t_ms = max_t_ms + 1,
         .level = 1,
     };
-    return block_from_source(head_source(tsdb->head), &options,
-                             (size_t)tsdb->options.samples_per_chunk, &made, err);
+    if (!block_writer_open(&options, &writer, err))
+        return false;
+    if (!head_write_snapshot_block(tsdb->head, options.min_t_ms, options.max_t_ms, writer, err)) {
+        block_writer_abort(writer);
+        return false;
+    }
+    return block_writer_finish(writer, &made, err);
 }
 
 static bool fill_snapshot(Tsdb *tsdb, Str dir, bool skip_head, Error *err)

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/tsdb.h"
 
+#include <sched.h>
+
 #include "base/log.h"
+#include "base/reader.h"
 #include "base/test.h"
 #include "base/thread.h"
 #include "tsdb/block_fake.h"
@@ -266,6 +269,83 @@ TEST(tsdb, a_snapshot_holds_everything)
     fake_deinit(&f);
 }
 
+TEST(tsdb, a_snapshot_holds_what_came_late_and_nothing_that_was_deleted)
+{
+    Store s;
+    FakeSource f, late, early, kept;
+    Error err = {0};
+    Str name;
+    Tsdb *copy;
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    store_init(&s);
+    s.options.out_of_order_window_ms = 100 * HOUR_MS;
+    store_reopen(&s);
+    fake_init(&f, SERIES, START_MS, START_MS + 7 * HOUR_MS, STEP_MS);
+    fake_init(&early, SERIES, START_MS + 3 * HOUR_MS, START_MS + 7 * HOUR_MS, STEP_MS);
+    fake_init(&late, SERIES, START_MS, START_MS + 3 * HOUR_MS, STEP_MS);
+    fake_init(&kept, SERIES, START_MS, START_MS + 5 * HOUR_MS, STEP_MS);
+    f.histograms = early.histograms = late.histograms = kept.histograms = true;
+    pour(s.tsdb, &early);
+    pour(s.tsdb, &late);
+
+    CHECK_OK(tsdb_snapshot(s.tsdb, false, &arena, &name, &err), err);
+    TsdbOptions options = s.options;
+    options.dir = fs_join(&arena, fs_join(&arena, s.options.dir, S("snapshots")), name);
+    CHECK_OK(tsdb_open(&options, &copy, &err), err);
+    check_holds(copy, &f, INT64_MIN, INT64_MAX);
+    tsdb_close(copy);
+    CHECK_OK(tsdb_delete(s.tsdb, NULL, 0, START_MS + 5 * HOUR_MS, INT64_MAX, &err), err);
+    CHECK_OK(tsdb_snapshot(s.tsdb, false, &arena, &name, &err), err);
+    options.dir = fs_join(&arena, fs_join(&arena, s.options.dir, S("snapshots")), name);
+    CHECK_OK(tsdb_open(&options, &copy, &err), err);
+    check_holds(copy, &kept, INT64_MIN, INT64_MAX);
+    tsdb_close(copy);
+
+    store_deinit(&s);
+    fake_deinit(&f);
+    fake_deinit(&late);
+    fake_deinit(&early);
+    fake_deinit(&kept);
+}
+
+// As after a long time in which no block could be written, and one in which nothing came.
+TEST(tsdb, a_head_of_many_hours_becomes_aligned_blocks)
+{
+    Store s;
+    FakeSource before, after;
+    Error err = {0};
+    int64_t min_t_ms, max_t_ms;
+    store_init(&s);
+    s.options.max_block_ms = s.options.min_block_ms;
+    store_reopen(&s);
+    fake_init(&before, SERIES, START_MS, START_MS + 9 * HOUR_MS, 60000);
+    fake_init(&after, SERIES, START_MS + 40 * HOUR_MS, START_MS + 53 * HOUR_MS, 60000);
+    before.histograms = after.histograms = true;
+    pour(s.tsdb, &before);
+    pour(s.tsdb, &after);
+
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+
+    TsdbBlocks all = tsdb_blocks_take(s.tsdb);
+    CHECK(all.count >= 10 && all.count <= 12);
+    for (size_t i = 0; i < all.count; i++) {
+        const BlockMeta *meta = block_meta(all.items[i]);
+        CHECK_EQ(meta->min_t_ms / (2 * HOUR_MS), (meta->max_t_ms - 1) / (2 * HOUR_MS));
+        CHECK(meta->stats.samples > 0);
+    }
+    tsdb_blocks_give(&all);
+    CHECK(head_time_range(s.tsdb->head, &min_t_ms, &max_t_ms));
+    CHECK(max_t_ms - min_t_ms <= 3 * HOUR_MS);
+    for (int turn = 0; turn < 2; turn++, store_reopen(&s)) {
+        check_holds(s.tsdb, &before, INT64_MIN, START_MS + 20 * HOUR_MS);
+        check_holds(s.tsdb, &after, START_MS + 20 * HOUR_MS, INT64_MAX);
+    }
+
+    store_deinit(&s);
+    fake_deinit(&before);
+    fake_deinit(&after);
+}
+
 TEST(tsdb, late_samples_become_blocks_of_their_own_and_merge)
 {
     Store s;
@@ -342,6 +422,63 @@ TEST(tsdb, a_damaged_block_is_put_aside_and_never_deleted)
     store_deinit(&s);
 }
 
+// Counts the chunks of each encoding in the first segment of each block: 8 bytes, then uvarint length, encoding, bytes, CRC.
+static void count_encodings(Store *s, size_t counts[8])
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    FsList list;
+    Error err = {0};
+    memset(counts, 0, 8 * sizeof *counts);
+    CHECK_OK(fs_list(&fs_system, s->options.dir, &arena, &list, &err), err);
+    for (size_t i = 0; i < list.count; i++) {
+        Str bytes;
+        if (list.entries[i].name.len != 26)
+            continue; // no block
+        Str dir = fs_join(&arena, s->options.dir, list.entries[i].name);
+        CHECK_OK(fs_read_file(&fs_system, fs_join(&arena, dir, S("chunks/000001")), &arena, 1 << 24,
+                              &bytes, &err),
+                 err);
+        Reader r = reader_from(str_skip(bytes, 8));
+        while (r.at < r.end) {
+            uint64_t len = reader_uvarint(&r);
+            counts[*r.at & 7]++;
+            r.at += 1 + len + 4;
+        }
+        CHECK(!r.failed);
+    }
+}
+
+TEST(tsdb, floats_are_packed_in_blocks_as_the_configuration_says)
+{
+    Store s;
+    FakeSource f;
+    Error err = {0};
+    size_t counts[8];
+    store_init(&s);
+    s.options.out_of_order_window_ms = 100 * HOUR_MS;
+    store_reopen(&s);
+    fake_init(&f, SERIES, START_MS, START_MS + 7 * HOUR_MS, STEP_MS);
+    FakeSource early, late;
+    fake_init(&early, SERIES, START_MS + 3 * HOUR_MS, START_MS + 7 * HOUR_MS, STEP_MS);
+    fake_init(&late, SERIES, START_MS, START_MS + 3 * HOUR_MS, STEP_MS);
+
+    tsdb_pack_xor2(s.tsdb, true);
+    pour(s.tsdb, &early);
+    pour(s.tsdb, &late);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    count_encodings(&s, counts);
+    CHECK_EQ(counts[CHUNK_XOR], 0);
+    CHECK(counts[CHUNK_XOR2] >= SERIES);
+    check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+    store_reopen(&s); // without
+    check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+
+    store_deinit(&s);
+    fake_deinit(&f);
+    fake_deinit(&late);
+    fake_deinit(&early);
+}
+
 // Turns a byte in the middle of the first segment.
 static void damage_chunks(Str block, Arena *arena)
 {
@@ -398,15 +535,18 @@ TEST(tsdb, compaction_goes_on_without_a_damaged_block)
 TEST(tsdb, measures_itself_under_the_known_names)
 {
     Store s;
-    FakeSource f;
+    FakeSource f, late;
     CLEANUP(buf_deinit) Buf text = {.ptr = NULL};
     Registry *registry = registry_new();
     store_init(&s);
     tsdb_close(s.tsdb);
     s.options.registry = registry;
+    s.options.out_of_order_window_ms = HOUR_MS;
     store_open(&s);
     fake_init(&f, 5, START_MS, START_MS + 60000, STEP_MS);
+    fake_init(&late, 5, START_MS - 1200000, START_MS - 1200000 + STEP_MS, STEP_MS);
     pour(s.tsdb, &f);
+    pour(s.tsdb, &late);
 
     registry_write(registry, REGISTRY_TEXT, &text);
 
@@ -467,10 +607,22 @@ TEST(tsdb, measures_itself_under_the_known_names)
         "mmap_chunks_total counter",
         "out_of_bound_samples_total counter",
         "out_of_order_samples_total counter",
+        "out_of_order_wbl_completed_pages_total counter",
+        "out_of_order_wbl_fsync_duration_seconds summary",
+        "out_of_order_wbl_page_flushes_total counter",
+        "out_of_order_wbl_record_bytes_saved_total counter",
+        "out_of_order_wbl_record_part_writes_total counter",
+        "out_of_order_wbl_record_parts_bytes_written_total counter",
+        "out_of_order_wbl_segment_current gauge",
+        "out_of_order_wbl_storage_size_bytes gauge",
+        "out_of_order_wbl_truncations_failed_total counter",
+        "out_of_order_wbl_truncations_total counter",
+        "out_of_order_wbl_writes_failed_total counter",
         "reloads_failures_total counter",
         "reloads_total counter",
         "retention_limit_bytes gauge",
         "retention_limit_seconds gauge",
+        "sample_ooo_delta histogram",
         "size_retentions_total counter",
         "snapshot_replay_error_total counter",
         "storage_blocks_bytes gauge",
@@ -483,6 +635,7 @@ TEST(tsdb, measures_itself_under_the_known_names)
         "wal_corruptions_total counter",
         "wal_fsync_duration_seconds summary",
         "wal_page_flushes_total counter",
+        "wal_record_bytes_saved_total counter",
         "wal_record_part_writes_total counter",
         "wal_record_parts_bytes_written_total counter",
         "wal_segment_current gauge",
@@ -497,12 +650,20 @@ TEST(tsdb, measures_itself_under_the_known_names)
         snprintf(line, sizeof line, "\n# TYPE prometheus_tsdb_%s\n", families[i]);
         CHECK_HAS(text.ptr, line);
     }
-    CHECK_HAS(text.ptr, "\nprometheus_tsdb_isolation_high_watermark 4\n");
-    CHECK_HAS(text.ptr, "\nprometheus_tsdb_head_appenders_created_total 4\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_isolation_high_watermark 5\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_head_appenders_created_total 5\n");
     CHECK_HAS(text.ptr, "\nprometheus_tsdb_wal_record_part_writes_total 5\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_wal_record_bytes_saved_total{compression=\"snappy\"} ");
+    // Twenty minutes before the first of four samples, 45 seconds before the newest.
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_sample_ooo_delta_bucket{le=\"600\"} 0\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_sample_ooo_delta_bucket{le=\"1800\"} 5\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_sample_ooo_delta_bucket{le=\"+Inf\"} 5\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_sample_ooo_delta_sum 6225\n");
+    CHECK_HAS(text.ptr, "\nprometheus_tsdb_out_of_order_wbl_record_part_writes_total 1\n");
     CHECK_HAS(text.ptr, "\nnarthex_tsdb_head_memory_bytes{part=\"series\"} 65536\n");
     store_deinit(&s);
     registry_free(registry);
+    fake_deinit(&late);
     fake_deinit(&f);
 }
 
@@ -561,6 +722,10 @@ static void stress_pour(void *arg)
         step.to_t_ms = t + 20 * s->fake.step_ms;
         pour(s->store.tsdb, &step);
         __atomic_store_n(&s->poured_until, step.to_t_ms, __ATOMIC_RELEASE);
+        // The other half comes when blocks are cut, however late that is.
+        bool half = t >= s->fake.from_t_ms + (s->fake.to_t_ms - s->fake.from_t_ms) / 2;
+        while (half && count_blocks(s->store.tsdb) < 2)
+            sched_yield();
     }
     __atomic_store_n(&s->done, true, __ATOMIC_RELEASE);
 }
@@ -622,13 +787,16 @@ TEST(tsdb, readers_miss_nothing_while_samples_come_and_blocks_are_cut)
     fake_deinit(&s.fake);
 }
 
-TEST_MAIN(tsdb, TEST_ROW(tsdb, a_kill_at_any_moment_of_compaction_loses_nothing),
+TEST_MAIN(tsdb, TEST_ROW(tsdb, floats_are_packed_in_blocks_as_the_configuration_says),
+          TEST_ROW(tsdb, a_kill_at_any_moment_of_compaction_loses_nothing),
           TEST_ROW(tsdb, readers_miss_nothing_while_samples_come_and_blocks_are_cut),
           TEST_ROW(tsdb, cuts_the_head_into_blocks_and_keeps_every_sample),
           TEST_ROW(tsdb, compacts_blocks_and_removes_what_they_were_made_of),
           TEST_ROW(tsdb, a_second_process_is_refused),
           TEST_ROW(tsdb, deletes_in_head_and_blocks_and_cleans_up),
           TEST_ROW(tsdb, a_snapshot_holds_everything),
+          TEST_ROW(tsdb, a_snapshot_holds_what_came_late_and_nothing_that_was_deleted),
+          TEST_ROW(tsdb, a_head_of_many_hours_becomes_aligned_blocks),
           TEST_ROW(tsdb, late_samples_become_blocks_of_their_own_and_merge),
           TEST_ROW(tsdb, retention_removes_old_blocks_only),
           TEST_ROW(tsdb, a_damaged_block_is_put_aside_and_never_deleted),

@@ -43,7 +43,7 @@ WalFlags wal_compress(TsdbCompression compression, Str record, Buf *out)
     WalFlags flags = WAL_RAW;
 
     if (compression == TSDB_COMPRESSION_SNAPPY) {
-        if (record.len && record.ptr[0] == WAL_SAMPLES)
+        if (record.len && record.ptr[0] == WAL_SAMPLES && wal_pack_suits(record))
             wal_pack_samples(record, out);
         else
             snappy_encode(record, out);
@@ -264,6 +264,8 @@ static void frame(Wal *wal, const WalRecord *record)
         wal->counters.part_bytes += part.len + 7;
         first = false;
     } while (rest.len);
+    if (record->raw_bytes > record->bytes.len)
+        wal->counters.saved_bytes += record->raw_bytes - record->bytes.len;
 }
 
 // Cuts off what a failed write has left.
@@ -274,7 +276,6 @@ static bool mend(Wal *wal, Error *err)
     if (!file_truncate(&wal->file, wal->written, err))
         return false;
     wal->torn = false;
-    wal->counters.truncations++;
     return true;
 }
 
@@ -348,6 +349,7 @@ bool wal_truncate(Wal *wal, uint32_t segment, Error *err)
     Arena scratch = {0};
     WalSegments segments;
 
+    wal->counters.truncations++;
     bool ok = wal_list(wal->fs, wal->dir, &scratch, &segments, err), any = false;
     for (size_t i = 0; ok && i < segments.count && segments.items[i].number < segment; i++) {
         if (segments.items[i].number == wal->segment)
@@ -359,6 +361,7 @@ bool wal_truncate(Wal *wal, uint32_t segment, Error *err)
     }
     // They must not come back: what has a block may be deleted there from now on.
     ok = ok && (!any || fs_sync_dir(wal->fs, wal->dir, err));
+    wal->counters.truncations_failed += !ok;
     arena_deinit(&scratch);
     return ok;
 }

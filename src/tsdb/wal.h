@@ -30,6 +30,7 @@ typedef enum WalFlags { WAL_RAW = 0, WAL_SNAPPY = 8, WAL_ZSTD = 16 } WalFlags;
 typedef struct WalRecord {
     Str bytes; // as they go to disk
     WalFlags flags;
+    size_t raw_bytes; // before it was compressed; 0: not told, it is not counted
 } WalRecord;
 
 // Compresses a record behind `out`; raw if that is not smaller.
@@ -38,12 +39,14 @@ WalFlags wal_compress(TsdbCompression compression, Str record, Buf *out);
 #define WAL_FSYNCS_KEPT 64
 
 typedef struct WalCounters {
-    uint64_t records, bytes, page_flushes, writes_failed, truncations, segments_removed;
-    uint64_t part_writes, part_bytes; // pieces of records, with their heads
+    uint64_t records, bytes, page_flushes, writes_failed, segments_removed;
+    uint64_t truncations, truncations_failed; // of the log: wal_truncate
+    uint64_t saved_bytes;                     // by compression of records
+    uint64_t part_writes, part_bytes;         // pieces of records, with their heads
     uint64_t fsyncs;
     double fsync_seconds;
     double fsync_recent_s[WAL_FSYNCS_KEPT]; // a ring: fsync i lies at i % WAL_FSYNCS_KEPT
-    uint32_t segment;
+    uint64_t segment;                       // current
 } WalCounters;
 
 typedef struct Wal Wal;

@@ -144,6 +144,14 @@ static inline const uint8_t *skip_varint(const uint8_t *at, const uint8_t *end)
     return at + 1;
 }
 
+bool wal_pack_suits(Str record)
+{
+    // The first sample is told by the head: no difference of ref, none of time, and its value.
+    size_t second = HEAD_BYTES + 2 + sizeof(uint64_t);
+
+    return record.len <= second || record.ptr[second] != 0;
+}
+
 void wal_pack_samples(Str record, Buf *out)
 {
     uint8_t *start = (uint8_t *)buf_reserve(out, record.len + record.len / 6 + SPARE_BYTES);

@@ -12,5 +12,8 @@
 
 #include "base/buf.h"
 
+// True if the record's samples are of different series. Several samples of one, as a sender that catches up brings them, repeat themselves
+// elsewhere, and the library finds a third more of that.
+bool wal_pack_suits(Str record);
 // Appends the record to `out` as one snappy block. Any bytes are packed rightly; those of another kind of record only badly.
 void wal_pack_samples(Str record, Buf *out);

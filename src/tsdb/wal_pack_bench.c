@@ -4,12 +4,14 @@
 //     wal_pack_bench [DIR]     a wal/ folder; without one, a page like those of a node exporter
 #include "tsdb/wal_pack.h"
 
+#include <snappy-c.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/fs.h"
 #include "base/random.h"
 #include "codec/compress.h"
+#include "codec/snappy_unpack.h"
 #include "tsdb/head_bench.h"
 #include "tsdb/wal.h"
 #include "tsdb/wal_record.h"
@@ -110,6 +112,40 @@ static void measure(const Records *records, const char *name, void (*pack)(Str r
     buf_deinit(&out);
 }
 
+static bool unpack_library(Str block, uint8_t *out, size_t bytes)
+{
+    return snappy_uncompress(block.ptr, block.len, (char *)out, &bytes) == SNAPPY_OK;
+}
+
+static void measure_unpack(const Records *records, const char *name,
+                           bool (*unpack)(Str block, uint8_t *out, size_t bytes))
+{
+    Arena arena = {0};
+    Str *packed = X_ARRAY(Str, records->count);
+    double best_s = 1e9;
+    size_t most = 0;
+
+    for (size_t i = 0; i < records->count; i++) {
+        Buf out = {0};
+        wal_pack_samples(records->items[i], &out);
+        packed[i] = arena_str(&arena, buf_str(&out));
+        most = MAX(most, records->items[i].len);
+        buf_deinit(&out);
+    }
+    uint8_t *plain = x_malloc(most);
+    for (int turn = 0; turn < TURNS; turn++) {
+        double start_s = bench_seconds();
+        for (size_t i = 0; i < records->count; i++)
+            if (!unpack(packed[i], plain, records->items[i].len))
+                abort();
+        best_s = MIN(best_s, bench_seconds() - start_s);
+    }
+    printf("%-12s unpacks in %4.1f ns a sample\n", name, best_s / (double)records->samples * 1e9);
+    free(plain);
+    free(packed);
+    arena_deinit(&arena);
+}
+
 int main(int argc, char **argv)
 {
     Records *records = X_NEW(Records);
@@ -123,6 +159,8 @@ int main(int argc, char **argv)
     measure(records, "snappy", snappy_encode);
     measure(records, "wal_pack", wal_pack_samples);
     measure(records, "zstd 1", pack_zstd);
+    measure_unpack(records, "library", unpack_library);
+    measure_unpack(records, "ours", snappy_unpack);
     arena_deinit(&records->arena);
     free(records);
     return 0;

@@ -112,6 +112,28 @@ TEST(wal_pack, any_bytes_are_packed_rightly)
     }
 }
 
+TEST(wal_pack, suits_samples_of_different_series_alone)
+{
+    static const WalSample one[] = {{5, 1000, 1}}, two[] = {{5, 1000, 1}, {6, 1000, 1}},
+                           same[] = {{5, 1000, 1}, {5, 2000, 1}};
+    static const struct {
+        const char *name;
+        const WalSample *samples;
+        size_t count;
+        bool want;
+    } cases[] = {
+        {"one sample", one, 1, true}, {"two series", two, 2, true}, {"one series", same, 2, false}};
+
+    EACH_CASE(c, cases) {
+        CLEANUP(buf_deinit) Buf record = {0};
+        WalRecordWriter writer = wal_record_begin(&record, WAL_SAMPLES);
+        wal_record_samples(&writer, c->samples, c->count);
+
+        CHECK_EQ(wal_pack_suits(buf_str(&record)), c->want);
+    }
+    CHECK(wal_pack_suits(STR_NONE));
+}
+
 TEST(wal_pack, packs_to_within_an_eighth_of_the_library)
 {
     Random random;
@@ -130,4 +152,5 @@ TEST(wal_pack, packs_to_within_an_eighth_of_the_library)
 
 TEST_MAIN(wal_pack, TEST_ROW(wal_pack, the_library_unpacks_what_was_packed),
           TEST_ROW(wal_pack, any_bytes_are_packed_rightly),
+          TEST_ROW(wal_pack, suits_samples_of_different_series_alone),
           TEST_ROW(wal_pack, packs_to_within_an_eighth_of_the_library))

@@ -2,8 +2,12 @@
 #include "tsdb/wal_record.h"
 
 #include "base/number.h"
+#include "base/varint.h"
 
 enum { START_NONE = 0, START_SAME = 1, START_TOLD = 2 };
+enum {
+    PLACE_BYTES_MAX = 10 + 10 + 1 + 10
+}; // of version 2: ref, time, how the start is told, start
 
 #define LABELS_MAX 100000 // of one series or exemplar in a record
 
@@ -80,17 +84,6 @@ static void add_place(WalRecordWriter *w, uint64_t ref, int64_t t_ms)
     w->count++;
 }
 
-static inline uint8_t *put_varint(uint8_t *at, int64_t value)
-{
-    uint64_t u = (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
-    while (u >= 0x80) {
-        *at++ = (uint8_t)u | 0x80;
-        u >>= 7;
-    }
-    *at++ = (uint8_t)u;
-    return at;
-}
-
 void wal_record_samples(WalRecordWriter *w, const WalSample *samples, size_t count)
 {
     enum { SAMPLE_BYTES_MAX = 10 + 10 + 8 };
@@ -122,34 +115,50 @@ void wal_record_samples(WalRecordWriter *w, const WalSample *samples, size_t cou
 }
 
 // The same with a start: refs against the one before, a byte that says how the start is told.
-static void add_place_v2(WalRecordWriter *w, uint64_t ref, int64_t t_ms, int64_t start_ms)
+static uint8_t *put_place_v2(WalRecordWriter *w, uint8_t *at, const WalSample *s, int64_t start_ms)
 {
     if (w->count++ == 0) {
-        buf_add_varint(w->out, (int64_t)ref);
-        buf_add_varint(w->out, t_ms);
-        buf_add_varint(w->out, start_ms);
-        w->first_t = t_ms;
+        at = put_varint(put_varint(at, (int64_t)s->ref), s->t_ms);
+        at = put_varint(at, start_ms);
+        w->first_t = s->t_ms;
         w->first_start_ms = start_ms;
     } else {
-        buf_add_varint(w->out, (int64_t)(ref - w->ref));
-        buf_add_varint(w->out, (int64_t)((uint64_t)t_ms - (uint64_t)w->first_t));
-        buf_add_char(w->out, (char)(!start_ms                 ? START_NONE
-                                    : start_ms == w->start_ms ? START_SAME
-                                                              : START_TOLD));
-        if (start_ms && start_ms != w->start_ms)
-            buf_add_varint(w->out, (int64_t)((uint64_t)start_ms - (uint64_t)w->first_start_ms));
+        bool told = start_ms && start_ms != w->start_ms;
+        at = put_varint(at, (int64_t)(s->ref - w->ref));
+        at = put_varint(at, (int64_t)((uint64_t)s->t_ms - (uint64_t)w->first_t));
+        *at++ = !start_ms ? START_NONE : told ? START_TOLD : START_SAME;
+        if (told)
+            at = put_varint(at, (int64_t)((uint64_t)start_ms - (uint64_t)w->first_start_ms));
     }
-    w->ref = ref;
+    w->ref = s->ref;
     w->start_ms = start_ms;
+    return at;
+}
+
+static void add_place_v2(WalRecordWriter *w, uint64_t ref, int64_t t_ms, int64_t start_ms)
+{
+    uint8_t *at = (uint8_t *)buf_reserve(w->out, PLACE_BYTES_MAX);
+
+    if (at)
+        w->out->len +=
+            (size_t)(put_place_v2(w, at, &(WalSample){.ref = ref, .t_ms = t_ms}, start_ms) - at);
 }
 
 void wal_record_samples_v2(WalRecordWriter *w, const WalSample *samples, const int64_t *start_ms,
                            size_t count)
 {
+    uint8_t *start = (uint8_t *)buf_reserve(w->out, count * (PLACE_BYTES_MAX + 8));
+    uint8_t *at = start;
+
+    if (!start)
+        return;
     for (size_t i = 0; i < count; i++) {
-        add_place_v2(w, samples[i].ref, samples[i].t_ms, start_ms[i]);
-        buf_add_u64be(w->out, double_bits(samples[i].value));
+        at = put_place_v2(w, at, &samples[i], start_ms ? start_ms[i] : 0);
+        uint64_t be = __builtin_bswap64(double_bits(samples[i].value));
+        memcpy(at, &be, 8);
+        at += 8;
     }
+    w->out->len += (size_t)(at - start);
 }
 
 void wal_record_tombstone(WalRecordWriter *w, uint64_t ref, Interval interval)
@@ -535,6 +544,34 @@ static size_t quick_samples(WalRecordReader *r, WalSample *samples, size_t max)
     return count;
 }
 
+// The same of version 2, up to one that has a start.
+static size_t quick_samples_v2(WalRecordReader *r, WalSample *samples, int64_t *start_ms,
+                               size_t max)
+{
+    const uint8_t *at = r->in.at;
+    size_t count = 0;
+
+    for (; count < max && r->in.end - at >= PLACE_BYTES_MAX + 8; count++) {
+        int64_t ref_delta;
+        int64_t t_delta;
+        uint64_t be;
+        const uint8_t *next = quick_varint(quick_varint(at, &ref_delta), &t_delta);
+        if (UNLIKELY(next - at > 10 || *next != START_NONE))
+            break;
+        memcpy(&be, next + 1, 8);
+        r->ref += (uint64_t)ref_delta;
+        samples[count] = (WalSample){r->ref, (int64_t)((uint64_t)r->first_t + (uint64_t)t_delta),
+                                     double_from_bits(__builtin_bswap64(be))};
+        start_ms[count] = 0;
+        at = next + 9;
+    }
+    if (count)
+        r->st = 0;
+    r->in.at = at;
+    r->count += count;
+    return count;
+}
+
 size_t wal_record_next_samples(WalRecordReader *r, WalSample *samples, int64_t *start_ms,
                                size_t max)
 {
@@ -546,9 +583,11 @@ size_t wal_record_next_samples(WalRecordReader *r, WalSample *samples, int64_t *
             size_t quick = quick_samples(r, samples + count, max - count);
             memset(start_ms + count, 0, quick * sizeof *start_ms);
             count += quick;
-            if (count == max)
-                break;
+        } else if (r->type == WAL_SAMPLES_V2 && r->count > 0 && !r->failed) {
+            count += quick_samples_v2(r, samples + count, start_ms + count, max - count);
         }
+        if (count == max)
+            break;
         if (!wal_record_next(r, &entry))
             break;
         samples[count] = (WalSample){entry.ref, entry.t_ms, entry.value};

@@ -48,7 +48,7 @@ WalRecordWriter wal_record_begin(Buf *out, WalRecordType type);
 
 void wal_record_series(WalRecordWriter *writer, uint64_t ref, Labels labels);
 void wal_record_samples(WalRecordWriter *writer, const WalSample *samples, size_t count);
-// With the start timestamp of each, for WAL_SAMPLES_V2.
+// With the start timestamp of each (NULL: none has one), for WAL_SAMPLES_V2.
 void wal_record_samples_v2(WalRecordWriter *writer, const WalSample *samples,
                            const int64_t *start_ms, size_t count);
 void wal_record_tombstone(WalRecordWriter *writer, uint64_t ref, Interval interval);

@@ -443,10 +443,56 @@ TEST(wal, start_timestamps_come_back)
     arena_deinit(&arena);
 }
 
+// In batches of all sizes, with starts that come and go.
+TEST(wal, samples_in_batches_are_the_samples_one_by_one)
+{
+    Buf out = {0};
+    Arena arena = {0};
+
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        Random random;
+        WalSample want[200], got[64];
+        int64_t starts[200], got_starts[64];
+        bool with_starts = seed % 2;
+        random_seed(&random, seed);
+        size_t count = 1 + (size_t)random_below(&random, COUNT_OF(want));
+        for (size_t i = 0; i < count; i++) {
+            uint64_t ref = random_below(&random, 20) ? i : random_u64(&random) >> 28;
+            want[i] = (WalSample){ref, (int64_t)random_below(&random, 3), random_double(&random)};
+            starts[i] =
+                with_starts && random_below(&random, 2) ? (int64_t)random_below(&random, 3) : 0;
+        }
+        buf_reset(&out);
+        WalRecordType type = seed % 3 ? WAL_SAMPLES_V2 : WAL_SAMPLES;
+        WalRecordWriter w = wal_record_begin(&out, type);
+        if (type == WAL_SAMPLES)
+            wal_record_samples(&w, want, count);
+        else
+            wal_record_samples_v2(&w, want, with_starts ? starts : NULL, count);
+        WalRecordReader r = wal_record_read(buf_str(&out), &arena);
+        size_t at = 0;
+        for (size_t n;
+             (n = wal_record_next_samples(&r, got, got_starts, 1 + random_below(&random, 64)));) {
+            CHECK(at + n <= count);
+            for (size_t i = 0; i < n; i++, at++) {
+                CHECK_EQ(got[i].ref, want[at].ref);
+                CHECK_EQ(got[i].t_ms, want[at].t_ms);
+                CHECK_DOUBLE(got[i].value, want[at].value);
+                CHECK_EQ(got_starts[i], type == WAL_SAMPLES ? 0 : starts[at]);
+            }
+        }
+        CHECK_EQ(at, count);
+        CHECK(!r.failed);
+    }
+    buf_deinit(&out);
+    arena_deinit(&arena);
+}
+
 TEST_MAIN(wal, TEST_ROW(wal, gives_back_records_of_all_lengths_in_all_places),
           TEST_ROW(wal, a_torn_end_loses_only_the_torn_record),
           TEST_ROW(wal, a_flipped_byte_never_gives_a_wrong_record_and_spares_other_pages),
           TEST_ROW(wal, a_failed_write_leaves_the_log_as_it_was),
           TEST_ROW(wal, truncation_keeps_the_open_segment),
           TEST_ROW(wal, records_say_what_was_written), TEST_ROW(wal, version_two_records_are_read),
-          TEST_ROW(wal, start_timestamps_come_back))
+          TEST_ROW(wal, start_timestamps_come_back),
+          TEST_ROW(wal, samples_in_batches_are_the_samples_one_by_one))

@@ -20,7 +20,7 @@ static HeadOptions options_of(Str dir)
 
 static void write_log(Str dir, Str record)
 {
-    WalRecord r = {record, WAL_RAW};
+    WalRecord r = {.bytes = record, .flags = WAL_RAW};
     Wal *wal;
     Error err = {0};
 

@@ -139,15 +139,14 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
         email->smarthost = global->smtp_smarthost;
     if (email->smarthost.len == 0)
         return config_error(reader, common->node, err, "no global SMTP smarthost set");
+    if (str_rfind_char(email->smarthost, ':') == STR_NOT_FOUND)
+        return config_error(reader, common->node, err,
+                            "address " STR_FMT ": missing port in address",
+                            STR_ARG(str_sub(email->smarthost, 0, 200)));
     if (email->from.len == 0)
         email->from = global->smtp_from;
     if (email->from.len == 0)
         return config_error(reader, common->node, err, "no global SMTP from set");
-    if (!am_receiver_one_of(reader, common, "auth_password & auth_password_file",
-                            email->auth_password, email->auth_password_file, err) ||
-        !am_receiver_one_of(reader, common, "auth_secret & auth_secret_file", email->auth_secret,
-                            email->auth_secret_file, err))
-        return false;
     if (email->hello.len == 0)
         email->hello = global->smtp_hello;
     if (email->auth_username.len == 0)
@@ -175,10 +174,13 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
 
 // ---- a mail ----
 
+// The same when a mail is sent again: mail servers and programs drop what has an id that they know.
 static Str message_id(AmSend *send)
 {
     char host[256] = "localhost";
     uint64_t random;
+    if (send->idempotency.len)
+        return arena_printf(send->arena, "<" STR_FMT "@alertmanager>", STR_ARG(send->idempotency));
     random_system(&random, sizeof random);
     (void)gethostname(host, sizeof host - 1);
     return arena_printf(send->arena, "<%lld.%llu@%s>",

@@ -29,14 +29,13 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
     Incidentio *inc = config;
     const YamlNode *node = inc->common.node;
     bool has_token = inc->alert_source_token.len || inc->alert_source_token_file.len;
-    (void)global;
     if (!inc->url.len && !inc->url_file.len)
         return config_error(reader, node, err, "one of url or url_file must be configured");
     if (has_token && inc->common.http->authorization)
         return config_error(reader, node, err,
                             "cannot specify alert_source_token or alert_source_token_file when "
                             "using http_config.authorization");
-    if (!has_token && !inc->common.http->authorization)
+    if (!has_token && inc->common.http != &global->http && !inc->common.http->authorization)
         return config_error(reader, node, err,
                             "at least one of alert_source_token, alert_source_token_file or "
                             "http_config.authorization must be configured");
@@ -59,11 +58,11 @@ static AmStep step(AmSend *send, Error *err)
         !am_send_secret(send, inc->alert_source_token, inc->alert_source_token_file, &token, err))
         return AM_STEP_FAILED;
     json_writer_init(&json, &body);
-    am_send_message(send, &json, "1", inc->max_alerts);
+    am_send_message(send, &json, "1", inc->max_alerts, false);
     if (body.len > BODY_BYTES_MAX) {
         buf_reset(&body);
         json_writer_init(&json, &body);
-        am_send_message(send, &json, "1", 1);
+        am_send_message(send, &json, "1", inc->max_alerts, true);
     }
     if (token.len)
         am_send_header(send, "Authorization",

@@ -128,19 +128,6 @@ static const ConfigField fields_of[] = {
 const ConfigTable receiver_mattermost_table =
     CONFIG_TABLE(Mattermost, "mattermost_config", fields_of, am_receiver_finish);
 
-static bool check_priority(ConfigReader *reader, const AmCommon *common,
-                           const MattermostPriority *priority, Error *err)
-{
-    if (!priority)
-        return true;
-    bool standard = str_is(priority->priority, "standard");
-    bool urgent = str_is(priority->priority, "urgent");
-    if (!standard && !urgent && !str_is(priority->priority, "important"))
-        return config_error(reader, common->node, err,
-                            "priority must be one of urgent, important or standard");
-    return true;
-}
-
 static bool complete(ConfigReader *reader, const AmGlobal *global, void *config, Error *err)
 {
     Mattermost *mm = config;
@@ -148,7 +135,6 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
     return am_receiver_one_of(reader, common, "webhook_url & webhook_url_file", mm->webhook_url,
                               mm->webhook_url_file, err) &&
            am_config_url(reader, common->node, &mm->webhook_url, err) &&
-           check_priority(reader, common, mm->priority, err) &&
            am_receiver_inherit(reader, common, &mm->webhook_url, &mm->webhook_url_file,
                                global->mattermost_webhook_url, global->mattermost_webhook_url_file,
                                "no mattermost webhook URL provided", err);
@@ -194,14 +180,25 @@ static void add_attachment(AmSend *send, JsonWriter *json, const MattermostAttac
     json_object_end(json);
 }
 
+// What Mattermost does not know is sent as the standard one.
+static Str priority_name(Str given)
+{
+    static const Str known[] = {STR("urgent"), STR("important")};
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        if (str_equal_nocase(given, known[i]))
+            return known[i];
+    return S("standard");
+}
+
 static void add_priority(AmSend *send, JsonWriter *json, const MattermostPriority *priority)
 {
+    Str name = priority_name(am_send_text(send, priority->priority));
     json_key(json, S("priority"));
     json_object(json);
-    am_send_member(send, json, "priority", priority->priority, true);
-    if (priority->requested_ack && !str_is(priority->priority, "standard"))
+    json_key_str(json, "priority", name);
+    if (priority->requested_ack && !str_is(name, "standard"))
         json_key_bool(json, "requested_ack", true);
-    if (priority->persistent_notifications && str_is(priority->priority, "urgent"))
+    if (priority->persistent_notifications && str_is(name, "urgent"))
         json_key_bool(json, "persistent_notifications", true);
     json_object_end(json);
 }
@@ -234,7 +231,7 @@ static void add_message(AmSend *send, JsonWriter *json, const Mattermost *mm)
         am_send_member(send, json, "card", mm->props->card, false);
         json_object_end(json);
     }
-    if (mm->priority)
+    if (mm->priority && mm->priority->priority.len)
         add_priority(send, json, mm->priority);
     json_object_end(json);
 }

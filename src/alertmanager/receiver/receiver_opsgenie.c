@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "alertmanager/am_receiver.h"
+#include "alertmanager/am_template.h"
 
 #define MESSAGE_RUNES_MAX 130
 
@@ -39,6 +40,11 @@ static bool finish_responder(ConfigReader *reader, const YamlNode *node, void *o
         return config_error(
             reader, node, err,
             "opsGenieConfig responder must have at least one of id, username or name specified");
+    Error why = {0};
+    if (known && !am_template_check(responder->type, &why))
+        return config_error(reader, node, err,
+                            "opsGenieConfig responder type contains invalid template syntax: %s",
+                            why.text);
     if (!known) {
         char *lower = str_to_c(reader->arena, responder->type);
         for (size_t i = 0; i < responder->type.len; i++)

@@ -82,8 +82,7 @@ static void add_params(AmSend *send, Buf *url, const Pushover *po, Str token, St
     message = str_trim(message);
     Str device = am_send_text(send, po->device);
     Str sound = am_send_text(send, po->sound);
-    if (device.len)
-        add(url, "device", device);
+    add(url, "device", device);
     add(url, "expire", arena_printf(arena, "%lld", (long long)(po->expire / AM_S_NS)));
     if (po->html)
         add(url, "html", S("1"));
@@ -92,8 +91,7 @@ static void add_params(AmSend *send, Buf *url, const Pushover *po, Str token, St
         add(url, "monospace", S("1"));
     add(url, "priority", am_send_text(send, po->priority));
     add(url, "retry", arena_printf(arena, "%lld", (long long)(po->retry / AM_S_NS)));
-    if (sound.len)
-        add(url, "sound", sound);
+    add(url, "sound", sound);
     add(url, "title", am_truncate_runes(arena, am_send_text(send, po->title), 250));
     add(url, "token", token);
     if (po->ttl >= AM_S_NS)

@@ -184,7 +184,7 @@ static bool inherit(ConfigReader *reader, const AmGlobal *global, Slack *slack, 
     }
     if (!slack->app_url.len)
         slack->app_url = global->slack_app_url;
-    if (!slack->api_url.len && !slack->api_url_file.len && !has_auth)
+    if (!slack->api_url.len && !slack->api_url_file.len)
         return config_error(reader, node, err,
                             "no Slack API URL nor App token set either inline or in a file");
     return true;

@@ -38,6 +38,8 @@ static const ConfigField sigv4_fields[] = {
 static bool finish_sigv4(ConfigReader *reader, const YamlNode *node, void *object, Error *err)
 {
     const SnsSigv4 *keys = object;
+    if (keys->external_id.len && !keys->role_arn.len)
+        return config_error(reader, node, err, "external_id can only be used with role_arn");
     return (keys->access_key.len > 0) == (keys->secret_key.len > 0) ||
            config_error(reader, node, err,
                         "must provide a AWS SigV4 Access key and Secret Key if credentials are "
@@ -90,6 +92,15 @@ static int by_name(const void *a, const void *b)
     return str_compare(((const Label *)a)->name, ((const Label *)b)->name);
 }
 
+// Nothing tells in the text that it was cut, an attribute does. The original may leave half a character.
+static Str cut_at_rune(Str text, size_t max)
+{
+    size_t len = MIN(text.len, max);
+    while (len && len < text.len && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
+        len--;
+    return str_sub(text, 0, len);
+}
+
 static void add_attributes(AmSend *send, Buf *body, const Sns *sns, bool truncated)
 {
     size_t count = 0;
@@ -116,8 +127,8 @@ static Str publish_body(AmSend *send, const Sns *sns)
     Str subject = am_send_text(send, sns->subject);
     Str message = am_send_text(send, sns->message);
     size_t max = phone.len ? SMS_BYTES_MAX : MESSAGE_BYTES_MAX;
-    Str cut = am_truncate_bytes(send->arena, message, max);
-    bool truncated = cut.len != message.len || cut.ptr != message.ptr;
+    Str cut = cut_at_rune(message, max);
+    bool truncated = cut.len != message.len;
     add(&body, "Action", S("Publish"));
     add(&body, "Message", cut);
     add_attributes(send, &body, sns, truncated);

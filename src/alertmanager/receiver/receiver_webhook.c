@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // webhook: the group as one JSON document, or a document of the user's own: alertmanager.md section 8.1.
 #include "alertmanager/am_receiver.h"
+#include "alertmanager/am_template.h"
 
 #define OWNER Webhook
 typedef struct Webhook {
@@ -34,7 +35,9 @@ static bool complete(ConfigReader *reader, const AmGlobal *global, void *config,
         return config_error(reader, node, err, "at most one of url & url_file must be configured");
     if (str_find(webhook->url, S("{{")) == STR_NOT_FOUND)
         return am_config_url(reader, node, &webhook->url, err);
-    return true;
+    Error why = {0};
+    return am_template_check(webhook->url, &why) ||
+           config_error(reader, node, err, "invalid template syntax: %s", why.text);
 }
 
 static AmStep step(AmSend *send, Error *err)
@@ -51,7 +54,7 @@ static AmStep step(AmSend *send, Error *err)
     if (webhook->payload)
         am_send_tree(send, &json, webhook->payload);
     else
-        am_send_message(send, &json, "4", webhook->max_alerts);
+        am_send_message(send, &json, "4", webhook->max_alerts, false);
     url = am_send_text(send, url);
     if (!am_send_rendered(send, err)) {
         buf_deinit(&body);
@@ -62,6 +65,10 @@ static AmStep step(AmSend *send, Error *err)
         return am_send_fail(send, err, "webhook URL is empty after templating");
     }
     send->timeout_ms = webhook->timeout / 1000000;
+    // A string of a structured field: draft-ietf-httpapi-idempotency-key-header.
+    if (send->idempotency.len)
+        am_send_header(send, "Idempotency-Key",
+                       arena_printf(send->arena, "\"" STR_FMT "\"", STR_ARG(send->idempotency)));
     return am_send_json(send, url, &body);
 }
 
