@@ -15,11 +15,44 @@ const developmentTokens: Plugin = {
       .replaceAll('{{mode}}', 'server'),
 };
 
+const SHARED = 'shared';
+
+// All that `root` imports, and that imports: not what it fetches later.
+function importsOf(root: string, getModuleInfo: (id: string) => { importedIds: readonly string[] } | null): Set<string> {
+  const found = new Set([root]);
+  for (const id of found) for (const next of getModuleInfo(id)?.importedIds ?? []) found.add(next);
+  return found;
+}
+
+// Two chunks for every page: what src/start.ts needs, and what src/main.tsx needs beyond that.
+let chunks: { early: Set<string>; shared: Set<string> } | null = null;
+function chunkOf(id: string, { getModuleInfo }: { getModuleInfo: (id: string) => { importedIds: readonly string[] } | null }): string | undefined {
+  const closure = (name: string) => importsOf(new URL('src/' + name, import.meta.url).pathname, getModuleInfo);
+  chunks ??= { early: closure('start.ts'), shared: closure('main.tsx') };
+  // The loader of chunks is Vite's own, and the first to be needed.
+  if (chunks.early.has(id) || id.includes('vite/preload-helper')) return 'start';
+  return chunks.shared.has(id) ? SHARED : undefined;
+}
+
+// The page begins with a small module (src/start.ts); what all pages share is fetched beside it.
+const preloadShared: Plugin = {
+  name: 'preload-shared',
+  apply: 'build',
+  transformIndexHtml: {
+    order: 'post',
+    handler: (_, { bundle }) => {
+      const shared = Object.values(bundle ?? {}).find((file) => file.type === 'chunk' && file.name === SHARED);
+      if (!shared) throw new Error('there is no chunk of what the pages share');
+      return [{ tag: 'link', attrs: { rel: 'modulepreload', href: './' + shared.fileName }, injectTo: 'head' as const }];
+    },
+  },
+};
+
 const backend = process.env['NARTHEX_URL'] ?? 'http://127.0.0.1:9090';
 
 export default defineConfig({
   base: './',
-  plugins: [developmentTokens],
+  plugins: [developmentTokens, preloadShared],
   esbuild: { jsx: 'automatic', legalComments: 'none' },
   server: { host: '127.0.0.1', proxy: { '/api': backend, '/-/': backend } },
   build: {
@@ -34,6 +67,7 @@ export default defineConfig({
         if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning);
       },
       output: {
+        manualChunks: chunkOf,
         entryFileNames: 'assets/[name]-[hash].js',
         chunkFileNames: 'assets/[name]-[hash].js',
         assetFileNames: 'assets/[name]-[hash][extname]',

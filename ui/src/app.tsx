@@ -1,28 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type ComponentType, lazy, type LazyExoticComponent, Suspense } from 'react';
+import type { ComponentType } from 'react';
 import { HOME, isAgent } from './lib/mode';
 import { navigate, usePath } from './lib/router';
+import { PAGES } from './pages';
 import { ErrorBoundary, Busy } from './shell/notice';
 import { Header } from './shell/header';
+import { lazily } from './shell/lazily';
 import { ReadyGate } from './shell/ready-gate';
 import { Link } from './shell/link';
 import { Page } from './shell/parts';
 
-// To add a page: one folder, one row here, one in the header.
-const PAGES: Record<string, LazyExoticComponent<ComponentType>> = {
-  '/agent': lazy(() => import('./pages/status/agent-page')),
-  '/query': lazy(() => import('./pages/query/query-page')),
-  '/alerts': lazy(() => import('./pages/rules/alerts-page')),
-  '/rules': lazy(() => import('./pages/rules/rules-page')),
-  '/alertmanager-discovery': lazy(() => import('./pages/rules/alertmanagers-page')),
-  '/targets': lazy(() => import('./pages/targets/targets-page')),
-  '/service-discovery': lazy(() => import('./pages/targets/discovery-page')),
-  '/status': lazy(() => import('./pages/status/status-page')),
-  '/tsdb-status': lazy(() => import('./pages/status/tsdb-page')),
-  '/cardinality': lazy(() => import('./pages/cardinality/cardinality-page')),
-  '/flags': lazy(() => import('./pages/status/flags-page')),
-  '/config': lazy(() => import('./pages/status/config-page')),
-};
+const SHOWN: Record<string, ComponentType> = Object.fromEntries(Object.entries(PAGES).map(([path, page]) => [path, lazily(page, <Busy />)]));
 
 export function App() {
   const path = usePath();
@@ -31,13 +19,13 @@ export function App() {
     queueMicrotask(() => navigate(HOME + window.location.search, 'replace'));
     return null;
   }
-  const Current = PAGES[path];
+  const Current = SHOWN[path];
   return (
     <>
       <Header />
       <ErrorBoundary resetKey={path}>
         <ReadyGate>
-          <Suspense fallback={<Busy />}>{Current ? <Current /> : <NoSuchPage path={path} />}</Suspense>
+          {Current ? <Current key={path} /> : <NoSuchPage path={path} />}
         </ReadyGate>
       </ErrorBoundary>
     </>

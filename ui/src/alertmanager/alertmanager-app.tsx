@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // Alertmanager's pages, under the hash routes that its notifications link to.
-import { type ComponentType, lazy, type LazyExoticComponent, Suspense } from 'react';
+import type { ComponentType } from 'react';
 import { hashHref, useHash } from '../lib/hash-router';
+import { later } from '../lib/later';
 import { BareHeader } from '../shell/header';
+import { lazily } from '../shell/lazily';
 import { Busy, ErrorBoundary } from '../shell/notice';
 import { Page } from '../shell/parts';
 
+type PageProps = { id: string };
+const page = (load: () => Promise<{ default: ComponentType<PageProps> }>) => lazily(later(load), <Busy />);
+
 // To add a page: a file, a row here, and in NAV if it has a place of its own.
-const PAGES: readonly [RegExp, LazyExoticComponent<ComponentType<{ id: string }>>][] = [
-  [/^\/(?:alerts)?$/, lazy(() => import('./alerts-page'))],
-  [/^\/silences$/, lazy(() => import('./silences-page'))],
-  [/^\/silences\/new$/, lazy(() => import('./silence-form'))],
-  [/^\/silences\/([^/]+)\/edit$/, lazy(() => import('./silence-form'))],
-  [/^\/silences\/([^/]+)$/, lazy(() => import('./silence-page'))],
-  [/^\/routing$/, lazy(() => import('./routing-page'))],
-  [/^\/receivers$/, lazy(() => import('./receivers-page'))],
-  [/^\/status$/, lazy(() => import('./status-page'))],
+const PAGES: readonly [RegExp, ComponentType<PageProps>][] = [
+  [/^\/(?:alerts)?$/, page(() => import('./alerts-page'))],
+  [/^\/silences$/, page(() => import('./silences-page'))],
+  [/^\/silences\/new$/, page(() => import('./silence-form'))],
+  [/^\/silences\/([^/]+)\/edit$/, page(() => import('./silence-form'))],
+  [/^\/silences\/([^/]+)$/, page(() => import('./silence-page'))],
+  [/^\/routing$/, page(() => import('./routing-page'))],
+  [/^\/receivers$/, page(() => import('./receivers-page'))],
+  [/^\/status$/, page(() => import('./status-page'))],
 ];
 const NAV = [
   { path: '/alerts', label: 'Alerts' },
@@ -39,17 +44,15 @@ export default function AlertmanagerApp() {
         ))}
       </BareHeader>
       <ErrorBoundary resetKey={path}>
-        <Suspense fallback={<Busy />}>
-          {Current ? (
-            <Current id={decodeURIComponent(match?.found?.[1] ?? '')} />
-          ) : (
-            <Page title="No such page">
-              <p>
-                There is nothing at <code>{path}</code>. Go to <a href={hashHref('/alerts')}>Alerts</a>.
-              </p>
-            </Page>
-          )}
-        </Suspense>
+        {Current ? (
+          <Current id={decodeURIComponent(match?.found?.[1] ?? '')} />
+        ) : (
+          <Page title="No such page">
+            <p>
+              There is nothing at <code>{path}</code>. Go to <a href={hashHref('/alerts')}>Alerts</a>.
+            </p>
+          </Page>
+        )}
       </ErrorBoundary>
     </>
   );

@@ -30,6 +30,7 @@ export interface TakenIntegration {
   due: boolean;
   reason?: string;
   repeatAfter?: string;
+  failed?: { at: string; attempts: number; error: string }; // the last attempt
 }
 export interface TakenRoute {
   route: string;

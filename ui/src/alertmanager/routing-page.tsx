@@ -153,10 +153,19 @@ function Taken({ taken }: { taken: TakenRoute }) {
             </tr>
           </thead>
           <tbody>
-            {taken.integrations.map(({ integration, index, last, due, reason, repeatAfter }) => (
+            {taken.integrations.map(({ integration, index, last, due, reason, repeatAfter, failed }) => (
               <tr key={`${integration}${index}`}>
                 <td>{`${integration}[${index}]`}</td>
-                <td>{last ? `${time(last.at)}: ${last.firing} firing, ${last.resolved} resolved; this alert was ${last.thisAlert}` : 'never'}</td>
+                <td>
+                  {last ? `${time(last.at)}: ${last.firing} firing, ${last.resolved} resolved; this alert was ${last.thisAlert}` : 'never'}
+                  {failed && (
+                    <Notice kind="error">
+                      <span className="break">
+                        Last attempt failed: {failed.error} ({time(failed.at)}, {plural(failed.attempts, 'attempt')})
+                      </span>
+                    </Notice>
+                  )}
+                </td>
                 <td>{due ? `due: ${reason ?? ''}` : repeatAfter ? `not before ${time(repeatAfter)}, unless the group changes` : 'nothing'}</td>
               </tr>
             ))}

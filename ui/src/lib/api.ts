@@ -88,6 +88,7 @@ export interface Alert {
 interface RuleBase {
   name: string;
   query: string;
+  line?: number; // of the group's file; only our own server tells it
   labels?: Labels;
   health: RuleHealth;
   lastError?: string;

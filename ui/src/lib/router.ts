@@ -2,6 +2,7 @@
 // The address bar as a store: which page below the route prefix, and its search part.
 import { useSyncExternalStore } from 'react';
 import { basePath } from './base-path';
+import { currentPath } from './place';
 
 const listeners = new Set<() => void>();
 
@@ -25,12 +26,6 @@ export function useSearch(): string {
   return useSyncExternalStore(subscribe, () => window.location.search);
 }
 
-export function currentPath(): string {
-  const { pathname } = window.location;
-  const below = pathname.startsWith(basePath + '/') ? pathname.slice(basePath.length) : pathname;
-  return below.replace(/\/+$/, '') || '/';
-}
-
 // `path` is below the prefix and may have a search part.
 export function href(path: string): string {
   return basePath + path;
@@ -44,11 +39,13 @@ export function navigate(path: string, mode: 'push' | 'replace' = 'push'): void 
   notify();
 }
 
-// Puts one parameter of this page into the address; null takes it out.
-export function setSearchParam(name: string, value: string | null): void {
+// Puts one parameter of this page into the address, once for each of several values; null takes it out. Another filter
+// begins at the first page of what it leaves.
+export function setSearchParam(name: string, value: string | readonly string[] | null): void {
   const params = new URLSearchParams(window.location.search);
-  if (value === null) params.delete(name);
-  else params.set(name, value);
+  params.delete(name);
+  params.delete('page');
+  for (const one of typeof value === 'string' ? [value] : (value ?? [])) params.append(name, one);
   const text = params.toString();
   navigate(currentPath() + (text ? '?' + text : ''), 'replace');
 }

@@ -10,7 +10,16 @@ export interface Settings {
   enableLinter: boolean;
   showQueryWarnings: boolean;
   showQueryInfoNotices: boolean;
+  showAnnotations: boolean;
+  alertGroupsPerPage: number;
+  ruleGroupsPerPage: number;
 }
+
+type NamesOf<T> = { [K in keyof Settings]: Settings[K] extends T ? K : never }[keyof Settings];
+export type SwitchName = NamesOf<boolean>;
+export type NumberName = NamesOf<number>;
+
+export const PER_PAGE_MAX = 2000;
 
 const DEFAULTS: Settings = {
   useLocalTime: false,
@@ -20,6 +29,9 @@ const DEFAULTS: Settings = {
   enableLinter: true,
   showQueryWarnings: true,
   showQueryInfoNotices: true,
+  showAnnotations: true,
+  alertGroupsPerPage: 50,
+  ruleGroupsPerPage: 50,
 };
 
 const HISTORY_MAX = 50;
@@ -43,19 +55,26 @@ function write(key: string, value: unknown): void {
   }
 }
 
+// Storage can hold anything.
+function isFit(usual: boolean | number, value: unknown): boolean {
+  if (typeof usual === 'boolean') return typeof value === 'boolean';
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= PER_PAGE_MAX;
+}
+
 function load(): Settings {
-  const settings = { ...DEFAULTS };
-  for (const name of Object.keys(DEFAULTS) as (keyof Settings)[]) {
+  const stored = Object.keys(DEFAULTS).flatMap((name) => {
     const value = read('settings.' + name);
-    if (typeof value === 'boolean') settings[name] = value;
-  }
-  return settings;
+    return isFit(DEFAULTS[name as keyof Settings], value) ? [[name, value]] : [];
+  });
+  return { ...DEFAULTS, ...(Object.fromEntries(stored) as Partial<Settings>) };
 }
 
 let current = load();
 const listeners = new Set<() => void>();
 
-export function setSetting(name: keyof Settings, value: boolean): void {
+// What is not fit is not taken.
+export function setSetting<K extends keyof Settings>(name: K, value: Settings[K]): void {
+  if (!isFit(DEFAULTS[name], value)) return;
   current = { ...current, [name]: value };
   write('settings.' + name, value);
   for (const listener of listeners) listener();

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ActionIcon, Menu, Popover, SegmentedControl, Switch, Tooltip, useMantineColorScheme } from '@mantine/core';
+import { ActionIcon, Menu, Popover, Switch, useMantineColorScheme } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { HOME, isAgent, isAlertmanager } from '../lib/mode';
 import { href, navigate, usePath } from '../lib/router';
-import { type Settings, setSetting, useSettings } from '../lib/settings';
+import { type NumberName, PER_PAGE_MAX, setSetting, type SwitchName, useSettings } from '../lib/settings';
 import { useApi } from '../lib/use-api';
 import { Icon, Logo } from './icon';
 import { Link } from './link';
 import { Notifications } from './notifications';
+import { Segments } from './segments';
 
 // An agent has neither queries nor rules.
 const MAIN = [
@@ -102,36 +103,40 @@ export function BareHeader({ home, name, children }: { home: string; name: strin
   );
 }
 
+const SCHEMES = [
+  { value: 'light', label: 'Light', show: <Icon name="sun" size={14} /> },
+  { value: 'auto', label: 'As the system', show: <Icon name="system" size={14} /> },
+  { value: 'dark', label: 'Dark', show: <Icon name="moon" size={14} /> },
+] as const;
+
 function ThemeSwitch() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const choice = (name: 'sun' | 'moon' | 'system', label: string) => (
-    <Tooltip label={label} openDelay={400}>
-      <span className="theme-choice" role="img" aria-label={label}>
-        <Icon name={name} size={14} />
-      </span>
-    </Tooltip>
-  );
-  return (
-    <SegmentedControl
-      size="xs" value={colorScheme} aria-label="Colour scheme"
-      onChange={(value) => setColorScheme(value as 'light' | 'dark' | 'auto')}
-      data={[
-        { value: 'light', label: choice('sun', 'Light') },
-        { value: 'auto', label: choice('system', 'As the system') },
-        { value: 'dark', label: choice('moon', 'Dark') },
-      ]}
-    />
-  );
+  return <Segments label="Colour scheme" value={colorScheme} onChange={setColorScheme} choices={SCHEMES} />;
 }
 
-const SWITCHES: readonly [keyof Settings, string][] = [
-  ['useLocalTime', 'Local time instead of UTC'],
-  ['enableQueryHistory', 'Remember queries in this browser'],
-  ['enableAutocomplete', 'Completion in the editor'],
-  ['enableSyntaxHighlighting', 'Syntax colours in the editor'],
-  ['enableLinter', 'Mark mistakes in the editor'],
-  ['showQueryWarnings', 'Show query warnings'],
-  ['showQueryInfoNotices', 'Show query notices'],
+type Section = { title: string; switches: readonly [SwitchName, string][]; numbers?: readonly [NumberName, string][] };
+const GENERAL: Section = { title: 'All pages', switches: [['useLocalTime', 'Local time instead of UTC']] };
+const SECTIONS: readonly Section[] = [
+  GENERAL,
+  {
+    title: 'Query',
+    switches: [
+      ['enableQueryHistory', 'Remember queries in this browser'],
+      ['enableAutocomplete', 'Completion in the editor'],
+      ['enableSyntaxHighlighting', 'Syntax colours in the editor'],
+      ['enableLinter', 'Mark mistakes in the editor'],
+      ['showQueryWarnings', 'Show query warnings'],
+      ['showQueryInfoNotices', 'Show query notices'],
+    ],
+  },
+  {
+    title: 'Alerts and rules',
+    switches: [['showAnnotations', 'Show annotations']],
+    numbers: [
+      ['alertGroupsPerPage', 'Groups on a page of alerts'],
+      ['ruleGroupsPerPage', 'Groups on a page of rules'],
+    ],
+  },
 ];
 
 function SettingsMenu() {
@@ -144,11 +149,26 @@ function SettingsMenu() {
         </ActionIcon>
       </Popover.Target>
       <Popover.Dropdown className="settings">
-        {SWITCHES.filter(([name]) => !isAlertmanager || name === 'useLocalTime').map(([name, label]) => (
-          <Switch
-            key={name} size="xs" label={label} checked={settings[name]}
-            onChange={(event) => setSetting(name, event.currentTarget.checked)}
-          />
+        {(isAlertmanager ? [GENERAL] : SECTIONS).map(({ title, switches, numbers = [] }) => (
+          <fieldset key={title}>
+            <legend>{title}</legend>
+            {switches.map(([name, label]) => (
+              <Switch
+                key={name} size="xs" label={label} checked={settings[name]}
+                onChange={(event) => setSetting(name, event.currentTarget.checked)}
+              />
+            ))}
+            {numbers.map(([name, label]) => (
+              <label key={name} className="setting-number">
+                {label}
+                <input
+                  type="number" min={1} max={PER_PAGE_MAX} step={1} defaultValue={settings[name]}
+                  onChange={(event) => setSetting(name, event.currentTarget.valueAsNumber)}
+                  onBlur={(event) => (event.currentTarget.value = String(settings[name]))}
+                />
+              </label>
+            ))}
+          </fieldset>
         ))}
       </Popover.Dropdown>
     </Popover>

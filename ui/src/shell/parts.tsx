@@ -4,6 +4,7 @@ import { ActionIcon, Button, TextInput, Tooltip } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { labelName, type Labels, quote } from '../lib/labels';
 import { formatCount } from '../lib/number';
+import { setSearchParam, useSearch } from '../lib/router';
 import { Icon } from './icon';
 
 export function Page({ title, tools, children }: { title: string; tools?: ReactNode; children: ReactNode }) {
@@ -75,6 +76,32 @@ export function useLimit(total: number, first: number, most: number) {
       </div>
     ) : null;
   return { shown, more };
+}
+
+// Which of the items stand on the page that the address names, and the way to the others.
+export function usePages(total: number, perPage: number) {
+  const pages = Math.max(1, Math.ceil(total / perPage));
+  const asked = Number(new URLSearchParams(useSearch()).get('page') ?? 1);
+  const page = Number.isInteger(asked) ? Math.min(Math.max(asked, 1), pages) : 1;
+  const go = (to: number) => {
+    setSearchParam('page', to === 1 ? null : String(to));
+    window.scrollTo({ top: 0 });
+  };
+  const pager =
+    pages > 1 ? (
+      <nav className="pager" aria-label="Groups">
+        <Button size="xs" variant="default" disabled={page === 1} onClick={() => go(page - 1)}>
+          Previous
+        </Button>
+        <span>
+          Page {page} of {pages}, {formatCount(total)} groups
+        </span>
+        <Button size="xs" variant="default" disabled={page === pages} onClick={() => go(page + 1)}>
+          Next
+        </Button>
+      </nav>
+    ) : null;
+  return { from: (page - 1) * perPage, to: page * perPage, pager };
 }
 
 export function KeyValueTable({ rows }: { rows: readonly (readonly [string, ReactNode])[] }) {

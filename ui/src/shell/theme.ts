@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createTheme, localStorageColorSchemeManager, type MantineColorsTuple } from '@mantine/core';
+import { SCHEME_KEY } from '../lib/color-scheme';
 
 // The colour of the fire that the stalk carried.
 const ember: MantineColorsTuple = [
@@ -10,8 +11,6 @@ const ember: MantineColorsTuple = [
 const dark: MantineColorsTuple = [
   '#dfe2e6', '#b8bdc4', '#949aa3', '#6d737c', '#3f454d', '#31363c', '#1d2024', '#1a1d20', '#16181b', '#121416',
 ];
-
-const SCHEME_KEY = 'narthex-color-scheme';
 
 export const colorSchemeManager = localStorageColorSchemeManager({ key: SCHEME_KEY });
 
@@ -25,9 +24,3 @@ export const theme = createTheme({
   defaultRadius: 'sm',
   cursorType: 'pointer',
 });
-
-export function applyStoredColorScheme(): void {
-  const stored = colorSchemeManager.get('auto');
-  const dark = stored === 'dark' || (stored === 'auto' && window.matchMedia('(prefers-color-scheme: dark)').matches);
-  document.documentElement.setAttribute('data-mantine-color-scheme', dark ? 'dark' : 'light');
-}

@@ -17,7 +17,7 @@ test('samples land on their row and gaps stay null', () => {
 test('fractions of a second neither drop nor double the last row', () => {
   const values = [0, 1, 2, 3].map((i) => [1000.1 + i * 0.1, String(i)] as [number, string]);
   const aligned = align(fromMatrix([{ metric: {}, values }], 1000.1, 1000.4, 0.1));
-  expect(aligned.columns).toEqual([[0, 1, 2, 3]]);
+  expect(aligned.columns.map((column) => [...column])).toEqual([[0, 1, 2, 3]]);
   expect(aligned.times).toEqual([1000.1, 1000.2, 1000.3, 1000.4]);
 });
 

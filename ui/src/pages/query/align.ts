@@ -3,7 +3,8 @@
 // has nothing to draw.
 import { type RangeData, type RangeSeries, stepTimes } from '../../lib/columns';
 
-export type Column = (number | null)[];
+// The answer's own numbers where a series has one at each step.
+export type Column = (number | null)[] | Float64Array;
 
 export interface Aligned {
   times: number[]; // seconds
@@ -15,7 +16,7 @@ export interface Aligned {
 export function align({ grid, series }: RangeData): Aligned {
   const items = series.filter((item) => item.floats > 0);
   // Infinity and NaN have no place on an axis: they are gaps.
-  const columns = items.map(({ values }) => Array.from(values, (value) => (Number.isFinite(value) ? value : null)));
+  const columns = items.map(({ values }): Column => (values.every(Number.isFinite) ? values : Array.from(values, (value) => (Number.isFinite(value) ? value : null))));
   return { times: stepTimes(grid), columns, histogramOnly: series.length - items.length, items };
 }
 
@@ -24,11 +25,11 @@ export function align({ grid, series }: RangeData): Aligned {
 export function stack(columns: readonly Column[], shown: readonly boolean[]): Column[] {
   const visible = columns.filter((_, i) => shown[i] !== false);
   const rows = columns[0]?.length ?? 0;
-  const height: Column = Array.from({ length: rows }, (_, row) => (visible.some((column) => column[row] != null) ? 0 : null));
+  const height: (number | null)[] = Array.from({ length: rows }, (_, row) => (visible.some((column) => column[row] != null) ? 0 : null));
   return columns.map((column, i) =>
     shown[i] === false
       ? column
-      : column.map((value, row) => {
+      : Array.from(column, (value: number | null, row) => {
           const below = height[row] ?? null;
           return below === null ? null : (height[row] = below + (value ?? 0));
         }),

@@ -13,7 +13,11 @@ export function timeZone(local: boolean): uPlot.LocalDateFromUnix {
 
 // Keeps the drawing as wide as its place; gives what ends that.
 export function followWidth(plot: uPlot, host: HTMLElement): () => void {
-  const observer = new ResizeObserver(() => plot.setSize({ width: plotWidth(host), height: HEIGHT_PX }));
+  // The observer reports the width that the drawing has too: drawing that again would double the cost of each graph.
+  const observer = new ResizeObserver(() => {
+    const width = plotWidth(host);
+    if (width !== plot.width) plot.setSize({ width, height: HEIGHT_PX });
+  });
   observer.observe(host);
   return () => observer.disconnect();
 }

@@ -8,6 +8,13 @@ import { seriesColor } from './colors';
 
 const GAP_PX = 14;
 
+// What is drawn for each series, and whose numbers are told: in a stack, another's height is part of the drawn one's.
+export interface Layers {
+  columns: readonly Column[];
+  drawn: readonly Column[];
+  stacked: readonly (Column | null)[] | null; // bottom first, null for those that are not shown; null if there is no stack
+}
+
 export class ChartTip {
   private readonly box = document.createElement('div');
   private readonly time = document.createElement('div');
@@ -17,11 +24,9 @@ export class ChartTip {
 
   constructor(
     private readonly host: HTMLElement,
-    private readonly columns: readonly Column[],
     private readonly names: readonly string[],
     private readonly local: boolean,
-    // The stacked columns, bottom first, null for those that are not shown; null if the chart is not stacked.
-    private readonly layers: readonly (Column | null)[] | null,
+    private layers: Layers,
   ) {
     this.box.className = 'chart-tip';
     this.time.className = 'chart-tip-time';
@@ -36,6 +41,12 @@ export class ChartTip {
     this.box.remove();
   }
 
+  // The same series have other numbers now.
+  replace(u: uPlot, layers: Layers): void {
+    this.layers = layers;
+    this.move(u);
+  }
+
   // `index` counts the time axis as 0.
   focus(u: uPlot, index: number | null): void {
     this.focused = index === null || index === 0 ? null : index - 1;
@@ -45,7 +56,7 @@ export class ChartTip {
   move(u: uPlot): void {
     const { left, top, idx } = u.cursor;
     const index = this.pick(u);
-    const value = index !== null && idx != null ? this.columns[index]?.[idx] : null;
+    const value = index !== null && idx != null ? this.layers.columns[index]?.[idx] : null;
     if (left === undefined || left < 0 || top === undefined || index === null || idx == null || value == null) {
       this.box.hidden = true;
       return;
@@ -61,9 +72,10 @@ export class ChartTip {
   // Between lines the nearest is meant, in a stack the layer that the cursor is in, and a lone series always.
   private pick(u: uPlot): number | null {
     const { top, idx } = u.cursor;
-    if (!this.layers || top === undefined || idx == null) return this.focused ?? (this.names.length === 1 ? 0 : null);
+    const { stacked } = this.layers;
+    if (!stacked || top === undefined || idx == null) return this.focused ?? (this.names.length === 1 ? 0 : null);
     const height = u.posToVal(top, 'y');
-    const index = this.layers.findIndex((layer) => layer !== null && (layer[idx] ?? 0) >= height);
+    const index = stacked.findIndex((layer) => layer !== null && (layer[idx] ?? 0) >= height);
     return index === -1 || height < 0 ? null : index;
   }
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines over time. This, heatmap-chart.tsx and chart-axes.ts are all that know uPlot.
-import 'uplot/dist/uPlot.min.css';
 import { useComputedColorScheme } from '@mantine/core';
-import { type Ref, useEffect, useImperativeHandle, useRef } from 'react';
+import { type Ref, useImperativeHandle, useLayoutEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import { useSettings } from '../../lib/settings';
 import { type Aligned, type Column, lonelyRows, stack } from './align';
 import { followWidth, HEIGHT_PX, plotWidth, timeZone, xAxis, yAxis, zoomTo } from './chart-axes';
-import { ChartTip } from './chart-tip';
+import { ChartTip, type Layers } from './chart-tip';
 import { seriesColor } from './colors';
 import { type ExemplarMark, ExemplarMarks } from './exemplars';
 
@@ -30,19 +29,20 @@ interface ChartProps {
 
 export function Chart({ handle, aligned, names, shown, stacked, yMin, exemplars, onZoom }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
-  const plot = useRef<uPlot | null>(null);
+  const plot = useRef<{ drawn: uPlot; tip: ChartTip; of: Aligned } | null>(null);
   const zoom = useRef(onZoom);
   zoom.current = onZoom;
   const dark = useComputedColorScheme('light') === 'dark';
   const { useLocalTime } = useSettings();
 
-  // Drawing anew costs less than keeping track of what changed; it happens on a click, not on a move.
-  useEffect(() => {
+  const answer = useRef(aligned);
+  answer.current = aligned;
+
+  // What decides how it looks is not followed up one by one: the drawing is made anew.
+  useLayoutEffect(() => {
     const element = host.current as HTMLDivElement;
-    const raw = aligned.columns.slice(0, names.length);
-    const columns = stacked ? stack(raw, shown) : raw;
-    const layers = stacked ? columns.map((column, i) => (shown[i] ? column : null)) : null;
-    const tip = new ChartTip(element, raw, names, useLocalTime, layers);
+    const layers = layersOf(answer.current, names, shown, stacked);
+    const tip = new ChartTip(element, names, useLocalTime, layers);
     const marks = new ExemplarMarks(exemplars, useLocalTime);
     const drawn = new uPlot(
       {
@@ -59,11 +59,11 @@ export function Chart({ handle, aligned, names, shown, stacked, yMin, exemplars,
           points: stacked ? { show: false } : { size: 7, one: true },
         },
         scales: {
-          x: { range: () => [aligned.times[0] ?? 0, aligned.times.at(-1) ?? 1] },
+          x: { range: () => [answer.current.times[0] ?? 0, answer.current.times.at(-1) ?? 1] },
           y: { range: (_, low, high) => yRange(low, high, stacked ? 0 : yMin) },
         },
         axes: [xAxis(dark, useLocalTime), yAxis(dark)],
-        series: [{}, ...columns.map((_, i) => line(i, shown[i] ?? true, stacked))],
+        series: [{}, ...layers.drawn.map((_, i) => line(i, shown[i] ?? true, stacked))],
         bands: stacked ? bandsBetween(shown) : [],
         hooks: {
           ready: [(u) => marks.attach(u)],
@@ -73,10 +73,10 @@ export function Chart({ handle, aligned, names, shown, stacked, yMin, exemplars,
           setSelect: [(u) => zoomTo(u, zoom.current)],
         },
       },
-      [aligned.times, ...columns],
+      [answer.current.times, ...layers.drawn],
       element,
     );
-    plot.current = drawn;
+    plot.current = { drawn, tip, of: answer.current };
     const unfollow = followWidth(drawn, element);
     return () => {
       unfollow();
@@ -85,18 +85,35 @@ export function Chart({ handle, aligned, names, shown, stacked, yMin, exemplars,
       drawn.destroy();
       plot.current = null;
     };
-  }, [aligned, names, shown, stacked, yMin, exemplars, dark, useLocalTime]);
+  }, [names, shown, stacked, yMin, exemplars, dark, useLocalTime]);
+
+  // New numbers of the same series go into the same drawing.
+  useLayoutEffect(() => {
+    const { current } = plot;
+    if (!current || current.of === aligned) return;
+    const layers = layersOf(aligned, names, shown, stacked);
+    current.drawn.setData([aligned.times, ...layers.drawn]);
+    current.tip.replace(current.drawn, layers);
+    current.of = aligned;
+  }, [aligned, names, shown, stacked]);
 
   useImperativeHandle(
     handle,
     () => ({
       // uPlot takes null for "none", which its types do not know.
-      focus: (index) => plot.current?.setSeries(index === null ? (null as unknown as number) : index + 1, { focus: true }),
+      focus: (index) => plot.current?.drawn.setSeries(index === null ? (null as unknown as number) : index + 1, { focus: true }),
     }),
     [],
   );
 
   return <div ref={host} className="chart" />;
+}
+
+function layersOf(aligned: Aligned, names: readonly string[], shown: readonly boolean[], isStacked: boolean): Layers {
+  const columns = aligned.columns.slice(0, names.length);
+  if (!isStacked) return { columns, drawn: columns, stacked: null };
+  const drawn = stack(columns, shown);
+  return { columns, drawn, stacked: drawn.map((column, i) => (shown[i] ? column : null)) };
 }
 
 function line(index: number, show: boolean, stacked: boolean): uPlot.Series {

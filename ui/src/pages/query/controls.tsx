@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inputs that take effect on Enter or when they lose the focus, and never with a text that makes no sense.
-import { ActionIcon, TextInput } from '@mantine/core';
+import { TextInput } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import { formatDuration, nextRange, parseDuration } from '../../lib/duration';
 import { useSettings } from '../../lib/settings';
 import { formatTime, parseTime } from '../../lib/time';
-import { Icon, type IconName } from '../../shell/icon';
+import { IconButton } from '../../shell/icon-button';
 
 interface CommitInputProps<T> {
   label: string;
@@ -33,27 +33,19 @@ function CommitInput<T>({ label, text, parse, onCommit, placeholder, width }: Co
   );
 }
 
-function StepButton({ icon, label, onClick }: { icon: IconName; label: string; onClick: () => void }) {
-  return (
-    <ActionIcon variant="default" size={30} aria-label={label} title={label} onClick={onClick}>
-      <Icon name={icon} size={14} />
-    </ActionIcon>
-  );
-}
-
 // `ms` null is now.
 export function TimeControl({ label, ms, stepMs, onChange }: { label: string; ms: number | null; stepMs: number; onChange: (ms: number | null) => void }) {
   const { useLocalTime } = useSettings();
   const move = (direction: number) => onChange(Math.round(((ms ?? Date.now()) + direction * stepMs) / 1000) * 1000);
   return (
     <div className="control">
-      <StepButton icon="left" label={`${label}: earlier`} onClick={() => move(-1)} />
+      <IconButton bordered icon="left" label={`${label}: earlier`} onClick={() => move(-1)} />
       <CommitInput<number | null>
         label={label} width={168} placeholder={label} text={ms === null ? '' : formatTime(ms, useLocalTime)}
         parse={(text) => (text.trim() === '' ? null : (parseTime(text, useLocalTime) ?? undefined))} onCommit={onChange}
       />
-      <StepButton icon="right" label={`${label}: later`} onClick={() => move(1)} />
-      {ms !== null && <StepButton icon="close" label={`${label}: now`} onClick={() => onChange(null)} />}
+      <IconButton bordered icon="right" label={`${label}: later`} onClick={() => move(1)} />
+      {ms !== null && <IconButton bordered icon="close" label={`${label}: now`} onClick={() => onChange(null)} />}
     </div>
   );
 }
@@ -61,9 +53,9 @@ export function TimeControl({ label, ms, stepMs, onChange }: { label: string; ms
 export function RangeControl({ ms, onChange }: { ms: number; onChange: (ms: number) => void }) {
   return (
     <div className="control">
-      <StepButton icon="minus" label="Shorter range" onClick={() => onChange(nextRange(ms, -1))} />
+      <IconButton bordered icon="minus" label="Shorter range" onClick={() => onChange(nextRange(ms, -1))} />
       <DurationInput label="Range" ms={ms} width={76} onChange={onChange} />
-      <StepButton icon="plus" label="Longer range" onClick={() => onChange(nextRange(ms, 1))} />
+      <IconButton bordered icon="plus" label="Longer range" onClick={() => onChange(nextRange(ms, 1))} />
     </div>
   );
 }

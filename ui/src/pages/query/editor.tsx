@@ -8,7 +8,7 @@ import { EditorState, Prec, type Extension } from '@codemirror/state';
 import { drawSelection, EditorView, keymap, placeholder } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import { PromQLExtension } from '@prometheus-io/codemirror-promql';
-import { type Ref, useEffect, useImperativeHandle, useRef } from 'react';
+import { type Ref, type RefObject, useEffect, useImperativeHandle, useLayoutEffect, useRef } from 'react';
 import type { Settings } from '../../lib/settings';
 import { CompleteWithHistory } from './completion';
 
@@ -16,19 +16,25 @@ export interface EditorHandle {
   insert: (text: string) => void; // in place of the selection
 }
 
+export interface Selection {
+  anchor: number;
+  head: number;
+}
+
 interface EditorProps {
   handle: Ref<EditorHandle>;
   value: string;
   onChange: (value: string) => void;
   onExecute: () => void;
+  selection: RefObject<Selection | null>; // to begin with, focused; taken once
   settings: Settings; // those for the editor are read once: give a new key when they change
 }
 
-export default function Editor({ handle, value, onChange, onExecute, settings }: EditorProps) {
+export default function Editor({ handle, value, onChange, onExecute, selection, settings }: EditorProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const promql = new PromQLExtension()
       .activateCompletion(settings.enableAutocomplete)
       .activateLinter(settings.enableLinter)
@@ -50,7 +56,13 @@ export default function Editor({ handle, value, onChange, onExecute, settings }:
       }),
     });
     view.current = editor;
-    if (value === '') editor.focus();
+    const place = selection.current;
+    selection.current = null;
+    if (place) {
+      const within = (at: number) => Math.min(at, editor.state.doc.length);
+      editor.dispatch({ selection: { anchor: within(place.anchor), head: within(place.head) } });
+    }
+    if (place || value === '') editor.focus();
     return () => {
       promql.destroy();
       editor.destroy();

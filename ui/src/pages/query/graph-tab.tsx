@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Button, NativeSelect, SegmentedControl, Switch } from '@mantine/core';
-import { useMemo, useRef, useState } from 'react';
+import { Button, NativeSelect, Switch } from '@mantine/core';
+import { memo, useCallback, useMemo, useRef, useState } from 'react';
 import { type Answer, apiPost } from '../../lib/api';
 import type { RangeData } from '../../lib/columns';
 import { formatDuration, parseDuration } from '../../lib/duration';
 import { seriesText } from '../../lib/labels';
 import { formatCount, plural } from '../../lib/number';
-import { queryRange } from '../../lib/query-range';
 import { useLoad } from '../../lib/use-api';
 import { Busy, Notice } from '../../shell/notice';
+import { Segments } from '../../shell/segments';
 import { align, type Aligned } from './align';
+import { askRange, rangeKey, rangeOf, SERIES_MAX } from './ask';
 import { Chart, type ChartHandle } from './chart';
 import { seriesColor } from './colors';
 import { exemplarMarks, type ExemplarMark, type ExemplarSeries } from './exemplars';
@@ -19,9 +20,9 @@ import { DurationInput, RangeControl, TimeControl } from './controls';
 import { Annotations, QueryError, Took } from './outcome';
 import type { ChangePanel } from './panel';
 import { type Display, type PanelState, type Resolution, stepMs, tooManyPoints } from './panel-state';
+import { useSettled } from './use-settled';
 
 const SERIES_FIRST = 200;
-const SERIES_MAX = 2000;
 
 interface Ranged extends RangeData {
   exemplars: readonly ExemplarMark[];
@@ -33,24 +34,23 @@ interface GraphTabProps {
   state: PanelState;
   run: number;
   onChange: ChangePanel;
+  onSettled: () => void;
 }
 
-export default function GraphTab({ state, run, onChange }: GraphTabProps) {
+export default function GraphTab({ state, run, onChange, onSettled }: GraphTabProps) {
   const { expr, endMs, rangeMs } = state;
   const step = stepMs(state);
   const tooMany = tooManyPoints(state);
   const load = async (signal: AbortSignal): Promise<Answer<Ranged>> => {
-    const endS = (endMs ?? Date.now()) / 1000;
-    const startS = endS - rangeMs / 1000;
-    const params = { query: expr, start: startS, end: endS, step: step / 1000, limit: SERIES_MAX, stats: 'true' };
     const wantedExemplars = state.exemplars
-      ? apiPost<ExemplarSeries[]>('query_exemplars', { query: expr, start: startS, end: endS }, signal)
+      ? apiPost<ExemplarSeries[]>('query_exemplars', { query: expr, ...rangeOf(state) }, signal)
       : Promise.resolve(null);
-    const [answer, exemplars] = await Promise.all([queryRange(params, signal), wantedExemplars]);
+    const [answer, exemplars] = await Promise.all([askRange(state, signal), wantedExemplars]);
     return { ...answer, data: { ...answer.data, exemplars: exemplars ? exemplarMarks(exemplars.data) : NO_MARKS } };
   };
   const wanted = expr.trim() !== '' && !tooMany;
-  const { answer, error, loading } = useLoad(JSON.stringify([expr, endMs, rangeMs, step, state.exemplars, run]), wanted ? load : null);
+  const { answer, error, loading } = useLoad(JSON.stringify([rangeKey(state), state.exemplars, run]), wanted ? load : null);
+  useSettled(!loading, onSettled);
   const ranged = answer?.data;
   const parts = ranged ? [plural(ranged.series.length, 'series', 'series'), `step ${formatDuration(step)}`] : [];
   const zoom = (fromMs: number, toMs: number) => onChange({ endMs: toMs, rangeMs: toMs - fromMs }, 'push');
@@ -61,15 +61,7 @@ export default function GraphTab({ state, run, onChange }: GraphTabProps) {
         <RangeControl ms={rangeMs} onChange={(ms) => onChange({ rangeMs: ms }, 'replace')} />
         <TimeControl label="End time" ms={endMs} stepMs={rangeMs / 2} onChange={(ms) => onChange({ endMs: ms }, 'replace')} />
         <ResolutionControl resolution={state.resolution} currentMs={step} onChange={(resolution) => onChange({ resolution }, 'replace')} />
-        <SegmentedControl
-          size="xs" aria-label="Display" value={state.display}
-          onChange={(value) => onChange({ display: value as Display }, 'replace')}
-          data={[
-            { value: 'lines', label: 'Lines' },
-            { value: 'stacked', label: 'Stacked' },
-            { value: 'heatmap', label: 'Heatmap' },
-          ]}
-        />
+        <Segments label="Display" value={state.display} onChange={(display) => onChange({ display }, 'replace')} choices={DISPLAYS} />
         <Switch
           size="xs" label="From zero" checked={state.yMin === 0 || state.display === 'stacked'} disabled={state.display !== 'lines'}
           onChange={(event) => onChange({ yMin: event.currentTarget.checked ? 0 : null }, 'replace')}
@@ -93,6 +85,11 @@ export default function GraphTab({ state, run, onChange }: GraphTabProps) {
   );
 }
 
+const DISPLAYS: readonly { value: Display; label: string }[] = [
+  { value: 'lines', label: 'Lines' },
+  { value: 'stacked', label: 'Stacked' },
+  { value: 'heatmap', label: 'Heatmap' },
+];
 const STEPS = ['1s', '10s', '30s', '1m', '5m', '15m', '1h', '6h', '1d'];
 
 function ResolutionControl({ resolution, currentMs, onChange }: { resolution: Resolution; currentMs: number; onChange: (resolution: Resolution) => void }) {
@@ -145,27 +142,31 @@ interface DrawingProps {
 function Drawing({ ranged, stacked, yMin, onZoom }: DrawingProps) {
   const aligned: Aligned = useMemo(() => align(ranged), [ranged]);
   const [all, setAll] = useState(false);
-  // What is hidden belongs to the result it was hidden in.
-  const [hidden, setHidden] = useState<{ of: Aligned; set: ReadonlySet<number> }>({ of: aligned, set: NONE });
-  const hiddenSet = hidden.of === aligned ? hidden.set : NONE;
   const chart = useRef<ChartHandle>(null);
   const total = aligned.items.length;
   const count = Math.min(total, all ? SERIES_MAX : SERIES_FIRST);
-  const names = useMemo(() => aligned.items.slice(0, count).map((item) => seriesText(item.metric)), [aligned, count]);
+  const names = useSame(useMemo(() => aligned.items.slice(0, count).map((item) => seriesText(item.metric)), [aligned, count]));
+  // What is hidden belongs to the series it was hidden among.
+  const [hidden, setHidden] = useState<{ of: readonly string[]; set: ReadonlySet<number> }>({ of: names, set: NONE });
+  const hiddenSet = hidden.of === names ? hidden.set : NONE;
   const shown = useMemo(() => names.map((_, i) => !hiddenSet.has(i)), [names, hiddenSet]);
+  const focus = useCallback((index: number | null) => chart.current?.focus(index), []);
 
-  const click = (index: number, toggle: boolean) => {
-    const set = new Set(hiddenSet);
-    if (toggle) {
-      if (!set.delete(index)) set.add(index);
-    } else if (!set.has(index) && set.size === count - 1) {
-      set.clear();
-    } else {
-      for (let i = 0; i < count; i++) set.add(i);
-      set.delete(index);
-    }
-    setHidden({ of: aligned, set });
-  };
+  const click = useCallback(
+    (index: number, toggle: boolean) => {
+      const set = new Set(hiddenSet);
+      if (toggle) {
+        if (!set.delete(index)) set.add(index);
+      } else if (!set.has(index) && set.size === names.length - 1) {
+        set.clear();
+      } else {
+        names.forEach((_, i) => set.add(i));
+        set.delete(index);
+      }
+      setHidden({ of: names, set });
+    },
+    [names, hiddenSet],
+  );
 
   return (
     <>
@@ -191,7 +192,7 @@ function Drawing({ ranged, stacked, yMin, onZoom }: DrawingProps) {
       {total > 0 && (
         <>
           <Chart handle={chart} aligned={aligned} names={names} shown={shown} stacked={stacked} yMin={yMin} exemplars={ranged.exemplars} onZoom={onZoom} />
-          <Legend names={names} shown={shown} onHover={(index) => chart.current?.focus(index)} onClick={click} />
+          <Legend names={names} shown={shown} onHover={focus} onClick={click} />
         </>
       )}
     </>
@@ -200,6 +201,13 @@ function Drawing({ ranged, stacked, yMin, onZoom }: DrawingProps) {
 
 const NONE: ReadonlySet<number> = new Set();
 
+// The names given before, as long as they are the same: what was made of them is kept.
+function useSame(names: readonly string[]): readonly string[] {
+  const before = useRef(names);
+  if (before.current.length !== names.length || before.current.some((name, i) => name !== names[i])) before.current = names;
+  return before.current;
+}
+
 interface LegendProps {
   names: readonly string[];
   shown: readonly boolean[];
@@ -207,7 +215,7 @@ interface LegendProps {
   onClick: (index: number, toggle: boolean) => void;
 }
 
-function Legend({ names, shown, onHover, onClick }: LegendProps) {
+const Legend = memo(function Legend({ names, shown, onHover, onClick }: LegendProps) {
   return (
     <div className="legend" onMouseLeave={() => onHover(null)}>
       {names.map((name, i) => (
@@ -223,4 +231,4 @@ function Legend({ names, shown, onHover, onClick }: LegendProps) {
       {names.length > 1 && <div className="legend-hint">Click: only this series. {'Ctrl'}+click: hide or show it. Drag in the graph: zoom.</div>}
     </div>
   );
-}
+});

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Histograms over time: a rectangle for each bucket and step, the darker the more observations fell into it.
-import 'uplot/dist/uPlot.min.css';
 import { useComputedColorScheme } from '@mantine/core';
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';

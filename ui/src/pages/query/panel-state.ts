@@ -51,6 +51,19 @@ export function tooManyPoints(state: Pick<PanelState, 'rangeMs' | 'resolution'>)
   return state.rangeMs / stepMs(state) > POINTS_MAX;
 }
 
+// About what a panel takes on the page. Until its answer is there it keeps that much, so that what is below does not jump.
+export const panelHeightPx = ({ tab }: PanelState): number => (tab === 'graph' ? 620 : 220);
+
+// The panels that the first view of a page shows.
+export function firstPanels(panels: readonly PanelState[], viewPx: number): PanelState[] {
+  let topPx = 0;
+  return panels.filter((panel) => {
+    const isSeen = topPx < viewPx;
+    topPx += panelHeightPx(panel);
+    return isSeen;
+  });
+}
+
 // Always at least one panel. A value that cannot be read leaves the default.
 export function decodePanels(search: string): PanelState[] {
   const panels: PanelState[] = [];

@@ -1,31 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ActionIcon, Button, Tabs, Tooltip } from '@mantine/core';
-import { lazy, type ReactNode, Suspense, useCallback, useEffect, useRef, useState } from 'react';
+import { Button, Tabs } from '@mantine/core';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { apiPost } from '../../lib/api';
 import type { Node } from '../../lib/promql-ast';
 import { rememberQuery, useSettings } from '../../lib/settings';
 import { useLoad } from '../../lib/use-api';
 import { Icon, type IconName } from '../../shell/icon';
+import { IconButton } from '../../shell/icon-button';
+import { lazily } from '../../shell/lazily';
 import { Busy } from '../../shell/notice';
 import type { EditorHandle } from './editor';
+import { ExpressionBox } from './expression-box';
 import { QueryError } from './outcome';
-import type { PanelState, Tab } from './panel-state';
+import { panelHeightPx, type PanelState, type Tab } from './panel-state';
+import { EXPLAIN_TAB, GRAPH_TAB, METRICS_EXPLORER } from './query-parts';
 import { TableTab } from './table-tab';
 import { type Part, TreeView } from './tree-view';
+import { useSettled } from './use-settled';
 
-// The heavy parts: the editor with its grammar, the chart, and what few open.
-const Editor = lazy(() => import('./editor'));
-const GraphTab = lazy(() => import('./graph-tab'));
-const ExplainTab = lazy(() => import('./explain-tab'));
-const MetricsExplorer = lazy(() => import('./metrics-explorer'));
+const GraphTab = lazily(GRAPH_TAB, <Busy />);
+const ExplainTab = lazily(EXPLAIN_TAB, <Busy />);
+const MetricsExplorer = lazily(METRICS_EXPLORER);
 
 export type ChangePanel = (patch: Partial<PanelState>, mode: 'push' | 'replace') => void;
 
-interface PanelProps {
+interface PanelActions {
   state: PanelState;
   onChange: ChangePanel;
   onDuplicate: (() => void) | null;
   onRemove: () => void;
+}
+
+export interface PanelProps extends PanelActions {
+  editors: boolean; // they may come now: what the page shows first is there
+  focused: boolean; // the expression, at the beginning
+  onSettled: () => void; // what was asked first is answered and drawn
 }
 
 const TABS: readonly { value: Tab; label: string; icon: IconName }[] = [
@@ -34,10 +43,11 @@ const TABS: readonly { value: Tab; label: string; icon: IconName }[] = [
   { value: 'explain', label: 'Explain', icon: 'info' },
 ];
 
-export function Panel({ state, onChange, onDuplicate, onRemove }: PanelProps) {
+export function Panel({ state, onChange, onDuplicate, onRemove, editors, focused, onSettled }: PanelProps) {
   const [draft, setDraft] = useState(state.expr);
   const [run, setRun] = useState(0);
   const [part, setPart] = useState<Part | null>(null);
+  const [settled, setSettled] = useState(false);
   const settings = useSettings();
   // The address can change under us: back, forward, a link.
   useEffect(() => {
@@ -58,14 +68,20 @@ export function Panel({ state, onChange, onDuplicate, onRemove }: PanelProps) {
 
   const wantsTree = (state.showTree || state.tab === 'explain') && state.expr.trim() !== '';
   const parsed = useLoad(`parse ${wantsTree} ${state.expr}`, wantsTree ? (signal) => apiPost<Node>('parse_query', { query: state.expr }, signal) : null);
+  const settle = useCallback(() => setSettled(true), []);
+  useSettled(state.expr.trim() === '' || (state.tab === 'explain' && !parsed.loading), settle);
+  useSettled(settled, onSettled);
   const root = parsed.loading ? undefined : parsed.answer?.data;
   const whole: Part | null = root ? { path: '0', expr: state.expr, node: root } : null;
   const chosen = part ?? whole;
   const shown = part ? { ...state, expr: part.expr } : state;
 
   return (
-    <section className="panel" aria-label="Query">
-      <QueryBar draft={draft} setDraft={setDraft} onExecute={onExecute} state={state} onChange={onChange} onDuplicate={onDuplicate} onRemove={onRemove} settings={settings} />
+    <section className="panel" aria-label="Query" style={settled ? undefined : { minHeight: panelHeightPx(state) }}>
+      <QueryBar
+        draft={draft} setDraft={setDraft} onExecute={onExecute} state={state} onChange={onChange} onDuplicate={onDuplicate} onRemove={onRemove}
+        settings={settings} editors={editors} focused={focused}
+      />
       {state.showTree && root && <TreeView root={root} endMs={state.endMs} run={run} chosen={chosen?.path ?? '0'} onChoose={setPart} />}
       {part && part.path !== '0' && (
         <div className="more">
@@ -82,47 +98,30 @@ export function Panel({ state, onChange, onDuplicate, onRemove }: PanelProps) {
           ))}
         </Tabs.List>
         <Tabs.Panel value="table">
-          <TableTab state={shown} run={run} onChange={onChange} />
+          <TableTab state={shown} run={run} onChange={onChange} onSettled={settle} />
         </Tabs.Panel>
         <Tabs.Panel value="graph">
-          <WhenSeen instead={<div className="unseen" />}>
-            <Suspense fallback={<Busy />}>
-              <GraphTab state={shown} run={run} onChange={onChange} />
-            </Suspense>
-          </WhenSeen>
+          <GraphTab state={shown} run={run} onChange={onChange} onSettled={settle} />
         </Tabs.Panel>
         <Tabs.Panel value="explain">
           {parsed.error !== null && <QueryError error={parsed.error} expr={state.expr} />}
-          {parsed.error === null && (
-            <Suspense fallback={<Busy />}>{parsed.loading ? <Busy /> : <ExplainTab part={chosen} endMs={state.endMs} run={run} />}</Suspense>
-          )}
+          {parsed.error === null && (parsed.loading ? <Busy /> : <ExplainTab part={chosen} endMs={state.endMs} run={run} />)}
         </Tabs.Panel>
       </Tabs>
     </section>
   );
 }
 
-// A page of many panels sets up those that can be seen, and the others when they come near.
-function WhenSeen({ instead, children }: { instead: ReactNode; children: ReactNode }) {
-  const [seen, setSeen] = useState(false);
-  const place = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (seen || !place.current) return undefined;
-    const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setSeen(true), { rootMargin: '200px' });
-    observer.observe(place.current);
-    return () => observer.disconnect();
-  }, [seen]);
-  return seen ? children : <div ref={place}>{instead}</div>;
-}
-
-interface QueryBarProps extends PanelProps {
+interface QueryBarProps extends PanelActions {
   draft: string;
   setDraft: (text: string) => void;
   onExecute: () => void;
   settings: ReturnType<typeof useSettings>;
+  editors: boolean;
+  focused: boolean;
 }
 
-function QueryBar({ draft, setDraft, onExecute, state, onChange, onDuplicate, onRemove, settings }: QueryBarProps) {
+function QueryBar({ draft, setDraft, onExecute, state, onChange, onDuplicate, onRemove, settings, editors, focused }: QueryBarProps) {
   const [exploring, setExploring] = useState(false);
   const [formatError, setFormatError] = useState<unknown>(null);
   const editor = useRef<EditorHandle>(null);
@@ -134,48 +133,29 @@ function QueryBar({ draft, setDraft, onExecute, state, onChange, onDuplicate, on
     <>
       <div className="query-bar">
         <div className="editor">
-          <WhenSeen instead={<pre className="editor-waiting">{draft || ' '}</pre>}>
-            <Suspense fallback={<pre className="editor-waiting">{draft || ' '}</pre>}>
-              <Editor
-                key={`${settings.enableAutocomplete} ${settings.enableLinter} ${settings.enableSyntaxHighlighting}`}
-                handle={editor} value={draft} onChange={setDraft} onExecute={onExecute} settings={settings}
-              />
-            </Suspense>
-          </WhenSeen>
+          <ExpressionBox handle={editor} value={draft} onChange={setDraft} onExecute={onExecute} settings={settings} wanted={editors} focused={focused} />
         </div>
         <Button size="sm" onClick={onExecute}>
           Execute
         </Button>
         <div className="panel-tools">
-          <Tool icon="list" label="Browse metrics" onClick={() => setExploring(true)} />
-          <Tool icon="format" label="Format query" onClick={format} />
-          <Tool icon="tree" label={state.showTree ? 'Hide tree' : 'Show tree'} pressed={state.showTree} onClick={() => onChange({ showTree: !state.showTree }, 'replace')} />
-          {onDuplicate && <Tool icon="copy" label="Duplicate query" onClick={onDuplicate} />}
-          <Tool icon="close" label="Remove query" onClick={onRemove} />
+          <IconButton icon="list" label="Browse metrics" onClick={() => setExploring(true)} />
+          <IconButton icon="format" label="Format query" onClick={format} />
+          <IconButton icon="tree" label={state.showTree ? 'Hide tree' : 'Show tree'} pressed={state.showTree} onClick={() => onChange({ showTree: !state.showTree }, 'replace')} />
+          {onDuplicate && <IconButton icon="copy" label="Duplicate query" onClick={onDuplicate} />}
+          <IconButton icon="close" label="Remove query" onClick={onRemove} />
         </div>
       </div>
       {formatError !== null && <QueryError error={formatError} expr={draft} />}
       {exploring && (
-        <Suspense fallback={null}>
-          <MetricsExplorer
-            onClose={() => setExploring(false)}
-            onInsert={(text) => {
-              setExploring(false);
-              editor.current?.insert(text);
-            }}
-          />
-        </Suspense>
+        <MetricsExplorer
+          onClose={() => setExploring(false)}
+          onInsert={(text) => {
+            setExploring(false);
+            editor.current?.insert(text);
+          }}
+        />
       )}
     </>
-  );
-}
-
-function Tool({ icon, label, pressed, onClick }: { icon: IconName; label: string; pressed?: boolean; onClick: () => void }) {
-  return (
-    <Tooltip label={label} openDelay={400}>
-      <ActionIcon variant={pressed ? 'light' : 'subtle'} color="gray" aria-label={label} aria-pressed={pressed} onClick={onClick}>
-        <Icon name={icon} />
-      </ActionIcon>
-    </Tooltip>
   );
 }

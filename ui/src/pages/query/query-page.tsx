@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Button } from '@mantine/core';
-import { useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { navigate, useSearch } from '../../lib/router';
 import { Icon } from '../../shell/icon';
 import { ClockCheck } from './clock-check';
-import { Panel } from './panel';
-import { decodePanels, encodePanels, newPanel, PANELS_MAX, type PanelState } from './panel-state';
+import { NearPanel } from './near-panel';
+import { decodePanels, encodePanels, firstPanels, newPanel, PANELS_MAX, type PanelState } from './panel-state';
+
+// The editors come after the first view, but do not wait forever for it.
+const EDITORS_MS_MAX = 1500;
 
 let lastId = 0;
 const newId = () => ++lastId;
@@ -27,12 +30,14 @@ export default function QueryPage() {
     show(panels.length === 1 ? [newPanel()] : panels.filter((_, i) => i !== index), 'push');
   };
 
+  const { editors, onSettled, firstCount } = useFirstView(panels);
+
   return (
     <main className="page">
-      <ClockCheck />
+      {editors && <ClockCheck />}
       {panels.map((panel, i) => (
-        <Panel
-          key={keys[i]}
+        <NearPanel
+          key={keys[i]} isFirst={i < firstCount} editors={editors} onSettled={onSettled}
           state={panel}
           onChange={(patch, mode) => show(panels.with(i, { ...panel, ...patch }), mode)}
           onDuplicate={panels.length < PANELS_MAX ? () => insert(i + 1, { ...panel }) : null}
@@ -46,4 +51,19 @@ export default function QueryPage() {
       )}
     </main>
   );
+}
+
+// What the page shows first comes before what makes it comfortable.
+function useFirstView(panels: readonly PanelState[]): { editors: boolean; onSettled: () => void; firstCount: number } {
+  const [firstCount] = useState(() => firstPanels(panels, window.innerHeight).length);
+  const [editors, setEditors] = useState(() => panels.slice(0, firstCount).some(({ expr }) => expr === ''));
+  const unsettled = useRef(firstCount);
+  const onSettled = useCallback(() => {
+    if (--unsettled.current === 0) requestAnimationFrame(() => setTimeout(() => setEditors(true)));
+  }, []);
+  useEffect(() => {
+    const timer = setTimeout(() => setEditors(true), EDITORS_MS_MAX);
+    return () => clearTimeout(timer);
+  }, []);
+  return { editors, onSettled, firstCount };
 }

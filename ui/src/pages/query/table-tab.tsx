@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { memo } from 'react';
-import { apiPost, type Histogram, type MatrixItem, type Point, type QueryData, type VectorItem } from '../../lib/api';
+import { type Histogram, type MatrixItem, type Point, type QueryData, type VectorItem } from '../../lib/api';
 import { bucketText, histogramSummary } from '../../lib/histogram';
 import { type Labels, labelName, quote, seriesText } from '../../lib/labels';
 import { plural } from '../../lib/number';
@@ -9,13 +9,14 @@ import { formatTime } from '../../lib/time';
 import { useLoad } from '../../lib/use-api';
 import { Busy, Notice } from '../../shell/notice';
 import { useLimit } from '../../shell/parts';
+import { askMoment, ROWS_MAX } from './ask';
 import { TimeControl } from './controls';
 import { Annotations, QueryError, Took } from './outcome';
 import type { ChangePanel } from './panel';
 import type { PanelState } from './panel-state';
+import { useSettled } from './use-settled';
 
 const ROWS_FIRST = 500;
-const ROWS_MAX = 20_000;
 // Above this many rows a series is plain text: colours cost an element per label.
 const COLOR_ROWS_MAX = 1000;
 const BLOCK_ROWS = 100;
@@ -28,13 +29,14 @@ interface TabProps {
   state: PanelState;
   run: number;
   onChange: ChangePanel;
+  onSettled: () => void;
 }
 
-export function TableTab({ state, run, onChange }: TabProps) {
+export function TableTab({ state, run, onChange, onSettled }: TabProps) {
   const { expr, endMs } = state;
-  const load = (signal: AbortSignal) =>
-    apiPost<QueryData>('query', { query: expr, time: (endMs ?? Date.now()) / 1000, limit: ROWS_MAX, stats: 'true' }, signal);
+  const load = (signal: AbortSignal) => askMoment(state, signal);
   const { answer, error, loading } = useLoad(JSON.stringify([expr, endMs, run]), expr.trim() === '' ? null : load);
+  useSettled(!loading, onSettled);
   const data = answer?.data;
   const isSeries = data?.resultType === 'vector' || data?.resultType === 'matrix';
   const size = isSeries ? [plural(data.result.length, 'series', 'series')] : [];

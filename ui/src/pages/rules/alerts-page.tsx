@@ -9,13 +9,11 @@ import { formatServerTime } from '../../lib/time';
 import { useApi, useWhileVisible } from '../../lib/use-api';
 import { Icon } from '../../shell/icon';
 import { Busy, ErrorNotice, Notice } from '../../shell/notice';
-import { Fold, KeyValueTable, LabelPairs, Page, ReloadButton, SearchInput, useLimit } from '../../shell/parts';
-import { Annotations, Filter, GroupHead, QueryLink, RuleLabels } from './rule-parts';
+import { Fold, KeyValueTable, LabelPairs, Page, ReloadButton, SearchInput, useLimit, usePages } from '../../shell/parts';
+import { Annotations, chosenOf, Filter, GroupHead, QueryLink, RuleLabels } from './rule-parts';
 import { countStates, type Group, isAlerting, keepRules, sortAlerts, STATES } from './rules';
 
 const RELOAD_MS = 15_000;
-const GROUPS_FIRST = 50;
-const GROUPS_MAX = 2000;
 const ALERTS_FIRST = 50;
 const ALERTS_MAX = 2000;
 const NO_GROUPS: RuleGroup[] = [];
@@ -23,15 +21,16 @@ const NO_GROUPS: RuleGroup[] = [];
 export default function AlertsPage() {
   const search = new URLSearchParams(useSearch());
   const text = search.get('search') ?? '';
-  const state = STATES.find((known) => known === search.get('state')) ?? null;
-  const { answer, error, loading, reload } = useApi<RulesData>('rules', { type: 'alert' });
+  const states = chosenOf(search, 'state', STATES);
+  const { answer, error, loading, reload } = useApi<RulesData>('rules', { type: 'alert', rule_lines: 'true' });
   const groups = answer?.data.groups ?? NO_GROUPS;
   const counts = useMemo(() => countStates(groups), [groups]);
   const kept = useMemo(
-    () => keepRules(groups, (rule): rule is AlertingRule => isAlerting(rule) && (state === null || rule.state === state), text),
-    [groups, state, text],
+    () => keepRules(groups, (rule): rule is AlertingRule => isAlerting(rule) && (states.length === 0 || states.includes(rule.state)), text),
+    [groups, states.join(), text],
   );
-  const { shown, more } = useLimit(kept.length, GROUPS_FIRST, GROUPS_MAX);
+  const { alertGroupsPerPage } = useSettings();
+  const { from, to, pager } = usePages(kept.length, alertGroupsPerPage);
   useWhileVisible(reload, RELOAD_MS);
 
   return (
@@ -39,7 +38,7 @@ export default function AlertsPage() {
       title="Alerts"
       tools={
         <>
-          <Filter name="state" label="Filter by state" values={STATES} counts={counts} chosen={state} />
+          <Filter name="state" label="Filter by state" values={STATES} counts={counts} chosen={states} />
           <SearchInput value={text} onChange={(value) => setSearchParam('search', value || null)} placeholder="Filter by name, label or text" />
           <ReloadButton onClick={reload} loading={loading && answer !== null} />
         </>
@@ -51,10 +50,10 @@ export default function AlertsPage() {
         <Notice kind="info">No alerting rules. They come from the files named by rule_files in the configuration.</Notice>
       )}
       {answer && groups.length > 0 && kept.length === 0 && <Notice kind="info">No alerting rule is like that.</Notice>}
-      {kept.slice(0, shown).map((group) => (
+      {kept.slice(from, to).map((group) => (
         <AlertGroup key={group.key} group={group} />
       ))}
-      {more}
+      {pager}
     </Page>
   );
 }
@@ -77,14 +76,14 @@ function AlertGroup({ group: { group, rules } }: { group: Group<AlertingRule> })
     >
       <div className="rules">
         {rules.map((rule, i) => (
-          <AlertRule key={`${rule.name} ${i}`} rule={rule} />
+          <AlertRule key={`${rule.name} ${i}`} rule={rule} file={group.file} />
         ))}
       </div>
     </Fold>
   );
 }
 
-const AlertRule = memo(function AlertRule({ rule }: { rule: AlertingRule }) {
+const AlertRule = memo(function AlertRule({ rule, file }: { rule: AlertingRule; file: string }) {
   const [open, setOpen] = useState(rule.state === 'firing');
   return (
     <section className="rule" data-rule={rule.name}>
@@ -97,7 +96,7 @@ const AlertRule = memo(function AlertRule({ rule }: { rule: AlertingRule }) {
         {rule.alerts.length > 0 && <span className="dim">{plural(rule.alerts.length, 'alert')}</span>}
       </button>
       {rule.lastError && <Notice kind="error">{rule.lastError}</Notice>}
-      {open && <RuleDetails rule={rule} />}
+      {open && <RuleDetails rule={rule} file={file} />}
     </section>
   );
 });
@@ -106,13 +105,15 @@ function StateBadge({ state }: { state: AlertState }) {
   return <span className={`badge badge-${state}`}>{state}</span>;
 }
 
-function RuleDetails({ rule }: { rule: AlertingRule }) {
+function RuleDetails({ rule, file }: { rule: AlertingRule; file: string }) {
+  const { showAnnotations } = useSettings();
   const rows = [
     ['Expression', <QueryLink key="q" expr={rule.query} />],
+    ...(rule.line ? [['Source', <span key="s" className="mono break">{`${file}:${rule.line}`}</span>] as const] : []),
     ['For', formatDuration(rule.duration * 1000)],
     ...(rule.keepFiringFor > 0 ? [['Keep firing for', formatDuration(rule.keepFiringFor * 1000)] as const] : []),
     ['Labels', <RuleLabels key="l" labels={rule.labels} />],
-    ['Annotations', <Annotations key="a" annotations={rule.annotations ?? {}} />],
+    ...(showAnnotations ? [['Annotations', <Annotations key="a" annotations={rule.annotations ?? {}} />] as const] : []),
   ] as const;
   return (
     <div className="rule-body">
@@ -123,7 +124,7 @@ function RuleDetails({ rule }: { rule: AlertingRule }) {
 }
 
 function AlertTable({ rule }: { rule: AlertingRule }) {
-  const { useLocalTime } = useSettings();
+  const { useLocalTime, showAnnotations } = useSettings();
   const alerts = useMemo(() => sortAlerts(rule), [rule]);
   const { shown, more } = useLimit(alerts.length, ALERTS_FIRST, ALERTS_MAX);
   return (
@@ -142,7 +143,7 @@ function AlertTable({ rule }: { rule: AlertingRule }) {
             <tr key={i}>
               <td>
                 <LabelPairs labels={alert.labels} />
-                <Annotations annotations={alert.annotations} />
+                {showAnnotations && <Annotations annotations={alert.annotations} />}
               </td>
               <td>
                 <StateBadge state={alert.state} />

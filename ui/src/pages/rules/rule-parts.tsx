@@ -8,7 +8,7 @@ import { setSearchParam } from '../../lib/router';
 import { useSettings } from '../../lib/settings';
 import { formatServerTime } from '../../lib/time';
 import type { Labels } from '../../lib/labels';
-import type { RuleGroup } from '../../lib/api';
+import type { Rule, RuleGroup } from '../../lib/api';
 import { Link } from '../../shell/link';
 import { LabelPairs } from '../../shell/parts';
 
@@ -17,7 +17,13 @@ interface FilterProps<T extends string> {
   label: string;
   values: readonly T[];
   counts: Record<T, number>;
-  chosen: T | null;
+  chosen: readonly T[]; // none: all are shown
+}
+
+// The values that the address chooses.
+export function chosenOf<T extends string>(search: URLSearchParams, name: string, values: readonly T[]): T[] {
+  const named = search.getAll(name);
+  return values.filter((value) => named.includes(value));
 }
 
 export function Filter<T extends string>({ name, label, values, counts, chosen }: FilterProps<T>) {
@@ -25,8 +31,8 @@ export function Filter<T extends string>({ name, label, values, counts, chosen }
     <Button.Group aria-label={label}>
       {values.map((value) => (
         <Button
-          key={value} size="xs" variant={chosen === value ? 'light' : 'default'} aria-pressed={chosen === value}
-          onClick={() => setSearchParam(name, chosen === value ? null : value)}
+          key={value} size="xs" variant={chosen.includes(value) ? 'light' : 'default'} aria-pressed={chosen.includes(value)}
+          onClick={() => setSearchParam(name, chosen.includes(value) ? chosen.filter((other) => other !== value) : [...chosen, value])}
         >
           <span className={`dot dot-${value}`} />
           {value} {formatCount(counts[value])}
@@ -41,6 +47,16 @@ export function QueryLink({ expr }: { expr: string }) {
     <Link to={`/query?${new URLSearchParams({ 'g0.expr': expr, 'g0.tab': 'table' }).toString()}`} className="mono pre-wrap rule-query">
       {expr}
     </Link>
+  );
+}
+
+// Where the rule stands in the group's file.
+export function RulePlace({ rule, file }: { rule: Rule; file: string }) {
+  if (!rule.line) return null;
+  return (
+    <span className="dim rule-place" title={`${file}:${rule.line}`}>
+      {file.slice(file.lastIndexOf('/') + 1)}:{rule.line}
+    </span>
   );
 }
 

@@ -1,34 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 import { memo, useMemo, useState } from 'react';
-import type { Rule, RuleGroup, RulesData } from '../../lib/api';
-import { humanDuration } from '../../lib/duration';
+import type { AlertingRule, Rule, RuleGroup, RulesData } from '../../lib/api';
+import { formatDuration, humanDuration } from '../../lib/duration';
 import { plural } from '../../lib/number';
 import { setSearchParam, useSearch } from '../../lib/router';
 import { useSettings } from '../../lib/settings';
 import { formatServerTime } from '../../lib/time';
 import { useApi, useWhileVisible } from '../../lib/use-api';
 import { Busy, ErrorNotice, Notice } from '../../shell/notice';
-import { Fold, Page, ReloadButton, SearchInput, useLimit } from '../../shell/parts';
-import { Filter, GroupHead, QueryLink, RuleLabels } from './rule-parts';
-import { countHealths, type Group, HEALTHS, keepRules } from './rules';
+import { Fold, Page, ReloadButton, SearchInput, usePages } from '../../shell/parts';
+import { Annotations, chosenOf, Filter, GroupHead, QueryLink, RuleLabels, RulePlace } from './rule-parts';
+import { countHealths, type Group, HEALTHS, isAlerting, keepRules } from './rules';
 
 const RELOAD_MS = 15_000;
-const GROUPS_FIRST = 50;
-const GROUPS_MAX = 2000;
 const NO_GROUPS: RuleGroup[] = [];
 
 export default function RulesPage() {
   const search = new URLSearchParams(useSearch());
   const text = search.get('search') ?? '';
-  const health = HEALTHS.find((known) => known === search.get('health')) ?? null;
-  const { answer, error, loading, reload } = useApi<RulesData>('rules', { exclude_alerts: 'true' });
+  const healths = chosenOf(search, 'health', HEALTHS);
+  const { answer, error, loading, reload } = useApi<RulesData>('rules', { exclude_alerts: 'true', rule_lines: 'true' });
   const groups = answer?.data.groups ?? NO_GROUPS;
   const counts = useMemo(() => countHealths(groups), [groups]);
   const kept = useMemo(
-    () => keepRules(groups, (rule): rule is Rule => health === null || rule.health === health, text),
-    [groups, health, text],
+    () => keepRules(groups, (rule): rule is Rule => healths.length === 0 || healths.includes(rule.health), text),
+    [groups, healths.join(), text],
   );
-  const { shown, more } = useLimit(kept.length, GROUPS_FIRST, GROUPS_MAX);
+  const { ruleGroupsPerPage } = useSettings();
+  const { from, to, pager } = usePages(kept.length, ruleGroupsPerPage);
   useWhileVisible(reload, RELOAD_MS);
 
   return (
@@ -36,7 +35,7 @@ export default function RulesPage() {
       title="Rules"
       tools={
         <>
-          <Filter name="health" label="Filter by health" values={HEALTHS} counts={counts} chosen={health} />
+          <Filter name="health" label="Filter by health" values={HEALTHS} counts={counts} chosen={healths} />
           <SearchInput value={text} onChange={(value) => setSearchParam('search', value || null)} placeholder="Filter by name, label or text" />
           <ReloadButton onClick={reload} loading={loading && answer !== null} />
         </>
@@ -48,10 +47,10 @@ export default function RulesPage() {
         <Notice kind="info">No rules. They come from the files named by rule_files in the configuration.</Notice>
       )}
       {answer && groups.length > 0 && kept.length === 0 && <Notice kind="info">No rule is like that.</Notice>}
-      {kept.slice(0, shown).map((group) => (
+      {kept.slice(from, to).map((group) => (
         <GroupView key={group.key} group={group} />
       ))}
-      {more}
+      {pager}
     </Page>
   );
 }
@@ -82,7 +81,7 @@ function GroupView({ group: { group, rules } }: { group: Group<Rule> }) {
         </thead>
         <tbody>
           {rules.map((rule, i) => (
-            <RuleRow key={`${rule.name} ${i}`} rule={rule} />
+            <RuleRow key={`${rule.name} ${i}`} rule={rule} file={group.file} />
           ))}
         </tbody>
       </table>
@@ -90,15 +89,17 @@ function GroupView({ group: { group, rules } }: { group: Group<Rule> }) {
   );
 }
 
-const RuleRow = memo(function RuleRow({ rule }: { rule: Rule }) {
-  const { useLocalTime } = useSettings();
+const RuleRow = memo(function RuleRow({ rule, file }: { rule: Rule; file: string }) {
+  const { useLocalTime, showAnnotations } = useSettings();
   return (
     <tr data-rule={rule.name}>
       <td>
         <div className="rule-name">
-          <span className="dim">{rule.type === 'alerting' ? 'alert' : 'record'}</span> <strong className="break">{rule.name}</strong>
+          <span className="dim">{rule.type === 'alerting' ? 'alert' : 'record'}</span> <strong className="break">{rule.name}</strong> <RulePlace rule={rule} file={file} />
         </div>
         <QueryLink expr={rule.query} />
+        {isAlerting(rule) && <Durations rule={rule} />}
+        {isAlerting(rule) && showAnnotations && <Annotations annotations={rule.annotations ?? {}} />}
         {rule.lastError && <Notice kind="error">{rule.lastError}</Notice>}
       </td>
       <td>
@@ -112,3 +113,8 @@ const RuleRow = memo(function RuleRow({ rule }: { rule: Rule }) {
     </tr>
   );
 });
+
+function Durations({ rule }: { rule: AlertingRule }) {
+  const keep = rule.keepFiringFor > 0 ? `, keeps firing for ${formatDuration(rule.keepFiringFor * 1000)}` : '';
+  return <div className="dim">{rule.duration > 0 ? `after ${formatDuration(rule.duration * 1000)}` : 'at once'}{keep}</div>;
+}

@@ -18,9 +18,9 @@ test('pools are sorted, their targets are not', () => {
 
 test('targets are counted and kept by health and words', () => {
   expect(countByHealth(targets)).toEqual({ up: 1, down: 1, unknown: 1 });
-  expect(keepTargets(targets, 'down', '').map((t) => t.scrapePool)).toEqual(['a']);
-  expect(keepTargets(targets, null, 'JOB="b" z:3').map((t) => t.scrapeUrl)).toEqual(['http://z:3/']);
-  expect(keepTargets(targets, 'up', 'y:2')).toEqual([]);
+  expect(keepTargets(targets, ['down'], '').map((t) => t.scrapePool)).toEqual(['a']);
+  expect(keepTargets(targets, [], 'JOB="b" z:3').map((t) => t.scrapeUrl)).toEqual(['http://z:3/']);
+  expect(keepTargets(targets, ['up'], 'y:2')).toEqual([]);
 });
 
 test('dropped targets count, even those that the server did not keep', () => {

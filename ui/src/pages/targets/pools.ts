@@ -26,10 +26,10 @@ export function countByHealth(targets: readonly Target[]): Record<Health, number
   return counts;
 }
 
-export function keepTargets(targets: readonly Target[], health: Health | null, search: string): Target[] {
+export function keepTargets(targets: readonly Target[], healths: readonly Health[], search: string): Target[] {
   return targets.filter(
     (target) =>
-      (health === null || target.health === health) &&
+      (healths.length === 0 || healths.includes(target.health)) &&
       (search === '' || matchesSearch(`${target.scrapeUrl} ${seriesText(target.labels)}`, search)),
   );
 }

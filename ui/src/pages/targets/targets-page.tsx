@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Button, NativeSelect, Tooltip } from '@mantine/core';
+import { Button, NativeSelect } from '@mantine/core';
 import { Fragment, memo, useCallback, useMemo, useState } from 'react';
 import { apiGet, type Health, type Target, type TargetsData } from '../../lib/api';
 import { humanDuration } from '../../lib/duration';
@@ -8,6 +8,7 @@ import { setSearchParam, useSearch } from '../../lib/router';
 import { useSettings } from '../../lib/settings';
 import { formatAgo, formatServerTime } from '../../lib/time';
 import { useLoad, useWhileVisible } from '../../lib/use-api';
+import { useNow } from '../../lib/use-now';
 import { Busy, ErrorNotice, Notice } from '../../shell/notice';
 import { Fold, LabelPairs, Page, ReloadButton, SearchInput, useLimit } from '../../shell/parts';
 import { Icon } from '../../shell/icon';
@@ -24,7 +25,8 @@ const ROWS_MAX = 5000;
 export default function TargetsPage() {
   const search = new URLSearchParams(useSearch());
   const text = search.get('search') ?? '';
-  const health = readHealth(search.get('health'));
+  const named = search.getAll('health');
+  const healths = HEALTHS.filter((health) => named.includes(health));
   const choice = usePoolChoice();
   const load = (signal: AbortSignal) =>
     apiGet<TargetsData>('targets', { state: 'active', scrapePool: choice.pool || undefined }, signal);
@@ -45,7 +47,7 @@ export default function TargetsPage() {
               data={[{ value: '', label: 'All scrape pools' }, ...choice.pools.map((pool) => ({ value: pool, label: pool }))]}
             />
           )}
-          <HealthFilter counts={counts} chosen={health} />
+          <HealthFilter counts={counts} chosen={healths} />
           <SearchInput value={text} onChange={(value) => setSearchParam('search', value || null)} placeholder="Filter by endpoint or label" />
           <ReloadButton onClick={reload} loading={loading && answer !== null} />
         </>
@@ -60,7 +62,7 @@ export default function TargetsPage() {
         <Notice kind="info">No targets. They come from scrape_configs in the configuration.</Notice>
       )}
       {pools.map((pool) => (
-        <PoolView key={pool.name} pool={pool} health={health} search={text} startOpen={pools.length <= 20} />
+        <PoolView key={pool.name} pool={pool} healths={healths} search={text} startOpen={pools.length <= 20} />
       ))}
     </Page>
   );
@@ -68,17 +70,13 @@ export default function TargetsPage() {
 
 const NO_TARGETS: Target[] = [];
 
-function readHealth(text: string | null): Health | null {
-  return HEALTHS.find((health) => health === text) ?? null;
-}
-
-function HealthFilter({ counts, chosen }: { counts: Record<Health, number>; chosen: Health | null }) {
+function HealthFilter({ counts, chosen }: { counts: Record<Health, number>; chosen: readonly Health[] }) {
   return (
     <Button.Group aria-label="Filter by health">
       {HEALTHS.map((health) => (
         <Button
-          key={health} size="xs" variant={chosen === health ? 'light' : 'default'} aria-pressed={chosen === health}
-          onClick={() => setSearchParam('health', chosen === health ? null : health)}
+          key={health} size="xs" variant={chosen.includes(health) ? 'light' : 'default'} aria-pressed={chosen.includes(health)}
+          onClick={() => setSearchParam('health', chosen.includes(health) ? chosen.filter((other) => other !== health) : [...chosen, health])}
         >
           <span className={`dot dot-${health}`} />
           {health} {formatCount(counts[health])}
@@ -90,17 +88,17 @@ function HealthFilter({ counts, chosen }: { counts: Record<Health, number>; chos
 
 interface PoolProps {
   pool: Pool;
-  health: Health | null;
+  healths: readonly Health[]; // none: all
   search: string;
   startOpen: boolean;
 }
 
-function PoolView({ pool, health, search, startOpen }: PoolProps) {
+function PoolView({ pool, healths, search, startOpen }: PoolProps) {
   const [open, setOpen] = useState(startOpen);
   const [config, setConfig] = useState(false);
-  const kept = useMemo(() => keepTargets(pool.targets, health, search), [pool, health, search]);
+  const kept = useMemo(() => keepTargets(pool.targets, healths, search), [pool, healths.join(), search]);
   const { shown, more } = useLimit(kept.length, ROWS_FIRST, ROWS_MAX);
-  if (kept.length === 0 && (health !== null || search !== '')) return null;
+  if (kept.length === 0 && (healths.length > 0 || search !== '')) return null;
   const up = pool.targets.filter((target) => target.health === 'up').length;
   const all = pool.targets.length;
   return (
@@ -168,16 +166,12 @@ const TargetRow = memo(function TargetRow({ target }: { target: Target }) {
           </button>
         </td>
         <td className="number">
-          <Tooltip label={formatServerTime(target.lastScrape, useLocalTime)} openDelay={300}>
-            <span>
-              <Ago time={target.lastScrape} />
-            </span>
-          </Tooltip>
+          <span title={formatServerTime(target.lastScrape, useLocalTime)}>
+            <Ago time={target.lastScrape} />
+          </span>
         </td>
         <td className="number">
-          <Tooltip label={timing.join(', ') || 'no timing known'} openDelay={300}>
-            <span>{target.lastScrape.startsWith('0001-') ? '–' : humanDuration(target.lastScrapeDuration * 1000)}</span>
-          </Tooltip>
+          <span title={timing.join(', ') || 'no timing known'}>{target.lastScrape.startsWith('0001-') ? '–' : humanDuration(target.lastScrapeDuration * 1000)}</span>
         </td>
       </tr>
       {(open || target.lastError !== '') && (
@@ -197,10 +191,5 @@ const TargetRow = memo(function TargetRow({ target }: { target: Target }) {
 });
 
 function Ago({ time }: { time: string }) {
-  const [now, setNow] = useState(() => Date.now());
-  useWhileVisible(
-    useCallback(() => setNow(Date.now()), []),
-    1000,
-  );
-  return <>{formatAgo(time, now)}</>;
+  return <>{formatAgo(time, useNow())}</>;
 }
