@@ -15,7 +15,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 
 import alertmanager_cluster  # noqa: E402  (needs the path above)
-import alertmanagers  # noqa: E402
+import alertmanager_sink  # noqa: E402
 import harness  # noqa: E402
 
 
@@ -24,15 +24,15 @@ def main():
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=5, help="new alerts a second")
-    parser.add_argument("--answer-ms", type=float, default=0, help="how long the receiver takes to answer")
+    parser.add_argument("--answer-ms", type=float, default=0, help="how long the receivers take to answer")
     options = parser.parse_args()
     postgres = alertmanager_cluster.Postgres()
-    listener = alertmanagers.Listener(delay_s=options.answer_ms / 1000)
+    sink = alertmanager_sink.Sink(options.answer_ms)
     try:
         with tempfile.TemporaryDirectory() as directory:
             world = harness.World(pathlib.Path(directory))
             try:
-                cluster = alertmanager_cluster.Cluster(world, postgres.url, listener)
+                cluster = alertmanager_cluster.Cluster(world, postgres.url, sink, mail_port=sink.mail_port)
                 storm = alertmanager_cluster.Storm(cluster, options.seed, options.rate, 1.6)
                 storm.run(options.seconds)
                 report = dict(storm.report(), seconds=options.seconds, seed=options.seed)
@@ -46,9 +46,9 @@ def main():
             finally:
                 world.close()
     finally:
-        listener.close()
+        sink.close()
         postgres.close()
-    return 1 if report["lost"] or report["twice"] else 0
+    return 1 if any(report[way]["lost"] or report[way]["twice"] for way in ("webhook", "mail")) else 0
 
 
 if __name__ == "__main__":

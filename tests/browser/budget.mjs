@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What users feel: how long a graph takes from its answer to its lines, and a key from its press to the list of names.
-// The budgets are 100 ms and 50 ms; the median may be twice that, because the machine that tests does other work too.
+// The median or the best may be twice its budget, and more by as much as others want the machine (crowd() of kit.mjs).
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { answerWith, base, check, test, waitForLines } from './kit.mjs';
+import { answerWith, base, check, crowd, figure, test, waitForLines } from './kit.mjs';
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
@@ -34,8 +34,19 @@ const RANGE = 'tab=graph&g0.range_input=5994s&g0.res_type=fixed&g0.res_step=6&g0
 const answerInColumns = (page) =>
   page.route('**/api/v1/query_range', (route) => route.fulfill({ body: FIFTY, contentType: 'application/vnd.narthex.columns' }));
 
+// window.onDraw(canvas) is called for each drawing of a graph, the first and those of new numbers: uPlot clears its canvas then.
+const watchDrawings = (page) =>
+  page.addInitScript(() => {
+    const { clearRect } = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+      window.onDraw?.(this.canvas);
+      return clearRect.apply(this, box);
+    };
+  });
+
 test('fifty series of a thousand points are drawn within 100 ms of their answer', async (page) => {
   await answerInColumns(page);
+  await watchDrawings(page);
   await page.addInitScript(() => {
     window.drawnMs = [];
     const fetchOf = window.fetch;
@@ -44,11 +55,10 @@ test('fifty series of a thousand points are drawn within 100 ms of their answer'
       if (!String(args[0]).includes('query_range')) return response;
       const bytes = await response.arrayBuffer();
       const answeredAt = performance.now();
-      new MutationObserver((changes, observer) => {
-        if (!changes.some(({ addedNodes }) => [...addedNodes].some((node) => node.classList?.contains('uplot') || node.querySelector?.('.uplot')))) return;
-        observer.disconnect();
+      window.onDraw = () => {
+        window.onDraw = null;
         requestAnimationFrame(() => setTimeout(() => window.drawnMs.push(performance.now() - answeredAt)));
-      }).observe(document.body, { childList: true, subtree: true });
+      };
       return new Response(bytes, { status: response.status, headers: response.headers });
     };
   });
@@ -60,25 +70,81 @@ test('fifty series of a thousand points are drawn within 100 ms of their answer'
   }
 
   const times = await page.evaluate(() => window.drawnMs);
-  check(median(times) < 200, `drawn after ${times.map(Math.round).join(', ')} ms`);
+  check(median(times) < 200 * crowd(), `drawn after ${times.map(Math.round).join(', ')} ms`);
 });
 
-// The budget is half a second; 0.8 to 1.4 s were measured with two cores. Until it is met this guards against worse.
-test('the first view of a page of twenty such graphs stands soon, the others come when they are near', async (page) => {
-  const panels = Array.from({ length: 20 }, (_, i) => `g${i}.expr=wave%2B${i}&g${i}.tab=graph&g${i}.range_input=50m&g${i}.res_type=fixed&g${i}.res_step=3`).join('&');
+// Twenty graphs of fifty series of a thousand points, from the server. Budgets on two cores: the first view in 500 ms, 40 MB of heap;
+// the machine may double each. All of them in 1,000 ms and anew in 250 ms are met nowhere yet: 1.2 s and 0.8 s where server and
+// browser share two cores; what is checked guards against worse.
+const GRAPHS = 20;
+const TWENTY = Array.from({ length: GRAPHS }, (_, i) => `g${i}.expr=wave%2B${i}&g${i}.tab=graph&g${i}.range_input=50m&g${i}.res_type=fixed&g${i}.res_step=3`).join('&');
+
+// How long it takes from the navigation until `count` graphs are drawn, at best.
+async function openTwenty(page, count, runs) {
   const times = [];
-  for (let run = 0; run < 5; run++) {
+  for (let run = 0; run < runs; run++) {
     await page.goto('about:blank');
     const begun = Date.now();
-    await page.goto(`${base}/query?${panels}`, { waitUntil: 'commit' });
-    await page.waitForFunction(() => document.querySelectorAll('.uplot').length >= 2);
+    await page.goto(`${base}/query?${TWENTY}`, { waitUntil: 'commit' });
+    await page.waitForFunction((wanted) => document.querySelectorAll('.uplot').length >= wanted, count);
     times.push(Date.now() - begun);
   }
-  check(Math.min(...times) < 2500, `it stands after ${times.join(', ')} ms`);
+  figure(`${count} of ${GRAPHS} graphs after ${times.join(', ')} ms`);
+  return Math.min(...times);
+}
 
-  check((await page.locator('.panel').count()) === 20, 'not twenty panels');
+test('the first view of a page of twenty such graphs stands within half a second, the others come when they are near', async (page) => {
+  check((await openTwenty(page, 2, 5)) < 1000 * crowd(), 'the first view takes too long');
+
+  check((await page.locator('.panel').count()) === GRAPHS, 'not twenty panels');
+  check((await page.locator('.uplot').count()) < GRAPHS / 2, 'those far away are drawn too');
   await page.locator('.panel').last().scrollIntoViewIfNeeded();
   await page.locator('.panel').last().locator('.uplot').waitFor();
+});
+
+test('twenty such graphs are drawn within a second, drawn anew soon, and keep within 40 MB', async (page) => {
+  await watchDrawings(page);
+  // As if all were near: a window that holds them all would cost more to paint than to draw.
+  await page.addInitScript(() => {
+    window.IntersectionObserver = class {
+      constructor(seen) {
+        this.seen = seen;
+      }
+      observe() {
+        queueMicrotask(() => this.seen([{ isIntersecting: true }]));
+      }
+      disconnect() {}
+    };
+  });
+  check((await openTwenty(page, GRAPHS, 3)) < 5000 * crowd(), 'all graphs take too long');
+  await page.locator('.cm-content').last().waitFor();
+
+  const again = [];
+  for (let run = 0; run < 5; run++)
+    again.push(
+      await page.evaluate(
+        (wanted) =>
+          new Promise((done) => {
+            const begun = performance.now();
+            const drawn = new Set();
+            window.onDraw = (canvas) => {
+              if (drawn.add(canvas).size < wanted) return;
+              window.onDraw = null;
+              requestAnimationFrame(() => setTimeout(() => done(Math.round(performance.now() - begun))));
+            };
+            for (const button of document.querySelectorAll('.panel button')) if (button.textContent.trim() === 'Execute') button.click();
+          }),
+        GRAPHS,
+      ),
+    );
+  figure(`anew after ${again.join(', ')} ms`);
+  check(Math.min(...again) < 3000 * crowd(), 'drawing them anew takes too long');
+
+  const session = await page.context().newCDPSession(page);
+  await session.send('HeapProfiler.collectGarbage');
+  const { usedSize } = await session.send('Runtime.getHeapUsage');
+  figure(`${(usedSize / 1e6).toFixed(1)} MB of heap`);
+  check(usedSize < 80e6, 'too much of it');
 });
 
 test('ten thousand targets are shown, filtered and counted within a tenth of a second', async (page) => {
@@ -112,7 +178,7 @@ test('ten thousand targets are shown, filtered and counted within a tenth of a s
   await page.waitForFunction(() => document.querySelectorAll('[data-target]').length === 1);
 
   check((await page.locator('[data-target]').innerText()).includes('10.0.7.77:9100'), 'another target is left');
-  check(median(times) < 200, `a key takes ${times.map(Math.round).join(', ')} ms`);
+  check(median(times) < 200 * crowd(), `a key takes ${times.map(Math.round).join(', ')} ms`);
   await search.fill('');
   await page.getByText('down 100', { exact: false }).first().click();
   await page.getByText('connection refused').first().waitFor();
@@ -161,6 +227,6 @@ test('a key brings the list of names within 50 ms where there are 100,000', asyn
       ),
     );
 
-  check(median(times) < 100, `a key takes ${times.map(Math.round).join(', ')} ms`);
+  check(median(times) < 100 * crowd(), `a key takes ${times.map(Math.round).join(', ')} ms`);
   await page.locator('.cm-tooltip-autocomplete li', { hasText: 'metric_grpc_1' }).first().waitFor();
 });

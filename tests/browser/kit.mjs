@@ -2,6 +2,7 @@
 // What the tests of every page share: the browser, the server's API, and a list that test() adds to.
 import { mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 
 const require = createRequire(new URL('../../ui/package.json', import.meta.url));
@@ -22,6 +23,12 @@ export const test = (name, body) => tests.push({ name, body });
 export function check(condition, text) {
   if (!condition) throw new Error(text);
 }
+
+// What was measured is told whether it is good or not.
+export const figure = (text) => console.log(`        ${text}`);
+
+// How many processes want each core: what takes a while takes that much longer. 1 on a machine that does nothing else.
+export const crowd = () => Math.max(1, loadavg()[0] / cpus().length);
 
 export async function api(path) {
   const response = await fetch(`${base}/api/v1/${path}`);

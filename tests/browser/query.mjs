@@ -56,6 +56,35 @@ test('a click on a legend row leaves that series alone in the graph', async (pag
   check((await page.locator('.legend-off').count()) === rows - 1, 'not all others are off');
 });
 
+test('the same series keep their drawing when they have new numbers, and what is hidden stays hidden; others get their own', async (page) => {
+  let names = ['a', 'b'];
+  let value = 1;
+  const values = () => Array.from({ length: 61 }, (_, step) => [1000 + step, String(value)]);
+  await page.route('**/api/v1/query_range', (route) =>
+    route.fulfill({ json: { status: 'success', data: { resultType: 'matrix', result: names.map((i) => ({ metric: { i }, values: values() })) } } }),
+  );
+  await page.goto(`${base}/query?g0.expr=x&g0.tab=graph&g0.range_input=1m&g0.res_type=fixed&g0.res_step=1&g0.end_input=1970-01-01+00:17:40`);
+  await page.locator('.legend-row').first().click();
+  await page.locator('.legend-off').waitFor();
+  await page.evaluate(() => (document.querySelector('.uplot').isTheFirst = true));
+  const isTheFirst = () => page.evaluate(() => document.querySelector('.uplot').isTheFirst === true);
+  const box = await page.locator('.uplot .u-over').boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+
+  value = 7;
+  await page.getByRole('button', { name: 'Execute' }).first().focus();
+  await page.keyboard.press('Enter');
+  await page.locator('.chart-tip-value').filter({ hasText: '7' }).waitFor();
+  check((await page.locator('.legend-off').count()) === 1, 'what was hidden is shown');
+  check(await isTheFirst(), 'the drawing was made anew');
+
+  names = ['a', 'c'];
+  await page.keyboard.press('Enter');
+  await page.locator('.legend-row').filter({ hasText: 'c' }).waitFor();
+  check((await page.locator('.legend-off').count()) === 0, 'of other series some are hidden');
+  check(!(await isTheFirst()), 'others are in the same drawing');
+});
+
 test('a link in the form of Prometheus opens its panels', async (page) => {
   const link =
     'g0.expr=up&g0.tab=graph&g0.range_input=5m&g0.res_type=auto&g0.res_density=high&g0.display_mode=stacked' +
@@ -170,4 +199,39 @@ test('native histograms, warnings and notices are shown', async (page) => {
   await page.getByText('[-0.001, 0.001]').waitFor();
   await page.getByText('PromQL warning: odd').waitFor();
   await page.getByText('PromQL info: well').waitFor();
+});
+
+test('what is typed before the editor is here is kept, with the caret, and Enter executes it', async (page) => {
+  let letGo;
+  const held = new Promise((done) => (letGo = done));
+  await page.route('**/assets/editor-*.js', async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto(`${base}/query?g0.expr=up`);
+  const plain = page.getByRole('textbox', { name: 'PromQL expression' });
+  await plain.click();
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('vector(7)');
+  await page.keyboard.press('Enter');
+  await page.locator('.result-row .value', { hasText: '7' }).waitFor();
+  check(page.url().includes('vector'), 'the address lacks it');
+  await page.keyboard.press('Home');
+  letGo();
+  await page.locator('.cm-editor.cm-focused').waitFor();
+  await page.keyboard.type('1+');
+  check((await page.locator('.cm-content').innerText()).trim() === '1+vector(7)', await page.locator('.cm-content').innerText());
+});
+
+test('a query far down the page is opened by the keyboard', async (page) => {
+  const search = Array.from({ length: 12 }, (_, i) => `g${i}.expr=vector(${i})&g${i}.tab=graph`).join('&');
+  await page.goto(`${base}/query?${search}`);
+  await page.locator('.uplot').first().waitFor();
+  check((await page.locator('.uplot').count()) < 12, 'all are drawn at once');
+
+  await page.getByRole('button', { name: 'Open query: vector(11)' }).focus();
+
+  const panel = page.locator('.panel').last();
+  await panel.locator('.cm-editor.cm-focused').waitFor();
+  await panel.locator('.uplot').waitFor();
 });

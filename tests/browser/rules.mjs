@@ -49,6 +49,44 @@ test('the rules page names what fails and leads to the query', async (page) => {
   check(page.url().includes('g0.expr=sum+by'), `not the query of the rule: ${page.url()}`);
 });
 
+test('the settings choose whether annotations are shown and how many groups a page has', async (page) => {
+  const groups = Array.from({ length: 25 }, (_, i) => group(`g${i}`, [{ ...FIRING, name: `Down${i}`, line: i + 1 }]));
+  await answerWith(page, 'rules?*', { groups });
+  await page.goto(`${base}/alerts`);
+  await page.locator('[data-rule="Down24"]').waitFor();
+  check((await page.locator('.annotations').count()) > 0, 'annotations are not shown at first');
+
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByLabel('Show annotations').uncheck();
+  await page.getByLabel('Groups on a page of alerts').fill('10');
+  await picture(page, 'settings');
+  await page.keyboard.press('Escape');
+
+  check((await page.locator('.annotations').count()) === 0, 'annotations are still shown');
+  check((await page.locator('[data-rule]').count()) === 10, `${await page.locator('[data-rule]').count()} groups`);
+  await page.getByRole('button', { name: 'Next' }).click();
+  await page.getByText('Page 2 of 3, 25 groups').waitFor();
+  await page.locator('[data-rule="Down10"]').waitFor();
+  await page.reload();
+  await page.getByText('/etc/rules.yml:11').waitFor();
+  check((await page.locator('[data-rule]').count()) === 10 && page.url().includes('page=2'), 'the page is forgotten');
+  await page.goto(`${base}/rules`);
+  await page.locator('[data-rule="Down24"]').getByText('rules.yml:25').waitFor();
+  check((await page.locator('.annotations').count()) === 0, 'the rules page shows annotations');
+});
+
+test('several states are chosen at once, as a link of the original may do', async (page) => {
+  const pending = { ...FIRING, name: 'Slow', state: 'pending' };
+  await answerWith(page, 'rules?*', { groups: [group('machines', [FIRING, QUIET, pending])] });
+  await page.goto(`${base}/alerts?state=firing&state=pending`);
+
+  await page.locator('[data-rule="Slow"]').waitFor();
+  check((await page.locator('[data-rule]').count()) === 2, 'not those two');
+  await page.getByRole('button', { name: /^pending 1/ }).click();
+  await page.locator('[data-rule="Slow"]').waitFor({ state: 'detached' });
+  check((await page.locator('[data-rule="Down"]').count()) === 1 && page.url().endsWith('?state=firing'), `left is ${page.url()}`);
+});
+
 test('the page of Alertmanagers shows both lists', async (page) => {
   await answerWith(page, 'alertmanagers', {
     activeAlertmanagers: [{ url: 'http://a:9093/api/v2/alerts' }], droppedAlertmanagers: [{ url: 'http://b:9093/api/v2/alerts' }],

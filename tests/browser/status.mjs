@@ -68,7 +68,7 @@ test('the header leads from page to page without loading anew', async (page) => 
 
 test('the dark scheme is kept', async (page) => {
   await page.goto(`${base}/query?g0.expr=up&g0.tab=graph&g0.range_input=1m`);
-  await page.getByLabel('Dark').click();
+  await page.locator('.segment', { has: page.getByLabel('Dark') }).click();
   await page.reload();
 
   await waitForLines(page);

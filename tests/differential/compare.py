@@ -121,6 +121,8 @@ KNOWN = [
      lambda query, ours, theirs: "multiple matches for labels" in errors(ours) and not errors(theirs)),
     ("unary minus saw collisions across time", (3, 10),
      lambda query, ours, theirs: "same labelset" in errors(theirs) and not errors(ours) and "-(" in query),
+    ("label_join and label_replace saw collisions across time", (3, 9),
+     lambda query, ours, theirs: "same labelset" in errors(theirs) and not errors(ours) and re.search(r"label_(join|replace)\(", query)),
     ("histograms equal but for empty buckets", None,
      lambda query, ours, theirs: "changes(" in query and re.search("size|duration|mixed|__name__", query)),
     ("sizes of histograms with empty buckets", None,
@@ -136,6 +138,11 @@ KNOWN = [
     ("only the last note of a binary operator", None,
      lambda query, ours, theirs: not difference(ours, theirs)
      and "for binary operator" in " ".join(ours.get("warnings", []) + ours.get("infos", []))),
+    ("a histogram times a negative number is a gauge", (3, 8),
+     lambda query, ours, theirs: not difference(ours, theirs) and "-" in query
+     and "not a gauge" in str(theirs.get("warnings", [])) and "not a gauge" not in str(ours.get("warnings", []))),
+    ("the last bit of a power, of which a remainder is all", None,
+     lambda query, ours, theirs: "^" in query and "%" in query and not errors(ours) and not errors(theirs)),
     ("infinite histograms in avg", (3, 9),
      lambda query, ours, theirs: "avg" in query and "Inf" in str(ours) + str(theirs) and "NaN" in str(ours) + str(theirs)),
 ]

@@ -134,6 +134,12 @@ class Generator:
             # The original adds in changing order: a sum is not always equal to itself.
             summed = any(word in one for word in ("std", "avg", "sum"))
             return f"({one} {'+' if summed else self.operator()} {one})"
+        if kind < 0.82:
+            added = f"{self.rng.choice(['count', 'max', 'min'])}{self.rng.choice(['', ' by (job)'])} ({one})"
+            return f"({added} {self.operator()} on (job) group_right {one})" if kind < 0.78 else f"({added} or {one})"
+        if kind < 0.88:
+            windows, names = self.matrix(depth - 1), ["max", "min", "count", "last", "present"]
+            return f"({self.rng.choice(names)}_over_time({windows}) {self.operator()} {self.rng.choice(names)}_over_time({windows}))"
         return f"({one} {self.operator()}{self.matching()} {other})"
 
     def aggregation(self, depth):

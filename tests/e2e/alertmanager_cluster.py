@@ -28,6 +28,10 @@ receivers:
 - name: hook
   webhook_configs: [{url: '%s/hook', send_resolved: %s}]
 """
+MAIL = """\
+  email_configs: [{to: 'a@example.org', from: 'b@example.org', smarthost: '127.0.0.1:%d', require_tls: false,
+    text: '{{ len .Alerts }}', html: '', headers: {Subject: '{{ .GroupLabels.alertname }}', X-Instance: '{{ .ExternalURL }}'}}]
+"""
 
 
 class Postgres:
@@ -75,15 +79,16 @@ class Postgres:
 
 
 class Cluster:
-    """Instances of one name each; restart() keeps data and port."""
+    """Instances of one name each; restart() keeps data and port. With a port for mails they are told both ways."""
 
-    def __init__(self, world, url, listener, count=3, lease="1s", send_resolved=False, poll="200ms"):
-        self.world, self.listener, self.members = world, listener, []
+    def __init__(self, world, url, listener, count=3, lease="1s", send_resolved=False, poll="200ms", mail_port=None):
+        self.world, self.listener, self.lease_s, self.members = world, listener, float(lease[:-1]), []
+        config = CONFIG % (listener.url, "true" if send_resolved else "false") + (MAIL % mail_port if mail_port else "")
         for i in range(count):
             self.members.append(alertmanagers.start(
-                world, CONFIG % (listener.url, "true" if send_resolved else "false"), f"--storage.database={url}",
+                world, config, f"--storage.database={url}",
                 f"--storage.database-lease={lease}", f"--storage.database-poll={poll}", f"--cluster.peer-name=m{i}",
-                f"--cluster.advertise-address=127.0.0.1:{9094 + i}", name=f"m{i}"))
+                f"--cluster.advertise-address=127.0.0.1:{9094 + i}", name=f"m{i}", external_url=url_of(i)))
 
     def send(self, documents):
         """To all that take them, as a Prometheus does."""
@@ -96,6 +101,11 @@ class Cluster:
                 pass  # killed, paused: it gets them the next time
 
 
+def url_of(i):
+    """How the i-th instance calls itself."""
+    return f"http://m{i}.example"
+
+
 def metric(server, name):
     """The sum of a metric's series."""
     total = 0.0
@@ -106,14 +116,15 @@ def metric(server, name):
 
 
 class Storm:
-    """Alerts come, each once; all that stand are sent again and again. Meanwhile one instance after the other is killed or paused."""
+    """Alerts come, each once; all that stand are sent again and again. Meanwhile one instance after the other is killed or paused. The
+    cluster's listener is an alertmanager_sink.Sink."""
 
     def __init__(self, cluster, seed, alerts_per_s, pause_s):
         self.cluster, self.random = cluster, random.Random(seed)
         self.rate, self.pause_s = alerts_per_s, pause_s
         self.standing = int(alerts_per_s * 60)  # how many are sent again; older ones have been told long ago
         self.sent = []
-        self.kills = self.pauses = 0
+        self.hurts = []  # (which instance, "killed" or "paused", from, until)
         self.end = threading.Event()
 
     def feed(self):
@@ -129,17 +140,18 @@ class Storm:
         self.cluster.send([alertmanagers.alert({"alertname": name, "job": "j"}) for name in self.sent[-self.standing:]])
 
     def hurt_one(self):
-        member = self.random.choice(self.cluster.members)
+        which = self.random.randrange(len(self.cluster.members))
+        member, begun = self.cluster.members[which], time.monotonic()
         if self.random.random() < 0.5:
-            self.kills += 1
             member.kill()
             time.sleep(self.random.uniform(0, 0.5))
             member.start()
+            self.hurts.append((which, "killed", begun, time.monotonic()))
         else:
-            self.pauses += 1
             member.signal(signal.SIGSTOP)
             time.sleep(self.pause_s * self.random.uniform(0.3, 1.5))
             member.signal(signal.SIGCONT)
+            self.hurts.append((which, "paused", begun, time.monotonic()))
 
     def run(self, seconds):
         feeder = threading.Thread(target=self.feed)
@@ -153,25 +165,38 @@ class Storm:
             self.end.set()
             feeder.join()
         harness.wait_until("every alert to be notified", self.all_told)
-        # Whoever would tell twice has had the time: a lease and an interval.
-        time.sleep(2.5)
+        # Whoever would tell twice has had the time: a lease, what a claim in doubt lasts longer, and an interval.
+        time.sleep(4 * self.cluster.lease_s + 1.5)
 
     def all_told(self):
         self.resend()
-        return set(self.sent) <= set(self.told())
+        return all(set(self.sent) <= set(told) for told in self.told().values())
 
     def told(self):
-        return collections.Counter(m["groupLabels"]["alertname"] for m in self.cluster.listener.messages("/hook"))
+        """For each way of telling what came for each alert, one for each request or mail."""
+        ways = {"webhook": collections.defaultdict(list), "mail": collections.defaultdict(list)}
+        with self.cluster.listener.lock:
+            for one in self.cluster.listener.told:
+                ways[one["way"]][one["name"]].append(one)
+        return ways
+
+    def cause(self, one):
+        """What happened to the instance that sent it, how long after it came, in milliseconds."""
+        after = [(begun - one["at"], what, until - begun) for i, what, begun, until in self.hurts if url_of(i) == one["who"]]
+        # The clock of the test and that of the one who is told are the same.
+        gap, what, took = min((a for a in after if a[0] > -0.5), default=(None, None, None))
+        return {"what": what, "after_ms": gap and round(gap * 1000, 1), "for_s": took and round(took, 1)}
 
     def report(self):
-        """Figures. `again`: requests that an instance repeated because it cannot know whether the one that was stopped in the middle of
-        it came through; they carry the same Idempotency-Key. `twice`: repeated for no such reason."""
-        told = self.told()
-        keys = collections.defaultdict(set)
-        with self.cluster.listener.lock:
-            for request in self.cluster.listener.requests:
-                keys[json.loads(request["body"])["groupLabels"]["alertname"]].add(request["headers"]["idempotency-key"])
-        return {"alerts": len(self.sent), "told": len(told), "lost": sorted(set(self.sent) - set(told)),
-                "twice": sorted(name for name, found in keys.items() if len(found) > 1),
-                "again": sorted(name for name, count in told.items() if count > 1),
-                "kills": self.kills, "pauses": self.pauses}
+        """Figures. `again`: what an instance repeated because it cannot know whether the one that was stopped in the middle of it came
+        through: it has the same Idempotency-Key or Message-Id, so that the receiver recognises it. `twice`: what it cannot recognise."""
+        count = collections.Counter(what for _, what, _, _ in self.hurts)
+        report = {"alerts": len(self.sent), "kills": count["killed"], "pauses": count["paused"]}
+        for way, told in self.told().items():
+            keys = {name: [one["key"] for one in all_of] for name, all_of in told.items()}
+            again = [name for name in keys if len(keys[name]) > len(set(keys[name]))]
+            report[way] = {"told": len(told), "lost": sorted(set(self.sent) - set(told)),
+                           "twice": sorted(name for name in keys if len(set(keys[name])) > 1), "again": len(again),
+                           "causes": [self.cause(told[name][0]) | {"until_again_s": round(told[name][1]["at"] - told[name][0]["at"], 2)}
+                                      for name in again]}
+        return report

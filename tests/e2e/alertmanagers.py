@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """An Alertmanager under test, the original beside it, and a listener that stands where receivers would."""
 import datetime
+import email
 import http.server
 import json
 import os
+import socketserver
+import subprocess
 import threading
 import time
 
@@ -13,6 +16,13 @@ import harness
 def peer_binary():
     """The original: the one that $ALERTMANAGER_PEER names, else Debian's."""
     return os.environ.get("ALERTMANAGER_PEER") or harness.original("prometheus-alertmanager")
+
+
+def peer_minor():
+    """N of the original's version 0.N.x: what it knows differs."""
+    run = subprocess.run([peer_binary(), "--version"], capture_output=True, text=True, check=True)
+    words = (run.stdout + run.stderr).split()
+    return int(words[words.index("version") + 1].split(".")[1])
 
 
 class Listener:
@@ -76,6 +86,48 @@ class Listener:
         return [dict(json.loads(r["body"]), path=r["path"]) for r in found]
 
 
+class MailSink:
+    """A mail server that takes everything: `mails` has the text of each."""
+
+    def __init__(self):
+        self.mails, self.lock = [], threading.Lock()
+        sink = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                self.wfile.write(b"220 sink\r\n")
+                for line in iter(self.rfile.readline, b""):
+                    verb = line.split()[0].upper() if line.split() else b""
+                    if verb == b"DATA":
+                        self.wfile.write(b"354 go on\r\n")
+                        text = b"".join(iter(self.rfile.readline, b".\r\n"))
+                        with sink.lock:
+                            sink.mails.append(text.decode())
+                    self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+                    if verb == b"QUIT":
+                        return
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = allow_reuse_address = True
+            request_queue_size = 128
+
+            def handle_error(self, *_):
+                pass  # an instance that was killed
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def header(self, name):
+        """The values of a header, a mail each."""
+        with self.lock:
+            return [email.message_from_string(text)[name] for text in self.mails]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Alertmanager(harness.Server):
     def __init__(self, command, directory, port, name, config_path):
         super().__init__(command, directory, port, name)
@@ -105,7 +157,7 @@ def stamp(offset_s=0.0):
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def start(world, config, *flags, original=False, data=None, name=None):
+def start(world, config, *flags, original=False, data=None, name=None, external_url="http://am.example/x"):
     """A running Alertmanager with this configuration text: narthex, or the original."""
     name = name or f"{'original' if original else 'narthex'}-am-{len(world.servers)}"
     path = world.write_file(f"{name}.yml", config)
@@ -113,7 +165,7 @@ def start(world, config, *flags, original=False, data=None, name=None):
     command = [str(peer_binary())] if original else [str(world.binary), "alertmanager"]
     command += [f"--config.file={path}", f"--storage.path={world.directory / (data or name)}",
                 f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
-                "--web.external-url=http://am.example/x", "--web.route-prefix=/", *flags]
+                f"--web.external-url={external_url}", "--web.route-prefix=/", *flags]
     server = Alertmanager(command, world.directory, port, name, path)
     world.servers.append(server)
     return server.start()

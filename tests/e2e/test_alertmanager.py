@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """narthex alertmanager among its neighbours: amtool, Prometheus, narthex server."""
+import http.client
 import json
 import os
 import re
@@ -130,6 +131,8 @@ def test_api_tells_faults_as_the_original(world):
     for path, body, status, word in [
             ("alerts", "[{}]", 422, '{"code":602,"message":"0.labels in body is required"}'),
             ("alerts", "{", 400, '"code":400'),
+            ("alerts", "", 422, '{"code":602,"message":"alerts in body is required"}'),
+            ("silences", " ", 422, '{"code":602,"message":"silence in body is required"}'),
             ("alerts", '[{"labels":{}}]', 400, '"at least one label pair required"'),
             ("alerts", '[{"labels":{"a":"b"},"generatorURL":"no url"}]', 422, "must be of type uri"),
             ("silences", "{}", 422, '{"code":602,"message":"comment in body is required"}'),
@@ -148,7 +151,19 @@ def test_api_tells_faults_as_the_original(world):
     assert server.get("/api/v2/silence/x").status == 422
     assert server.get("/api/v2/silence/11111111-1111-1111-1111-111111111111").status == 404
     assert server.get("/api/v2/alerts", filter="foo").text == '"bad matcher format: foo"\n'
-    assert server.get("/api/v1/alerts").status == 410
+    assert server.get("/api/v2/alerts", filter="").text == '"bad matcher format: "\n'
+    assert server.post("/metrics", b"x", {}).status == 405
+    assert server.get("/api/v2/receivers", receiver_matchers="x").text == '"failed to parse receiver_matchers param: bad matcher format: x"\n'
+    for path, status in [("/api/v1/alerts", 410), ("/api/v1/silence/x", 410), ("/api/v1/foo", 404), ("/api/v1/silence/", 404)]:
+        assert server.get(path).status == status, path
+    for reply, allow in [(server.post("/-/healthy"), "GET, HEAD, OPTIONS"), (server.post("/"), "GET, OPTIONS"),
+                         (server.get("/-/reload"), "OPTIONS, POST")]:
+        assert (reply.status, reply.headers["Allow"]) == (405, allow)
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=30)
+    connection.request("GET", "/api/v2")
+    reply = connection.getresponse()
+    assert (reply.status, reply.getheader("Location")) == (301, "/api/v2/")
+    connection.close()
     assert server.post("/api/v2/alerts", b"[]", {"Content-Type": "text/plain"}).status == 415
 
 
@@ -207,3 +222,88 @@ def test_tool_looks_at_files_as_amtool_does(world):
         assert (ours.returncode, ours.stdout.strip()) == (theirs.returncode, theirs.stdout.strip()), arguments
     bad = world.run("tool", "check-config", "bad.yml")
     assert bad.returncode == 1 and "root route must specify a default receiver" in bad.stdout
+
+
+def test_features_give_metrics_more_labels(world, listener):  # noqa: F811
+    """As the original does, but for receivers that a reload drops: their series stay."""
+    config = f"""\
+route: {{receiver: one, group_by: [alertname], group_wait: 10ms, group_interval: 1s, routes: [{{matchers: [team="x"], receiver: two}}]}}
+receivers:
+- {{name: one, webhook_configs: [{{url: '{listener.url}/one'}}]}}
+- {{name: two, webhook_configs: [{{url: '{listener.url}/two'}}, {{url: '{listener.url}/two'}}]}}
+"""
+    features = "--enable-feature=receiver-name-in-metrics,alert-names-in-metrics,group-key-in-metrics"
+
+    def series(server, *names):
+        text = server.get("/metrics").text
+        return sorted(line for line in text.splitlines() if line.split("{")[0].split(" ")[0] in names)
+    counters = ("alertmanager_notifications_total", "alertmanager_notification_requests_total", "alertmanager_notification_requests_failed_total",
+                "alertmanager_notifications_failed_total", "alertmanager_alerts_limited_total", "alertmanager_notification_latency_seconds_count")
+    found = []
+    # The label receiver_name is there since 0.27, alertname since 0.30.
+    for original in (False, True) if alertmanagers.peer_minor() >= 30 else (False,):
+        server = alertmanagers.start(world, config, features, "--alerts.per-alertname-limit=1", original=original)
+        server.send("alerts", [alertmanagers.alert({"alertname": "A", "team": "x", "i": str(i)}) for i in range(3)]
+                    + [alertmanagers.alert({"alertname": "B"})])
+        harness.wait_until("three notifications", lambda: len(listener.requests) == 3)
+        wanted = 'alertmanager_notifications_total{integration="webhook",receiver_name="two"} 2'
+        harness.wait_until("all to be counted", lambda: wanted in server.get("/metrics").text)
+        harness.wait_until("a time for each", lambda: sum(float(line.rsplit(" ", 1)[1]) for line in series(server, counters[-1])) == 3)
+        found.append([line for line in series(server, *counters) if "authError" not in line and "rateLimited" not in line])
+        assert server.stop() == 0
+        listener.requests.clear()
+    assert 'alertmanager_alerts_limited_total{alertname="A"} 2' in found[0]
+    assert 'alertmanager_notifications_failed_total{integration="webhook",reason="other",receiver_name="one"} 0' in found[0]
+    assert all(one == found[0] for one in found)
+    server = alertmanagers.start(world, config, features, data="again")
+    server.send("alerts", [alertmanagers.alert({"alertname": "A", "team": "x", "i": str(i)}) for i in range(3)])
+    key = r'{}/{team=\"x\"}:{alertname=\"A\"}'
+    wanted = [f'alertmanager_alerts{{group_key="{key}",state="{state}"}} {count}' for state, count in (("active", 3), ("suppressed", 0), ("unprocessed", 0))]
+    harness.wait_until("a group that has been told", lambda: series(server, "alertmanager_alerts") == wanted)
+
+
+STATES = """
+route:
+  receiver: a
+  group_by: [alertname]
+  group_wait: 1s
+  group_interval: 2s
+  routes:
+  - {receiver: a, matchers: ['late="1"'], group_wait: 1h, continue: true}
+  - {receiver: b, matchers: ['late="1"']}
+  - {receiver: a, matchers: ['muted="1"'], mute_time_intervals: [always]}
+  - {receiver: a, matchers: ['long="1"'], group_wait: 1h}
+time_intervals: [{name: always, time_intervals: [{}]}]
+inhibit_rules: [{source_matchers: ['source=1'], target_matchers: ['target=1']}]
+receivers: [{name: a}, {name: b}]
+"""
+
+
+@pytest.mark.parametrize("original", [False, True], ids=["narthex", "original"])
+def test_alerts_are_unprocessed_until_a_flush_has_seen_them(world, original):
+    if original and alertmanagers.peer_minor() < 33:
+        pytest.skip(f"the original here is 0.{alertmanagers.peer_minor()}, which counts otherwise; $ALERTMANAGER_PEER names a later one")
+    server = alertmanagers.start(world, STATES, original=original)
+
+    def counts():
+        rows = re.findall(r'^alertmanager_alerts{state="(.*)"} (\d+)', server.get("/metrics").text, re.M)
+        return {state: int(count) for state, count in rows}
+
+    def seen(name):
+        return [a["status"]["state"] for a in server.v2("alerts") if a["labels"]["alertname"] == name]
+
+    assert counts() == {"active": 0, "suppressed": 0, "unprocessed": 0}
+    silence = server.silence({"silenced": "1"})
+    server.send("alerts", [alertmanagers.alert({"alertname": name or "Plain", **({name: "1"} if name else {})})
+                           for name in ("", "silenced", "source", "target", "muted", "late", "long")])
+    server.send("alerts", [alertmanagers.alert({"alertname": "both", "late": "1", "silenced": "1"})])
+    # The API tells what would hold an alert back now; the metric what the last flush found.
+    assert (seen("long"), seen("silenced"), seen("target")) == (["active"], ["suppressed"], ["suppressed"])
+    assert server.v2("alerts", unprocessed="false") == server.v2("alerts")
+    assert sum(counts().values()) == 8
+    harness.wait_until('{"active": 4, "suppressed": 3, "unprocessed": 1}', lambda: counts() == {"active": 4, "suppressed": 3, "unprocessed": 1})
+    server.expire(silence)
+    assert seen("silenced") == ["active"]
+    harness.wait_until('{"active": 6, "suppressed": 1, "unprocessed": 1}', lambda: counts() == {"active": 6, "suppressed": 1, "unprocessed": 1})
+    server.send("alerts", [alertmanagers.alert({"alertname": "long", "long": "1"}, ends=alertmanagers.stamp())])
+    harness.wait_until('{"active": 6, "suppressed": 1, "unprocessed": 0}', lambda: counts() == {"active": 6, "suppressed": 1, "unprocessed": 0})

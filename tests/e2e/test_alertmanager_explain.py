@@ -182,6 +182,24 @@ def test_explain_follows_an_alert(am, listener):  # noqa: F811
     assert "inhibited or silenced" in got["taken"][0]["verdict"]
 
 
+def test_explain_says_why_the_last_attempt_failed_until_one_goes_well(am, listener):  # noqa: F811
+    listener.failing["/team"] = 2
+    am.send("alerts", [alertmanagers.alert({"alertname": "F", "job": "x"})])
+
+    def team():
+        return explain(am, alertname="F", job="x")["taken"][0]
+
+    def failed():
+        taken = team()
+        return "failed" in taken["integrations"][0] and taken
+    taken = harness.wait_until("the failure", failed)
+    fault = taken["integrations"][0]["failed"]
+    assert "unexpected status code 503" in fault["error"] and fault["attempts"] >= 1
+    assert "failed" in taken["verdict"]
+    wait_messages(listener, 1, "/team")
+    harness.wait_until("its end", lambda: "failed" not in team()["integrations"][0])
+
+
 def test_a_group_that_stands_can_be_tried(am, listener):  # noqa: F811
     am.send("alerts", [alertmanagers.alert({"alertname": "A", "job": "x", "i": str(i)}) for i in range(3)])
     key = explain(am, alertname="A", job="x", i="0")["taken"][0]["groupKey"]

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instances that share a PostgreSQL: none of them tells what another has told, and what one cannot tell another does."""
+import signal
 import time
 
 import pytest
 
 import alertmanager_cluster
+import alertmanager_sink
 import alertmanagers
 import harness
 from test_alertmanager_timelines import listener  # noqa: F401  (a fixture)
@@ -25,18 +27,65 @@ def database(postgres):
     return f"{postgres.url}&options=-csearch_path%3D{name}"
 
 
-def test_killed_and_paused_instances_lose_nothing_and_tell_nothing_twice(world, database, listener):
-    cluster = alertmanager_cluster.Cluster(world, database, listener)
+def test_killed_and_paused_instances_lose_nothing_and_tell_nothing_twice(world, database):
+    sink = alertmanager_sink.Sink()
+    cluster = alertmanager_cluster.Cluster(world, database, sink, mail_port=sink.mail_port)
     storm = alertmanager_cluster.Storm(cluster, seed=7, alerts_per_s=5, pause_s=1.6)
 
     storm.run(8)
 
     report = storm.report()
-    assert report["lost"] == []
-    assert report["twice"] == []
-    # An instance that stops between its request and its log leaves what nobody can know: that is told again, under the same key.
-    assert len(report["again"]) <= report["kills"] + report["pauses"]
+    sink.close()
+    for way in ("webhook", "mail"):
+        assert report[way]["lost"] == []
+        # An instance that is killed between its request and its log leaves what nobody can know: that is told again, under the same key.
+        assert report[way]["twice"] == []
+        assert [c for c in report[way]["causes"] if c["what"] != "killed"] == []
     assert report["alerts"] > 20 and report["kills"] + report["pauses"] > 3
+
+
+def stopped_in_the_middle(world, database, lease, stop):
+    """Two instances; the one that tells is stopped before it has the answer. Returns it, the other one, and the requests."""
+    slow = alertmanagers.Listener(delay_s=1)
+    cluster = alertmanager_cluster.Cluster(world, database, slow, count=2, lease=lease)
+    cluster.send([alertmanagers.alert({"alertname": "A"})])
+    harness.wait_until("the request", lambda: slow.requests)
+    urls = [alertmanager_cluster.url_of(i) for i in range(2)]
+    which = urls.index(slow.messages()[0]["externalURL"])
+    teller, other = cluster.members[which], cluster.members[1 - which]
+    stop(teller)
+    return teller, other, slow
+
+
+def test_what_a_paused_instance_may_have_told_is_not_told_again_when_it_goes_on(world, database):
+    teller, other, slow = stopped_in_the_middle(world, database, "2s", lambda m: m.signal(signal.SIGSTOP))
+    harness.wait_until("its lease to run out", lambda: alertmanager_cluster.metric(other, "alertmanager_cluster_members") == 1)
+    time.sleep(1)  # now the other one would tell
+    teller.signal(signal.SIGCONT)
+
+    harness.wait_until("both to know", lambda: all(
+        alertmanager_cluster.metric(m, "narthex_alertmanager_nflog_entries") == 1 for m in (teller, other)))
+    other.send("alerts", [alertmanagers.alert({"alertname": "A"})])
+    time.sleep(1.5)
+    slow.close()
+    assert len(slow.requests) == 1
+
+
+def test_what_a_paused_instance_may_have_told_is_told_when_it_does_not_go_on(world, database):
+    teller, _, slow = stopped_in_the_middle(world, database, "1s", lambda m: m.signal(signal.SIGSTOP))
+    harness.wait_until("the other one", lambda: len(slow.requests) == 2)
+    teller.kill()
+    slow.close()
+    first, again = [r["headers"]["idempotency-key"] for r in slow.requests]
+    assert first == again
+
+
+def test_nobody_waits_for_an_instance_that_is_dead_for_longer_than_its_lease(world, database):
+    begun = time.monotonic()
+    _, _, slow = stopped_in_the_middle(world, database, "5s", lambda m: m.kill())
+    harness.wait_until("the other one", lambda: len(slow.requests) == 2)
+    slow.close()
+    assert time.monotonic() - begun < 4 * 5
 
 
 def test_silences_and_members_are_known_to_all(world, database, listener):
@@ -98,6 +147,28 @@ def test_an_instance_that_starts_knows_what_was_told_before(world, database, lis
     time.sleep(1.5)
 
     assert sorted(m["groupLabels"]["alertname"] for m in listener.messages("/hook")) == ["A", "B"]
+
+
+def test_what_is_told_again_after_a_crash_is_recognised(world):
+    slow = alertmanagers.Listener(delay_s=3)
+    mails = alertmanagers.MailSink()
+    server = alertmanagers.start(world, alertmanager_cluster.CONFIG % (slow.url, "true") + alertmanager_cluster.MAIL % mails.port)
+    alerts = [alertmanagers.alert({"alertname": "A", "i": str(i)}) for i in range(3)]
+
+    server.send("alerts", alerts)
+    harness.wait_until("the request and the mail", lambda: slow.requests and mails.mails)
+    server.kill()  # the answer has not come: it cannot know
+    server.start()
+    server.send("alerts", alerts)
+    harness.wait_until("the request again", lambda: len(slow.requests) == 2)
+    server.send("alerts", alerts + [alertmanagers.alert({"alertname": "A", "i": "new"})])
+    harness.wait_until("another one", lambda: len(slow.requests) == 3)
+    slow.close()
+    mails.close()
+
+    first, again, other = [r["headers"]["idempotency-key"] for r in slow.requests]
+    assert first == again != other
+    assert len(first) == 34 and first[0] == first[-1] == '"'
 
 
 def test_a_url_that_cannot_be_right_is_refused(world):

@@ -47,6 +47,7 @@ TIMELINES = {
     "no wait": ({"group_wait": "0s"}, {}, [fire(0, i="1"), fire(1, i="2")]),
     "many alerts": ({}, {}, [fire(0, i=str(n)) for n in range(30)]),
     "order by job and instance": ({}, {}, [fire(0, job="b", instance="1"), fire(0, job="a", instance="2"), fire(0, job="a", instance="1"), fire(0, z="1")]),
+    "order by labels that the other lacks": ({}, {}, [fire(0, a="1"), fire(0, z="1"), fire(0, m="1"), fire(0, a="1", b="2"), fire(0, a="1", z="0")]),
     # resolving
     "resolved": ({}, {}, [fire(0), resolve(1.8)]),
     "resolved before it was told": ({}, {}, [fire(0), resolve(0.5)]),
@@ -110,9 +111,32 @@ TIMELINES = {
     "children go on": ({}, {"children": ["{matchers: ['s=~\"x|y\"'], continue: true}", "{matchers: ['s=\"x\"']}"]}, [fire(0, s="x"), fire(0, s="y")]),
     # receivers that fail
     "fails once": ({}, {"fail": 1}, [fire(0)]),
-    "fails twice, meanwhile another": ({}, {"fail": 2}, [fire(0, i="1"), fire(1.2, i="2")]),
+    "fails twice, meanwhile another": ({}, {"fail": 2}, [fire(0, i="1"), fire(1.8, i="2")]),
     # max_alerts
     "cut": ({"max_alerts": 2}, {}, [fire(0, i=str(n)) for n in range(5)]),
+}
+
+# Played while both are reloaded and restarted: what a restart forgets, as both forget alerts, is sent again.
+RELOAD_AT, RESTART_AT, AGAIN_AT = 2.4, 6.2, 8.6
+OVER_RESTARTS = {
+    "stands": ({}, {}, [fire(0), fire(AGAIN_AT)]),
+    "another joins before the reload": ({}, {}, [fire(0, i="1"), fire(1.8, i="2"), fire(AGAIN_AT, i="1"), fire(AGAIN_AT, i="2")]),
+    "another joins after the restart": ({}, {}, [fire(0, i="1"), fire(AGAIN_AT, i="1"), fire(AGAIN_AT + 0.4, i="2")]),
+    "resolved, and not told before the reload": ({}, {}, [fire(0), resolve(1.8)]),
+    "resolved after the reload": ({}, {}, [fire(0), resolve(3.2)]),
+    "resolved, and again after the restart": ({}, {}, [fire(0), resolve(3.2), fire(AGAIN_AT)]),
+    "gone with the restart, resolved later": ({}, {}, [fire(0), resolve(AGAIN_AT)]),
+    "waits over the reload": ({"group_wait": "2500ms"}, {}, [fire(1.4), fire(AGAIN_AT)]),
+    "waits over the restart": ({"group_wait": "3s"}, {}, [fire(5), fire(AGAIN_AT)]),
+    "silenced over both": ({}, {}, [silence(0, alertname="A"), fire(0.3), fire(AGAIN_AT)]),
+    "the silence ends after the restart": ({}, {}, [silence(0, alertname="A"), fire(0.3), fire(AGAIN_AT), unsilence(AGAIN_AT + 0.7)]),
+    "the silence ends while it is down": ({}, {}, [silence(0, seconds=7, alertname="A"), fire(0.3), fire(AGAIN_AT)]),
+    # An older original's groups may come back from a reload before its inhibition has seen the alerts: then it tells B.
+    "inhibited over both": ({}, {"inhibit": {}, "original_may_tell": "B"}, [
+        fire(0, sev="crit"), fire(0.2, name="B", sev="warn"), fire(AGAIN_AT, sev="crit"), fire(AGAIN_AT + 0.2, name="B", sev="warn")]),
+    "repeats over both": ({"repeat_interval": "5s"}, {}, [fire(0), fire(AGAIN_AT)]),
+    "muted over both": ({}, {"mute": "always"}, [fire(0), fire(AGAIN_AT)]),
+    "two receivers": ({}, {"routes": ["{matchers: ['TL', 's=\"x\"'], receiver: 'R', continue: true}"]}, [fire(0, s="x"), fire(AGAIN_AT, s="x")]),
 }
 
 
@@ -146,10 +170,10 @@ def configuration(timelines, url):
                       "  time_intervals: [{years: ['1990']}]"]) + "\n"
 
 
-def play(server, timelines, begin, problems):
-    """Does each timeline's deeds at their time, through the API."""
-    deeds = sorted(((at, number, verb, what) for number, (_, _, rows) in enumerate(timelines.values())
-                    for at, verb, what in rows), key=lambda deed: deed[:2])
+def play(server, timelines, begin, problems, to_all=()):
+    """Does each timeline's deeds at their time, through the API; and those to the whole server."""
+    deeds = sorted([(at, number, verb, what) for number, (_, _, rows) in enumerate(timelines.values()) for at, verb, what in rows] +
+                   [(at, -1, verb, None) for at, verb in to_all], key=lambda deed: deed[:2])
     silences, times = {}, {}
     try:
         for at, number, verb, what in deeds:
@@ -160,6 +184,11 @@ def play(server, timelines, begin, problems):
                 silences[tag] = server.silence(dict(matchers, tl=tag), seconds, start)
             elif verb == "unsilence":
                 server.expire(silences[tag])
+            elif verb == "reload":
+                assert server.reload().status == 200
+            elif verb == "restart":
+                server.stop()
+                server.start()
             else:
                 labels = dict(what, tl=tag)
                 key = harness.series_key(labels)
@@ -191,17 +220,25 @@ def in_order(rows):
 
 
 def test_both_notify_the_same(world):
+    assert len(TIMELINES) >= 60
+    compare(world, TIMELINES)
+
+
+def test_both_notify_the_same_over_reloads_and_restarts(world):
+    compare(world, OVER_RESTARTS, [(RELOAD_AT, "reload"), (RESTART_AT, "restart")])
+
+
+def compare(world, timelines, to_all=()):
     sides = []
     problems = []
-    assert len(TIMELINES) >= 60
     for is_original in (True, False):
         listener = alertmanagers.Listener()
-        server = alertmanagers.start(world, configuration(TIMELINES, listener.url), original=is_original)
-        for number, (_, more, _) in enumerate(TIMELINES.values()):
+        server = alertmanagers.start(world, configuration(timelines, listener.url), original=is_original)
+        for number, (_, more, _) in enumerate(timelines.values()):
             listener.failing[f"/t{number:02d}"] = more.get("fail", 0)
         sides.append((server, listener))
     begin = time.monotonic() + 0.5
-    players = [threading.Thread(target=play, args=(server, TIMELINES, begin, problems)) for server, _ in sides]
+    players = [threading.Thread(target=play, args=(server, timelines, begin, problems, to_all)) for server, _ in sides]
     for player in players:
         player.start()
     for player in players:
@@ -210,15 +247,17 @@ def test_both_notify_the_same(world):
     time.sleep(max(0.0, begin + 12.4 * UNIT_S - time.monotonic()))
 
     differences = []
-    for number, name in enumerate(TIMELINES):
+    for number, name in enumerate(timelines):
         theirs, ours = (in_order(told(listener, number)) for _, listener in sides)
+        late = timelines[name][1].get("original_may_tell")
+        theirs = [row for row in theirs if all(dict(labels)["alertname"] != late for _, labels, _ in row[4])]
         if theirs != ours:
             differences.append(f"{name} (t{number:02d}):\n  theirs:\n    " + "\n    ".join(map(str, theirs)) +
                                "\n  ours:\n    " + "\n    ".join(map(str, ours)))
     for server, listener in sides:
         server.stop()
         listener.close()
-    assert not differences, f"{len(differences)} of {len(TIMELINES)} differ\n" + "\n".join(differences)
+    assert not differences, f"{len(differences)} of {len(timelines)} differ\n" + "\n".join(differences)
 
 
 def wait_messages(listener, count, prefix="/"):

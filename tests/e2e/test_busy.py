@@ -10,13 +10,13 @@ SLOW = "count(count_over_time(vector(1)[3000h:1s]))"
 
 
 def test_health_and_metrics_are_answered_while_queries_fill_every_worker(world):
-    server = world.server("global: {}\n", "--query.max-concurrency=2", "--query.timeout=20s",
+    server = world.server("global: {}\n", "--query.max-concurrency=2", "--query.timeout=100s",
                           "--query.max-samples=1000000000").start()
     stop = threading.Event()
 
     def ask(_):
         while not stop.is_set():
-            assert server.get("/api/v1/query", query=SLOW, timeout_s=60).status == 200
+            assert server.get("/api/v1/query", query=SLOW, timeout_s=120).status == 200
 
     with concurrent.futures.ThreadPoolExecutor(30) as pool:
         asking = [pool.submit(ask, i) for i in range(30)]

@@ -124,3 +124,49 @@ def test_secrets_are_not_shown(world):
 
     assert "opensesame" not in shown
     assert "<secret>" in shown
+
+
+def test_changed_files_are_read_without_being_asked(world):
+    """--config.auto-reload: the configuration and what it names, rules and files of jobs."""
+    target = world.target("which 1\n")
+    rules = "groups: [{{name: g, rules: [{{record: r, expr: vector({})}}]}}]\n"
+    world.write_file("rules.yml", rules.format(1))
+    world.write_file("jobs.yml", "scrape_configs: []\n")
+    more = "rule_files: ['rules*.yml']\nscrape_config_files: ['jobs.yml']\n"
+    server = world.server(GOOD.format(1) + more, "--config.auto-reload", "--config.auto-reload-interval=1s").start()
+
+    def rule_queries():
+        return [rule["query"] for group in server.api("rules")["groups"] for rule in group["rules"]]
+
+    world.write_file(f"{server.name}.yml", GOOD.format(2) + more)
+    harness.wait_until("the configuration", lambda: "2" in running(server).split("generation")[1][:6])
+    world.write_file("rules.yml", rules.format(2))
+    harness.wait_until("the rules", lambda: rule_queries() == ["vector(2)"])
+    world.write_file("rules_more.yml", rules.format(3))
+    harness.wait_until("a file that is new", lambda: rule_queries() == ["vector(2)", "vector(3)"])
+    world.write_file("jobs.yml", f"scrape_configs: [{{job_name: j, static_configs: [{{targets: ['{target.address}']}}]}}]\n")
+    harness.wait_until("the jobs", lambda: [one["labels"]["job"] for one in server.targets()] == ["j"])
+    # A bad file is told and changes nothing, a good one behind it is taken.
+    world.write_file("rules.yml", "groups: [{name: g, rules: [{record: r, expr: 'vector('}]}]\n")
+    harness.wait_until("the failure", lambda: server.metric("prometheus_config_last_reload_successful") == 0)
+    assert rule_queries() == ["vector(2)", "vector(3)"]
+    world.write_file("rules.yml", rules.format(4))
+    harness.wait_until("the repair", lambda: rule_queries() == ["vector(4)", "vector(3)"])
+    assert server.metric("prometheus_config_last_reload_successful") == 1
+
+
+@pytest.mark.parametrize("kind", ["server", "prometheus"])
+def test_external_labels_take_the_environment(world, monkeypatch, kind):
+    """${NAME} and $NAME, $$ for a dollar, nothing for what is not set: in external labels alone."""
+    monkeypatch.setenv("E2E_ZONE", "zone-7")
+    monkeypatch.delenv("E2E_NONE", raising=False)
+    config = ("global:\n  external_labels:\n    a: ${E2E_ZONE}\n    b: x-$E2E_ZONE-y\n    c: $$E2E_ZONE\n"
+              "    d: '${E2E_NONE}z'\nscrape_configs:\n- job_name: $E2E_ZONE\n")
+    server = getattr(world, kind)(config, "--enable-feature=expand-external-labels" if kind == "prometheus" else
+                                  "--log.level=info").start()
+
+    shown = running(server)
+
+    for line in ("a: zone-7", "b: x-zone-7-y", "c: $E2E_ZONE", "d: z"):
+        assert f"    {line}\n" in shown, (line, shown)
+    assert "job_name: $E2E_ZONE" in shown

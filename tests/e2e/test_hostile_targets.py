@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Targets that mean no good: each costs itself its scrape, with a reason, and nobody else anything."""
+"""Targets that mean no good: each costs itself its scrape, with a reason, and nobody else anything.
+
+CI runs this file, as all of this folder, a second time with a program built with AddressSanitizer and UndefinedBehaviorSanitizer, which
+ends at its first finding: `CI=true ./dev test`, its part "end to end, ASan and UBSan"."""
 import gzip
 import socket
 import threading
@@ -90,6 +93,16 @@ def gzip_bomb(megabytes):
     return b"".join([packer.compress(block) for _ in range(megabytes)] + [packer.flush()])
 
 
+def zstd_bomb(megabytes):
+    """A frame without its size, and one block after the other of 128 KiB that repeat one byte (RFC 8878)."""
+    blocks = megabytes * 8
+    head = b"\x28\xb5\x2f\xfd" + b"\x00" + b"\x50"  # a window of 1 MiB
+
+    def block(last):
+        return ((128 << 10 << 3) | (1 << 1) | last).to_bytes(3, "little") + b"\n"
+    return head + block(0) * (blocks - 1) + block(1)
+
+
 def never(_connection, _request):
     time.sleep(30)
 
@@ -97,6 +110,7 @@ def never(_connection, _request):
 LABEL_BYTES = 100 << 20
 LINE = b"".join(b"m%d{l=\"v\"} %d\n" % (i, i) for i in range(100))
 GZIP = b"Content-Encoding: gzip\r\n"
+ZSTD = b"Content-Encoding: zstd\r\n"
 
 # What it does, what the job says, and a word of the reason that the target is down for.
 BEHAVIOURS = {
@@ -113,6 +127,8 @@ BEHAVIOURS = {
                               "malformed chunked"),
     "endless interim answers": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), "", "1xx"),
     "a gzip bomb": (say(whole(gzip_bomb(2000), GZIP)), "", "body size limit"),
+    "zstd that is none": (say(whole(b"\x28\xb5\x2f\xfd not zstd at all", ZSTD)), "", "zstd"),
+    "a zstd bomb": (say(whole(zstd_bomb(2000), ZSTD)), "", "body size limit"),
     "gzip that is none": (say(whole(b"\x1f\x8b\x08\x00 not gzip at all", GZIP)), "", "gzip"),
     "gzip that ends early": (say(whole(gzip.compress(LINE * 100)[:-20], GZIP)), "", "gzip"),
     "an encoding nobody asked for": (say(whole(LINE, b"Content-Encoding: br\r\n")), "", "encoding"),

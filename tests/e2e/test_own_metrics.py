@@ -12,11 +12,7 @@ NAMES = pathlib.Path(__file__).with_name("own_metrics.txt")
 ABSENT = {
     "prometheus_sd_kubernetes_events_total": "kubernetes_sd_configs",
     "prometheus_sd_kubernetes_failures_total": "kubernetes_sd_configs",
-    "prometheus_tsdb_wal_record_bytes_saved_total": "compression of the log is counted nowhere",
 }
-for side in ("dialer_conn_attempted", "dialer_conn_closed", "dialer_conn_established", "dialer_conn_failed",
-             "listener_conn_accepted", "listener_conn_closed"):
-    ABSENT[f"net_conntrack_{side}_total"] = "connections are not counted"
 
 CONFIG = """
 global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}

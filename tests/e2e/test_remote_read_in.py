@@ -53,8 +53,34 @@ def test_required_matchers_and_external_labels(world):
     assert list(near.query('far_2{path="/a\u26037"}')) == ['far_2{i="7",path="/a\u26037"}']
 
 
+def warnings_of(server, expression):
+    return server.get("/api/v1/query", query=expression).json().get("warnings", [])
+
+
 def test_a_store_that_is_away_is_told_and_does_not_stop_queries(world):
     near = reader(world, f"http://127.0.0.1:{harness.free_port()}")
     assert near.query("vector(1)") == {"{}": "1"}
     assert near.query("far_1") == {}
     assert "remote read failed" in near.log()
+
+
+def test_failures_are_warned_of_as_by_the_original(world):
+    """The same file for both: one store that is away, one that refuses."""
+    refuses = world.target("x")  # knows GET alone
+    away = harness.free_port()
+    config = (f"remote_read:\n- {{url: 'http://127.0.0.1:{away}/r', read_recent: true, remote_timeout: 5s}}\n"
+              f"- {{url: 'http://{refuses.address}/r', read_recent: true, remote_timeout: 5s}}\n")
+    near = world.server(config).start()
+    original = world.prometheus(config, data="original").start()
+
+    for expression in ("far_1", "sum(far_1) or far_2", "vector(1)"):
+        ours, theirs = warnings_of(near, expression), warnings_of(original, expression)
+        assert bool(ours) == bool(theirs), (expression, ours, theirs)
+        for server in (near, original):
+            assert server.get("/api/v1/query", query=expression).status == 200
+        if theirs:
+            # The original tells the first that fails, ours each of them.
+            refused = f'remote_read: error sending request: Post "http://127.0.0.1:{away}/r": dial tcp 127.0.0.1:{away}: connect: '
+            assert any(one.startswith(refused) for one in ours), ours
+            assert any("returned http status 501" in one for one in ours), ours
+            assert {one.split(":")[0] for one in theirs} == {"remote_read"}, theirs

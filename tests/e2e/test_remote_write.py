@@ -146,7 +146,7 @@ def test_late_samples_are_forwarded_too(world):
 
 def test_a_wrong_block_is_told_with_its_line(world):
     for block, want in (
-            ("[{url: 'http://x/', protobuf_message: nonsense}]", "unknown type for remote write"),
+            ("[{url: 'http://x/', protobuf_message: nonsense}]", "unknown remote write protobuf message nonsense"),
             ("[{url: 'ftp://x/'}]", "no http or https URL"),
             ("[{url: 'http://x/', headers: {Authorization: x}}]", "authorization header must be"),
             ("[{url: 'http://x/', sigv4: {region: r}, basic_auth: {username: u}}]", "at most one of basic_auth"),

@@ -135,6 +135,24 @@ def test_a_reload_keeps_state_and_a_bad_file_changes_nothing(world, receiver):
     assert server.api("alerts")["alerts"][0]["activeAt"] == before["activeAt"]
 
 
+def test_rules_say_where_they_stand_in_their_file_to_who_asks(world, receiver):
+    world.write_file("rules.yml", RULES)
+    server = world.server(config(world.target(pings(7)), receiver.port), "--web.enable-lifecycle")
+    server.start()
+
+    def lines(query):
+        return [rule.get("line") for group in server.api(query)["groups"] for rule in group["rules"]]
+    assert lines("rules") == [None, None]
+    assert lines("rules?rule_lines=true") == [5, 7]
+    before = harness.wait_until("the alert", lambda: server.api("alerts")["alerts"])[0]
+
+    world.write_file("rules.yml", "# One.\n# Two.\n" + RULES)
+    server.reload()
+    assert lines("rules?rule_lines=true&type=alert") == [9]
+    assert server.api("alerts")["alerts"][0]["activeAt"] == before["activeAt"]
+    assert server.get("/api/v1/rules?rule_lines=maybe").status == 400
+
+
 def test_pending_alerts_survive_a_kill(world, receiver):
     target = world.target(pings(7))
     world.write_file("rules.yml", RULES.replace("for: 2s", "for: 1h"))

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scraping: what is asked of a target, how it is trusted, and what is said when it goes away."""
 import base64
+import http.server
+import itertools
 import json
+import socketserver
 import subprocess
+import threading
 import time
 
 import pytest
@@ -64,6 +68,66 @@ def test_request_is_that_of_the_original(world):
     assert headers["accept-encoding"] == "gzip"
     assert headers["x-prometheus-scrape-timeout-seconds"] == "0.5"
     assert headers["user-agent"]
+
+
+class UnixTarget:
+    """Serves one page on a Unix socket."""
+
+    def __init__(self, path, page):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Length", str(len(page)))
+                self.end_headers()
+                self.wfile.write(page.encode())
+
+            def log_message(self, *_):
+                pass
+
+        class Server(socketserver.ThreadingUnixStreamServer):
+            daemon_threads = True
+
+            def get_request(self):
+                connection, _ = self.socket.accept()
+                return connection, ("unix", 0)
+
+        self.server = Server(str(path), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_targets_behind_sockets_are_told_apart(world, tmp_path):
+    sockets = {name: UnixTarget(tmp_path / name, f"answer{{of=\"{name}\"}} 1\n") for name in ("a", "b")}
+    jobs = "".join(f"""
+- job_name: {name}
+  static_configs:
+  - targets: [{address}]
+    labels: {{__unix_socket__: {tmp_path / name}}}
+""" for name, address in (("a", "same:80"), ("b", "same:80")))
+    jobs += f"""
+- job_name: without address
+  static_configs:
+  - targets: [x]
+    labels: {{__unix_socket__: {tmp_path / "a"}}}
+  relabel_configs:
+  - {{target_label: __address__, replacement: ''}}
+"""
+    server = world.server("global: {scrape_interval: 200ms}\nscrape_configs:" + jobs).start()
+
+    harness.wait_until("all three", lambda: len(server.query("answer")) == 3)
+    rows = [row["metric"] for row in server.api("query", query="answer")["result"]]
+    got = sorted((labels["job"], labels["of"], labels.get("instance")) for labels in rows)
+    assert got == [("a", "a", "same:80"), ("b", "b", "same:80"), ("without address", "a", None)]
+    urls = {target["labels"]["job"]: target["scrapeUrl"] for target in server.targets()}
+    assert urls["without address"] == "http://localhost/metrics"
+    for one in sockets.values():
+        one.close()
 
 
 def test_compressed_page_is_read(world):
@@ -327,3 +391,17 @@ def test_created_lines_become_samples_of_zero_on_request(world):
     assert values[0] == (float(created), "0")
     assert values[1][1] == "7"
     assert server.query("c_created") == {}
+
+
+def test_counters_without_a_start_are_measured_from_their_first_sample(world):
+    """--enable-feature=st-synthesis: the first sample is where the series begins, and is taken off."""
+    pages = itertools.count()
+    target = world.target(lambda: f"# TYPE c_total counter\nc_total {100 + next(pages)}\n# TYPE g gauge\ng 100\n")
+    server = world.server(harness.scrape_config(("j", [target.address])), "--enable-feature=st-synthesis").start()
+    harness.wait_until("three samples", lambda: len(next(iter(server.samples("c_total", "1m").values()), [])) >= 3)
+
+    (counter,) = server.samples("c_total", "1m").values()
+    (gauge,) = server.samples("g", "1m").values()
+    assert [value for _, value in counter[:3]] == ["1", "2", "3"]
+    assert gauge[0][1] == "100" and gauge[0][0] < counter[0][0]
+    assert server.api("features")["scrape"]["st-synthesis"] is True

@@ -2,6 +2,7 @@
 """/api/v1/status/self_metrics tells what /metrics tells, as JSON of the original's form."""
 import math
 import re
+import struct
 
 import pytest
 
@@ -70,7 +71,9 @@ def test_it_tells_what_the_text_tells(server):
     told = flatten(server.api("status/self_metrics"))
 
     moving = {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_virtual_memory_bytes", "process_open_fds",
-              "process_network_receive_bytes_total", "process_network_transmit_bytes_total"}
+              "process_network_receive_bytes_total", "process_network_transmit_bytes_total",
+              "net_conntrack_listener_conn_accepted_total", "net_conntrack_listener_conn_closed_total",
+              "narthex_query_memory_held_bytes"}  # given back just behind the answer
     assert {key for key in text if "http_" not in key[0]} <= told.keys()
     for key, value in text.items():
         if key[0] in moving or "http_" in key[0]:
@@ -89,3 +92,67 @@ def test_a_pattern_chooses_whole_names(server):
     refused = server.get("/api/v1/status/self_metrics", metric_name_pattern="(")
     assert refused.status == 400 and refused.json()["errorType"] == "bad_data"
     assert refused.json()["error"].startswith("invalid metric_name_pattern: ")
+
+
+ACCEPT = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+
+
+def varint(data, at):
+    value = shift = 0
+    while True:
+        value |= (data[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 128:
+            return value, at
+
+
+def fields(data):
+    """(number, value) of a message; nested ones and strings as bytes."""
+    at = 0
+    while at < len(data):
+        key, at = varint(data, at)
+        if key & 7 == 0:
+            value, at = varint(data, at)
+        elif key & 7 == 1:
+            value, at = struct.unpack("<d", data[at:at + 8])[0], at + 8
+        else:
+            assert key & 7 == 2
+            length, at = varint(data, at)
+            value, at = data[at:at + length], at + length
+        yield key >> 3, value
+
+
+def test_metrics_are_told_in_protobuf_as_in_text(server):
+    reply = harness.http_call(server.url + "/metrics", headers={"Accept": ACCEPT})
+    assert reply.status == 200
+    assert reply.headers["Content-Type"].startswith("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited")
+    text = {match.group(1) for match in map(LINE.match, server.get("/metrics").text.splitlines()) if match}
+    at, told, types = 0, set(), {}
+    while at < len(reply.body):
+        length, at = varint(reply.body, at)
+        family, at = list(fields(reply.body[at:at + length])), at + length
+        name = dict(family)[1].decode()
+        types[name] = dict(family)[3]
+        assert [number for number, _ in family].count(4) > 0, name
+        for metric in (value for number, value in family if number == 4):
+            parts = {number: list(fields(value)) for number, value in fields(metric) if number != 1}
+            assert len(parts) == 1, name
+            (number, value), = parts.items()
+            assert number == {0: 3, 1: 2, 2: 4, 3: 5, 4: 7}[types[name]]
+            if number in (4, 7):
+                told |= {name + "_count", name + "_sum"} & text
+                bounds = [dict(fields(part))[2] for n, part in value if n == 3 and number == 7]
+                assert bounds == sorted(bounds)
+                told |= {name + "_bucket"} & text if number == 7 else set()
+                told |= {name} if number == 4 and any(n == 3 for n, _ in value) else set()
+            else:
+                told.add(name)
+    assert told == text
+    assert types["prometheus_http_request_duration_seconds"] == 4
+    assert types["prometheus_http_requests_total"] == 0
+
+
+def test_metrics_come_in_what_the_client_likes_best(server):
+    for accept, kind in (("text/plain", "text/plain"), (ACCEPT + ";q=0.5,text/plain;q=0.9", "text/plain"), ("*/*", "text/plain"),
+                         (ACCEPT + ",text/plain;q=0.5", "application/vnd.google.protobuf")):
+        assert harness.http_call(server.url + "/metrics", headers={"Accept": accept}).headers["Content-Type"].startswith(kind), accept

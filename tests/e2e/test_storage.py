@@ -102,6 +102,27 @@ def test_prometheus_serves_the_same_from_a_copy(cut):
     assert all_samples(server, world) == theirs
 
 
+def test_samples_in_records_of_version_two_come_back_after_a_kill(tmp_path):
+    world = harness.World(tmp_path)
+    try:
+        server = world.server("global: {}\n", "--web.enable-remote-write-receiver",
+                              "--storage.tsdb.wal-samples=v2").start()
+        end_ms = int(time.time() * 1000) // STEP_MS * STEP_MS
+        for t in range(end_ms - 40 * STEP_MS, end_ms, STEP_MS):
+            reply = server.write([({"__name__": "dense", "series": str(i)}, [(t, value_of(i, t))])
+                                  for i in range(SERIES)])
+            assert reply.status in (200, 204), reply.text
+        before = server.samples("dense", "30m", end_ms / 1000)
+        assert [len(rows) for rows in before.values()] == [40] * SERIES
+
+        server.kill()
+        server.start()
+
+        assert server.samples("dense", "30m", end_ms / 1000) == before
+    finally:
+        world.close()
+
+
 # The last of this file: it ends the server of the others.
 @pytest.mark.parametrize("ending", ["kill", "stop"])
 def test_restart_finds_blocks_and_head(cut, ending):

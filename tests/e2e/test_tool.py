@@ -367,6 +367,16 @@ def test_command_tool_and_promtool_are_one(world, tool):
     assert "promtool check config" in tool("check", "config", "--help").stdout
 
 
+@pytest.mark.parametrize("words, about", [
+    ((), "Checks, queries and unit tests from the command line."),
+    (("tsdb",), "Run tsdb commands."),
+    (("tsdb", "list"), "List tsdb blocks."),
+    (("silence",), "Add, expire or view silences."),
+], ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+def test_help_is_headed_by_what_was_asked_for(world, words, about):
+    assert world.run("tool", *words, "--help").stdout.splitlines()[2] == about
+
+
 # ---- check service-discovery --------------------------------------------------------------------
 
 
