@@ -40,7 +40,8 @@ enum {
 // Buffers of one answer on its way: JSON, what the connection holds back, compression.
 #define API_ANSWER_BYTES (1u << 20)
 
-// A pattern is literal but for ":name" (one path segment, kept in ApiCall.segment) and a '*' at its end.
+// A pattern is literal but for ":name" (one path segment, kept in ApiCall.segment) and "*name" at its end (any rest). Metrics have it
+// as the label `handler`, so names are the original's.
 struct ApiRoute {
     unsigned methods;
     const char *pattern;
@@ -277,6 +278,7 @@ void api_page(ApiCall *call);
 void api_asset(ApiCall *call);
 void api_console(ApiCall *call);    // api_consoles.c
 void api_user_asset(ApiCall *call); // api_user_assets.c
+void api_debug(ApiCall *call);
 
 // Whether --enable-feature names it.
 bool api_has_feature(const ApiContext *api, const char *name);

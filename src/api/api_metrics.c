@@ -22,19 +22,6 @@ static const double duration_bounds[] = {.1, .2, .4, 1, 3, 8, 20, 60, 120};
 static const double size_bounds[] = {100,     1000,     10000,     100000,
                                      1000000, 10000000, 100000000, 1000000000};
 
-// The original's routes have names for what we write as a star.
-static Str handler_of(size_t row)
-{
-    const char *pattern = api_routes[row].pattern;
-    if (strcmp(pattern, "/api/v1/*") == 0)
-        return S("/api/v1/*path");
-    if (strcmp(pattern, "/consoles/*") == 0)
-        return S("/consoles/*filepath");
-    if (strcmp(pattern, "/user/*") == 0)
-        return S("/user/*filepath");
-    return str_from_c(pattern);
-}
-
 static Counter *request_counter(const ApiState *state, size_t row, int status)
 {
     ApiRouteMetrics *metrics = &state->route_metrics[row];
@@ -42,7 +29,7 @@ static Counter *request_counter(const ApiState *state, size_t row, int status)
         if (metrics->slots[i].status == status && metrics->slots[i].counter)
             return metrics->slots[i].counter;
     char code[16];
-    Str values[] = {handler_of(row), STR_NONE};
+    Str values[] = {str_from_c(api_routes[row].pattern), STR_NONE};
     values[1] = str_make(code, (size_t)snprintf(code, sizeof code, "%d", status));
     Counter *counter = counter_of(state->requests, values);
     for (size_t i = 0; i < STATUS_SLOTS; i++) {
@@ -60,7 +47,7 @@ static HistogramMetric *route_histogram(HistogramMetric *_Atomic *place, Family 
 {
     HistogramMetric *histogram = atomic_load(place);
     if (!histogram) {
-        Str handler = handler_of(row);
+        Str handler = str_from_c(api_routes[row].pattern);
         histogram = histogram_of(family, &handler);
         atomic_store(place, histogram);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The web UI among the routes, and the sign posts to it.
+// The web UI among the routes, the sign posts to it, and what the process tells of itself.
 #include "api/api_internal.h"
+#include "net/debug_pages.h"
 #include "ui/ui.h"
 
 static void note(ApiCall *call, UiSent sent)
@@ -45,4 +46,21 @@ void api_root(ApiCall *call)
 void api_old_graph(ApiCall *call)
 {
     redirect(call, true);
+}
+
+void api_debug(ApiCall *call)
+{
+    static const Str folder = STR("/debug/pprof/");
+    if (str_equal(call->path, str_sub(folder, 0, folder.len - 1))) {
+        Str there = arena_printf(call->arena, STR_FMT STR_FMT, STR_ARG(call->api->route_prefix),
+                                 STR_ARG(folder));
+        http_reply_header(call->request, S("Location"), there);
+        api_text(call, 301, STR_NONE);
+    } else if (str_starts_with(call->path, folder)) {
+        DebugSent sent = debug_pages_answer(call->request, str_skip(call->path, folder.len));
+        call->status = sent.status;
+        call->sent_bytes += sent.bytes;
+    } else {
+        api_text(call, 404, S("404 page not found\n"));
+    }
 }

@@ -16,7 +16,7 @@
 #define STORE ROUTE_STORE
 
 const ApiRoute api_routes[] = {
-    {OPTIONS, "/api/v1/*", api_options, API},
+    {OPTIONS, "/api/v1/*path", api_options, API},
 
     {GET | POST, "/api/v1/query", api_query, API | READY | MEMORY | STORE},
     {GET | POST, "/api/v1/query_range", api_query_range, API | READY | MEMORY | STORE},
@@ -88,8 +88,9 @@ const ApiRoute api_routes[] = {
     {GET | HEAD, "/tsdb-status", api_page, 0},
     {GET | HEAD, "/cardinality", api_page, 0},
     {GET | HEAD, "/agent", api_page, 0},
-    {GET, "/consoles/*", api_console, READY},
-    {GET, "/user/*", api_user_asset, 0},
+    {GET, "/consoles/*filepath", api_console, READY},
+    {GET, "/user/*filepath", api_user_asset, 0},
+    {GET | POST, "/debug/*subpath", api_debug, 0},
     {GET | HEAD, "/*", api_asset, PLAIN},
 };
 const size_t api_route_count = COUNT_OF(api_routes);

@@ -36,6 +36,12 @@ typedef struct ThreadTime {
     int64_t cpu_ns;
 } ThreadTime;
 
+// What a profile says of each thread.
+typedef struct ProfileKind {
+    Str type, unit;
+    bool counts; // one for each thread, instead of its CPU time
+} ProfileKind;
+
 // The kernel's clock of one thread of this process: what pthread_getcpuclockid() gives for threads whose handle one has.
 static bool read_thread_clock(int id, int64_t *ret_ns)
 {
@@ -99,12 +105,12 @@ static void add_unit(Buf *out, uint32_t field, uint64_t type, uint64_t unit)
 }
 
 // A sample, its location and its function: the thread stands for the function.
-static void add_thread(Buf *out, uint64_t number, const ThreadTime *thread)
+static void add_thread(Buf *out, uint64_t number, uint64_t value)
 {
     CLEANUP(buf_deinit) Buf message = {0};
     CLEANUP(buf_deinit) Buf line = {0};
     proto_add_varint(&message, 1, number);
-    proto_add_varint(&message, 2, (uint64_t)MAX(thread->cpu_ns, 0));
+    proto_add_varint(&message, 2, value);
     proto_add_bytes(out, 2, buf_str(&message));
     buf_reset(&message);
     proto_add_varint(&line, 1, number);
@@ -113,21 +119,21 @@ static void add_thread(Buf *out, uint64_t number, const ThreadTime *thread)
     proto_add_bytes(out, 4, buf_str(&message));
     buf_reset(&message);
     proto_add_varint(&message, 1, number);
-    proto_add_varint(&message, 2, number + 2); // behind "", "cpu" and "nanoseconds"
+    proto_add_varint(&message, 2, number + 2); // behind "", the type and the unit
     proto_add_bytes(out, 5, buf_str(&message));
 }
 
-static void write_profile(Buf *out, const ThreadTime *threads, size_t count, int64_t began_ns,
-                          int64_t took_ns)
+static void write_profile(Buf *out, const ProfileKind *kind, const ThreadTime *threads,
+                          size_t count, int64_t began_ns, int64_t took_ns)
 {
     CLEANUP(buf_deinit) Buf profile = {0};
     CLEANUP(buf_deinit) Buf name = {0};
     add_unit(&profile, 1, 1, 2);
     for (size_t i = 0; i < count; i++)
-        add_thread(&profile, i + 1, &threads[i]);
+        add_thread(&profile, i + 1, kind->counts ? 1 : (uint64_t)MAX(threads[i].cpu_ns, 0));
     proto_add_bytes(&profile, 6, S(""));
-    proto_add_bytes(&profile, 6, S("cpu"));
-    proto_add_bytes(&profile, 6, S("nanoseconds"));
+    proto_add_bytes(&profile, 6, kind->type);
+    proto_add_bytes(&profile, 6, kind->unit);
     for (size_t i = 0; i < count; i++) {
         buf_reset(&name);
         buf_printf(&name, "thread %s", threads[i].name);
@@ -155,8 +161,17 @@ static int64_t seconds_asked(const HttpRequest *request)
     return seconds;
 }
 
+static DebugSent send_profile(HttpRequest *request, Str name, Str profile)
+{
+    http_reply_header(
+        request, S("Content-Disposition"),
+        arena_printf(request->arena, "attachment; filename=\"" STR_FMT "\"", STR_ARG(name)));
+    return send_page(request, 200, S("application/octet-stream"), profile);
+}
+
 static DebugSent profile_page(HttpRequest *request)
 {
+    static const ProfileKind kind = {STR("cpu"), STR("nanoseconds"), .counts = false};
     CLEANUP(buf_deinit) Buf page = {0};
     int64_t seconds = seconds_asked(request);
     if (seconds > SECONDS_MAX)
@@ -176,9 +191,8 @@ static DebugSent profile_page(HttpRequest *request)
     size_t count = read_threads(now, THREADS_MAX);
     atomic_flag_clear(&profile_runs);
     subtract(now, count, before, before_count);
-    write_profile(&page, now, count, wall_ns, took_ns);
-    http_reply_header(request, S("Content-Disposition"), S("attachment; filename=\"profile\""));
-    return send_page(request, 200, S("application/octet-stream"), buf_str(&page));
+    write_profile(&page, &kind, now, count, wall_ns, took_ns);
+    return send_profile(request, S("profile"), buf_str(&page));
 }
 
 // ---- pages ----
@@ -195,11 +209,18 @@ static DebugSent cmdline_page(HttpRequest *request)
     return send_page(request, 200, PLAIN, text);
 }
 
+// As text with the parameter `debug`, as a profile without it.
 static DebugSent threads_page(HttpRequest *request)
 {
+    static const ProfileKind kind = {STR("threadcreate"), STR("count"), .counts = true};
     CLEANUP(buf_deinit) Buf page = {0};
     ThreadTime *threads = ARENA_ARRAY(request->arena, ThreadTime, THREADS_MAX);
     size_t count = read_threads(threads, THREADS_MAX);
+    int64_t debug;
+    if (!number_parse_i64(http_param(request, S("debug")), &debug) || debug == 0) {
+        write_profile(&page, &kind, threads, count, clock_ns(CLOCK_REALTIME), 0);
+        return send_profile(request, S("threadcreate"), buf_str(&page));
+    }
     buf_printf(&page, "threadcreate profile: total %zu\n", count);
     for (size_t i = 0; i < count; i++)
         buf_printf(&page, "1 # %s: %.3f s of CPU\n", threads[i].name,
@@ -233,7 +254,7 @@ static DebugSent index_page(HttpRequest *request)
               "<!doctype html>\n<html lang=\"en\">\n<head><title>/debug/pprof/</title></head>\n"
               "<body>\n<h1>/debug/pprof/</h1>\n<dl>\n");
     for (size_t i = 1; i < COUNT_OF(pages); i++)
-        buf_printf(&page, "<dt><a href=\"" STR_FMT "\">" STR_FMT "</a></dt><dd>%s</dd>\n",
+        buf_printf(&page, "<dt><a href=\"" STR_FMT "?debug=1\">" STR_FMT "</a></dt><dd>%s</dd>\n",
                    STR_ARG(pages[i].name), STR_ARG(pages[i].name), pages[i].about);
     buf_add_c(&page,
               "</dl>\n<p>This program is not written in Go: there are no profiles of its heap, "

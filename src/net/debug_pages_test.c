@@ -36,7 +36,7 @@ TEST(debug_pages, each_page_answers_or_says_why_not)
         int status;
         const char *has;
     } cases[] = {
-        {"", 200, "<a href=\"profile\">"},
+        {"", 200, "<a href=\"profile?debug=1\">"},
         {"cmdline", 200, "debug_pages_test"},
         {"threadcreate", 200, "threadcreate profile: total 1\n1 # debug_pages"},
         {"profile", 400, "exceeds 300 seconds"},
@@ -46,7 +46,7 @@ TEST(debug_pages, each_page_answers_or_says_why_not)
     };
     EACH_CASE(c, cases) {
         CLEANUP(answer_deinit) Answer answer;
-        ask(&answer, "/debug/pprof/x?seconds=301", c->name);
+        ask(&answer, "/debug/pprof/x?seconds=301&debug=1", c->name);
         CHECK_EQ(answer.reply.status, c->status);
         CHECK_EQ(answer.sent.status, c->status);
         CHECK_EQ(answer.sent.bytes, answer.reply.body.len);
@@ -107,5 +107,16 @@ TEST(debug_pages, a_profile_shows_which_thread_took_the_time)
     CHECK(spun > 0 && spun < INT64_C(60000000000));
 }
 
+TEST(debug_pages, threads_are_a_profile_unless_text_is_asked_for)
+{
+    CLEANUP(answer_deinit) Answer answer;
+    CLEANUP(buf_deinit) Buf profile = {0};
+    Error err;
+    ask(&answer, "/debug/pprof/threadcreate", "threadcreate");
+    CHECK_OK(gzip_decode(buf_str(&answer.reply.body), 1 << 20, &profile, &err), err);
+    CHECK_EQ(value_of(buf_str(&profile), S("thread debug_pages_tes")), 1);
+}
+
 TEST_MAIN(debug_pages, TEST_ROW(debug_pages, each_page_answers_or_says_why_not),
+          TEST_ROW(debug_pages, threads_are_a_profile_unless_text_is_asked_for),
           TEST_ROW(debug_pages, a_profile_shows_which_thread_took_the_time))

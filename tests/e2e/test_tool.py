@@ -528,13 +528,13 @@ def test_debug_archive_holds_what_the_server_offers(world, tool, filled):
 
     ours = tool("debug", "all", server.url)
     names = harness.subprocess.run(["tar", "tzf", "debug.tar.gz"], cwd=world.directory, capture_output=True, text=True, check=True)
-    pprof = tool("debug", "pprof", server.url)
     theirs = tool("debug", "pprof", f"http://{target.address}")
+    none = tool("debug", "pprof", f"{server.url}/nothing")
 
     assert ours.returncode == 0, ours.stderr
-    assert names.stdout.splitlines() == ["metrics.txt"]
+    assert names.stdout.splitlines() == ["cpu.pb", "threadcreate.pb", "metrics.txt"]
     assert "no /debug/pprof/heap (status 404)" in ours.stderr
-    assert pprof.returncode == 1 and "the server has none of these pages" in pprof.stderr
+    assert none.returncode == 1 and "the server has none of these pages" in none.stderr
     assert theirs.returncode == 0
     listed = harness.subprocess.run(["tar", "xzOf", "debug.tar.gz", "heap.pb"], cwd=world.directory, capture_output=True, text=True, check=True)
     assert listed.stdout == "metric 1\n"
