@@ -9,11 +9,12 @@
 #include "base/map.h"
 #include "base/test.h"
 
-#define LEASE_MS 400
+#define LEASE_MS 60000      // longer than any stall of a busy machine
+#define SHORT_LEASE_MS 3000 // where the test waits for its end or for heartbeats
 #define POLL_MS 20
 #define ROWS_MAX 64
 #define IDS_MAX 16
-#define DEADLINE_NS (INT64_C(30) * 1000000000)
+#define DEADLINE_NS (INT64_C(60) * 1000000000)
 
 typedef struct FakeRow {
     char key[40], body[40], owner[AM_SHARED_ID_BYTES];
@@ -32,6 +33,7 @@ static struct {
     int counts[AM_STORE_TABLES];
     FakeInstance instances[IDS_MAX];
     int instance_count;
+    int64_t lease_ms; // of who starts in it
     _Atomic int is_away, no_beats, begun, ended;
 } world;
 
@@ -268,9 +270,10 @@ static void wait_for(_Atomic int *number, int wanted)
     CHECK(*number >= wanted);
 }
 
-static void begin_world(void)
+static void begin_world(int64_t lease_ms)
 {
     memset(&world, 0, sizeof world);
+    world.lease_ms = lease_ms;
     lock_init(&world.lock, "test.world", 150);
 }
 
@@ -283,14 +286,14 @@ static void start(Instance *instance, const char *name, bool settles)
                                .kind = &fake,
                                .name = str_from_c(name),
                                .address = S("a"),
-                               .lease_ms = LEASE_MS,
+                               .lease_ms = world.lease_ms,
                                .poll_ms = POLL_MS,
                                .loop = instance->loop,
                                .row = on_row,
                                .arg = instance};
     CHECK_OK(am_shared_open(&options, &instance->shared, &err), err);
     if (settles)
-        CHECK(am_shared_settle(instance->shared, 30000));
+        CHECK(am_shared_settle(instance->shared, 60000));
 }
 
 static void end(Instance *instance)
@@ -331,7 +334,7 @@ TEST(am_shared, one_claims_and_the_others_see_what_it_told)
 {
     Instance a = {0};
     Instance b = {0};
-    begin_world();
+    begin_world(LEASE_MS);
     start(&a, "a", true);
     start(&b, "b", true);
 
@@ -358,7 +361,7 @@ TEST(am_shared, one_claims_and_the_others_see_what_it_told)
 TEST(am_shared, a_result_is_sent_by_whoever_has_it_or_waits_and_is_written_once)
 {
     Instance a = {0};
-    begin_world();
+    begin_world(LEASE_MS);
     start(&a, "a", true);
 
     for (int i = 1; i <= 200; i++) {
@@ -387,7 +390,7 @@ TEST(am_shared, a_claim_ends_with_the_lease_of_its_owner)
 {
     Instance a = {0};
     Instance b = {0};
-    begin_world();
+    begin_world(SHORT_LEASE_MS);
     start(&a, "a", true);
     start(&b, "b", true);
     CHECK_EQ(claim(&a, "g", 0), AM_CLAIM_GRANTED);
@@ -420,7 +423,7 @@ TEST(am_shared, without_the_engine_each_is_alone_and_writes_wait)
 {
     Instance a = {0};
     Instance b = {0};
-    begin_world();
+    begin_world(SHORT_LEASE_MS);
     world.is_away = 1;
     start(&a, "a", false);
     CHECK(!am_shared_settle(a.shared, 10));
@@ -430,9 +433,9 @@ TEST(am_shared, without_the_engine_each_is_alone_and_writes_wait)
     AmClaim *alone = a.claim;
     AmRow silence = {S("s"), S("one"), 1, INT64_MAX};
     uint64_t ticket = am_shared_put(a.shared, AM_STORE_SILENCES, &silence);
-    CHECK(!am_shared_wait(a.shared, ticket, 30000));
+    CHECK(!am_shared_wait(a.shared, ticket, 60000));
     world.is_away = 0;
-    CHECK(am_shared_settle(a.shared, 30000));
+    CHECK(am_shared_settle(a.shared, 60000));
     // The engine is back: the right is asked for anew.
     CHECK(!am_shared_may_send(a.shared, alone));
     a.claim = alone;
@@ -450,7 +453,7 @@ TEST(am_shared, without_the_engine_each_is_alone_and_writes_wait)
 TEST(am_shared, the_newest_row_is_written_and_a_bad_one_stops_nothing)
 {
     Instance a = {0};
-    begin_world();
+    begin_world(LEASE_MS);
     start(&a, "a", true);
     AmRow bad = {S("x"), S("bad"), 1, INT64_MAX};
     AmRow old = {S("s"), S("old"), 1, INT64_MAX};
@@ -473,7 +476,7 @@ TEST(am_shared, members_are_those_that_live)
     Instance a = {0};
     Instance b = {0};
     AmSharedState seen = {0};
-    begin_world();
+    begin_world(SHORT_LEASE_MS);
     start(&a, "a", true);
     start(&b, "b", true);
 

@@ -26,7 +26,7 @@ typedef struct Cloud {
     char key_pem[8192], cert_pem[8192];
     X509Identity identity;
     gnutls_pubkey_t session; // NULL: none yet
-    int federations, bad;
+    _Atomic int federations, bad;
 } Cloud;
 
 static void cloud_init(Cloud *cloud, const char *unit)

@@ -10,7 +10,7 @@
 #include "discovery/discovery_poll.h"
 #include "net/http_server.h"
 
-#define RIG_WAIT_MS 10000
+#define RIG_WAIT_MS 60000
 
 // One answer. "%H" stands for the server's host:port in all texts.
 typedef struct RigRoute {
@@ -261,7 +261,7 @@ static inline bool rig_has_metric(Str page, const char *line)
 // Until our own metrics have this line.
 static inline bool rig_wait_metric(Rig *rig, const char *line)
 {
-    for (int tries = 0; tries < 500; tries++) {
+    for (int tries = 0; tries < 3000; tries++) {
         CLEANUP(buf_deinit) Buf page = {0};
         registry_write(rig->registry, REGISTRY_TEXT, &page);
         buf_add_char(&page, 0);

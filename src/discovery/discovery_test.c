@@ -11,7 +11,7 @@
 #include "base/test.h"
 #include "codec/yaml.h"
 
-#define WAIT_MS 5000
+#define WAIT_MS 60000
 
 // Keeps the newest snapshot of each delivery as one line of text.
 typedef struct Consumer {

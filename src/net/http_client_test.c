@@ -126,7 +126,7 @@ static Str fetch(Fixture *f, const HttpClientConfig *config, HttpCallOptions opt
     int status = 0;
     Str body = STR_NONE;
     Error err = {0};
-    options.timeout_ms = 5000;
+    options.timeout_ms = 60000;
     CHECK_OK(http_fetch(config, &options, &f->arena, &status, &body, &err), err);
     return body;
 }
@@ -229,7 +229,7 @@ TEST(http_client, redirects_change_the_method_as_browsers_do)
     int status = 0;
     Str body = STR_NONE;
     Error err = {0};
-    HttpCallOptions circle = {.url = url_of(&f, "/circle"), .timeout_ms = 5000};
+    HttpCallOptions circle = {.url = url_of(&f, "/circle"), .timeout_ms = 60000};
     CHECK(!http_fetch(NULL, &circle, &f.arena, &status, &body, &err));
     CHECK_HAS(err.text, "stopped after 10 redirects");
     HttpClientConfig config;
@@ -237,7 +237,7 @@ TEST(http_client, redirects_change_the_method_as_browsers_do)
     config.follow_redirects = false;
     CHECK_OK(http_fetch(&config, &circle, &f.arena, &status, &body, &err), err);
     CHECK_EQ(status, 301);
-    HttpCallOptions file = {.url = url_of(&f, "/file"), .timeout_ms = 5000};
+    HttpCallOptions file = {.url = url_of(&f, "/file"), .timeout_ms = 60000};
     CHECK(!http_fetch(NULL, &file, &f.arena, &status, &body, &err));
     stop(&f);
 }
@@ -472,7 +472,7 @@ TEST(http_client, tls_checks_both_sides)
         Error err = {0};
         http_client_config_default(&config);
         config.tls_config = c->tls;
-        HttpCallOptions call = {.url = c->url, .timeout_ms = 5000};
+        HttpCallOptions call = {.url = c->url, .timeout_ms = 60000};
         bool ok = http_fetch(&config, &call, &f.arena, &status, &body, &err);
         if (ok != c->want_ok)
             print_error("%s\n", err.text);
@@ -481,7 +481,7 @@ TEST(http_client, tls_checks_both_sides)
             check_has(body, c->url.ptr == by_ip.ptr ? "Host=127.0.0.1:" : "Host=localhost:");
     }
     Str plain = arena_printf(&f.arena, "http://127.0.0.1:%d/show", f.port);
-    HttpCallOptions call = {.url = plain, .timeout_ms = 2000};
+    HttpCallOptions call = {.url = plain, .timeout_ms = 60000};
     int status = 0;
     Str body = STR_NONE;
     Error err = {0};

@@ -48,7 +48,8 @@ static void serve_token(Fixture *f, HttpRequest *request)
     } else if (str_is(request->path, "/token/html")) {
         format = "<html>";
     } else if (str_is(request->path, "/token/slow")) {
-        usleep(700000);
+        for (int i = 0; i < 60000 && !http_client_gone(request); i++)
+            usleep(1000);
     }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -148,7 +149,7 @@ TEST(http_oauth2, grants_are_asked_for_as_the_rfc_says)
         start(&f);
         CHECK_OK(configure(&f, c->path, c->more, &config, &err), err);
 
-        HttpCallOptions call = {.url = url_of(&f, "/"), .timeout_ms = 5000};
+        HttpCallOptions call = {.url = url_of(&f, "/"), .timeout_ms = 60000};
         bool ok = http_fetch(&config, &call, &f.folder.arena, &status, &body, &err);
 
         CHECK_EQ(ok, c->want != NULL);
@@ -207,9 +208,10 @@ static void walk_done(void *arg, const HttpResponse *response)
     }
     if (walk->between)
         walk->between(walk->f);
-    http_call(walk->client,
-              &(HttpCallOptions){
-                  .url = url_of(walk->f, "/"), .timeout_ms = 5000, .done = walk_done, .arg = walk});
+    http_call(walk->client, &(HttpCallOptions){.url = url_of(walk->f, "/"),
+                                               .timeout_ms = 60000,
+                                               .done = walk_done,
+                                               .arg = walk});
 }
 
 static void walk(Walk *walk, const HttpClientConfig *config)
@@ -217,9 +219,10 @@ static void walk(Walk *walk, const HttpClientConfig *config)
     Error err;
     CHECK_OK(loop_new("test", &walk->loop, &err), err);
     CHECK_OK(http_client_new(walk->loop, config, &walk->client, &err), err);
-    http_call(walk->client,
-              &(HttpCallOptions){
-                  .url = url_of(walk->f, "/"), .timeout_ms = 5000, .done = walk_done, .arg = walk});
+    http_call(walk->client, &(HttpCallOptions){.url = url_of(walk->f, "/"),
+                                               .timeout_ms = 60000,
+                                               .done = walk_done,
+                                               .arg = walk});
     loop_run(walk->loop);
     loop_free(walk->loop);
 }
@@ -237,11 +240,12 @@ TEST(http_oauth2, a_token_is_kept_until_it_runs_out_or_the_secret_changes)
         const char *name, *path, *more;
         int calls;
         void (*between)(Fixture *f);
-        int want_tokens, want_first;
+        int want_tokens, want_first, want_first_min;
     } cases[] = {
-        {"kept", "/token", "  client_secret: s\n", 5, NULL, 1, 5},
-        {"out at once", "/token/short", "  client_secret: s\n", 3, NULL, 3, 1},
-        {"another secret", "/token", "  client_secret_file: secret\n", 3, new_secret, 2, 2},
+        {"kept", "/token", "  client_secret: s\n", 5, NULL, 1, 5, 5},
+        {"out at once", "/token/short", "  client_secret: s\n", 3, NULL, 3, 1, 1},
+        // On a busy machine the second is already put in after the file's second has passed.
+        {"another secret", "/token", "  client_secret_file: secret\n", 3, new_secret, 2, 2, 1},
     };
 
     EACH_CASE(c, cases) {
@@ -256,7 +260,8 @@ TEST(http_oauth2, a_token_is_kept_until_it_runs_out_or_the_secret_changes)
         walk(&w, &config);
 
         CHECK_EQ(f.tokens, c->want_tokens);
-        CHECK_EQ(w.bodies_with_first, c->want_first);
+        CHECK(w.bodies_with_first >= c->want_first_min);
+        CHECK(w.bodies_with_first <= c->want_first);
         stop(&f);
     }
 }
@@ -526,7 +531,7 @@ TEST(http_oauth2, sigv4_signs_with_keys_roles_and_web_identities)
         HttpSigv4Config sigv4 = c->sigv4;
         config.sigv4 = &sigv4;
 
-        HttpCallOptions call = {.url = url_of(&f, "/"), .timeout_ms = 5000};
+        HttpCallOptions call = {.url = url_of(&f, "/"), .timeout_ms = 60000};
         bool ok = http_fetch(&config, &call, &f.folder.arena, &status, &body, &err);
 
         CHECK_EQ(ok, c->want != NULL);

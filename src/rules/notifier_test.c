@@ -70,7 +70,7 @@ static void receiver_free(Receiver *receiver)
 static void wait_for(Receiver *receiver, size_t count)
 {
     lock_take(&receiver->lock);
-    for (int i = 0; i < 100 && receiver->count < count; i++)
+    for (int i = 0; i < 600 && receiver->count < count; i++)
         (void)condition_wait_ms(&receiver->came, &receiver->lock, 100);
     size_t got = receiver->count;
     lock_give(&receiver->lock);
@@ -261,7 +261,8 @@ TEST(notifier, a_slow_receiver_fills_only_its_own_queue)
     slow->closed = true;
     apply(notifier,
           text_of("alertmanagers:\n- static_configs:\n"
-                  "  - targets: ['127.0.0.1:%d', '127.0.0.1:%d', '127.0.0.1:%d']\n",
+                  "  - targets: ['127.0.0.1:%d', '127.0.0.1:%d', '127.0.0.1:%d']\n"
+                  "  timeout: 10m\n",
                   slow->port, fast->port, fast->port),
           NULL, 0);
 
@@ -308,7 +309,7 @@ TEST(notifier, failures_are_counted)
     send_named(notifier, "B");
     wait_for(receiver, 2);
     notifier_targets(notifier, &arena, &active, &dropped);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 6000; i++) {
         buf_reset(&metrics);
         registry_write(registry, REGISTRY_TEXT, &metrics);
         if (str_find(buf_str(&metrics), S("_sent_total{alertmanager=\"http://127.0.0.1:")) !=

@@ -77,7 +77,7 @@ TEST(rules_threads, groups_run_while_all_else_goes_on)
         look(lab->manager);
     }
     // Until each kind of group has run under the last file.
-    for (int i = 0; i < 2000 && (samples_of(lab->store, "v") < 5 || sent == 0); i++)
+    for (int i = 0; i < 12000 && (samples_of(lab->store, "v") < 5 || sent == 0); i++)
         usleep(5000);
 
     CHECK(samples_of(lab->store, "v") >= 5);

@@ -285,7 +285,7 @@ static void read_crowd(void *arg)
 {
     Crowd *c = arg;
 
-    while (!atomic_load(&c->stop)) {
+    do {
         Arena arena = {0};
         Error err = {0};
         Matcher matcher;
@@ -309,7 +309,8 @@ static void read_crowd(void *arg)
         matcher_deinit(&matcher);
         q->close(q);
         arena_deinit(&arena);
-    }
+    } while (
+        !atomic_load(&c->stop)); // once at least, though the writers may be done before it runs
 }
 
 static void truncate_crowd(void *arg)
