@@ -138,12 +138,11 @@ bool head_append_finish_chunk(Head *head, uint64_t ref, Series *series)
     return ok;
 }
 
-static void start_float_chunk(Head *head, Series *series, int64_t t_ms, double value)
+void head_append_begin_floats(Head *head, Series *series, int64_t t_ms, double value)
 {
     series->chunk = head_open_start(&head->pool, &series->xor_state, t_ms, value);
     set_left(series, next_cut(head, t_ms));
-    COUNT(head, chunks_created, 1);
-    COUNT(head, chunks, 1);
+    series_set_flags(series, SERIES_HAS_SAMPLES | SERIES_HAS_VALUE, 0);
 }
 
 // The open chunk ends before this sample. While the disk refuses full chunks it goes on, up to a limit.
@@ -183,8 +182,9 @@ bool head_append_float(Head *head, uint64_t ref, Series *series, int64_t t_ms, d
         if (series_flags(series) & SERIES_HAS_HISTOGRAM &&
             !head_append_finish_chunk(head, ref, series))
             return false;
-        start_float_chunk(head, series, t_ms, value);
-        series_set_flags(series, SERIES_HAS_SAMPLES | SERIES_HAS_VALUE, 0);
+        head_append_begin_floats(head, series, t_ms, value);
+        COUNT(head, chunks_created, 1);
+        COUNT(head, chunks, 1);
         return true;
     }
     PoolHandle newest = head_open_append(&head->pool, series->chunk, state, t_ms, value);

@@ -363,6 +363,8 @@ SeriesExtra *head_extra(Head *head, uint64_t ref, Series *series, bool make);
 void head_extra_free(SeriesExtra *extra);
 // Puts an in-order sample into a series; its stripe is held, the caller leads. False: no room, nothing changed.
 bool head_append_float(Head *head, uint64_t ref, Series *series, int64_t t_ms, double value);
+// The first sample of a float chunk, in a series without an open one. The caller counts the chunk.
+void head_append_begin_floats(Head *head, Series *series, int64_t t_ms, double value);
 // Several, in rising time. Returns how many found room: all, if not fewer.
 size_t head_append_floats(Head *head, uint64_t ref, Series *series, const int64_t *t_ms,
                           const double *value, size_t count);

@@ -113,6 +113,8 @@ static void end_define(void *arg)
     r->samples += applied.samples;
     r->refused += applied.refused;
     r->filled += applied.filled;
+    COUNT(r->head, chunks_created, applied.chunks);
+    COUNT(r->head, chunks, applied.chunks);
     if (applied.min_t_ms <= applied.max_t_ms) {
         head_append_note_time(r->head, applied.min_t_ms);
         head_append_note_time(r->head, applied.max_t_ms);

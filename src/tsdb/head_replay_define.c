@@ -232,12 +232,28 @@ static void replay_sample(Replay *r, uint64_t ref, int64_t t_ms, double value,
 
 static void replay_floats(Replay *r, WalRecordReader *reader)
 {
+    const SeriesTable *table = &r->head->index.series;
+    int64_t min_valid_t_ms = r->head->options.min_valid_t_ms;
     WalSample samples[BATCH];
     int64_t start_ms[BATCH];
+    SeriesSlot slots[BATCH];
 
-    for (size_t n; (n = wal_record_next_samples(reader, samples, start_ms, BATCH));)
-        for (size_t i = 0; i < n; i++)
-            replay_sample(r, samples[i].ref, samples[i].t_ms, samples[i].value, NULL, start_ms[i]);
+    for (size_t n; (n = wal_record_next_samples(reader, samples, start_ms, BATCH));) {
+        int64_t any_start_ms = 0;
+        for (size_t i = 0; i < n; i++) {
+            slots[i] = series_slot(table, samples[i].ref);
+            if (UNLIKELY(!slots[i]))
+                slots[i] = replay_find_series(r, &samples[i].ref, HEAD_UNKNOWN_SAMPLES);
+            slots[i] = samples[i].t_ms >= min_valid_t_ms ? slots[i] : 0;
+            any_start_ms |= start_ms[i];
+        }
+        if (LIKELY(!any_start_ms))
+            replay_shards_add_floats(r->shards, slots, samples, n);
+        for (size_t i = 0; any_start_ms && i < n; i++)
+            if (slots[i])
+                replay_shards_add(r->shards, slots[i], samples[i].t_ms, samples[i].value, NULL,
+                                  start_ms[i]);
+    }
 }
 
 void replay_tombstone(Replay *r, const WalEntry *e)

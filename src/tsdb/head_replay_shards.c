@@ -173,8 +173,16 @@ static void apply_floats(Head *head, Worker *worker, uint64_t ref, Series *serie
         size_t end = from + 1;
         while (end < count && t_ms[end] > t_ms[end - 1])
             end++;
-        bool has = series_flags(series) & SERIES_HAS_SAMPLES;
-        size_t done = head_append_floats(head, ref, series, t_ms + from, value + from, end - from);
+        unsigned flags = series_flags(series);
+        bool has = flags & SERIES_HAS_SAMPLES;
+        size_t done = 0;
+        if (!series->chunk && !(flags & SERIES_HAS_HISTOGRAM)) {
+            head_append_begin_floats(head, series, t_ms[from], value[from]);
+            worker->applied.chunks++; // the head's own counters are other threads', too
+            done = 1;
+        }
+        done += head_append_floats(head, ref, series, t_ms + from + done, value + from + done,
+                                   end - from - done);
         if (done) {
             note_times(worker, t_ms[from], t_ms[from + done - 1]);
             worker->applied.filled += !has;
@@ -307,27 +315,55 @@ static uint32_t add_rich(ReplayShards *shards, const Histogram *histogram, int64
     return shards->rich_count;
 }
 
-void replay_shards_add(ReplayShards *shards, SeriesSlot slot, int64_t t_ms, double value,
-                       const Histogram *histogram, int64_t start_ms)
+// The shard's newest piece, with room for a sample of this time; or a new one.
+static inline Piece *piece_for(ReplayShards *shards, uint32_t number, int64_t t_ms)
 {
-    uint32_t number = slot / SHARD_SLOTS;
     Piece *piece =
         number < shards->shard_count ? &shards->pieces[shards->shards[number].last] : NULL;
     int64_t after_ms = 0;
 
+    if (UNLIKELY(!piece || piece == shards->pieces || piece->count == PIECE_SAMPLES ||
+                 __builtin_sub_overflow(t_ms, piece->first_ms, &after_ms) ||
+                 after_ms != (int32_t)after_ms))
+        return add_piece(shards, number, t_ms);
+    return piece;
+}
+
+void replay_shards_add_floats(ReplayShards *shards, const SeriesSlot *slots,
+                              const WalSample *samples, size_t count)
+{
+    for (size_t i = 0; i < count;) {
+        if (!slots[i]) {
+            i++;
+            continue;
+        }
+        uint32_t number = slots[i] / SHARD_SLOTS;
+        Piece *piece = piece_for(shards, number, samples[i].t_ms);
+        size_t end = i + MIN(count - i, PIECE_SAMPLES - piece->count);
+        ShardSample *to = &piece->samples[piece->count];
+        int64_t first_ms = piece->first_ms;
+        do {
+            int64_t after_ms;
+            if (__builtin_sub_overflow(samples[i].t_ms, first_ms, &after_ms) ||
+                after_ms != (int32_t)after_ms)
+                break;
+            *to++ = (ShardSample){samples[i].value, (int32_t)after_ms, slots[i] % SHARD_SLOTS};
+            i++;
+        } while (i < end && slots[i] && slots[i] / SHARD_SLOTS == number);
+        piece->count = (uint32_t)(to - piece->samples);
+    }
+}
+
+void replay_shards_add(ReplayShards *shards, SeriesSlot slot, int64_t t_ms, double value,
+                       const Histogram *histogram, int64_t start_ms)
+{
     if (UNLIKELY(histogram || start_ms) &&
         (shards->rich_count == RICH_MAX || shards->arena.held_bytes > KEEP_BYTES))
         replay_shards_drain(shards);
-    if (UNLIKELY(!piece || piece == shards->pieces || !shards->shards[number].last ||
-                 piece->count == PIECE_SAMPLES ||
-                 __builtin_sub_overflow(t_ms, piece->first_ms, &after_ms) ||
-                 after_ms != (int32_t)after_ms)) {
-        piece = add_piece(shards, number, t_ms);
-        after_ms = 0;
-    }
+    Piece *piece = piece_for(shards, slot / SHARD_SLOTS, t_ms);
     uint32_t rich = UNLIKELY(histogram || start_ms) ? add_rich(shards, histogram, start_ms) : 0;
     piece->samples[piece->count++] =
-        (ShardSample){value, (int32_t)after_ms, rich << 8 | slot % SHARD_SLOTS};
+        (ShardSample){value, (int32_t)(t_ms - piece->first_ms), rich << 8 | slot % SHARD_SLOTS};
 }
 
 // --- life ---
@@ -367,6 +403,7 @@ void replay_shards_free(ReplayShards *shards, ReplayApplied *ret_applied)
         ret_applied->samples += applied->samples;
         ret_applied->refused += applied->refused;
         ret_applied->filled += applied->filled;
+        ret_applied->chunks += applied->chunks;
         ret_applied->min_t_ms = MIN(ret_applied->min_t_ms, applied->min_t_ms);
         ret_applied->max_t_ms = MAX(ret_applied->max_t_ms, applied->max_t_ms);
         pool_part_use(pool, &shards->workers[i].part);

@@ -24,6 +24,7 @@ typedef struct ReplayShards ReplayShards;
 typedef struct ReplayApplied {
     uint64_t samples, refused;
     uint64_t filled; // series that got their first in-order sample
+    uint64_t chunks; // begun by floats
     int64_t min_t_ms, max_t_ms;
 } ReplayApplied;
 
@@ -32,6 +33,9 @@ ReplayShards *replay_shards_new(Head *head, int threads);
 // The histogram is copied; NULL: a float.
 void replay_shards_add(ReplayShards *shards, SeriesSlot slot, int64_t t_ms, double value,
                        const Histogram *histogram, int64_t start_ms);
+// Several floats without a start, of these slots; samples of slot 0 are left out.
+void replay_shards_add_floats(ReplayShards *shards, const SeriesSlot *slots,
+                              const WalSample *samples, size_t count);
 // Puts everything into its series.
 void replay_shards_drain(ReplayShards *shards);
 // Drains and ends.

@@ -139,9 +139,13 @@ PoolHandle pool_alloc(Pool *pool, uint32_t bytes)
     if (!index || used + size > POOL_PAGE_BYTES) {
         index = pool->current[class_index] = take_page(pool, size, (uint8_t)class_index);
         used = 0;
+        // All of a part's page counts as handed out: other threads count in the same cache line.
+        if (pool->whole)
+            add_live(pool, &pool->pages[index], POOL_PAGE_BYTES / size);
     }
     pool->current_used[class_index] = used + size;
-    add_live(pool, &pool->pages[index], 1);
+    if (LIKELY(!pool->whole))
+        pool->pages[index].live++;
     return index << 15 | used / 8;
 }
 
@@ -251,6 +255,8 @@ static void give_rest(Pool *pool, const Pool *part, unsigned class_index)
 
     if (!index)
         return;
+    add_live(part, &part->pages[index],
+             0 - (POOL_PAGE_BYTES - used) / class_bytes[class_index]); // was never handed out
     if (!pool->current[class_index] || used < pool->current_used[class_index]) {
         uint32_t other = pool->current[class_index];
         pool->current[class_index] = index;
