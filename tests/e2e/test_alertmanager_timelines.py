@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Timelines played into the original and into narthex at the same time: both must notify the same, in the same order.
 
-All timelines run at once, each behind a route of its own that matches its label `tl`. One unit is a second: group_wait 1,
-group_interval 2 unless a timeline says otherwise. Deeds fall between the ticks of groups, so that a slow machine changes nothing.
+All timelines run at once, each behind a route of its own that matches its label `tl`. Times are in units, those that are written
+as seconds too: group_wait 1, group_interval 2 unless a timeline says otherwise. Deeds fall between the ticks of groups, most of
+them by half a unit or more, and a unit is long: a machine that is slow or busy for a second changes nothing.
 """
+import itertools
 import json
+import re
 import threading
 import time
 
@@ -13,7 +16,7 @@ import pytest
 import alertmanagers
 import harness
 
-UNIT_S = 1.0
+UNIT_S = 3.0
 
 
 def fire(at, name="A", **labels):
@@ -140,6 +143,11 @@ OVER_RESTARTS = {
 }
 
 
+def in_units(text):
+    """The durations in a configuration, of which each second stands for a unit."""
+    return re.sub(r"\b(\d+)(m?s)\b", lambda found: f"{int(found[1]) * int(UNIT_S * (1 if found[2] == 'ms' else 1000))}ms", text)
+
+
 def configuration(timelines, url):
     receivers, routes, rules = ["- name: none"], [], []
     for number, (settings, more, _) in enumerate(timelines.values()):
@@ -165,42 +173,78 @@ def configuration(timelines, url):
             rules.append("- " + json.dumps({
                 "source_matchers": [f'tl="{tag}"', 'sev="crit"'], "target_matchers": [f'tl="{tag}"', target],
                 "equal": more["inhibit"].get("equal", [])}))
+    routes = [in_units(route) for route in routes]
     return "\n".join(["route:", "  receiver: none", "  routes:", *routes, "inhibit_rules:", *rules, "receivers:",
                       *receivers, "time_intervals:", "- name: always", "  time_intervals: [{}]", "- name: never",
                       "  time_intervals: [{years: ['1990']}]"]) + "\n"
 
 
-def play(server, timelines, begin, problems, to_all=()):
-    """Does each timeline's deeds at their time, through the API; and those to the whole server."""
-    deeds = sorted([(at, number, verb, what) for number, (_, _, rows) in enumerate(timelines.values()) for at, verb, what in rows] +
-                   [(at, -1, verb, None) for at, verb in to_all], key=lambda deed: deed[:2])
-    silences, times = {}, {}
-    try:
-        for at, number, verb, what in deeds:
-            time.sleep(max(0.0, begin + at * UNIT_S - time.monotonic()))
-            tag = f"t{number:02d}"
-            if verb == "silence":
-                matchers, seconds, start = what
-                silences[tag] = server.silence(dict(matchers, tl=tag), seconds, start)
-            elif verb == "unsilence":
-                server.expire(silences[tag])
+class Player:
+    """Does each timeline's deeds at their time, through the API; and those to the whole server.
+
+    The alerts of one time go in one request, and silences, which the server brings to the disk, hold nobody else up.
+    """
+
+    def __init__(self, server, problems):
+        self.server, self.problems = server, problems
+        self.silences, self.begun, self.threads = {}, {}, {}
+
+    def alert(self, number, verb, what):
+        labels = dict(what, tl=f"t{number:02d}")
+        key = harness.series_key(labels)
+        if verb == "fire" and (key not in self.begun or self.begun[key][1]):
+            self.begun[key] = (alertmanagers.stamp(), False)
+        begun = self.begun.get(key, (alertmanagers.stamp(-60), False))[0]
+        if verb == "resolve":
+            self.begun[key] = (begun, True)
+        ends = alertmanagers.stamp() if verb == "resolve" else None
+        return alertmanagers.alert(labels, {"n": verb}, begun, ends)
+
+    def silence(self, number, verb, what, before):
+        try:
+            if before:
+                before.join()
+            if verb == "unsilence":
+                self.server.expire(self.silences[number])
+                return
+            matchers, seconds, start = what
+            self.silences[number] = self.server.silence(dict(matchers, tl=f"t{number:02d}"), seconds * UNIT_S, start * UNIT_S)
+        except Exception as problem:  # told by the test's own thread
+            self.problems.append(problem)
+
+    def wait(self):
+        for thread in self.threads.values():
+            thread.join()
+
+    def do(self, deeds):
+        alerts = []
+        for number, verb, what in deeds:
+            if verb in ("silence", "unsilence"):
+                thread = threading.Thread(target=self.silence, args=(number, verb, what, self.threads.get(number)))
+                self.threads[number] = thread
+                thread.start()
             elif verb == "reload":
-                assert server.reload().status == 200
+                self.wait()
+                assert self.server.reload().status == 200
             elif verb == "restart":
-                server.stop()
-                server.start()
+                self.wait()
+                self.server.stop()
+                self.server.start()
             else:
-                labels = dict(what, tl=tag)
-                key = harness.series_key(labels)
-                if verb == "fire" and (key not in times or times[key][1]):
-                    times[key] = (alertmanagers.stamp(), False)
-                begun = times.get(key, (alertmanagers.stamp(-60), False))[0]
-                if verb == "resolve":
-                    times[key] = (begun, True)
-                ends = alertmanagers.stamp() if verb == "resolve" else None
-                server.send("alerts", [alertmanagers.alert(labels, {"n": verb}, begun, ends)])
-    except Exception as problem:  # told by the test's own thread
-        problems.append(problem)
+                alerts.append(self.alert(number, verb, what))
+        if alerts:
+            self.server.send("alerts", alerts)
+
+    def play(self, timelines, begin, to_all):
+        deeds = sorted([(at, number, verb, what) for number, (_, _, rows) in enumerate(timelines.values()) for at, verb, what in rows] +
+                       [(at, -1, verb, None) for at, verb in to_all], key=lambda deed: deed[:2])
+        try:
+            for at, rows in itertools.groupby(deeds, key=lambda deed: deed[0]):
+                time.sleep(max(0.0, begin + at * UNIT_S - time.monotonic()))
+                self.do([row[1:] for row in rows])
+            self.wait()
+        except Exception as problem:  # told by the test's own thread
+            self.problems.append(problem)
 
 
 def told(listener, number):
@@ -238,7 +282,7 @@ def compare(world, timelines, to_all=()):
             listener.failing[f"/t{number:02d}"] = more.get("fail", 0)
         sides.append((server, listener))
     begin = time.monotonic() + 0.5
-    players = [threading.Thread(target=play, args=(server, timelines, begin, problems, to_all)) for server, _ in sides]
+    players = [threading.Thread(target=Player(server, problems).play, args=(timelines, begin, to_all)) for server, _ in sides]
     for player in players:
         player.start()
     for player in players:

@@ -46,12 +46,15 @@ def wait_up(server):
     harness.wait_until("the target to be up", lambda: health(server)[0] == "up")
 
 
-def wait_down(server):
-    harness.wait_until("the target to be down", lambda: health(server)[0] == "down")
-    return health(server)[1]
+def wait_down(server, *reasons):
+    """Until the target is down for one of these reasons: on a busy machine a visit may be too late first."""
+    def seen():
+        state, problem = health(server)
+        return problem if state == "down" and (not reasons or any(reason in problem for reason in reasons)) else None
+    return harness.wait_until(f"the target to be down: {' or '.join(reasons)}", seen)
 
 
-def serving(world, target, lines="", interval="500ms", **options):
+def serving(world, target, lines="", interval="2s", **options):
     job = ("page", [target.address]) + ((lines,) if lines else ())
     return world.server(harness.scrape_config(job, interval=interval), **options).start()
 
@@ -66,7 +69,7 @@ def test_request_is_that_of_the_original(world):
     assert path == "/probe?module=a&module=b"
     assert "text/plain" in headers["accept"] and "application/openmetrics-text" in headers["accept"]
     assert headers["accept-encoding"] == "gzip"
-    assert headers["x-prometheus-scrape-timeout-seconds"] == "0.5"
+    assert headers["x-prometheus-scrape-timeout-seconds"] == "2"
     assert headers["user-agent"]
 
 
@@ -162,7 +165,7 @@ def test_basic_auth_decides(world, lines, right):
     if right == "up":
         wait_up(server)
     else:
-        assert "401" in wait_down(server)
+        wait_down(server, "401")
 
 
 def test_bearer_token_is_sent(world):
@@ -186,9 +189,8 @@ def test_tls_with_the_right_authority(world, certificates):
 def test_tls_without_the_authority_is_refused(world, certificates):
     server = serving(world, world.target(PAGE, tls=tls_of(certificates)), "scheme: https")
 
-    problem = wait_down(server)
+    wait_down(server, "certificate", "x509")
 
-    assert "certificate" in problem or "x509" in problem
     assert list(server.query("up").values()) == ["0"]
 
 
@@ -248,9 +250,8 @@ def test_broken_page_is_a_failed_scrape(world):
     target = world.target("good 1\nbad{ 2\n")
     server = serving(world, target)
 
-    problem = wait_down(server)
+    wait_down(server, "parse", "expected")
 
-    assert problem
     assert not server.query("good")
 
 
@@ -258,9 +259,8 @@ def test_sample_limit_fails_the_scrape(world):
     target = world.target("".join(f"m{i} 1\n" for i in range(11)))
     server = serving(world, target, "sample_limit: 10")
 
-    problem = wait_down(server)
+    wait_down(server, "sample limit")
 
-    assert "sample limit" in problem
     assert not server.query("m1")
 
 
@@ -270,9 +270,7 @@ def test_slow_target_is_a_timeout(world):
         return PAGE
     server = serving(world, world.target(slow), interval="1s")
 
-    problem = wait_down(server)
-
-    assert "deadline" in problem or "timeout" in problem or "timed out" in problem
+    wait_down(server, "deadline", "timeout", "timed out")
 
 
 def test_relabelling_of_targets_and_samples(world):
