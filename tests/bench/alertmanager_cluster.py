@@ -32,7 +32,7 @@ def main():
         with tempfile.TemporaryDirectory() as directory:
             world = harness.World(pathlib.Path(directory))
             try:
-                cluster = alertmanager_cluster.Cluster(world, postgres.url, sink, mail_port=sink.mail_port)
+                cluster = alertmanager_cluster.Cluster(world, postgres.url, sink, lease="1s", mail_port=sink.mail_port)
                 storm = alertmanager_cluster.Storm(cluster, options.seed, options.rate, 1.6)
                 storm.run(options.seconds)
                 report = dict(storm.report(), seconds=options.seconds, seed=options.seed)

@@ -7,6 +7,7 @@ Nothing here sleeps for correctness: `wait_until` polls with a deadline that sui
 import ctypes
 import gzip
 import http.server
+import itertools
 import json
 import os
 import pathlib
@@ -51,10 +52,23 @@ def wait_until(what, probe, deadline_s=DEADLINE_S, pause_s=0.05):
     raise AssertionError(f"waited {deadline_s} s in vain for {what}; last seen: {last!r}")
 
 
+PORTS = range(18000, 32000)  # below those that the kernel lends to clients
+
+
+def _ports_of_this_worker():
+    """Of pytest's workers, which run at the same time, each has ports of its own."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    own = PORTS[number::int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+    begin = random.SystemRandom().randrange(len(own))
+    return itertools.cycle([*own[begin:], *own[:begin]])
+
+
+_ports = _ports_of_this_worker()
+
+
 def free_port():
-    """A port below the range from which the kernel lends ports to clients."""
-    while True:
-        port = random.SystemRandom().randrange(18000, 32000)
+    """A port that nobody listens on, and that nobody else is given before all others have been."""
+    for port in _ports:
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

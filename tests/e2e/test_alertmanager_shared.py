@@ -30,7 +30,7 @@ def database(postgres):
 def test_killed_and_paused_instances_lose_nothing_and_tell_nothing_twice(world, database):
     sink = alertmanager_sink.Sink()
     cluster = alertmanager_cluster.Cluster(world, database, sink, mail_port=sink.mail_port)
-    storm = alertmanager_cluster.Storm(cluster, seed=7, alerts_per_s=5, pause_s=1.6)
+    storm = alertmanager_cluster.Storm(cluster, seed=7, alerts_per_s=5, pause_s=2.4)
 
     storm.run(8)
 
@@ -46,7 +46,7 @@ def test_killed_and_paused_instances_lose_nothing_and_tell_nothing_twice(world, 
 
 def stopped_in_the_middle(world, database, lease, stop):
     """Two instances; the one that tells is stopped before it has the answer. Returns it, the other one, and the requests."""
-    slow = alertmanagers.Listener(delay_s=1)
+    slow = alertmanagers.Listener(delay_s=4)
     cluster = alertmanager_cluster.Cluster(world, database, slow, count=2, lease=lease)
     cluster.send([alertmanagers.alert({"alertname": "A"})])
     harness.wait_until("the request", lambda: slow.requests)
@@ -58,7 +58,7 @@ def stopped_in_the_middle(world, database, lease, stop):
 
 
 def test_what_a_paused_instance_may_have_told_is_not_told_again_when_it_goes_on(world, database):
-    teller, other, slow = stopped_in_the_middle(world, database, "2s", lambda m: m.signal(signal.SIGSTOP))
+    teller, other, slow = stopped_in_the_middle(world, database, "4s", lambda m: m.signal(signal.SIGSTOP))
     harness.wait_until("its lease to run out", lambda: alertmanager_cluster.metric(other, "alertmanager_cluster_members") == 1)
     time.sleep(1)  # now the other one would tell
     teller.signal(signal.SIGCONT)
@@ -81,11 +81,10 @@ def test_what_a_paused_instance_may_have_told_is_told_when_it_does_not_go_on(wor
 
 
 def test_nobody_waits_for_an_instance_that_is_dead_for_longer_than_its_lease(world, database):
-    begun = time.monotonic()
     _, _, slow = stopped_in_the_middle(world, database, "5s", lambda m: m.kill())
     harness.wait_until("the other one", lambda: len(slow.requests) == 2)
     slow.close()
-    assert time.monotonic() - begun < 4 * 5
+    assert slow.requests[1]["at"] - slow.requests[0]["at"] < 4 * 5
 
 
 def test_silences_and_members_are_known_to_all(world, database, listener):
@@ -101,8 +100,8 @@ def test_silences_and_members_are_known_to_all(world, database, listener):
         cluster = one.v2("status")["cluster"]
         return cluster["status"] == "ready" and [p["name"] for p in cluster["peers"]] == ["m0", "m1"]
     harness.wait_until("both to be members", names)
-    assert alertmanager_cluster.metric(other, "alertmanager_cluster_members") == 2
-    assert alertmanager_cluster.metric(other, "alertmanager_peer_position") == 1
+    harness.wait_until("the other one to know", lambda: alertmanager_cluster.metric(
+        other, "alertmanager_cluster_members") == 2 and alertmanager_cluster.metric(other, "alertmanager_peer_position") == 1)
 
 
 def test_without_the_database_each_works_alone_and_they_agree_again(world, postgres, database, listener):
@@ -150,7 +149,7 @@ def test_an_instance_that_starts_knows_what_was_told_before(world, database, lis
 
 
 def test_what_is_told_again_after_a_crash_is_recognised(world):
-    slow = alertmanagers.Listener(delay_s=3)
+    slow = alertmanagers.Listener(delay_s=5)
     mails = alertmanagers.MailSink()
     server = alertmanagers.start(world, alertmanager_cluster.CONFIG % (slow.url, "true") + alertmanager_cluster.MAIL % mails.port)
     alerts = [alertmanagers.alert({"alertname": "A", "i": str(i)}) for i in range(3)]

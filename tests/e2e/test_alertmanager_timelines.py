@@ -365,7 +365,7 @@ def test_reload_in_flight_notifies_nothing_twice(world, listener):
 
 
 def test_an_alert_without_an_end_resolves_by_itself(world, listener):
-    server = alertmanagers.start(world, "global: {resolve_timeout: 2s}\n" + RESTART % listener.url)
+    server = alertmanagers.start(world, "global: {resolve_timeout: 6s}\n" + RESTART % listener.url)
     server.send("alerts", [alertmanagers.alert({"alertname": "A"})])
     messages = wait_messages(listener, 2)
     assert [m["status"] for m in messages] == ["firing", "resolved"]

@@ -55,7 +55,7 @@ remote_write:
 
 
 def pour(server, stop, done):
-    """Writes a round of samples every 20 ms, as far as the server lives."""
+    """Writes a round of samples every 20 ms, as far as the server lives; done[0] is how many it took."""
     rounds = 0
     while not stop.is_set():
         t_ms = int(time.time() * 1000)
@@ -65,8 +65,8 @@ def pour(server, stop, done):
             rounds += server.write(series).status == 204
         except OSError:
             pass
+        done[0] = rounds
         time.sleep(0.02)
-    done.append(rounds)
 
 
 def same_samples(one, other):
@@ -85,7 +85,7 @@ def same_samples(one, other):
 def test_same_samples_on_both_sides_after_kills_of_either(world, kind, message):
     there = receiver(world, kind).start()
     here = sender(world, there.url, f"    protobuf_message: {message}\n").start()
-    stop, done = threading.Event(), []
+    stop, done = threading.Event(), [0]
     thread = threading.Thread(target=pour, args=(here, stop, done))
     thread.start()
     try:
@@ -101,11 +101,11 @@ def test_same_samples_on_both_sides_after_kills_of_either(world, kind, message):
                 there.kill()
             time.sleep(0.5)
             there.start()
+        harness.wait_until("many rounds", lambda: done[0] > 50)
     finally:
         stop.set()
         thread.join()
-    assert done[0] > 50
-    harness.wait_until("the same samples on both sides", lambda: same_samples(here, there), 30, 0.3)
+    harness.wait_until("the same samples on both sides", lambda: same_samples(here, there), pause_s=0.3)
 
 
 def test_what_came_while_the_receiver_was_away_arrives(world):
@@ -118,10 +118,10 @@ def test_what_came_while_the_receiver_was_away_arrives(world):
         assert here.write(series).status == 204
     begin = time.monotonic()
     here.stop()
-    assert time.monotonic() - begin < 20  # it does not wait for an endpoint that is away
+    assert time.monotonic() - begin < 50  # it does not wait for an endpoint that is away as for one that answers: a minute
     here.start()
     there.start()
-    harness.wait_until("the same samples on both sides", lambda: same_samples(here, there), 30, 0.3)
+    harness.wait_until("the same samples on both sides", lambda: same_samples(here, there), pause_s=0.3)
     name = '{remote_name="there",url="%s/api/v1/write"}' % there.url
     assert here.metric("prometheus_remote_storage_samples_failed_total" + name) == 0
     assert here.metric("prometheus_remote_storage_samples_total" + name) > 0
@@ -141,7 +141,7 @@ def test_late_samples_are_forwarded_too(world):
     def arrived():
         got = there.samples(SELECTOR, "20m", time.time() + 1)
         return len(got) == SERIES and all(len(s) == 3 for s in got.values())
-    harness.wait_until("late samples", arrived, 20)
+    harness.wait_until("late samples", arrived)
 
 
 def test_a_wrong_block_is_told_with_its_line(world):

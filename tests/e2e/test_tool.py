@@ -404,7 +404,7 @@ scrape_configs:
                           for key in ("discoveredLabels", "labels")])
         return sorted(found)
 
-    theirs = harness.subprocess.run([harness.original("promtool"), "check", "service-discovery", "--timeout=1s", "sd.yml", "found"],
+    theirs = harness.subprocess.run([harness.original("promtool"), "check", "service-discovery", "--timeout=5s", "sd.yml", "found"],
                                     cwd=world.directory, capture_output=True, text=True, check=False)
     ours = tool("check", "service-discovery", "sd.yml", "found")
 
