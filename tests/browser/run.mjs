@@ -35,7 +35,7 @@ const isExpected = (text) => /the server responded with a status of (400|422|503
 
 async function runTest(context, { name, body }) {
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000);
   const complaints = [];
   page.on('console', (message) => {
     if (message.type() === 'error' && !isExpected(message.text())) complaints.push(message.text());

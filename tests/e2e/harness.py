@@ -6,6 +6,7 @@ Nothing here sleeps for correctness: `wait_until` polls with a deadline that sui
 """
 import ctypes
 import gzip
+import http.client
 import http.server
 import itertools
 import json
@@ -38,7 +39,10 @@ def sanitized():
 
 
 def wait_until(what, probe, deadline_s=DEADLINE_S, pause_s=0.05):
-    """Calls `probe` until it returns something true, which is returned; fails after the deadline."""
+    """Calls `probe` until it returns something true, which is returned; fails after the deadline.
+
+    A probe may look into what is not there yet: its error is shown if it is the last.
+    """
     end = time.monotonic() + deadline_s
     last = None
     while time.monotonic() < end:
@@ -46,7 +50,7 @@ def wait_until(what, probe, deadline_s=DEADLINE_S, pause_s=0.05):
             last = probe()
             if last:
                 return last
-        except (OSError, AssertionError) as problem:
+        except (OSError, http.client.HTTPException, AssertionError, LookupError, StopIteration, ValueError) as problem:
             last = problem
         time.sleep(pause_s)
     raise AssertionError(f"waited {deadline_s} s in vain for {what}; last seen: {last!r}")

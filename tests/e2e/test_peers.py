@@ -56,6 +56,13 @@ def config_for(world):
                                  ) + OUT_OF_ORDER
 
 
+def settle(server):
+    """A time of which the server has all it will ever have: a later scrape of its one target is there."""
+    at_s = time.time()
+    harness.wait_until("a later scrape", lambda: float(next(iter(server.query("timestamp(up)").values()))) > at_s)
+    return at_s
+
+
 def settled_samples(server, at_s):
     return server.samples(EVERYTHING, "1h", at_s)
 
@@ -88,13 +95,13 @@ def test_prometheus_reads_our_directory(world, ending):
     fill(world, server)
     if ending == "running":
         # A copy of a live directory holds at least what was answered before it was made.
-        at_s = time.time() - 1
+        at_s = settle(server)
         ours = settled_samples(server, at_s)
         world.copy_data()
     else:
         world.targets[0].close()
         harness.wait_until("the target to be down", lambda: server.query("up == 0"))
-        at_s = time.time()
+        at_s = settle(server)
         ours = settled_samples(server, at_s)
         server.stop() if ending == "stopped" else server.kill()
         # What came between the answer and the end is no part of the comparison.
@@ -112,7 +119,7 @@ def test_we_read_a_directory_of_prometheus(world, ending):
     fill(world, peer)
     world.targets[0].close()
     harness.wait_until("the target to be down", lambda: peer.query("up == 0"))
-    at_s = time.time()
+    at_s = settle(peer)
     theirs = settled_samples(peer, at_s)
     peer.stop() if ending == "stopped" else peer.kill()
     world.copy_data()
@@ -142,7 +149,7 @@ def fill_and_stop(world, server):
     fill(world, server)
     world.targets[0].close()
     harness.wait_until("the target to be down", lambda: server.query("up == 0"))
-    at_s = time.time()
+    at_s = settle(server)
     samples = settled_samples(server, at_s)
     server.stop()
     world.copy_data()
