@@ -621,9 +621,9 @@ TEST(remote_request, labels_of_type_and_unit_become_metadata)
         RemoteRequest request;
         Label labels[] = {
             {S("__name__"), S("m")}, {S("__type__"), c->type}, {S("__unit__"), c->unit}};
-        RemoteSeries *series = remote_series_new(1, (Labels){labels, 3}, true);
-        series->metadata = c->told;
-        remote_request_init(&request, true);
+        RemoteSeries *series = remote_series_new(NULL, 1, (Labels){labels, 3});
+        series->v2->metadata = c->told;
+        remote_request_init(&request, true, NULL);
 
         remote_request_sample(&request, series, 1000, 1.5, 0);
 
@@ -644,9 +644,9 @@ TEST(remote_request, can_be_printed_for_the_log)
     CLEANUP(buf_deinit) Buf whole = {0};
     CLEANUP(buf_deinit) Buf part = {0};
     RemoteRequest request;
-    RemoteSeries *a = remote_series_new(1, (Labels){labels[0], 2}, true);
-    RemoteSeries *b = remote_series_new(2, (Labels){labels[1], 2}, true);
-    remote_request_init(&request, true);
+    RemoteSeries *a = remote_series_new(NULL, 1, (Labels){labels[0], 2});
+    RemoteSeries *b = remote_series_new(NULL, 2, (Labels){labels[1], 2});
+    remote_request_init(&request, true, NULL);
     remote_request_sample(&request, a, 1000, 1.5, 0);
     remote_request_histogram(&request, b, 2000, &histogram, 0);
     remote_request_exemplar(&request, a,
@@ -752,12 +752,13 @@ TEST(remote_request, old_entries_are_taken_out_of_a_finished_request)
     Label pairs[] = {{S("__name__"), S("m")}};
 
     EACH_CASE(c, cases) {
-        RemoteSeries *series = remote_series_new(1, (Labels){pairs, 1}, c->v2);
+        RemotePairs numbers = {0};
+        RemoteSeries *series = remote_series_new(c->v2 ? NULL : &numbers, 1, (Labels){pairs, 1});
         RemoteRequest request;
         RemoteRequestCounts left;
         Buf body = {0};
         Error err;
-        remote_request_init(&request, c->v2);
+        remote_request_init(&request, c->v2, c->v2 ? NULL : &numbers);
         for (int64_t t = 1; t <= 10; t++)
             remote_request_sample(&request, series, t, 1, 0);
         remote_request_finish(&request, &body, NULL);
@@ -769,7 +770,8 @@ TEST(remote_request, old_entries_are_taken_out_of_a_finished_request)
 
         buf_deinit(&body);
         remote_request_deinit(&request);
-        free(series);
+        remote_series_free(&numbers, series);
+        remote_pairs_deinit(&numbers);
     }
 }
 

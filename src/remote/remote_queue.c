@@ -84,9 +84,9 @@ static RemoteSeries *make_series(RemoteQueue *queue, uint64_t ref, Labels labels
     Labels done = labels_builder_finish(&builder);
     if (done.count == 0)
         return remote_series_new_dropped(ref);
-    RemoteSeries *series = remote_series_new(ref, done, queue->v2);
+    RemoteSeries *series = remote_series_new(queue->v2 ? NULL : &queue->table.pairs, ref, done);
     if (queue->v2)
-        series->metadata =
+        series->v2->metadata =
             remote_table_metadata(&queue->table, labels_get(labels, LABEL_METRIC_NAME));
     return series;
 }
@@ -107,8 +107,8 @@ static void take_metadata(RemoteQueue *queue, const FeedBatch *batch)
 {
     for (size_t i = 0; queue->v2 && i < batch->count; i++) {
         const RemoteSeries *series = remote_table_get(&queue->table, batch->refs[i]);
-        if (series && series->metadata)
-            remote_metadata_set(remote_table_metadata(&queue->table, series->metadata->name),
+        if (series && series->v2 && series->v2->metadata)
+            remote_metadata_set(remote_table_metadata(&queue->table, series->v2->metadata->name),
                                 batch->metadata[i]);
     }
 }

@@ -111,7 +111,8 @@ static inline void remote_gauge(const RemoteMetrics *metrics, RemoteGauge which,
 typedef struct RemoteTable {
     RemoteSeries **slots; // open addressing by ref
     size_t slot_count, count;
-    Map metadata; // by metric name: RemoteMetadata
+    RemotePairs pairs; // 1.0: of all series
+    Map metadata;      // by metric name: RemoteMetadata
 } RemoteTable;
 
 void remote_table_deinit(RemoteTable *table);

@@ -65,7 +65,7 @@ static void send_next(RemoteQueue *queue)
     }
     sender->sending =
         MIN(sender->count - sender->next, (size_t)queue->config->metadata.max_samples_per_send);
-    remote_request_init(&request, false);
+    remote_request_init(&request, false, NULL);
     for (size_t i = 0; i < sender->sending; i++) {
         const RemoteMetricMetadata *item = &sender->items[sender->next + i];
         remote_request_metadata(&request, item->metric, item->metadata);

@@ -21,6 +21,7 @@ void remote_table_deinit(RemoteTable *table)
     for (size_t i = 0; i < table->slot_count; i++)
         free(table->slots[i]);
     free(table->slots);
+    remote_pairs_deinit(&table->pairs);
     for (MapEntry *e = NULL; (e = map_next(&table->metadata, e));)
         free_metadata(e->value);
     map_deinit(&table->metadata);
@@ -52,7 +53,7 @@ void remote_table_put(RemoteTable *table, RemoteSeries *series)
         resize(table, MAX(table->slot_count * 2, (size_t)SLOTS_MIN));
     size_t at = slot_of(table->slots, table->slot_count, series->ref);
     table->count += !table->slots[at];
-    free(table->slots[at]);
+    remote_series_free(&table->pairs, table->slots[at]);
     table->slots[at] = series;
 }
 
@@ -78,7 +79,7 @@ void remote_table_keep(RemoteTable *table, const uint64_t *refs, size_t count, u
                      bsearch(&series->ref, sorted, count, sizeof *sorted, compare_refs);
         left += lives;
         if (!lives) {
-            free(series);
+            remote_series_free(&table->pairs, series);
             table->slots[i] = NULL;
         }
     }

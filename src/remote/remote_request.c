@@ -40,32 +40,18 @@ static char *put_bytes(char *at, uint32_t field, Str bytes)
     return at + bytes.len;
 }
 
-static size_t label_bytes(const Label *label)
+static RemoteSeries *new_v1(RemotePairs *pairs, uint64_t ref, Labels labels)
 {
-    return 1 + varint_bytes(label->name.len) + label->name.len + 1 +
-           varint_bytes(label->value.len) + label->value.len;
-}
-
-static RemoteSeries *new_v1(uint64_t ref, Labels labels)
-{
-    size_t bytes = 0;
+    RemoteSeries *series = x_malloc(sizeof *series + labels.count * sizeof series->pairs[0]);
+    *series = (RemoteSeries){.ref = ref, .pair_count = (uint16_t)labels.count};
     for (size_t i = 0; i < labels.count; i++) {
-        size_t inner = label_bytes(&labels.pairs[i]);
-        bytes += 1 + varint_bytes(inner) + inner;
-    }
-    RemoteSeries *series = x_malloc(sizeof *series + bytes);
-    char *at = (char *)(series + 1);
-    *series = (RemoteSeries){.ref = ref, .text = {at, bytes}};
-    for (size_t i = 0; i < labels.count; i++) {
-        *at++ = 1 << 3 | PROTO_BYTES;
-        at = put_varint(at, label_bytes(&labels.pairs[i]));
-        at = put_bytes(at, 1, labels.pairs[i].name);
-        at = put_bytes(at, 2, labels.pairs[i].value);
+        series->pairs[i] = remote_pairs_take(pairs, labels.pairs[i]);
+        series->pair_bytes += (uint32_t)remote_pairs_text(pairs, series->pairs[i]).len;
     }
     return series;
 }
 
-static char *put_symbol(RemoteSeries *series, char *at, Str text)
+static char *put_symbol(RemoteSeriesV2 *series, char *at, Str text)
 {
     series->symbols[series->symbol_count++] = (RemoteSymbol){
         (uint32_t)(at - series->text.ptr), (uint32_t)text.len, (uint32_t)str_hash(text)};
@@ -80,8 +66,11 @@ static RemoteSeries *new_v2(uint64_t ref, Labels labels)
     for (size_t i = 0; i < labels.count; i++)
         bytes += labels.pairs[i].name.len + labels.pairs[i].value.len;
     size_t symbols = 2 * labels.count;
-    RemoteSeries *series = x_malloc(sizeof *series + symbols * sizeof(RemoteSymbol) + bytes);
-    *series = (RemoteSeries){.ref = ref, .symbols = (RemoteSymbol *)(series + 1)};
+    RemoteSeries *whole =
+        x_malloc(sizeof *whole + sizeof(RemoteSeriesV2) + symbols * sizeof(RemoteSymbol) + bytes);
+    RemoteSeriesV2 *series = (RemoteSeriesV2 *)(whole + 1);
+    *whole = (RemoteSeries){.ref = ref, .v2 = series};
+    *series = (RemoteSeriesV2){.symbols = (RemoteSymbol *)(series + 1)};
     char *at = (char *)(series->symbols + symbols);
     series->text = (Str){at, bytes};
     for (size_t i = 0; i < labels.count; i++) {
@@ -93,12 +82,19 @@ static RemoteSeries *new_v2(uint64_t ref, Labels labels)
         at = put_symbol(series, at, label->name);
         at = put_symbol(series, at, label->value);
     }
-    return series;
+    return whole;
 }
 
-RemoteSeries *remote_series_new(uint64_t ref, Labels labels, bool v2)
+RemoteSeries *remote_series_new(RemotePairs *pairs, uint64_t ref, Labels labels)
 {
-    return v2 ? new_v2(ref, labels) : new_v1(ref, labels);
+    return pairs ? new_v1(pairs, ref, labels) : new_v2(ref, labels);
+}
+
+void remote_series_free(RemotePairs *pairs, RemoteSeries *series)
+{
+    for (size_t i = 0; series && i < series->pair_count; i++)
+        remote_pairs_give(pairs, series->pairs[i]);
+    free(series);
 }
 
 RemoteSeries *remote_series_new_dropped(uint64_t ref)
@@ -166,13 +162,16 @@ static uint32_t symbol_of_text(RemoteRequest *request, Str text)
 
 // Requests ---------------------------------------------------------------------------------------------------------------------------
 
-void remote_request_init(RemoteRequest *request, bool v2)
+void remote_request_init(RemoteRequest *request, bool v2, const RemotePairs *pairs)
 {
     *request = (RemoteRequest){.v2 = v2, .epoch = 1, .newest_t_ms = INT64_MIN};
+    if (pairs)
+        remote_pack_init(&request->pack, pairs);
 }
 
 void remote_request_deinit(RemoteRequest *request)
 {
+    remote_pack_deinit(&request->pack);
     buf_deinit(&request->message);
     buf_deinit(&request->symbols);
     buf_deinit(&request->refs);
@@ -182,6 +181,8 @@ void remote_request_deinit(RemoteRequest *request)
 
 void remote_request_reset(RemoteRequest *request)
 {
+    if (request->pack.pairs)
+        remote_pack_reset(&request->pack);
     buf_reset(&request->message);
     buf_reset(&request->symbols);
     request->samples = request->histograms = request->exemplars = request->metadata = 0;
@@ -193,11 +194,9 @@ void remote_request_reset(RemoteRequest *request)
     }
 }
 
-// The labels of the series as they stand in its TimeSeries: fields with their heads. Valid until the next call.
-static Str head_of(RemoteRequest *request, const RemoteSeries *series)
+// 2.0: the labels of the series as they stand in its TimeSeries, a field with its head. Valid until the next call.
+static Str head_of(RemoteRequest *request, const RemoteSeriesV2 *series)
 {
-    if (!request->v2)
-        return series->text;
     first_symbol(request);
     buf_reset(&request->refs);
     char *at = buf_reserve(&request->refs, 16 + 5 * (size_t)series->symbol_count);
@@ -218,7 +217,7 @@ static Str head_of(RemoteRequest *request, const RemoteSeries *series)
 }
 
 // What the store was told of the metric; where it was not, what the series' labels __type__ and __unit__ say. False: nothing is known.
-static bool metadata_of(const RemoteSeries *series, Metadata *ret_metadata)
+static bool metadata_of(const RemoteSeriesV2 *series, Metadata *ret_metadata)
 {
     const RemoteMetadata *told = series->metadata;
     bool is_told = told && told->is_known;
@@ -246,11 +245,11 @@ static void add_metadata_v2(RemoteRequest *request, const Metadata *metadata)
     proto_end(&request->message, begin);
 }
 
-// 2.0: what stands behind the point.
-static Str tail_of(RemoteRequest *request, const RemoteSeries *series, char out[40])
+// What stands behind the point.
+static Str tail_of(RemoteRequest *request, const RemoteSeriesV2 *series, char out[40])
 {
     Metadata metadata;
-    if (!request->v2 || !metadata_of(series, &metadata))
+    if (!metadata_of(series, &metadata))
         return STR_NONE;
     size_t before = request->message.len;
     add_metadata_v2(request, &metadata);
@@ -265,8 +264,8 @@ static void note_time(RemoteRequest *request, int64_t t_ms)
     request->newest_t_ms = MAX(request->newest_t_ms, t_ms);
 }
 
-void remote_request_sample(RemoteRequest *request, const RemoteSeries *series, int64_t t_ms,
-                           double value, int64_t start_ms)
+static void add_sample_v2(RemoteRequest *request, const RemoteSeriesV2 *series, int64_t t_ms,
+                          double value, int64_t start_ms)
 {
     char point[SAMPLE_BYTES_MAX];
     char tail_bytes[40];
@@ -276,7 +275,7 @@ void remote_request_sample(RemoteRequest *request, const RemoteSeries *series, i
     end += 8;
     *end++ = 2 << 3 | PROTO_VARINT;
     end = put_varint(end, (uint64_t)t_ms);
-    if (request->v2 && start_ms) {
+    if (start_ms) {
         *end++ = 3 << 3 | PROTO_VARINT;
         end = put_varint(end, (uint64_t)start_ms);
     }
@@ -286,30 +285,58 @@ void remote_request_sample(RemoteRequest *request, const RemoteSeries *series, i
     size_t len = head.len + 2 + bytes.len + tail.len; // a sample is shorter than 128 bytes
     char *at = buf_reserve(&request->message, len + 12);
     char *begin = at;
-    at = put_varint(at, (request->v2 ? 5 : 1) << 3 | PROTO_BYTES);
+    at = put_varint(at, 5 << 3 | PROTO_BYTES);
     at = put_varint(at, len);
     memcpy(at, head.ptr, head.len);
     at = put_bytes(at + head.len, 2, bytes);
     if (tail.len)
         memcpy(at, tail.ptr, tail.len);
     request->message.len += (size_t)(at + tail.len - begin);
+}
+
+void remote_request_sample(RemoteRequest *request, const RemoteSeries *series, int64_t t_ms,
+                           double value, int64_t start_ms)
+{
+    if (request->v2)
+        add_sample_v2(request, series->v2, t_ms, value, start_ms);
+    else
+        remote_pack_sample(&request->pack, series->pairs, series->pair_count, series->pair_bytes,
+                           t_ms, value);
     request->samples++;
     note_time(request, t_ms);
+}
+
+// 1.0: a series with what `fields` holds behind its labels.
+static void pack_fields(RemoteRequest *request, const RemoteSeries *series, Str fields)
+{
+    remote_pack_fields(&request->pack, series->pairs, series->pair_count, series->pair_bytes,
+                       fields);
+}
+
+static void add_histogram_v2(RemoteRequest *request, const RemoteSeriesV2 *series, int64_t t_ms,
+                             const Histogram *histogram, int64_t start_ms)
+{
+    Str head = head_of(request, series);
+    Buf *message = &request->message;
+    size_t begin = proto_begin(message, 5);
+    buf_add_str(message, head);
+    remote_histogram_encode(message, 3, histogram, t_ms, start_ms);
+    Metadata metadata;
+    if (metadata_of(series, &metadata))
+        add_metadata_v2(request, &metadata);
+    proto_end(message, begin);
 }
 
 void remote_request_histogram(RemoteRequest *request, const RemoteSeries *series, int64_t t_ms,
                               const Histogram *histogram, int64_t start_ms)
 {
-    Str head = head_of(request, series);
-    Buf *message = &request->message;
-    size_t begin = proto_begin(message, request->v2 ? 5 : 1);
-    buf_add_str(message, head);
-    remote_histogram_encode(message, request->v2 ? 3 : 4, histogram, t_ms,
-                            request->v2 ? start_ms : 0);
-    Metadata metadata;
-    if (request->v2 && metadata_of(series, &metadata))
-        add_metadata_v2(request, &metadata);
-    proto_end(message, begin);
+    if (request->v2) {
+        add_histogram_v2(request, series->v2, t_ms, histogram, start_ms);
+    } else {
+        buf_reset(&request->refs);
+        remote_histogram_encode(&request->refs, 4, histogram, t_ms, 0);
+        pack_fields(request, series, buf_str(&request->refs));
+    }
     request->histograms++;
     note_time(request, t_ms);
 }
@@ -346,14 +373,17 @@ static void add_exemplar_v1(Buf *message, const Exemplar *exemplar)
 void remote_request_exemplar(RemoteRequest *request, const RemoteSeries *series,
                              const Exemplar *exemplar)
 {
-    Str head = head_of(request, series);
-    size_t begin = proto_begin(&request->message, request->v2 ? 5 : 1);
-    buf_add_str(&request->message, head);
-    if (request->v2)
+    if (request->v2) {
+        Str head = head_of(request, series->v2);
+        size_t begin = proto_begin(&request->message, 5);
+        buf_add_str(&request->message, head);
         add_exemplar_v2(request, exemplar);
-    else
-        add_exemplar_v1(&request->message, exemplar);
-    proto_end(&request->message, begin);
+        proto_end(&request->message, begin);
+    } else {
+        buf_reset(&request->refs);
+        add_exemplar_v1(&request->refs, exemplar);
+        pack_fields(request, series, buf_str(&request->refs));
+    }
     request->exemplars++;
     note_time(request, exemplar->t_ms);
 }
@@ -371,14 +401,20 @@ void remote_request_metadata(RemoteRequest *request, Str metric, Metadata metada
 
 void remote_request_finish(RemoteRequest *request, Buf *out, size_t *ret_bytes)
 {
-    if (request->v2) {
-        first_symbol(request);
-        buf_add_str(&request->symbols, buf_str(&request->message));
+    size_t bytes;
+    if (!request->v2 && request->metadata == 0) {
+        remote_pack_finish(&request->pack, out, &bytes);
+    } else {
+        if (request->v2) {
+            first_symbol(request);
+            buf_add_str(&request->symbols, buf_str(&request->message));
+        }
+        const Buf *whole = request->v2 ? &request->symbols : &request->message;
+        snappy_encode(buf_str(whole), out);
+        bytes = whole->len;
     }
-    const Buf *whole = request->v2 ? &request->symbols : &request->message;
-    snappy_encode(buf_str(whole), out);
     if (ret_bytes)
-        *ret_bytes = whole->len;
+        *ret_bytes = bytes;
 }
 
 // Old entries ------------------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 // remote_request.h: a remote write request on its way out: samples of known series become protobuf of version 1.0 or 2.0. Private to the
 // room.
 //
-//     1.0   TimeSeries { labels as they were encoded once for the series, sample }
+//     1.0   TimeSeries { labels by the numbers of their pairs, sample }     packed at once (remote_pack.h)
 //     2.0   symbols, TimeSeries { numbers of symbols, sample, metadata }
 //
 // What does not change from sample to sample is made once, with the series. Facts: prometheus.md section 7.1.
@@ -11,6 +11,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "metric/sample.h"
+#include "remote/remote_pack.h"
+#include "remote/remote_pairs.h"
 
 // Metadata of a metric; its owner outlives the series that point to it.
 typedef struct RemoteMetadata {
@@ -25,21 +27,30 @@ typedef struct RemoteSymbol {
     uint32_t hash;
 } RemoteSymbol;
 
+// What only 2.0 needs.
+typedef struct RemoteSeriesV2 {
+    const RemoteMetadata *metadata;
+    Str text; // names and values
+    uint32_t symbol_count;
+    uint32_t unit_symbol;  // the value of __unit__; 0: it has none
+    MetricType type;       // what __type__ says
+    RemoteSymbol *symbols; // of names and values in turn
+} RemoteSeriesV2;
+
 typedef struct RemoteSeries {
     uint64_t ref;
-    uint32_t segment; // of the log, in which it was last told of
-    bool is_dropped;  // by write_relabel_configs
-    const RemoteMetadata *metadata;
-    Str text;              // 1.0: the labels, encoded; 2.0: names and values
-    RemoteSymbol *symbols; // 2.0: of names and values in turn
-    uint32_t symbol_count;
-    uint32_t unit_symbol; // 2.0: the value of __unit__; 0: it has none
-    MetricType type;      // 2.0: what __type__ says
+    uint32_t segment;    // of the log, in which it was last told of
+    bool is_dropped;     // by write_relabel_configs
+    uint16_t pair_count; // 1.0
+    uint32_t pair_bytes; // of all of them
+    RemoteSeriesV2 *v2;  // NULL: 1.0
+    uint32_t pairs[];    // 1.0: numbers
 } RemoteSeries;
 
-// On the heap, in one piece: free().
-RemoteSeries *remote_series_new(uint64_t ref, Labels labels, bool v2);
+// On the heap, in one piece. `pairs` is NULL for 2.0.
+RemoteSeries *remote_series_new(RemotePairs *pairs, uint64_t ref, Labels labels);
 RemoteSeries *remote_series_new_dropped(uint64_t ref);
+void remote_series_free(RemotePairs *pairs, RemoteSeries *series);
 
 typedef struct RemoteSymbolSlot {
     uint32_t epoch;
@@ -52,7 +63,8 @@ typedef struct RemoteRequest {
     bool v2;
     size_t samples, histograms, exemplars, metadata;
     int64_t newest_t_ms;
-    Buf message; // 1.0: all of it; 2.0: without the symbols
+    RemotePack pack; // 1.0: all but metadata
+    Buf message;     // 1.0: metadata; 2.0: all but the symbols
     Buf symbols;
     Buf refs; // scratch
     RemoteSymbolSlot *slots;
@@ -61,7 +73,8 @@ typedef struct RemoteRequest {
     uint32_t epoch;
 } RemoteRequest;
 
-void remote_request_init(RemoteRequest *request, bool v2);
+// `pairs` those of the series of 1.0; NULL: 2.0, or metadata only.
+void remote_request_init(RemoteRequest *request, bool v2, const RemotePairs *pairs);
 void remote_request_deinit(RemoteRequest *request);
 void remote_request_reset(RemoteRequest *request); // for the next one, keeps its memory
 
@@ -71,7 +84,7 @@ void remote_request_histogram(RemoteRequest *request, const RemoteSeries *series
                               const Histogram *histogram, int64_t start_ms);
 void remote_request_exemplar(RemoteRequest *request, const RemoteSeries *series,
                              const Exemplar *exemplar);
-// 1.0 only: an entry of its own.
+// 1.0 only, in a request of their own.
 void remote_request_metadata(RemoteRequest *request, Str metric, Metadata metadata);
 
 static inline size_t remote_request_count(const RemoteRequest *request)

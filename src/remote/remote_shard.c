@@ -23,7 +23,7 @@ void remote_shard_init(RemoteShard *shard, RemoteQueue *queue, const RemoteShard
 {
     *shard = (RemoteShard){.queue = queue, .backoff_ms = queue->config->queue.min_backoff_ms};
     shard->last = &shard->first;
-    remote_request_init(&shard->open, queue->v2);
+    remote_request_init(&shard->open, queue->v2, queue->v2 ? NULL : &queue->table.pairs);
     shard->timer = loop_timer_new(queue->loop, on_retry, shard);
     for (size_t i = 0; i < FEED_LANES; i++) {
         shard->acked[i] = place->acked[i];
