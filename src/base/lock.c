@@ -45,6 +45,17 @@ void lock_init(Lock *lock, const char *name, int rank)
     lock->rank = rank;
 }
 
+void lock_init_short(Lock *lock, const char *name, int rank)
+{
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&lock->mutex, &attr);
+    pthread_mutexattr_destroy(&attr);
+    lock->name = name;
+    lock->rank = rank;
+}
+
 void lock_deinit(Lock *lock)
 {
     pthread_mutex_destroy(&lock->mutex);

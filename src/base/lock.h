@@ -29,6 +29,8 @@ typedef struct CAPABILITY Lock {
 } Lock;
 
 void lock_init(Lock *lock, const char *name, int rank);
+// One that is held for less time than it takes to fall asleep and to be woken up: who finds it taken looks again for a while.
+void lock_init_short(Lock *lock, const char *name, int rank);
 void lock_deinit(Lock *lock);
 void lock_take(Lock *lock) ACQUIRE(*lock);
 void lock_give(Lock *lock) RELEASE(*lock);

@@ -12,6 +12,7 @@ static void init_locks(Head *head)
 {
     lock_init(&head->truncate_lock, "head truncate", RANK_HEAD_TRUNCATE);
     lock_init(&head->commit_lock, "head commit", RANK_HEAD_COMMIT);
+    lock_init_short(&head->create_lock, "head create", RANK_HEAD_CREATE);
     rwlock_init(&head->index_lock, "head index", RANK_HEAD_INDEX);
     lock_init(&head->apply_lock, "head apply", RANK_HEAD_APPLY);
     lock_init(&head->readers_lock, "head readers", RANK_HEAD_READERS);
@@ -28,6 +29,7 @@ static void deinit_locks(Head *head)
     lock_deinit(&head->truncate_lock);
     lock_deinit(&head->commit_lock);
     rwlock_deinit(&head->index_lock);
+    lock_deinit(&head->create_lock);
     lock_deinit(&head->apply_lock);
     lock_deinit(&head->readers_lock);
     for (size_t i = 0; i < SERIES_STRIPES; i++)

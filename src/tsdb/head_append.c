@@ -46,45 +46,60 @@ static bool labels_acceptable(Labels labels, Error *err)
     return true;
 }
 
+// What is asked for still lives: it is not dropped as stale.
+static SeriesRef found(Head *head, SeriesSlot slot)
+{
+    Series *series = series_at(&head->index.series, slot);
+    SeriesRef ref = series_ref(series);
+    Lock *stripe = &head->stripes[series_stripe(ref)];
+
+    lock_take(stripe);
+    series_touch(series, GET(head->generation));
+    lock_give(stripe);
+    return ref;
+}
+
+// Where one series is new the next one mostly is, too: such an appender does not look for it beside others first, for a lock that
+// goes to and fro between readers and writers has them all wait for each other to wake up.
 static SeriesRef find_or_create(Appender *base, Labels labels, bool *ret_created, Error *err)
 {
     HeadAppender *app = CONTAINER_OF(base, HeadAppender, appender);
     Head *head = app->head;
+    SeriesSlot slot = 0;
+    SeriesRef ref = 0;
 
     if (ret_created)
         *ret_created = false;
-    if (UNLIKELY(labels.count == 0 || labels.count > HEAD_LABELS_MAX)) {
-        (void)labels_acceptable(labels, err);
-        return 0;
+    if (!app->creates) {
+        if (UNLIKELY(labels.count == 0 || labels.count > HEAD_LABELS_MAX)) {
+            (void)labels_acceptable(labels, err);
+            return 0;
+        }
+        rwlock_take_read(&head->index_lock);
+        slot = head_index_find(&head->index, labels, &app->key);
+        ref = slot ? found(head, slot) : 0;
+        rwlock_give(&head->index_lock);
+        if (ref)
+            return ref;
     }
-    rwlock_take_read(&head->index_lock);
-    SeriesSlot slot = head_index_find(&head->index, labels, &app->key);
-    SeriesRef ref = slot ? series_ref(series_at(&head->index.series, slot)) : 0;
-    if (slot) {
-        Lock *stripe = &head->stripes[series_stripe(ref)];
-        lock_take(stripe);
-        series_touch(series_at(&head->index.series, slot), GET(head->generation));
-        lock_give(stripe);
-    }
-    uint64_t version = head->index.version;
-    rwlock_give(&head->index_lock);
-    if (ref)
-        return ref;
     if (!labels_acceptable(labels, err))
         return 0;
+    lock_take(&head->create_lock);
     rwlock_take_write(&head->index_lock);
-    if (head->index.version != version) // somebody was here in between
-        slot = head_index_find(&head->index, labels, &app->key);
-    if (!slot && head->index.next_ref > SERIES_REF_MAX) {
+    slot = head_index_find(&head->index, labels, &app->key);
+    app->creates = !slot;
+    if (slot) {
+        ref = found(head, slot);
+    } else if (head->index.next_ref > SERIES_REF_MAX) {
         error_set(err, ERR_LIMIT, "all series refs are used up: restart with an empty log");
     } else {
-        if (!slot && ret_created)
-            *ret_created = true;
-        if (!slot)
-            slot = head_append_create(head, labels, &app->key, 0, true);
+        slot = head_append_create(head, labels, &app->key, 0, true);
         ref = series_ref(series_at(&head->index.series, slot));
+        if (ret_created)
+            *ret_created = true;
     }
     rwlock_give(&head->index_lock);
+    lock_give(&head->create_lock);
     return ref;
 }
 
@@ -369,7 +384,7 @@ static void finish(HeadAppender *app)
 
     app->count = app->late = app->histogram_count = app->metadata_count = app->exemplar_count = 0;
     app->record_count = app->cut_count = 0;
-    app->strict_order = app->has_starts = false;
+    app->strict_order = app->has_starts = app->creates = false;
     app->kinds = 0;
     arena_reset(&app->arena);
     if (app->raw.cap > KEEP_BYTES)

@@ -125,7 +125,67 @@ TEST(head_append, a_run_that_is_not_in_order_keeps_what_is)
     }
 }
 
+// ---- the same new series from several threads ----
+
+#define CREATORS 4
+#define CREATED 2000
+
+typedef struct Creator {
+    Head *head;
+    SeriesRef refs[CREATED];
+    size_t created;
+    bool always_known; // what it had asked for before
+} Creator;
+
+static void create_series(void *arg)
+{
+    Creator *creator = arg;
+    Appender *app = test_begin(creator->head);
+    for (int i = 0; i < CREATED; i++) {
+        bool created;
+        creator->refs[i] = test_series_created(app, i, &created);
+        creator->created += created;
+        if (i % 7 == 0)
+            creator->always_known &= test_series(app, i / 2) == creator->refs[i / 2];
+    }
+    app->rollback(app);
+}
+
+TEST(head_append, threads_that_bring_the_same_new_series_create_each_once)
+{
+    char dir[300];
+    Thread threads[CREATORS] = {0};
+    Creator *creators = X_ARRAY(Creator, CREATORS);
+    HeadCounters counters;
+    Error err;
+    size_t created = 0;
+    test_dir_make(dir, sizeof dir);
+    HeadOptions options = test_head_options(dir);
+    Head *head = test_head_open(&options);
+
+    for (size_t i = 0; i < CREATORS; i++) {
+        creators[i] = (Creator){.head = head, .always_known = true};
+        CHECK_OK(thread_start(&threads[i], "create", create_series, &creators[i], &err), err);
+    }
+    for (size_t i = 0; i < CREATORS; i++)
+        thread_join(&threads[i]);
+
+    for (size_t i = 0; i < CREATORS; i++) {
+        CHECK(creators[i].always_known);
+        CHECK(memcmp(creators[i].refs, creators[0].refs, sizeof creators[i].refs) == 0);
+        created += creators[i].created;
+    }
+    CHECK_EQ(created, CREATED);
+    head_counters(head, &counters);
+    CHECK_EQ(counters.series, CREATED);
+    head_check(head);
+    free(creators);
+    head_close(head);
+    test_dir_remove(dir);
+}
+
 TEST_MAIN(head_append,
+          TEST_ROW(head_append, threads_that_bring_the_same_new_series_create_each_once),
           TEST_ROW(head_append,
                    samples_that_come_together_make_the_chunks_of_samples_that_come_alone),
           TEST_ROW(head_append, a_run_that_is_not_in_order_keeps_what_is))

@@ -355,7 +355,6 @@ SeriesSlot head_index_find(const HeadIndex *index, Labels labels, LabelKey *key)
 SeriesSlot head_index_add(HeadIndex *index, Labels labels, LabelKey *key, uint64_t ref)
 {
     ASSERT(key->count == labels.count);
-    index->version++;
     if (!key->whole) {
         for (uint32_t i = 0; i < labels.count; i++) {
             if (key->pairs[i])
@@ -481,7 +480,6 @@ void head_index_remove(HeadIndex *index, const uint64_t *refs, size_t count)
     RefRuns gone = {0};
     uint8_t *touched = X_ARRAY(uint8_t, index->pair_count);
 
-    index->version++;
     for (size_t i = 0; i < count; i++) {
         SeriesSlot slot = series_slot(&index->series, refs[i]);
         Series *series = series_at(&index->series, slot);

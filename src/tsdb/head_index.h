@@ -62,7 +62,6 @@ typedef struct HeadIndex {
     uint64_t text_bytes; // of the pool: names and values
     uint64_t set_bytes;  // of the pool: label sets
     uint64_t next_ref;
-    uint64_t version;  // changes with every addition and removal
     PoolHandle *limbo; // values of dropped pairs that an open Querier may still show
     size_t limbo_count;
     size_t limbo_cap;

@@ -21,6 +21,7 @@
 enum {
     RANK_HEAD_TRUNCATE = 290,
     RANK_HEAD_COMMIT = 300,
+    RANK_HEAD_CREATE = 305,
     RANK_HEAD_INDEX = 310,
     RANK_HEAD_APPLY = 320,
     RANK_HEAD_READERS = 330,
@@ -164,6 +165,7 @@ struct HeadAppender {
     size_t exemplar_count;
     size_t exemplar_cap;
     LabelKey key;
+    bool creates; // the newest series it asked for was new
     Arena arena;
     Buf raw;
     Buf packed;
@@ -215,6 +217,8 @@ struct Head {
     Wal *wbl; // NULL until there is an out-of-order sample or an old log of them
     HeadChunks *chunks;
 
+    Lock
+        create_lock; // before index_lock, by those who bring new series: they wait for each other here
     RwLock index_lock;
     HeadIndex index; // GUARDED_BY(index_lock); records by their stripes
 

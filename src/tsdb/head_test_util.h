@@ -94,14 +94,19 @@ static inline Labels test_labels(Label pairs[2], char text[24], int i)
     return (Labels){pairs, 2};
 }
 
-static inline SeriesRef test_series(Appender *app, int i)
+static inline SeriesRef test_series_created(Appender *app, int i, bool *ret_created)
 {
     Label pairs[2];
     char text[24];
     Error err = {0};
-    SeriesRef ref = app->series(app, test_labels(pairs, text, i), NULL, &err);
+    SeriesRef ref = app->series(app, test_labels(pairs, text, i), ret_created, &err);
     CHECK_OK(ref != 0, err);
     return ref;
+}
+
+static inline SeriesRef test_series(Appender *app, int i)
+{
+    return test_series_created(app, i, NULL);
 }
 
 static inline AppendStatus test_append(Appender *app, SeriesRef ref, int64_t t_ms, double value)
