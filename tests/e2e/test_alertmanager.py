@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -173,6 +174,9 @@ def test_state_of_the_original_is_taken_over(world, listener):  # noqa: F811
     silence_id = old.silence({"alertname": "B"})
     old.send("alerts", [alertmanagers.alert({"alertname": "A", "job": "j"})])
     wait_messages(listener, 1)
+    # It writes down what it has told once it has the answer.
+    harness.wait_until("the answer to be counted", lambda: old.metric('alertmanager_notification_latency_seconds_count{integration="webhook"}'))
+    time.sleep(0.5)
     old.stop()
     new = alertmanagers.start(world, config, data="moved")
     assert [s["id"] for s in new.v2("silences")] == [silence_id]

@@ -309,6 +309,11 @@ def wait_messages(listener, count, prefix="/"):
         listener.messages(prefix)))
 
 
+def wait_logged(server, count):
+    """Until the server has written down that it has told so much: what it was told to do in between it may do again."""
+    harness.wait_until(f"{count} in the log", lambda: server.metric("narthex_alertmanager_nflog_entries") == count)
+
+
 RESTART = """\
 route: {receiver: r, group_by: [alertname], group_wait: 500ms, group_interval: 1s, repeat_interval: 1h}
 receivers:
@@ -328,6 +333,7 @@ def test_kill_9_loses_neither_silences_nor_the_log(world, listener):
     server = alertmanagers.start(world, RESTART % listener.url, data="kept")
     server.send("alerts", [alertmanagers.alert({"alertname": "A"})])
     wait_messages(listener, 1)
+    wait_logged(server, 1)
     silence_id = server.silence({"alertname": "B"})
     gone = server.silence({"alertname": "C"})
     server.expire(gone)
@@ -346,9 +352,10 @@ def test_kill_9_loses_neither_silences_nor_the_log(world, listener):
 
 
 def test_reload_in_flight_notifies_nothing_twice(world, listener):
-    server = alertmanagers.start(world, RESTART % listener.url)
+    server = alertmanagers.start(world, RESTART.replace("group_wait: 500ms", "group_wait: 3s") % listener.url)
     server.send("alerts", [alertmanagers.alert({"alertname": "A"})])
     wait_messages(listener, 1)
+    wait_logged(server, 1)
     for _ in range(3):
         assert server.reload().status == 200
     server.send("alerts", [alertmanagers.alert({"alertname": "B"})])

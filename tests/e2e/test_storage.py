@@ -31,9 +31,24 @@ def cut(tmp_path_factory):
         world.end_ms = end_ms
         world.data = world.directory / "data"
         harness.wait_until("a block", lambda: harness.blocks(world.data), deadline_s=200)
+        settle(world, server)
         yield world, server
     finally:
         world.close()
+
+
+def settle(world, server):
+    """Until all is cut that can be, and no file comes or goes: what is copied then is whole."""
+    def files():
+        assert server.metric("prometheus_tsdb_head_max_time") - server.metric("prometheus_tsdb_head_min_time") <= 3 * 3600_000
+        found = sorted(str(path) for path in world.data.rglob("*"))
+        assert not any(".tmp" in path for path in found)
+        return found
+    seen = []
+    def same():
+        before, seen[:] = seen[:], files()
+        return before == seen
+    harness.wait_until("no file to come or go", same, deadline_s=200, pause_s=1)
 
 
 def all_samples(server, world):
