@@ -39,6 +39,16 @@ void footprint_huge(void *bytes, size_t count)
         (void)madvise((void *)start, end - start, MADV_HUGEPAGE);
 }
 
+#define TOUCH_BYTES ((size_t)4096)
+
+void footprint_touch(void *bytes, size_t count)
+{
+    volatile char *at = bytes;
+
+    for (size_t i = 0; i < count; i += TOUCH_BYTES)
+        at[i] = 0;
+}
+
 void footprint_trim(void)
 {
     arena_trim();

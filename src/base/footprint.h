@@ -15,6 +15,11 @@ void footprint_setup(void);
 // Memory that is about to be touched all over, or in no order: of long ones the kernel is asked for huge pages, where it has some.
 void footprint_huge(void *bytes, size_t count);
 
+// Has the kernel hand over fresh memory before it is used. Where it is read first the kernel would map its page of zeros, and at the write behind
+// that have all cores forget it.
+// Thread: any.
+void footprint_touch(void *bytes, size_t count);
+
 // Gives back what is free, and blocks of arenas that nobody has asked for since the last call.
 // Thread: any; costs up to a few milliseconds.
 void footprint_trim(void);

@@ -189,6 +189,37 @@ static bool start_queries(Run *run, const ServerConfig *config, Error *err)
     return true;
 }
 
+// Scraping begins beside the storage: hundreds of targets take as long as the log takes to be found.
+typedef struct EarlyScraping {
+    Run *run;
+    ServerConfig *config;
+    Thread thread;
+    bool ok;
+    Error err;
+} EarlyScraping;
+
+static void start_early(void *arg)
+{
+    EarlyScraping *early = arg;
+
+    early->ok = start_scraping(early->run, early->config, &early->err);
+}
+
+static bool start_store_and_scraping(Run *run, ServerConfig *config, Error *err)
+{
+    EarlyScraping early = {.run = run, .config = config};
+
+    if (!thread_start(&early.thread, "start-scraping", start_early, &early, err))
+        return false;
+    bool ok = start_store(run, config, err);
+    thread_join(&early.thread);
+    if (!early.ok) {
+        *err = early.err;
+        return error_context(err, "starting to scrape failed");
+    }
+    return ok;
+}
+
 bool server_start_machines(Run *run, ServerConfig *config, Error *err)
 {
     if (!server_traces_apply(&run->traces, config->file.tracing, err))
@@ -198,10 +229,8 @@ bool server_start_machines(Run *run, ServerConfig *config, Error *err)
     // What the first targets say waits at the gate; where that would be for long they are asked later.
     bool early = !server_is_agent(&run->flags) &&
                  tsdb_restart_bytes(&fs_system, run->flags.storage_path) <= EARLY_BYTES_MAX;
-    if (early && !start_scraping(run, config, err))
-        return error_context(err, "starting to scrape failed");
-    if (!start_store(run, config, err) || !start_remote(run, config, err) ||
-        (run->tsdb && !start_queries(run, config, err)))
+    if (!(early ? start_store_and_scraping(run, config, err) : start_store(run, config, err)) ||
+        !start_remote(run, config, err) || (run->tsdb && !start_queries(run, config, err)))
         return false;
     sink_gate_open(&run->sink_gate, run->api.sink);
     if (!early && !start_scraping(run, config, err))

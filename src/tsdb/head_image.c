@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/head_image.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/crc32c.h"
+#include "base/thread.h"
 #include "codec/compress.h"
+#include "tsdb/head_replay_ring.h"
 
 #define MAGIC 0x4e585345u // "NXSE"
 #define LAYOUT 1
@@ -401,9 +404,64 @@ static bool load_pair(HeadIndex *index, Reader *in)
            head_index_load_pair(index, (uint32_t)name, &value, &p, bytes);
 }
 
-static bool load_entry(Head *head, BlockKind kind, Reader *in, uint64_t *before)
+// Label sets, hashed by a thread of their own behind the one that loads the series.
+typedef struct Sets {
+    HeadIndex *index;
+    ReplayRing ring; // a place for each SETS_SLICE series; it is never full
+    Thread thread;
+    bool started;
+    uint64_t series;  // expected
+    SeriesSlot ready; // the loader's: passed on so far
+    SeriesSlot done;  // the other one's: hashed so far
+} Sets;
+
+#define SETS_SLICE 4096
+
+static void hash_sets(void *arg)
+{
+    Sets *sets = arg;
+    unsigned place;
+
+    head_index_load_sets_begin(sets->index, sets->series);
+    while (replay_ring_empty(&sets->ring, &place)) {
+        head_index_load_sets(sets->index, sets->done, sets->done + SETS_SLICE);
+        sets->done += SETS_SLICE;
+        replay_ring_emptied(&sets->ring);
+    }
+}
+
+static void begin_sets(Sets *sets, HeadIndex *index, uint64_t series)
+{
+    Error err = {0};
+
+    *sets = (Sets){.index = index, .series = series, .ready = 1, .done = 1};
+    replay_ring_init(&sets->ring, "label sets", UINT_MAX);
+    sets->started = thread_start(&sets->thread, "replay-sets", hash_sets, sets, &err);
+}
+
+static inline void pass_on_sets(Sets *sets, SeriesSlot slot)
+{
+    if (LIKELY(slot + 1 - sets->ready < SETS_SLICE))
+        return;
+    sets->ready += SETS_SLICE;
+    replay_ring_filled(&sets->ring);
+}
+
+static void end_sets(Sets *sets)
+{
+    replay_ring_end(&sets->ring);
+    if (sets->started)
+        thread_join(&sets->thread);
+    else
+        hash_sets(sets);
+    head_index_load_sets(sets->index, sets->done, sets->index->series.slots);
+    replay_ring_deinit(&sets->ring);
+}
+
+static bool load_entry(Head *head, BlockKind kind, Reader *in, uint64_t *before, Sets *sets)
 {
     uint64_t ref;
+    SeriesSlot slot;
 
     switch (kind) {
     case BLOCK_NAMES:
@@ -412,7 +470,10 @@ static bool load_entry(Head *head, BlockKind kind, Reader *in, uint64_t *before)
         return load_pair(&head->index, in);
     case BLOCK_SERIES:
         *before += reader_uvarint(in);
-        return head_index_load_series(&head->index, *before, reader_str(in)) != 0;
+        slot = head_index_load_series(&head->index, *before, reader_str(in));
+        if (slot)
+            pass_on_sets(sets, slot);
+        return slot != 0;
     case BLOCK_TWINS:
     case BLOCK_EXPIRED:
         ref = reader_uvarint(in);
@@ -425,7 +486,7 @@ static bool load_entry(Head *head, BlockKind kind, Reader *in, uint64_t *before)
     }
 }
 
-static bool load_block(Head *head, const Block *block, Buf *raw)
+static bool load_block(Head *head, const Block *block, Buf *raw, Sets *sets)
 {
     Error err = {0};
     uint64_t before = 0;
@@ -435,7 +496,7 @@ static bool load_block(Head *head, const Block *block, Buf *raw)
         return false;
     Reader in = reader_from(buf_str(raw));
     while (in.at < in.end)
-        if (!load_entry(head, block->kind, &in, &before))
+        if (!load_entry(head, block->kind, &in, &before, sets))
             return false;
     return true;
 }
@@ -448,9 +509,13 @@ bool head_image_load(Head *head, const HeadImage *image)
     Block block = {0};
     uint64_t next_ref = head->index.next_ref; // by the chunks on disk
     bool ok = read_header(image->bytes, &header);
+    Sets sets;
 
+    // What the file is too short for is a number that nobody has written.
+    begin_sets(&sets, &head->index, MIN(header.series, (uint64_t)image->bytes.len));
     while (ok && (ok = next_block(&in, &block)) && block.kind != BLOCK_END)
-        ok = load_block(head, &block, &raw);
+        ok = load_block(head, &block, &raw, &sets);
+    end_sets(&sets);
     buf_deinit(&raw);
     ok = ok && head->index.series.count == header.series;
     if (ok) {

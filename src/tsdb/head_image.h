@@ -28,7 +28,7 @@ typedef struct HeadImage {
 // which is logged.
 bool head_image_open(Head *head, uint32_t first_segment, HeadImage *ret_image);
 void head_image_close(HeadImage *image);
-// Fills a fresh index. False: it does not understand it; the index is fresh again.
+// Fills a fresh index; a second thread makes the hash of the label sets meanwhile. False: it does not understand it; the index is fresh again.
 bool head_image_load(Head *head, const HeadImage *image);
 
 // Writes a new one if enough series have come since, and the log has grown enough to bear its cost. What the maintenance thread does every

@@ -39,7 +39,6 @@ static void use(Head *head)
     RefRuns runs;
     LabelKey *key = X_NEW(LabelKey);
 
-    head_index_load_sets(&head->index);
     postings_decode(&head->index.all, &head->index.pool, &arena, &runs);
     for (size_t i = 0; i < runs.count; i++) {
         for (uint64_t k = 0; k < runs.runs[i].length; k++) {

@@ -733,18 +733,36 @@ bool head_index_load_pair(HeadIndex *index, uint32_t name, const Str *value,
     return true;
 }
 
+// The next varint of at most 32 bits; NULL: there is none.
+static inline const uint8_t *key_number(const uint8_t *at, const uint8_t *end, uint32_t *ret)
+{
+    uint32_t value = 0;
+
+    for (unsigned shift = 0; at < end && shift < 32; shift += 7) {
+        value |= (uint32_t)(*at & 0x7f) << shift;
+        if (!(*at++ & 0x80)) {
+            *ret = value;
+            return at;
+        }
+    }
+    return NULL;
+}
+
 // The key is whole and its pairs are alive. Where all are one need not look at each.
 static bool key_good(const HeadIndex *index, Str key)
 {
-    Reader in = reader_from(key);
-    uint64_t count = reader_uvarint(&in);
+    const uint8_t *at = (const uint8_t *)key.ptr;
+    const uint8_t *end = at + key.len;
+    uint32_t count = 0;
+    uint32_t pair;
 
-    for (uint64_t i = 0; i < count && !in.failed; i++) {
-        uint64_t pair = reader_uvarint(&in);
-        in.failed |= pair == 0 || pair >= index->pair_count ||
-                     (index->free_pair && !index->pairs[pair].value);
-    }
-    return !in.failed && count && in.at == in.end;
+    if (!(at = key_number(at, end, &count)) || !count)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (!(at = key_number(at, end, &pair)) || pair == 0 || pair >= index->pair_count ||
+            (index->free_pair && !index->pairs[pair].value))
+            return false;
+    return at == end;
 }
 
 SeriesSlot head_index_load_series(HeadIndex *index, uint64_t ref, Str key)
@@ -764,25 +782,37 @@ SeriesSlot head_index_load_series(HeadIndex *index, uint64_t ref, Str key)
     return slot;
 }
 
-void head_index_load_sets(HeadIndex *index)
+void head_index_load_sets_begin(HeadIndex *index, uint64_t series)
 {
-    SeriesSlot end = index->series.slots;
+    HashTable *table = &index->set_table;
 
-    hash_resize(&index->set_table, MAX((size_t)end * 4 / 3, (size_t)64));
+    hash_resize(table, MAX((size_t)series * 4 / 3, (size_t)64));
+    footprint_touch(table->slots, table->size * sizeof *table->slots);
+}
+
+void head_index_load_sets(HeadIndex *index, SeriesSlot from, SeriesSlot end)
+{
+    // Not the index itself: what the thread that loads series counts there shares lines with what is read here for each.
+    const HeadIndex view = {.series.pages = index->series.pages, .pool.pages = index->pool.pages};
+    HashTable table = index->set_table;
+
+    if (table.count + (end - from) > table.size * 4 / 5)
+        hash_resize(&table, (table.count + (end - from)) * 3 / 2);
     // Some steps ahead: where a set goes is in no order, and each place has to come from afar.
-    for (SeriesSlot slot = 1; slot < end;) {
+    for (SeriesSlot slot = from; slot < end;) {
         uint32_t hashes[32];
         uint32_t count = MIN((uint32_t)COUNT_OF(hashes), end - slot);
         for (uint32_t i = 0; i < count; i++) {
-            Str key = head_index_key(index, series_at(&index->series, slot + i)->labels);
+            Str key = head_index_key(&view, series_at(&view.series, slot + i)->labels);
             hashes[i] = set_hash((const uint8_t *)key.ptr, (uint32_t)key.len);
-            __builtin_prefetch(&index->set_table.slots[hash_home(&index->set_table, hashes[i])], 1);
+            __builtin_prefetch(&table.slots[hash_home(&table, hashes[i])], 1);
         }
         for (uint32_t i = 0; i < count; i++)
-            hash_put_new(&index->set_table, hashes[i], slot + i);
+            hash_put_new(&table, hashes[i], slot + i);
         slot += count;
+        table.count += count;
     }
-    index->set_table.count = end - 1;
+    index->set_table = table;
 }
 
 Str head_index_key(const HeadIndex *index, PoolHandle labels)

@@ -124,15 +124,17 @@ RefRuns head_index_match(const HeadIndex *index, const Matcher *matchers, size_t
                          Arena *arena);
 
 // What an image of the index is read back with (head_image.h), into a fresh index: names, then pairs, each in the order of their numbers,
-// series with rising refs, at last the hash of the label sets. False: that cannot be.
+// series with rising refs. False: that cannot be.
 bool head_index_load_name(HeadIndex *index, Str name);
 // `value` NULL: the number is free. Of `postings` all but the bytes counts.
 bool head_index_load_pair(HeadIndex *index, uint32_t name, const Str *value,
                           const Postings *postings, Str bytes);
 // `key` is what a LabelKey has in bytes. Published at once.
 SeriesSlot head_index_load_series(HeadIndex *index, uint64_t ref, Str key);
-// Nobody looks for labels before it is done; other functions may run meanwhile.
-void head_index_load_sets(HeadIndex *index);
+// At last, or for those that are loaded while others are being loaded: the hash of their label sets. Some `series` are expected in all.
+void head_index_load_sets_begin(HeadIndex *index, uint64_t series);
+// Thread: one at a time.
+void head_index_load_sets(HeadIndex *index, SeriesSlot from, SeriesSlot end);
 // The bytes of a series' label set.
 Str head_index_key(const HeadIndex *index, PoolHandle labels);
 

@@ -28,20 +28,6 @@ static bool remove_leftovers(Head *head, Error *err)
 
 // --- the image of the series ---
 
-static void make_sets(void *arg)
-{
-    Head *head = arg;
-    head_index_load_sets(&head->index);
-}
-
-void replay_await_sets(Replay *r)
-{
-    if (LIKELY(!r->sets_pending))
-        return;
-    thread_join(&r->sets_thread);
-    r->sets_pending = false;
-}
-
 // Whatever is wrong with the image, the log has all of it.
 static void find_image(Replay *r, uint32_t first_segment)
 {
@@ -59,15 +45,11 @@ static void find_image(Replay *r, uint32_t first_segment)
 static void load_image(Replay *r)
 {
     Head *head = r->head;
-    Error err = {0};
 
     r->image_waits = false;
     r->image_failed = !head_image_load(head, &r->image);
     if (!r->image_failed) {
         r->series += head->index.series.count;
-        r->sets_pending = thread_start(&r->sets_thread, "replay-sets", make_sets, head, &err);
-        if (!r->sets_pending)
-            make_sets(head);
         replay_attach_all(r);
         head->image.created = GET(head->counters.series_created);
         head->image.segment = r->image.segment;
@@ -168,7 +150,6 @@ static void finish_pipe(Replay *r)
 {
     replay_pipe_finish(r->pipe);
     r->pipe = NULL;
-    replay_await_sets(r);
 }
 
 static bool load_snapshot(Replay *r, Error *err)
@@ -233,7 +214,6 @@ static bool replay_logs(Replay *r, bool chunks_torn, Error *err)
         r->image_failed = r->imaged = false;
         ok = replay_in_order(r, checkpoint, from, err);
     }
-    replay_await_sets(r);
     uint64_t holes = r->holes;
     ref_map_deinit(&r->unknown);
     ok = ok && replay_dir(r, head->wbl_dir, 0, err);

@@ -164,7 +164,6 @@ void replay_series(Replay *r, const WalEntry *e)
         r->malformed++;
         return;
     }
-    replay_await_sets(r);
     SeriesSlot slot = head_index_find(&head->index, e->labels, r->key);
     bool fresh = !slot;
     uint64_t ref = e->ref;

@@ -51,8 +51,6 @@ typedef struct Replay {
     uint64_t known_offset;
     ChunkSnapshotPlace snapshot; // of the one that is used, if
     bool has_snapshot;           // the log before it is not read
-    Thread sets_thread;          // makes the hash of label sets
-    bool sets_pending;
     TsdbProgress *progress;
     int64_t told_ns; // when the log last told it
 } Replay;
@@ -88,7 +86,3 @@ void replay_snapshot_keep_refs(Replay *r, Str checkpoint, uint32_t from);
 // head_replay_files.c
 // The folder's records, from segment `from` on.
 bool replay_dir(Replay *r, Str dir, uint32_t from, Error *err) MUST_CHECK;
-
-// head_replay.c
-// From here on label sets can be looked for.
-void replay_await_sets(Replay *r);

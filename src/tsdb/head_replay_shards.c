@@ -52,6 +52,7 @@ typedef struct Worker {
     Pool part;
     Sorted *sorted;
     ReplayApplied applied;
+    char apart[128]; // from the next one's cache lines
 } Worker;
 
 struct ReplayShards {

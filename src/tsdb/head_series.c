@@ -62,6 +62,7 @@ static uint32_t *leaf_of(SeriesTable *table, uint64_t ref)
     uint32_t *leaf = middle[ref >> 12 & 4095];
     if (!leaf) {
         leaf = X_ARRAY(uint32_t, SERIES_RADIX);
+        footprint_touch(leaf, SERIES_RADIX * sizeof *leaf);
         table->held_bytes += SERIES_RADIX * sizeof(uint32_t);
         __atomic_store_n(&middle[ref >> 12 & 4095], leaf, __ATOMIC_RELEASE);
     }
