@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import socket
 import threading
 
 import pytest
@@ -43,6 +44,11 @@ class Dns:
     def start(self):
         self.process = harness.subprocess.Popen(self.command, stdin=harness.subprocess.DEVNULL, stdout=self.log,
                                                 stderr=self.log, preexec_fn=harness._die_with_parent)
+        harness.wait_until("dnsmasq to listen", self.listens)
+
+    def listens(self):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5):
+            return True
 
     def stop(self):
         if self.process:
