@@ -43,7 +43,7 @@ WalFlags wal_compress(TsdbCompression compression, Str record, Buf *out)
     WalFlags flags = WAL_RAW;
 
     if (compression == TSDB_COMPRESSION_SNAPPY) {
-        if (record.len && record.ptr[0] == WAL_SAMPLES && wal_pack_suits(record))
+        if (record.len && record.ptr[0] == WAL_SAMPLES)
             wal_pack_samples(record, out);
         else
             snappy_encode(record, out);

@@ -3,6 +3,8 @@
 #include "tsdb/wal.h"
 
 #include "base/number.h"
+#include "codec/compress.h"
+#include "tsdb/wal_pack.h"
 #include "tsdb/wal_record.h"
 
 static void write_entry(WalRecordWriter *w, WalRecordType type, const WalEntry *e)
@@ -79,6 +81,20 @@ static void check_record(Str record)
     arena_deinit(&arena);
 }
 
+// Any bytes are packed rightly.
+static void check_packed(Str record, void (*pack)(Str record, Buf *out))
+{
+    Buf packed = {0};
+    Buf plain = {0};
+    Error err;
+
+    pack(record, &packed);
+    ASSERT(snappy_decode(buf_str(&packed), record.len, &plain, &err));
+    ASSERT(str_equal(buf_str(&plain), record));
+    buf_deinit(&packed);
+    buf_deinit(&plain);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -93,5 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ASSERT(reader.good_end <= size);
     wal_reader_deinit(&reader);
     check_record((Str){(const char *)data, size}); // so that checksums are no wall for the fuzzer
+    check_packed((Str){(const char *)data, size}, wal_pack_pages);
+    check_packed((Str){(const char *)data, size}, wal_pack_runs);
     return 0;
 }

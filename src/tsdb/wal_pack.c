@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/wal_pack.h"
 
-#include <string.h>
+#include "tsdb/wal_pack_put.h"
 
 enum {
     HEAD_BYTES = 17, // type, first ref, first time
@@ -9,11 +9,6 @@ enum {
     PREFIX_BYTES_MIN = 4, // a shorter one costs what it saves
     SUFFIX_BYTES_MIN = 4,
     BEFORE_BYTES_MAX = 3, // of ref and time that are looked at in front of an equal value
-    OFFSET_MAX = 65535,
-    NEAR_OFFSET_MAX = 2047, // of a copy of two bytes
-    NEAR_BYTES_MAX = 11,
-    SHORT_BYTES = 16,
-    SPARE_BYTES = 64,
 };
 
 typedef struct Packer {
@@ -27,55 +22,11 @@ typedef struct Packer {
     uint32_t suffixes[1u << TABLE_BITS]; // of its last four bytes
 } Packer;
 
-static inline uint64_t load(const uint8_t *at)
-{
-    uint64_t bytes;
-    memcpy(&bytes, at, sizeof bytes);
-    return bytes;
-}
-
-static uint8_t *put_length(uint8_t *out, size_t length)
-{
-    for (; length >= 0x80; length >>= 7)
-        *out++ = (uint8_t)length | 0x80;
-    *out++ = (uint8_t)length;
-    return out;
-}
-
-// Everything up to `end` as it is.
-static inline void put_literal(Packer *p, const uint8_t *end)
-{
-    size_t bytes = (size_t)(end - p->literal);
-    size_t more = bytes - 1;
-    if (bytes == 0)
-        return;
-    if (LIKELY(bytes <= 60)) {
-        *p->out++ = (uint8_t)(more << 2);
-    } else {
-        size_t width = more < 1u << 8 ? 1 : more < 1u << 16 ? 2 : more < 1u << 24 ? 3 : 4;
-        *p->out++ = (uint8_t)((59 + width) << 2);
-        for (size_t i = 0; i < width; i++)
-            *p->out++ = (uint8_t)(more >> 8 * i);
-    }
-    if (LIKELY(bytes <= SHORT_BYTES && p->end - p->literal >= SHORT_BYTES))
-        memcpy(p->out, p->literal, SHORT_BYTES); // of constant length: no call
-    else
-        memcpy(p->out, p->literal, bytes);
-    p->out += bytes;
-}
-
 // `bytes` (4 to 64) at `at` are those that stand `offset` before it.
 static inline void put_copy(Packer *p, const uint8_t *at, size_t offset, size_t bytes)
 {
-    put_literal(p, at);
-    if (offset <= NEAR_OFFSET_MAX && bytes <= NEAR_BYTES_MAX) {
-        *p->out++ = (uint8_t)(1 | (bytes - 4) << 2 | (offset >> 8) << 5);
-        *p->out++ = (uint8_t)offset;
-    } else {
-        *p->out++ = (uint8_t)(2 | (bytes - 1) << 2);
-        *p->out++ = (uint8_t)offset;
-        *p->out++ = (uint8_t)(offset >> 8);
-    }
+    p->out = pack_put_literal(p->out, p->literal, at, p->end);
+    p->out = pack_put_copy(p->out, offset, bytes);
     p->literal = at + bytes;
 }
 
@@ -85,7 +36,7 @@ static inline bool pack_equal(Packer *p, const uint8_t *value, uint64_t bits)
     size_t slot = (bits * 0x9e3779b97f4a7c15u) >> (64 - TABLE_BITS);
     const uint8_t *like = p->begin + p->values[slot];
     p->values[slot] = (uint32_t)(value - p->begin);
-    if (load(like) != bits || value - like > OFFSET_MAX || like == p->begin)
+    if (pack_load(like) != bits || value - like > PACK_OFFSET_MAX || like == p->begin)
         return false;
     size_t before = 0;
     while (before < BEFORE_BYTES_MAX && value - before > p->literal &&
@@ -101,7 +52,7 @@ static inline void pack_prefix(Packer *p, const uint8_t *value)
     const uint8_t *from = value - 2;
     if (!p->before || from < p->literal)
         return;
-    uint64_t differ = load(from) ^ load(p->before - 2);
+    uint64_t differ = pack_load(from) ^ pack_load(p->before - 2);
     size_t same = differ ? (size_t)__builtin_ctzll(differ) / 8 : 8;
     if (same >= PREFIX_BYTES_MIN)
         put_copy(p, from, (size_t)(value - p->before), same);
@@ -111,7 +62,7 @@ static inline void pack_prefix(Packer *p, const uint8_t *value)
 static inline void pack_zeros(Packer *p, const uint8_t *end, size_t count)
 {
     const uint8_t *like = p->zeros[count];
-    if (like && end - like <= OFFSET_MAX)
+    if (like && end - like <= PACK_OFFSET_MAX)
         put_copy(p, end - count, (size_t)(end - like), count);
     for (size_t i = SUFFIX_BYTES_MIN; i <= count; i++)
         p->zeros[i] = end;
@@ -131,9 +82,9 @@ static inline void pack_suffix(Packer *p, const uint8_t *value, uint64_t bits)
     size_t slot = (uint32_t)(bits >> 32) * 0x9e3779b1u >> (32 - TABLE_BITS);
     const uint8_t *like = p->begin + p->suffixes[slot];
     p->suffixes[slot] = (uint32_t)(value - p->begin);
-    uint64_t differ = load(like) ^ bits;
+    uint64_t differ = pack_load(like) ^ bits;
     size_t same = MIN(differ ? (size_t)__builtin_clzll(differ) / 8 : sizeof bits, left);
-    if (same >= SUFFIX_BYTES_MIN && like != p->begin && value - like <= OFFSET_MAX)
+    if (same >= SUFFIX_BYTES_MIN && like != p->begin && value - like <= PACK_OFFSET_MAX)
         put_copy(p, end - same, (size_t)(value - like), same);
 }
 
@@ -144,29 +95,30 @@ static inline const uint8_t *skip_varint(const uint8_t *at, const uint8_t *end)
     return at + 1;
 }
 
-bool wal_pack_suits(Str record)
+bool wal_pack_has_runs(Str record)
 {
     // The first sample is told by the head: no difference of ref, none of time, and its value.
     size_t second = HEAD_BYTES + 2 + sizeof(uint64_t);
 
-    return record.len <= second || record.ptr[second] != 0;
+    return record.len > second && record.ptr[second] == 0;
 }
 
-void wal_pack_samples(Str record, Buf *out)
+void wal_pack_pages(Str record, Buf *out)
 {
-    uint8_t *start = (uint8_t *)buf_reserve(out, record.len + record.len / 6 + SPARE_BYTES);
+    uint8_t *start = (uint8_t *)buf_reserve(out, record.len + record.len / 6 + PACK_SPARE_BYTES);
     if (!start)
         return;
     const uint8_t *begin = (const uint8_t *)record.ptr;
     const uint8_t *end = begin + record.len;
-    Packer p = {.begin = begin, .end = end, .literal = begin, .out = put_length(start, record.len)};
+    Packer p = {
+        .begin = begin, .end = end, .literal = begin, .out = pack_put_length(start, record.len)};
     const uint8_t *at = begin + MIN(record.len, (size_t)HEAD_BYTES);
 
     while (at < end) {
         const uint8_t *value = skip_varint(skip_varint(at, end), end);
         if (value + sizeof(uint64_t) > end)
             break;
-        uint64_t bits = load(value);
+        uint64_t bits = pack_load(value);
         if (!pack_equal(&p, value, bits)) {
             pack_prefix(&p, value);
             pack_suffix(&p, value, bits);
@@ -174,6 +126,14 @@ void wal_pack_samples(Str record, Buf *out)
         p.before = value;
         at = value + sizeof bits;
     }
-    put_literal(&p, end);
+    p.out = pack_put_literal(p.out, p.literal, end, end);
     out->len += (size_t)(p.out - start);
+}
+
+void wal_pack_samples(Str record, Buf *out)
+{
+    if (wal_pack_has_runs(record))
+        wal_pack_runs(record, out);
+    else
+        wal_pack_pages(record, out);
 }

@@ -12,8 +12,9 @@
 
 #include "base/buf.h"
 
-// True if the record's samples are of different series. Several samples of one, as a sender that catches up brings them, repeat themselves
-// elsewhere, and the library finds a third more of that.
-bool wal_pack_suits(Str record);
+// True if the record begins with several samples of a series, as a sender that catches up brings them: these repeat themselves elsewhere.
+bool wal_pack_has_runs(Str record);
 // Appends the record to `out` as one snappy block. Any bytes are packed rightly; those of another kind of record only badly.
 void wal_pack_samples(Str record, Buf *out);
+void wal_pack_pages(Str record, Buf *out); // of samples of different series
+void wal_pack_runs(Str record, Buf *out);  // wal_pack_runs.c: of runs of samples

@@ -158,6 +158,7 @@ int main(int argc, char **argv)
            records->samples, (double)records->bytes / (double)MAX(records->samples, (size_t)1));
     measure(records, "snappy", snappy_encode);
     measure(records, "wal_pack", wal_pack_samples);
+    measure(records, "as runs", wal_pack_runs);
     measure(records, "zstd 1", pack_zstd);
     measure_unpack(records, "library", unpack_library);
     measure_unpack(records, "ours", snappy_unpack);

@@ -10,13 +10,13 @@
 #include "tsdb/wal_record.h"
 
 // Packs, lets the library unpack, compares. Returns the packed length.
-static size_t round_trip(Str record)
+static size_t round_trip(Str record, void (*pack)(Str record, Buf *out))
 {
     Buf packed = {0};
     Buf plain = {0};
     Error err = {0};
 
-    wal_pack_samples(record, &packed);
+    pack(record, &packed);
     CHECK_OK(snappy_decode(buf_str(&packed), record.len, &plain, &err), err);
 
     CHECK_STR(buf_str(&plain), record);
@@ -85,7 +85,8 @@ TEST(wal_pack, the_library_unpacks_what_was_packed)
             Buf record = {0};
             make_record(&random, c->count, c->step, c->t_step, &record);
 
-            round_trip(buf_str(&record));
+            round_trip(buf_str(&record), wal_pack_samples);
+            round_trip(buf_str(&record), wal_pack_runs);
 
             buf_deinit(&record);
         }
@@ -106,13 +107,14 @@ TEST(wal_pack, any_bytes_are_packed_rightly)
             bytes[i] = (char)(random_below(&random, letters) * 0x7f);
         memcpy(exact, bytes, len);
 
-        round_trip(str_make(exact, len));
+        round_trip(str_make(exact, len), wal_pack_pages);
+        round_trip(str_make(exact, len), wal_pack_runs);
 
         free(exact);
     }
 }
 
-TEST(wal_pack, suits_samples_of_different_series_alone)
+TEST(wal_pack, tells_runs_from_pages)
 {
     static const WalSample one[] = {{5, 1000, 1}}, two[] = {{5, 1000, 1}, {6, 1000, 1}},
                            same[] = {{5, 1000, 1}, {5, 2000, 1}};
@@ -121,17 +123,83 @@ TEST(wal_pack, suits_samples_of_different_series_alone)
         const WalSample *samples;
         size_t count;
         bool want;
-    } cases[] = {
-        {"one sample", one, 1, true}, {"two series", two, 2, true}, {"one series", same, 2, false}};
+    } cases[] = {{"one sample", one, 1, false},
+                 {"two series", two, 2, false},
+                 {"one series", same, 2, true}};
 
     EACH_CASE(c, cases) {
         CLEANUP(buf_deinit) Buf record = {0};
         WalRecordWriter writer = wal_record_begin(&record, WAL_SAMPLES);
         wal_record_samples(&writer, c->samples, c->count);
 
-        CHECK_EQ(wal_pack_suits(buf_str(&record)), c->want);
+        CHECK_EQ(wal_pack_has_runs(buf_str(&record)), c->want);
     }
-    CHECK(wal_pack_suits(STR_NONE));
+    CHECK(!wal_pack_has_runs(STR_NONE));
+}
+
+// `run` samples of each of `series` series; in half of the series they are all the same.
+static void make_runs(Random *random, size_t series, size_t run, int64_t t_step, Buf *out)
+{
+    WalSample *samples = X_ARRAY(WalSample, series * run);
+    for (size_t k = 0; k < series; k++) {
+        Kind kind = (Kind)random_below(random, KIND_COUNT);
+        double value = value_of(random, kind);
+        bool changes = random_below(random, 2);
+        for (size_t j = 0; j < run; j++) {
+            value = changes ? value_of(random, kind) : value;
+            samples[k * run + j] =
+                (WalSample){1 + 3 * k, 1700000000000 + (int64_t)j * t_step, value};
+        }
+    }
+    WalRecordWriter writer = wal_record_begin(out, WAL_SAMPLES);
+    wal_record_samples(&writer, samples, series * run);
+    free(samples);
+}
+
+TEST(wal_pack, the_library_unpacks_runs)
+{
+    static const struct {
+        const char *name;
+        size_t series, run;
+        int64_t t_step;
+    } cases[] = {
+        {"two samples", 1, 2, 15000},
+        {"one long run", 1, 5000, 15000},
+        {"a few", 3, 4, 1},
+        {"times far apart", 500, 10, INT64_C(1) << 40},
+        {"times backwards", 50, 10, -15},
+        {"as a sender that catches up", 1000, 10, 15000},
+    };
+
+    EACH_CASE(c, cases) {
+        Random random;
+        random_seed(&random, 13);
+        for (int turn = 0; turn < 10; turn++) {
+            Buf record = {0};
+            make_runs(&random, c->series, c->run, c->t_step, &record);
+
+            round_trip(buf_str(&record), wal_pack_samples);
+            round_trip(buf_str(&record), wal_pack_pages);
+
+            buf_deinit(&record);
+        }
+    }
+}
+
+TEST(wal_pack, packs_runs_to_within_an_eighth_of_the_library)
+{
+    Random random;
+    random_seed(&random, 17);
+    Buf record = {0};
+    Buf library = {0};
+    make_runs(&random, 1000, 10, 15000, &record);
+
+    size_t ours = round_trip(buf_str(&record), wal_pack_runs);
+    snappy_encode(buf_str(&record), &library);
+
+    CHECK(ours * 8 <= library.len * 9);
+    buf_deinit(&record);
+    buf_deinit(&library);
 }
 
 TEST(wal_pack, packs_to_within_an_eighth_of_the_library)
@@ -142,7 +210,7 @@ TEST(wal_pack, packs_to_within_an_eighth_of_the_library)
     Buf library = {0};
     make_record(&random, 1000, 1, 0, &record);
 
-    size_t ours = round_trip(buf_str(&record));
+    size_t ours = round_trip(buf_str(&record), wal_pack_pages);
     snappy_encode(buf_str(&record), &library);
 
     CHECK(ours * 8 <= library.len * 9);
@@ -152,5 +220,6 @@ TEST(wal_pack, packs_to_within_an_eighth_of_the_library)
 
 TEST_MAIN(wal_pack, TEST_ROW(wal_pack, the_library_unpacks_what_was_packed),
           TEST_ROW(wal_pack, any_bytes_are_packed_rightly),
-          TEST_ROW(wal_pack, suits_samples_of_different_series_alone),
+          TEST_ROW(wal_pack, tells_runs_from_pages), TEST_ROW(wal_pack, the_library_unpacks_runs),
+          TEST_ROW(wal_pack, packs_runs_to_within_an_eighth_of_the_library),
           TEST_ROW(wal_pack, packs_to_within_an_eighth_of_the_library))
