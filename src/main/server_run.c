@@ -167,6 +167,8 @@ static int live(Run *run, const FlagTable *table, const sigset_t *signals)
         return fail("cannot start", &err);
     server_reload_note(run, true);
     server_api_set_phase(run, API_READY);
+    // Behind it: whole pages wait there, and those who put them in would take the cores first.
+    sink_gate_open(&run->sink_gate, run->api.sink);
     footprint_forget_start();
     log_info("server is ready to receive web requests", KV("url", run->external_url));
     serve(run, signals);

@@ -232,7 +232,6 @@ bool server_start_machines(Run *run, ServerConfig *config, Error *err)
     if (!(early ? start_store_and_scraping(run, config, err) : start_store(run, config, err)) ||
         !start_remote(run, config, err) || (run->tsdb && !start_queries(run, config, err)))
         return false;
-    sink_gate_open(&run->sink_gate, run->api.sink);
     if (!early && !start_scraping(run, config, err))
         return error_context(err, "starting to scrape failed");
     run->api.scrapes = run->scrapes;

@@ -113,8 +113,10 @@ bool chunk_xor_append_slow(ChunkXor *chunk, uint8_t *bytes, size_t cap, int64_t 
     return true;
 }
 
-size_t chunk_xor_append_run(ChunkXor *chunk, uint8_t *bytes, size_t cap, const int64_t *t_ms,
-                            const double *value, size_t count, uint32_t *left_ms)
+__attribute__((flatten)) // else the state goes to memory and back with each sample
+size_t
+chunk_xor_append_run(ChunkXor *chunk, uint8_t *bytes, size_t cap, const int64_t *t_ms,
+                     const double *value, size_t count, uint32_t *left_ms)
 {
     ChunkXor c = *chunk; // in registers
     uint32_t left = *left_ms;

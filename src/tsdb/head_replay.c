@@ -66,7 +66,8 @@ static void begin_define(void *arg)
 
     if (r->image_waits)
         load_image(r);
-    r->shards = replay_shards_new(r->head, r->head->options.replay_threads);
+    r->shards = replay_shards_new(r->head, r->head->options.replay_threads, r->room);
+    r->room = STR_NONE;
 }
 
 static void define(void *arg, Str record)
@@ -137,12 +138,19 @@ static void tell_size(Replay *r, Str checkpoint, uint32_t from)
 static bool start_pipe(Replay *r, void (*each)(void *arg, Str record), Error *err)
 {
     ReplayPipeUser user = {begin_define, each, end_define, r};
+    Str room = STR_NONE; // r->room is the other thread's once there is one
     bool image_waits = r->image_waits;
 
-    if (!replay_pipe_start(&user, &r->pipe, err))
-        return false;
     if (image_waits)
+        r->room = room = replay_shards_room(r->image.series, GET(r->progress->total_bytes));
+    if (!replay_pipe_start(&user, &r->pipe, err)) {
+        replay_shards_free_room(room);
+        return false;
+    }
+    if (image_waits) {
         series_table_touch(r->reserved);
+        series_table_touch(room);
+    }
     return true;
 }
 

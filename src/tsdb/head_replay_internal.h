@@ -44,6 +44,7 @@ typedef struct Replay {
     ReplayShards *shards;   // the pipe's other end has them
     HeadImage image;        // to be loaded by the pipe's other end
     Str reserved;           // for its series
+    Str room;               // for the samples, until the shards have it
     bool image_waits;       // for that
     bool image_failed;      // nothing was replayed; to be done again without
     bool imaged;            // series records before this place of the log are known

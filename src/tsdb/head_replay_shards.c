@@ -12,6 +12,8 @@
 #define PIECES_MAX (SHARDS_BYTES_MAX / PIECE_BYTES)
 #define PIECES_MIN 128
 #define GATHER_SAMPLES 2 // of a series, as far as the limits let: more are hardly faster
+#define ROOM_BYTES ((PIECES_MAX + 1) * sizeof(Piece))
+#define LOG_SHARE 4 // a sample takes 16 bytes here and hardly less than 4 of the log
 #define KEEP_BYTES (4u * 1024 * 1024) // of the arena
 
 // What few samples have.
@@ -281,12 +283,19 @@ static void make_shard(ReplayShards *shards, uint32_t number)
     shards->shard_count = count;
 }
 
+static uint32_t pieces_for(uint64_t series)
+{
+    uint64_t wanted =
+        MIN(series, PIECES_MAX * PIECE_SAMPLES) * GATHER_SAMPLES / PIECE_SAMPLES * 5 / 4;
+
+    return (uint32_t)MAX(PIECES_MIN, MIN(wanted, PIECES_MAX));
+}
+
 static Piece *add_piece(ReplayShards *shards, uint32_t number, int64_t t_ms)
 {
     if (shards->piece_count >= shards->piece_limit) {
         replay_shards_drain(shards);
-        uint64_t wanted = shards->head->index.series.count * GATHER_SAMPLES / PIECE_SAMPLES * 5 / 4;
-        shards->piece_limit = (uint32_t)MAX(PIECES_MIN, MIN(wanted, PIECES_MAX));
+        shards->piece_limit = pieces_for(shards->head->index.series.count);
         footprint_huge(shards->pieces, shards->piece_limit * sizeof *shards->pieces);
     }
     if (number >= shards->shard_count)
@@ -369,17 +378,33 @@ void replay_shards_add(ReplayShards *shards, SeriesSlot slot, int64_t t_ms, doub
 
 // --- life ---
 
-ReplayShards *replay_shards_new(Head *head, int threads)
+Str replay_shards_room(uint64_t series, uint64_t log_bytes)
+{
+    size_t first = (pieces_for(series) + 1) * sizeof(Piece);
+    char *bytes = mmap(NULL, ROOM_BYTES, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (bytes == MAP_FAILED)
+        out_of_memory(ROOM_BYTES);
+    first = (size_t)MIN((uint64_t)first, MIN(log_bytes, ROOM_BYTES) * LOG_SHARE);
+    footprint_huge(bytes, first);
+    return (Str){bytes, first};
+}
+
+void replay_shards_free_room(Str room)
+{
+    if (room.ptr)
+        munmap((void *)(uintptr_t)room.ptr, ROOM_BYTES);
+}
+
+ReplayShards *replay_shards_new(Head *head, int threads, Str room)
 {
     ReplayShards *shards = X_NEW(ReplayShards);
-    size_t bytes = (PIECES_MAX + 1) * sizeof(Piece);
 
     shards->head = head;
     shards->worker_count = (size_t)MIN(threads > 0 ? threads : thread_cores(), REPLAY_SHARDS_MAX);
-    shards->pieces = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (shards->pieces == MAP_FAILED)
-        out_of_memory(bytes);
+    room = room.ptr ? room : replay_shards_room(0, 0);
+    shards->pieces = (Piece *)(uintptr_t)room.ptr;
     shards->filled = X_ARRAY(uint32_t, PIECES_MAX);
     if (shards->worker_count > 1)
         shards->threads = thread_pool_new("replay", (int)shards->worker_count - 1);
@@ -414,7 +439,7 @@ void replay_shards_free(ReplayShards *shards, ReplayApplied *ret_applied)
     thread_pool_free(shards->threads);
     pool_unshare(pool);
     lock_deinit(&shards->pool_lock);
-    munmap(shards->pieces, (PIECES_MAX + 1) * sizeof(Piece));
+    replay_shards_free_room((Str){(const char *)shards->pieces, 0});
     free(shards->filled);
     free(shards->shards);
     free(shards->rich);

@@ -28,8 +28,12 @@ typedef struct ReplayApplied {
     int64_t min_t_ms, max_t_ms;
 } ReplayApplied;
 
-// 0 threads: as many as the machine has cores to spare.
-ReplayShards *replay_shards_new(Head *head, int threads);
+// Memory for the samples that gather. Whoever has time before makes the kernel hand over what is returned, which is used first by that many
+// series in a log of that many bytes (series_table_touch).
+Str replay_shards_room(uint64_t series, uint64_t log_bytes);
+void replay_shards_free_room(Str room); // that no shards have; accepts STR_NONE
+// 0 threads: as many as the machine has cores to spare. Takes over the room; STR_NONE: it makes its own.
+ReplayShards *replay_shards_new(Head *head, int threads, Str room);
 // The histogram is copied; NULL: a float.
 void replay_shards_add(ReplayShards *shards, SeriesSlot slot, int64_t t_ms, double value,
                        const Histogram *histogram, int64_t start_ms);
