@@ -105,6 +105,16 @@ static bool is_redirect(const HttpCall *call, long status)
            http_call_find_header(buf_str(&call->reply_headers), S("Location")).len > 0;
 }
 
+// Those who have asked at the same time need a buffer one after the other.
+static void take_body(HttpCall *call)
+{
+    if (!call->body_take)
+        return;
+    call->body = call->body_take(call->arg);
+    call->body_take = NULL;
+    buf_reset(call->body);
+}
+
 // `announced` is the length of the body as it comes, or below zero.
 void http_call_begin_body(HttpCall *call, int64_t announced)
 {
@@ -116,6 +126,8 @@ void http_call_begin_body(HttpCall *call, int64_t announced)
                        str_equal_nocase(encoding, S("x-gzip"));
     call->is_unknown_encoding =
         !call->is_encoded && encoding.len && !str_equal_nocase(encoding, S("identity"));
+    if (!call->is_encoded)
+        take_body(call);
     if (announced > 0)
         (void)buf_reserve(call->is_encoded ? &call->wire : call->body,
                           MIN((size_t)announced, (size_t)BUFFER_KEEP_BYTES));
@@ -408,6 +420,7 @@ HttpCall *http_call(HttpClient *client, const HttpCallOptions *options)
     call->http2_only = options->http2_only;
     call->sigv4_service = options->sigv4_service;
     call->body = options->body_buf ? options->body_buf : &call->own_body;
+    call->body_take = options->body_take;
     call->done = options->done;
     call->arg = options->arg;
     call->redirects = 0;
@@ -469,6 +482,7 @@ void http_call_finish(HttpCall *call, int status)
         response.wire_bytes = call->is_encoded ? call->wire.len : call->body->len;
     }
     if (call->err.code == ERR_NONE && call->is_encoded) {
+        take_body(call);
         buf_reset(call->body);
         Str wire = buf_str(&call->wire);
         bool ok = call->is_zstd ? zstd_decode(wire, call->body_bytes_max, call->body, &call->err)

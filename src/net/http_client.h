@@ -152,6 +152,8 @@ typedef struct HttpCallOptions {
     bool http2_only;           // also without TLS, where the other side is known to speak it: gRPC
     Buf *
         body_buf; // gathers the answer; the caller keeps it for reuse from call to call. NULL: one of the client's
+    Buf *(*body_take)(
+        void *arg); // asked for such a buffer once there is something to put in it; NULL: body_buf
     void (*done)(void *arg, const HttpResponse *response); // on the loop's thread
     void *arg;
 } HttpCallOptions;

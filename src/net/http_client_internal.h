@@ -72,6 +72,7 @@ struct HttpCall {
     bool http2_only;
     Span span;
     const char *sigv4_service;
+    Buf *(*body_take)(void *arg); // NULL: it has been taken, or `body` is there from the start
     void (*done)(void *arg, const HttpResponse *response);
     void *arg;
 

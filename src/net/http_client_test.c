@@ -190,6 +190,72 @@ TEST(http_client, undoes_compression_and_bounds_what_comes_out)
     stop(&f);
 }
 
+typedef struct Taken {
+    Loop *loop;
+    Buf buf;
+    int times;
+    Str body;
+    bool failed;
+} Taken;
+
+static Buf *take_one(void *arg)
+{
+    Taken *taken = arg;
+    taken->times++;
+    return &taken->buf;
+}
+
+static void on_taken(void *arg, const HttpResponse *response)
+{
+    Taken *taken = arg;
+    taken->body = response->body;
+    taken->failed = response->err != NULL;
+    loop_stop(taken->loop);
+}
+
+TEST(http_client, a_buffer_is_asked_for_once_there_is_something_to_put_in_it)
+{
+    static const struct {
+        const char *name, *path;
+        size_t want_len;
+    } cases[] = {
+        {"as it comes", "/show", 0},
+        {"compressed", "/zip", 100000},
+        {"behind a redirect with a body", "/near", 0},
+        {"nothing", "/slow", 0},
+    };
+    Fixture f = {0};
+    start(&f);
+
+    EACH_CASE(c, cases) {
+        Taken taken = {0};
+        Loop *loop;
+        HttpClient *client;
+        Error err = {0};
+        CHECK_OK(loop_new("taken", &loop, &err), err);
+        CHECK_OK(http_client_new(loop, NULL, &client, &err), err);
+        bool comes = !str_is(str_from_c(c->path), "/slow");
+        HttpCallOptions options = {.url = url_of(&f, c->path),
+                                   .accept_gzip = true,
+                                   .timeout_ms = comes ? 60000 : 20,
+                                   .body_take = take_one,
+                                   .done = on_taken,
+                                   .arg = &taken};
+        taken.loop = loop;
+        http_call(client, &options);
+        CHECK_EQ(taken.times, 0);
+        loop_run(loop);
+        CHECK_EQ(taken.times, comes);
+        CHECK_EQ(taken.failed, !comes);
+        CHECK(!comes || taken.body.ptr == taken.buf.ptr);
+        CHECK(!c->want_len || taken.body.len == c->want_len);
+        http_client_free(client);
+        loop_free(loop);
+        buf_deinit(&taken.buf);
+    }
+    stop(&f);
+}
+
 TEST(http_client, credentials_stay_with_the_first_host)
 {
     Fixture f = {0};
@@ -574,6 +640,7 @@ TEST(http_client, configuration_prints_no_secret)
 
 TEST_MAIN(http_client, TEST_ROW(http_client, sends_what_it_is_told),
           TEST_ROW(http_client, undoes_compression_and_bounds_what_comes_out),
+          TEST_ROW(http_client, a_buffer_is_asked_for_once_there_is_something_to_put_in_it),
           TEST_ROW(http_client, credentials_stay_with_the_first_host),
           TEST_ROW(http_client, redirects_change_the_method_as_browsers_do),
           TEST_ROW(http_client, says_what_went_wrong),

@@ -52,6 +52,7 @@ struct ScrapeTarget {
     HttpCall *call;
     ScrapeTrace *trace; // NULL: there is no tracing
     Buf *body;
+    int64_t phase_ns;    // target_phase_ns
     int64_t due_ns;      // monotonic time of the scrape that is running or comes next
     int64_t started_ns;  // monotonic
     int64_t previous_ns; // start of the scrape before; 0: none
@@ -377,6 +378,13 @@ static void on_answer(void *arg, const HttpResponse *response)
         append(target, STR_NONE, format, &err);
 }
 
+static Buf *take_body(void *arg)
+{
+    ScrapeTarget *target = arg;
+    target->body = body_take(target->thread);
+    return target->body;
+}
+
 static void request(ScrapeTarget *target)
 {
     const ScrapeConfig *config = target->pool->config;
@@ -395,7 +403,7 @@ static void request(ScrapeTarget *target)
         .body_bytes_max =
             config->limits.body_bytes ? (size_t)config->limits.body_bytes : BODY_BYTES_MAX,
         .accept_gzip = config->enable_compression,
-        .body_buf = target->body,
+        .body_take = take_body,
         .span = trace_request(target),
         .done = on_answer,
         .arg = target,
@@ -405,6 +413,7 @@ static void request(ScrapeTarget *target)
 
 static void write_locally(ScrapeTarget *target)
 {
+    target->body = body_take(target->thread);
     target->pool->local_write(target->pool->local_arg, target->body);
     Error err = {0};
     if (buf_ok(target->body, "the metrics of this process", &err))
@@ -455,7 +464,6 @@ static void scrape(ScrapeTarget *target)
     trace_begin(target);
     if (!check_target_limit(target))
         return;
-    target->body = body_take(target->thread);
     if (target->pool->local_write)
         write_locally(target);
     else
@@ -535,12 +543,11 @@ static void start_on_thread(void *arg)
     thread->targets = target;
 
     Clock *clock = thread->shared->clock;
-    uint64_t seed = atomic_load_explicit(&thread->shared->offset_seed, memory_order_relaxed);
     target->timer = loop_timer_new(thread->loop, on_timer, target);
     int64_t now_ns = clock_mono_ns(clock), now_ms = clock_now_ms(clock);
     target->due_ns =
-        now_ns + target_offset_ns(target->spec.hash, seed, target->spec.interval_ms * NS_PER_MS,
-                                  now_ms * NS_PER_MS);
+        now_ns + target_offset_ns(target->phase_ns, target->spec.interval_ms * NS_PER_MS,
+                                  now_ns - thread->shared->wall_zero_ns);
     loop_timer_set(target->timer, make_up(target, now_ns, now_ms));
 }
 
@@ -574,9 +581,11 @@ static void copy_spec(ScrapeTarget *target, const TargetSpec *spec)
     target->spec.url = arena_str(&target->arena, spec->url);
 }
 
-ScrapeTarget *scrape_target_start(ScrapeThread *thread, ScrapePool *pool, const TargetSpec *spec)
+ScrapeTarget *scrape_target_start(ScrapeThread *thread, ScrapePool *pool, const TargetSpec *spec,
+                                  int64_t phase_ns)
 {
     ScrapeTarget *target = X_NEW(ScrapeTarget);
+    target->phase_ns = phase_ns;
     target->thread = thread;
     target->pool = scrape_pool_ref(pool);
     copy_spec(target, spec);

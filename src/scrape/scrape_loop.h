@@ -16,7 +16,8 @@ typedef struct ScrapeShared {
     Sink *sink;
     Clock *clock;
     ScrapeMetrics *metrics;
-    _Atomic uint64_t offset_seed;
+    int64_t
+        wall_zero_ns; // monotonic time at which the wall clock stood at 0, as it was at the start: one grid for all
     struct Tracer *tracer;
     Registry *registry;                                               // of connections
     int64_t last_work_ms;                                             // as in ScrapeManagerOptions
@@ -54,8 +55,9 @@ void scrape_thread_call(ScrapeThread *thread, void (*fn)(void *arg), void *arg);
 // The pool's client on this thread is closed once the stops posted before have run.
 void scrape_thread_leave(ScrapeThread *thread, ScrapePool *pool);
 
-// Copies what it needs of the spec (not `discovered`, not `all`); the first scrape is timed by its hash.
-ScrapeTarget *scrape_target_start(ScrapeThread *thread, ScrapePool *pool, const TargetSpec *spec);
+// Copies what it needs of the spec (not `discovered`, not `all`).
+ScrapeTarget *scrape_target_start(ScrapeThread *thread, ScrapePool *pool, const TargetSpec *spec,
+                                  int64_t phase_ns);
 // Ends it; afterwards the pointer is void. With `mark_stale` its series get markers once a scrape has been missed.
 void scrape_target_stop(ScrapeTarget *target, bool mark_stale);
 

@@ -37,6 +37,7 @@ static uint64_t identity_of(const TargetSpec *spec)
 typedef struct Sync {
     ScrapeManager *manager;
     Job *job;
+    size_t others; // targets of other jobs
     Arena found;
     Arena scratch;
     Entry *entries;
@@ -98,10 +99,29 @@ static void add_entry(Sync *sync, Entry entry)
     sync->entries[sync->count++] = entry;
 }
 
+static size_t targets_of_others(const ScrapeManager *manager, Str name) REQUIRES(manager->lock)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < manager->job_count; i++)
+        count += str_equal(manager->jobs[i]->name, name) ? 0 : manager->jobs[i]->count;
+    return count;
+}
+
+// Those that begin together are one thread's.
+static ScrapeTarget *start_target(const Sync *sync, const TargetSpec *spec)
+{
+    ScrapeManager *manager = sync->manager;
+    int64_t interval_ns = spec->interval_ms * 1000000;
+    int64_t grid_ns = target_grid_ns(interval_ns, sync->others + sync->count);
+    int64_t phase_ns = target_phase_ns(spec->hash, manager->offset_seed, interval_ns, grid_ns);
+    uint64_t mixed = (uint64_t)phase_ns * 0x9e3779b97f4a7c15u >> 32;
+    ScrapeThread *thread = manager->threads[mixed % manager->thread_count];
+    return scrape_target_start(thread, sync->job->pool, spec, phase_ns);
+}
+
 // A target that is running already goes on; a new one is started.
 static void keep_target(Sync *sync, const TargetSpec *spec)
 {
-    ScrapeManager *manager = sync->manager;
     if (!is_first(sync, spec->hash))
         return;
     Entry *old = find_entry(sync->job->entries, sync->job->count, spec->hash);
@@ -112,8 +132,7 @@ static void keep_target(Sync *sync, const TargetSpec *spec)
         entry.target = old->target;
         old->target = NULL;
     } else {
-        ScrapeThread *thread = manager->threads[spec->hash % manager->thread_count];
-        entry.target = scrape_target_start(thread, sync->job->pool, spec);
+        entry.target = start_target(sync, spec);
     }
     add_entry(sync, entry);
 }
@@ -212,9 +231,9 @@ static void tell_sync(const Sync *sync)
 }
 
 // Makes the running targets those of job->groups.
-static void sync_job(ScrapeManager *manager, Job *job)
+static void sync_job(ScrapeManager *manager, Job *job) REQUIRES(manager->lock)
 {
-    Sync sync = {.manager = manager, .job = job};
+    Sync sync = {.manager = manager, .job = job, .others = targets_of_others(manager, job->name)};
     int64_t began_ns = clock_mono_ns(&clock_system);
     GroupOutcome *outcomes = ARENA_ARRAY(&sync.found, GroupOutcome, job->groups->count);
     index_outcomes(&sync);
@@ -409,9 +428,9 @@ static uint64_t offset_seed(Labels external)
 
 void scrape_manager_apply(ScrapeManager *manager, const ScrapeJobs *jobs)
 {
-    atomic_store_explicit(&manager->shared.offset_seed, offset_seed(jobs->external),
-                          memory_order_relaxed);
+    uint64_t seed = offset_seed(jobs->external);
     lock_take(&manager->lock);
+    manager->offset_seed = seed;
     apply_jobs(manager, jobs);
     lock_give(&manager->lock);
 
@@ -457,6 +476,8 @@ bool scrape_manager_new(const ScrapeManagerOptions *options, ScrapeManager **ret
     manager->shared.tracer = options->tracer;
     manager->shared.registry = registry;
     manager->shared.last_work_ms = options->last_work_ms;
+    manager->shared.wall_zero_ns =
+        clock_mono_ns(options->clock) - clock_now_ms(options->clock) * 1000000;
     DiscoveryOptions discovery = {
         .name = S("scrape"), .registry = registry, .changed = on_groups, .arg = manager};
     if (!start_threads(manager, options->threads, err) ||

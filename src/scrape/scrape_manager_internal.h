@@ -44,6 +44,7 @@ typedef struct Job {
 
 struct ScrapeManager {
     ScrapeShared shared;
+    uint64_t offset_seed GUARDED_BY(lock); // target_phase_ns
     ScrapeMetrics metrics;
     Registry *own_registry; // when the caller has none
     ScrapeThread *threads[SCRAPE_THREADS_MAX];

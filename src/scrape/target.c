@@ -274,10 +274,31 @@ bool scrape_config_try(const ScrapeConfig *config, Labels group, Labels own, Are
     return verdict != TARGET_BAD;
 }
 
-int64_t target_offset_ns(uint64_t hash, uint64_t seed, int64_t interval_ns, int64_t now_ns)
+#define GRID_TARGETS 16 // so many at a point make the grid finer
+#define GRID_POINTS_MIN 8
+#define GRID_NS_MAX 500000000
+
+int64_t target_grid_ns(int64_t interval_ns, size_t targets)
 {
-    int64_t base = interval_ns - now_ns % interval_ns;
-    int64_t offset = (int64_t)((hash ^ seed) % (uint64_t)interval_ns);
-    int64_t next = base + offset;
-    return next > interval_ns ? next - interval_ns : next;
+    int64_t points = GRID_POINTS_MIN;
+
+    while ((size_t)points * GRID_TARGETS <= targets || interval_ns / points > GRID_NS_MAX)
+        points *= 2;
+    return MAX(interval_ns / points, 1);
+}
+
+int64_t target_phase_ns(uint64_t hash, uint64_t seed, int64_t interval_ns, int64_t grid_ns)
+{
+    int64_t phase_ns = (int64_t)((hash ^ seed) % (uint64_t)interval_ns);
+    int64_t on_grid_ns = phase_ns - phase_ns % grid_ns;
+
+    // Servers differ in where their grids lie, too.
+    return (on_grid_ns + (int64_t)(seed % (uint64_t)grid_ns)) % interval_ns;
+}
+
+int64_t target_offset_ns(int64_t phase_ns, int64_t interval_ns, int64_t now_ns)
+{
+    int64_t since_ns = (now_ns - phase_ns) % interval_ns;
+
+    return since_ns < 0 ? -since_ns : interval_ns - since_ns;
 }

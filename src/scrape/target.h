@@ -28,8 +28,13 @@ typedef enum TargetVerdict {
 TargetVerdict target_build(const ScrapeConfig *config, Labels group, Labels own, Arena *arena,
                            TargetSpec *ret_spec, Error *err);
 
-// Nanoseconds from now to the first scrape, so that a target keeps its phase across restarts. `seed` tells servers apart.
-int64_t target_offset_ns(uint64_t hash, uint64_t seed, int64_t interval_ns, int64_t now_ns);
+// Targets of one interval begin their scrapes on a grid of this width, about a dozen at a time while there are so many: the code and the kernel's paths are
+// in the caches for all but the first, and there is one wakeup for all. With more targets the grid gets finer, the points of a wider one are its own.
+int64_t target_grid_ns(int64_t interval_ns, size_t targets);
+// Where in its interval a target's scrapes begin. `seed` tells servers apart.
+int64_t target_phase_ns(uint64_t hash, uint64_t seed, int64_t interval_ns, int64_t grid_ns);
+// Nanoseconds from now to the first scrape, so that a target keeps its phase across restarts.
+int64_t target_offset_ns(int64_t phase_ns, int64_t interval_ns, int64_t now_ns);
 
 // FNV-1a, 64 bits.
 #define FNV_INIT 14695981039346656037ULL

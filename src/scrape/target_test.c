@@ -152,16 +152,55 @@ TEST(target, keeps_its_phase)
         {"just missed", 3, 0, 24, 9},
         {"the seed counts", 3, 1, 20, 2},
         {"due now", 3, 0, 23, 10},
+        {"before the clock's zero", 3, 0, -1, 4},
     };
 
     EACH_CASE(c, cases) {
-        int64_t got = target_offset_ns(c->hash, c->seed, 10, c->now_ns);
+        int64_t phase = target_phase_ns(c->hash, c->seed, 10, 1);
+        int64_t got = target_offset_ns(phase, 10, c->now_ns);
 
+        CHECK_EQ(phase, (int64_t)((c->hash ^ c->seed) % 10));
         CHECK_EQ(got, c->want_ns);
-        CHECK_EQ((c->now_ns + got) % 10, (int64_t)((c->hash ^ c->seed) % 10));
+        CHECK_EQ((c->now_ns + got) % 10, phase);
+    }
+}
+
+TEST(target, many_share_a_point_of_their_grid)
+{
+    static const struct {
+        const char *name;
+        int64_t interval_ms;
+        size_t targets;
+        int64_t want_points;
+    } cases[] = {
+        {"few", 1000, 3, 8},
+        {"a hundred", 1000, 100, 8},
+        {"enough for a finer one", 1000, 128, 16},
+        {"long intervals", 60000, 3, 128},
+        {"many", 15000, 10000, 1024},
+    };
+
+    EACH_CASE(c, cases) {
+        int64_t interval_ns = c->interval_ms * 1000000;
+        int64_t grid_ns = target_grid_ns(interval_ns, c->targets);
+        bool used[1024] = {0};
+        size_t points = 0;
+
+        CHECK_EQ(grid_ns, interval_ns / c->want_points);
+        for (uint64_t i = 0; i < 20000; i++) {
+            uint64_t hash = i * 0x9e3779b97f4a7c15u;
+            int64_t phase_ns = target_phase_ns(hash, 12345, interval_ns, grid_ns);
+            CHECK(phase_ns >= 0 && phase_ns < interval_ns);
+            int64_t rest_ns =
+                (phase_ns - 12345) % grid_ns; // the end of the interval may be cut off
+            CHECK(rest_ns < c->want_points);
+            points += !used[phase_ns / grid_ns];
+            used[phase_ns / grid_ns] = true;
+        }
+        CHECK_EQ((int64_t)points, c->want_points);
     }
 }
 
 TEST_MAIN(target, TEST_ROW(target, labels_and_url_come_from_config_group_and_own),
           TEST_ROW(target, equal_targets_have_equal_hashes), TEST_ROW(target, fnv_is_the_known_one),
-          TEST_ROW(target, keeps_its_phase))
+          TEST_ROW(target, keeps_its_phase), TEST_ROW(target, many_share_a_point_of_their_grid))
