@@ -6,6 +6,7 @@
 #include "base/lock.h"
 #include "base/number.h"
 #include "base/thread.h"
+#include "base/varint.h"
 #include "tsdb/dir_lock.h"
 #include "tsdb/ref_map.h"
 #include "tsdb/wal.h"
@@ -24,7 +25,8 @@ typedef struct AgentSeries {
     uint64_t hash;
     int64_t last_t_ms; // INT64_MIN: no sample yet
     struct AgentSeries *next_same_hash;
-    Labels labels; // behind the struct
+    uint32_t label_count;
+    uint8_t text[]; // of each label: length of the name, name, length of the value, value
 } AgentSeries;
 
 typedef struct AgentCounters {
@@ -66,34 +68,61 @@ static uint64_t hash_of(Labels labels)
     return hash ? hash : 1;
 }
 
+static bool is_next(const uint8_t **at, Str text)
+{
+    size_t len = (size_t)get_uvarint(at);
+    bool same = len == text.len && (len == 0 || memcmp(*at, text.ptr, len) == 0);
+    *at += len;
+    return same;
+}
+
+static bool has_labels(const AgentSeries *series, Labels labels)
+{
+    const uint8_t *at = series->text;
+    bool same = series->label_count == labels.count;
+    for (size_t i = 0; same && i < labels.count; i++)
+        same = is_next(&at, labels.pairs[i].name) && is_next(&at, labels.pairs[i].value);
+    return same;
+}
+
+// Views of the series' own text; the pairs lie in the arena.
+static Labels labels_of(const AgentSeries *series, Arena *arena)
+{
+    const uint8_t *at = series->text;
+    Label *pairs = ARENA_ARRAY(arena, Label, series->label_count);
+    for (size_t i = 0; i < series->label_count; i++) {
+        Str *places[] = {&pairs[i].name, &pairs[i].value};
+        for (size_t k = 0; k < 2; k++) {
+            size_t len = (size_t)get_uvarint(&at);
+            *places[k] = (Str){(const char *)at, len};
+            at += len;
+        }
+    }
+    return (Labels){pairs, series->label_count};
+}
+
 static AgentSeries *find_series(AgentStore *store, Labels labels, uint64_t hash)
 {
     AgentSeries *series = ref_map_pointer(&store->by_hash, hash);
-    while (series && !labels_equal(series->labels, labels))
+    while (series && !has_labels(series, labels))
         series = series->next_same_hash;
     return series;
 }
 
 static AgentSeries *series_new(uint64_t ref, Labels labels, uint64_t hash)
 {
-    size_t bytes = labels.count * sizeof(Label);
-    for (size_t i = 0; i < labels.count; i++)
-        bytes += labels.pairs[i].name.len + labels.pairs[i].value.len;
-    AgentSeries *series = x_malloc(sizeof *series + bytes);
-    Label *pairs = (Label *)(series + 1);
-    char *text = (char *)(pairs + labels.count);
+    CLEANUP(buf_deinit) Buf text = {0};
     for (size_t i = 0; i < labels.count; i++) {
-        const Str parts[] = {labels.pairs[i].name, labels.pairs[i].value};
-        Str *places[] = {&pairs[i].name, &pairs[i].value};
-        for (size_t k = 0; k < 2; k++) {
-            if (parts[k].len)
-                memcpy(text, parts[k].ptr, parts[k].len);
-            *places[k] = (Str){text, parts[k].len};
-            text += parts[k].len;
-        }
+        buf_add_uvarint(&text, labels.pairs[i].name.len);
+        buf_add_str(&text, labels.pairs[i].name);
+        buf_add_uvarint(&text, labels.pairs[i].value.len);
+        buf_add_str(&text, labels.pairs[i].value);
     }
+    AgentSeries *series = x_malloc(sizeof *series + text.len);
     *series = (AgentSeries){
-        .ref = ref, .hash = hash, .last_t_ms = INT64_MIN, .labels = {pairs, labels.count}};
+        .ref = ref, .hash = hash, .last_t_ms = INT64_MIN, .label_count = (uint32_t)labels.count};
+    if (text.len)
+        memcpy(series->text, text.ptr, text.len);
     return series;
 }
 
@@ -175,7 +204,7 @@ static SeriesRef find_or_create(Appender *base, Labels labels, bool *ret_created
         series = add_series(store, store->newest_ref + 1, labels, hash);
         if (store->unlogged.len == 0)
             store->unlogged_writer = wal_record_begin(&store->unlogged, WAL_SERIES);
-        wal_record_series(&store->unlogged_writer, series->ref, series->labels);
+        wal_record_series(&store->unlogged_writer, series->ref, labels);
     }
     uint64_t ref = series->ref;
     lock_give(&store->lock);
@@ -341,6 +370,7 @@ static bool write_checkpoint(AgentStore *store, uint32_t last, Error *err)
     CLEANUP(arena_deinit) Arena scratch = {0};
     Str path = arena_printf(&scratch, STR_FMT "/checkpoint.%08u", STR_ARG(store->wal_dir), last);
     Str temporary = arena_printf(&scratch, STR_FMT ".tmp", STR_ARG(path));
+    CLEANUP(arena_deinit) Arena pairs = {0};
     Buf raw = {0};
     Buf packed = {0};
     Wal *wal = NULL;
@@ -354,7 +384,8 @@ static bool write_checkpoint(AgentStore *store, uint32_t last, Error *err)
                 (const AgentSeries *)(uintptr_t)store->by_ref.entries[i].value;
             if (raw.len == 0)
                 writer = wal_record_begin(&raw, WAL_SERIES);
-            wal_record_series(&writer, series->ref, series->labels);
+            wal_record_series(&writer, series->ref, labels_of(series, &pairs));
+            arena_reset(&pairs);
         }
         if (raw.len == 0 || (!end && raw.len < CHECKPOINT_BYTES))
             continue;
