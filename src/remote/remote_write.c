@@ -272,7 +272,8 @@ void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, SinkSamp
     }
     if (UNLIKELY(run->zeros && sample.start_ms > 0 && sample.start_ms < sample.t_ms))
         push_zero(run, &sample);
-    write_run_push(run, origin, &sample);
+    *write_run_place(run, &origin) = sample;
+    write_run_placed(run);
 }
 
 void write_run_exemplar(WriteRun *run, SeriesRef ref, const Exemplar *exemplar)

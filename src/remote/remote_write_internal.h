@@ -88,26 +88,38 @@ void write_run_flush(WriteRun *run);
 // A Histogram message of either version. False: malformed protobuf. A histogram that breaks a rule is told by *ret_err.
 bool remote_histogram_decode(Str message, Arena *arena, SinkSample *ret_sample);
 
-// Puts a sample that is known to be acceptable into the batch.
-static inline void write_run_push(WriteRun *run, WriteOrigin origin, const SinkSample *sample)
+// The place in the batch of a sample that is known to be acceptable; write_run_placed once it is filled.
+static inline SinkSample *write_run_place(WriteRun *run, const WriteOrigin *origin)
 {
     size_t last = run->origin_count;
-    if (last == 0 || run->origins[last - 1].labels.ptr != origin.labels.ptr)
-        run->origins[run->origin_count++] = origin;
-    run->samples[run->count] = *sample;
-    run->origin_of[run->count++] = (uint16_t)(run->origin_count - 1);
+    if (last == 0 || run->origins[last - 1].labels.ptr != origin->labels.ptr)
+        run->origins[run->origin_count++] = *origin;
+    run->origin_of[run->count] = (uint16_t)(run->origin_count - 1);
+    return &run->samples[run->count];
+}
+
+static inline void write_run_placed(WriteRun *run)
+{
+    run->count++;
     if (UNLIKELY(run->count == WRITE_BATCH))
         write_run_flush(run);
 }
 
 // A float of the series ref without a start timestamp; as write_run_sample.
-static inline void write_run_float(WriteRun *run, SeriesRef ref, WriteOrigin origin,
-                                   SinkSample *sample)
+static inline void write_run_float(WriteRun *run, SeriesRef ref, const WriteOrigin *origin,
+                                   int64_t t_ms, double value)
 {
-    if (UNLIKELY(!ref || run->stopped || sample->t_ms > run->t_ms_max)) {
-        write_run_sample(run, ref, origin, *sample);
+    if (UNLIKELY(!ref || run->stopped || t_ms > run->t_ms_max)) {
+        write_run_sample(run, ref, *origin, (SinkSample){.t_ms = t_ms, .value = value});
         return;
     }
+    // Member by member: a whole one would be put together elsewhere and wait there to be copied.
+    SinkSample *sample = write_run_place(run, origin);
     sample->ref = ref;
-    write_run_push(run, origin, sample);
+    sample->t_ms = t_ms;
+    sample->value = value;
+    sample->histogram = NULL;
+    sample->start_ms = 0;
+    sample->status = APPEND_OK;
+    write_run_placed(run);
 }

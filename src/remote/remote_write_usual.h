@@ -8,7 +8,6 @@
 #pragma once
 
 #include "base/reader.h"
-#include "metric/sink.h"
 
 #define USUAL_TIME_BYTES 6
 
@@ -22,15 +21,15 @@ static inline bool usual_time(const uint8_t *at, int64_t *ret_t_ms)
     memcpy(&low, at, sizeof low);
     memcpy(&high, at + sizeof low, sizeof high);
     uint64_t word = (uint64_t)high << 32 | low;
-    uint64_t t_ms = 0;
-    for (unsigned i = 0; i < USUAL_TIME_BYTES; i++)
-        t_ms |= word >> i & UINT64_C(0x7f) << 7 * i;
-    *ret_t_ms = (int64_t)t_ms;
+    // Seven bits of each byte move together: in pairs first, then three pairs.
+    uint64_t pairs = (word & 0x007f007f007f) | (word & 0x7f007f007f00) >> 1;
+    *ret_t_ms = (int64_t)((pairs & 0x3fff) | (pairs & UINT64_C(0x3fff) << 16) >> 2 |
+                          (pairs & UINT64_C(0x3fff) << 32) >> 4);
     return (word & 0x808080808080) == 0x008080808080;
 }
 
 // False, and nothing is read, if the next field is not such a sample.
-static inline bool usual_sample(Reader *in, SinkSample *ret_sample)
+static inline bool usual_sample(Reader *in, int64_t *ret_t_ms, double *ret_value)
 {
     const uint8_t *at = in->at;
     size_t bytes = reader_left(in);
@@ -40,14 +39,13 @@ static inline bool usual_sample(Reader *in, SinkSample *ret_sample)
 
     if (!has_value && !is_zero)
         return false;
-    SinkSample sample = {.value = 0};
+    *ret_value = 0;
     if (has_value)
-        memcpy(&sample.value, at + 3, sizeof sample.value);
+        memcpy(ret_value, at + 3, sizeof *ret_value);
     at += has_value ? 12 : 3;
-    if (UNLIKELY(!usual_time(at, &sample.t_ms)))
+    if (UNLIKELY(!usual_time(at, ret_t_ms)))
         return false;
     in->at = at + USUAL_TIME_BYTES;
-    *ret_sample = sample;
     return true;
 }
 

@@ -160,10 +160,12 @@ static bool read_points(WriteRun *run, const Series *series)
     bool created;
     SeriesRef ref = write_run_series(run, origin, &created);
 
-    SinkSample sample;
+    int64_t t_ms;
+    double value;
     ProtoReader r = proto_reader(series->rest);
-    while (usual_sample(&r.reader, &sample))
-        write_run_float(run, ref, origin, &sample);
+    while (usual_sample(&r.reader, &t_ms, &value))
+        write_run_float(run, ref, &series->origin, t_ms, value);
+    SinkSample sample;
     while (proto_next(&r)) {
         if (r.wire != PROTO_BYTES || r.field < 2 || r.field > 4)
             continue;

@@ -204,10 +204,11 @@ typedef struct SeriesParts {
 static bool count_parts(Str message, SeriesParts *ret_parts)
 {
     SeriesParts parts = {0};
-    SinkSample sample;
+    int64_t t_ms;
+    double value;
     ProtoReader r = proto_reader(message);
     while (true) {
-        if (usual_sample(&r.reader, &sample)) {
+        if (usual_sample(&r.reader, &t_ms, &value)) {
             parts.samples++;
             continue;
         }
@@ -226,11 +227,13 @@ static bool count_parts(Str message, SeriesParts *ret_parts)
 
 static bool read_points(WriteRun *run, SeriesRef ref, WriteOrigin origin, Str message)
 {
+    int64_t t_ms;
+    double value;
     SinkSample sample;
     ProtoReader r = proto_reader(message);
     while (!run->stopped) {
-        if (usual_sample(&r.reader, &sample)) {
-            write_run_float(run, ref, origin, &sample);
+        if (usual_sample(&r.reader, &t_ms, &value)) {
+            write_run_float(run, ref, &origin, t_ms, value);
             continue;
         }
         if (!proto_next(&r))
