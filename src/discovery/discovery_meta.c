@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/number.h"
 #include "net/url.h"
@@ -208,12 +209,20 @@ void group_add(GroupMaker *maker)
         labels_copy(&maker->snapshot->arena, labels_builder_finish(&maker->target));
 }
 
+static int compare_targets(const void *a, const void *b)
+{
+    return labels_compare(*(const Labels *)a, *(const Labels *)b);
+}
+
+// Targets are put in order: where several questions are under way at once, answers that came in another order are no change.
 void group_end(GroupMaker *maker)
 {
     Arena *arena = &maker->snapshot->arena;
     Labels *targets = ARENA_ARRAY(arena, Labels, maker->count);
-    if (maker->count)
+    if (maker->count) {
         memcpy(targets, maker->targets, maker->count * sizeof(Labels));
+        qsort(targets, maker->count, sizeof(Labels), compare_targets);
+    }
     TargetGroup *group = group_snapshot_more(maker->snapshot, 1);
     Labels labels = labels_builder_finish(&maker->group);
     *group = (TargetGroup){.source = maker->source,

@@ -64,4 +64,5 @@ LabelsBuilder *group_target(GroupMaker *maker);
 // The same as a copy of another one's labels so far.
 LabelsBuilder *group_target_from(GroupMaker *maker, Labels base);
 void group_add(GroupMaker *maker);
+// The group, with its targets in the order of their labels.
 void group_end(GroupMaker *maker);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine, by way of its plainest kind: http_sd_configs.
+#include "discovery/discovery_meta.h"
 #include "discovery/discovery_rig.h"
 
 static const char http_config[] = "http_sd_configs:\n"
@@ -119,7 +120,37 @@ TEST(poll, bad_blocks_are_refused)
         rig_check_bad(c);
 }
 
+// Of a group of three targets, brought in this order.
+static Hash128 hash_of(const char *const names[3])
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    GroupSnapshot *snapshot = group_snapshot_new();
+    GroupMaker maker;
+    group_begin(&maker, snapshot, &arena, S("source"));
+    for (size_t i = 0; i < 3; i++) {
+        labels_builder_set(group_target(&maker), S("__address__"), str_from_c(names[i]));
+        group_add(&maker);
+    }
+    group_end(&maker);
+    Hash128 hash = snapshot->groups[0].hash;
+    group_snapshot_unref(snapshot);
+    return hash;
+}
+
+TEST(poll, answers_that_come_in_another_order_are_no_change)
+{
+    static const char *const orders[][3] = {
+        {"a:1", "b:1", "c:1"}, {"c:1", "a:1", "b:1"}, {"c:1", "b:1", "a:1"}};
+    Hash128 first = hash_of(orders[0]);
+    for (size_t i = 1; i < COUNT_OF(orders); i++) {
+        Hash128 other = hash_of(orders[i]);
+        CHECK_EQ(other.low, first.low);
+        CHECK_EQ(other.high, first.high);
+    }
+}
+
 TEST_MAIN(poll, TEST_ROW(poll, groups_come_from_a_url),
+          TEST_ROW(poll, answers_that_come_in_another_order_are_no_change),
           TEST_ROW(poll, a_failing_api_is_counted_and_keeps_its_targets),
           TEST_ROW(poll, what_did_not_change_is_not_told_again),
           TEST_ROW(poll, equal_blocks_of_two_jobs_are_asked_once),

@@ -134,6 +134,28 @@ static inline void rig_handle(void *arg, HttpRequest *request)
     http_reply(request, 404, S("text/plain"), S("no such route"));
 }
 
+static inline int rig_compare_lines(const void *a, const void *b)
+{
+    return str_compare(*(const Str *)a, *(const Str *)b);
+}
+
+// A target a line: which order they come in is nobody's concern.
+static inline void rig_sort_lines(Buf *text)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Str rest = arena_str(&arena, buf_str(text));
+    Str *lines = ARENA_ARRAY(&arena, Str, rest.len + 1);
+    size_t count = 0;
+    while (rest.len && str_split_next(&rest, '\n', &lines[count]))
+        count++;
+    qsort(lines, count, sizeof(Str), rig_compare_lines);
+    buf_reset(text);
+    for (size_t i = 0; i < count; i++) {
+        buf_add_str(text, lines[i]);
+        buf_add_char(text, '\n');
+    }
+}
+
 static inline void rig_describe(Buf *out, const GroupSnapshot *groups, Arena *arena)
 {
     for (size_t i = 0; i < groups->count; i++)
@@ -149,6 +171,7 @@ static inline void rig_describe(Buf *out, const GroupSnapshot *groups, Arena *ar
             labels_print(out, labels_builder_finish(&builder));
             buf_add_char(out, '\n');
         }
+    rig_sort_lines(out);
 }
 
 static inline void rig_take(void *arg, Str job, GroupSnapshot *groups)
@@ -228,7 +251,10 @@ static inline void rig_deinit(Rig *rig)
 // Until the newest delivery is `want`; else shows what differs and what was asked for in vain.
 static inline bool rig_wait(Rig *rig, const char *want)
 {
-    Str expanded = rig_expand(rig, &rig->arena, want);
+    CLEANUP(buf_deinit) Buf wanted = {0};
+    buf_add_str(&wanted, rig_expand(rig, &rig->arena, want));
+    rig_sort_lines(&wanted);
+    Str expanded = buf_str(&wanted);
     lock_take(&rig->lock);
     bool in_time = true;
     while (in_time && !str_equal(buf_str(&rig->text), expanded))
