@@ -140,28 +140,11 @@ def test_a_reload_changes_outputs_and_loses_nothing(world, listener):
     assert "alertmanagerShutdownEvent" in kinds(posted(listener, "/new"))
 
 
-def proto_fields(data):
-    """Fields of a protobuf message: number to values."""
-    found, at = collections.defaultdict(list), 0
-
-    def varint():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-    while at < len(data):
-        tag = varint()
-        value = varint()
-        if tag & 7 == 2:
-            value, at = data[at:at + value], at + value
-        else:
-            assert tag & 7 == 0
-        found[tag >> 3].append(value)
+def proto_fields(message):
+    """Number to values."""
+    found = collections.defaultdict(list)
+    for number, value in harness.proto_fields(message):
+        found[number].append(value)
     return found
 
 

@@ -12,40 +12,10 @@ import grpc
 import pytest
 
 import harness
+from harness import proto_fields as fields
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 Span = collections.namedtuple("Span", "trace id parent name kind start end attributes status resource events")
-
-
-def fields(message):
-    """A protobuf message as [(number, value), ...]; embedded messages and strings are bytes."""
-    at, out = 0, []
-
-    def varint():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-    while at < len(message):
-        tag = varint()
-        if tag & 7 == 0:
-            value = varint()
-        elif tag & 7 == 1:
-            value = struct.unpack_from("<Q", message, at)[0]
-            at += 8
-        else:
-            assert tag & 7 == 2, tag
-            size = varint()
-            value = message[at:at + size]
-            assert len(value) == size
-            at += size
-        out.append((tag >> 3, value))
-    return out
 
 
 def attributes(pairs):
