@@ -118,7 +118,8 @@ static bool check_total(const Histogram *h, double total, Error *err)
                          total, h->count,
                          isnan(h->sum)
                              ? "be at least the number of observations found in the buckets"
-                             : "equal the number of observations found in the buckets");
+                             : "equal the number of observations found in the buckets (in absence "
+                               "of NaN)");
     return true;
 }
 

@@ -406,6 +406,7 @@ TEST(engine, samples_are_counted_as_looked_at_and_as_read)
         {"a subquery with gaps", "max_over_time(n[40s:20s])", 380000, 8, 8},
         {"a subquery alone", "n[1m:10s]", 0, 6, 6},
         {"a time is read as one", "timestamp(n)", 380000, 4, 4},
+        {"a time that is the same at each step", "timestamp(n @ 100)", 380000, 4, 1},
     };
 
     FakeSource fake;

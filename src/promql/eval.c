@@ -271,13 +271,21 @@ void annotate_info(EvalContext *context, const Expr *at, const char *fmt, ...)
 
 // The same at every step ---------------------------------------------------------------------------------------------------------
 
+// Of timestamp(x @ t) the time of the sample is asked, not that of the step.
+static bool looks_at_step(const Expr *expr)
+{
+    return expr->call.function->time_dependent &&
+           !(strcmp(expr->call.function->name, "timestamp") == 0 &&
+             expr_without_parens(expr->call.args[0])->kind == EXPR_SELECTOR);
+}
+
 static bool is_invariant_call(const Expr *expr)
 {
     bool all = true;
     for (size_t i = 0; i < expr->call.count; i++)
         all &= expr_mark_invariant(expr->call.args[i]);
     // date functions and the like without an argument look at the time
-    return all && !expr->call.function->time_dependent &&
+    return all && !looks_at_step(expr) &&
            (expr->call.count > 0 || expr->call.function->arg_count == 0);
 }
 

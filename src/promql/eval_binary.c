@@ -453,12 +453,12 @@ static bool claim_output(const MatchRun *run, const EvalMatchGroup *group, uint3
     return true;
 }
 
-// One to one: the group meets once at a step.
+// A pair of the group gave something at this step; one to one that may be said once.
 static bool claim_group(const MatchRun *run, EvalMatchGroup *group, size_t step, Error *err)
 {
     if (!group->taken)
         group->taken = arena_zalloc(run->base.arena, run->base.steps->count);
-    if (group->taken[step])
+    if (group->taken[step] && run->base.expr->binary.card == CARD_ONE_TO_ONE)
         return error_set(err, ERR_LIMIT,
                          "multiple matches for labels: many-to-one matching must be explicit "
                          "(group_left/group_right)");
@@ -479,12 +479,11 @@ static bool match_pair(MatchRun *run, EvalMatchGroup *group, Labels many_labels,
     if (is_comparison(run->base.expr->binary.op))
         result = run->swapped ? one : many;
     bool keep = finish_point(&run->base, fate, &result);
-    if (run->base.expr->binary.card == CARD_ONE_TO_ONE) {
-        if (!claim_group(run, group, step, err))
-            return false;
-        if (!keep)
-            return true;
-    }
+    bool one_to_one = run->base.expr->binary.card == CARD_ONE_TO_ONE;
+    if ((one_to_one || run->has_fill_many) && !claim_group(run, group, step, err))
+        return false;
+    if (one_to_one && !keep)
+        return true;
 
     if (memo->out == EVAL_MATCH_NONE || memo->one != one_index) {
         memo->one = one_index;
@@ -542,29 +541,18 @@ static bool match_many_series(MatchRun *run, size_t s, Error *err)
     return true;
 }
 
-// Members of the one side that met nobody at a step.
+// Members of the one side that met nobody at a step, or only what their operator does not take: as in the original a float beside
+// a histogram is as good as missing.
 static bool fill_many_side(MatchRun *run, Error *err)
 {
     size_t n = run->base.steps->count;
-    for (size_t s = 0; s < run->many->count; s++) {
-        const VectorSeries *many = &run->many->series[s];
-        EvalMatchGroup *group = eval_match_group(&run->groups, &run->matching, many->labels, false);
-        if (!group)
-            continue;
-        if (!group->taken)
-            group->taken = arena_zalloc(run->base.arena, n);
-        // Bit 1 tells that the many side was there; bit 0 is the match of one to one.
-        for (size_t i = 0; i < n; i++)
-            if (many->kind[i] != POINT_NONE)
-                group->taken[i] |= 2;
-    }
     for (size_t s = 0; s < run->one->count; s++) {
         const VectorSeries *one = &run->one->series[s];
         EvalMatchGroup *group = eval_match_group(&run->groups, &run->matching, one->labels, false);
         Labels filled = eval_match_labels(&run->matching, run->base.arena, one->labels);
         PairMemo memo = {EVAL_MATCH_NONE, EVAL_MATCH_NONE};
         for (size_t i = 0; i < n; i++) {
-            if (one->kind[i] == POINT_NONE || (group->taken && (group->taken[i] & 2)))
+            if (one->kind[i] == POINT_NONE || (group->taken && group->taken[i]))
                 continue;
             if (!match_pair(run, group, filled, (Point){run->fill_many, NULL}, (uint32_t)s,
                             one->labels, point_at(one, i), i, &memo, err))

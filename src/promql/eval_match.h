@@ -24,7 +24,7 @@ typedef struct EvalMatchGroup {
     uint32_t one_count; // members on the "one" side
     uint32_t one_first;
     uint32_t *one_at; // per step: index of the series present, if one_count > 1
-    uint8_t *taken;   // per step: the one side was matched; set operators: a member is present
+    uint8_t *taken;   // per step: a pair gave something; set operators: a member is present
 } EvalMatchGroup;
 
 typedef struct EvalMatchGroups {

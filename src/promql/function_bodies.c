@@ -110,7 +110,9 @@ Value vector_new(const FunctionCall *call, size_t count)
 bool vector_finish(const FunctionCall *call, Value *vector, Value *ret_value, Error *err)
 {
     eval_remove_empty(vector, call->steps->count);
-    if (!call->delayed_name_removal && !vector_merge_equal(call->arena, call->steps, vector, err))
+    // With names still on at a single step only the end of the query looks for equals, as in the original.
+    bool look = !call->delayed_name_removal || call->steps->count > 1;
+    if (look && !vector_merge_steps(call->arena, call->steps, vector, err))
         return false;
     *ret_value = *vector;
     return true;

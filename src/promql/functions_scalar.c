@@ -83,8 +83,9 @@ GENERAL_FUNCTION(function_end)
 GENERAL_FUNCTION(function_step)
 {
     (void)err;
-    const QueryRequest *request = call->context->request;
-    return constant(call, request->is_range ? (double)request->step_ms / 1000 : 0, ret_value);
+    const EvalContext *context = call->context;
+    bool is_one = context->start_ms == context->end_ms; // also of a range
+    return constant(call, is_one ? 0 : (double)context->request->step_ms / 1000, ret_value);
 }
 
 GENERAL_FUNCTION(function_range)

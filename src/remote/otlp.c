@@ -169,10 +169,9 @@ static bool walk_scope(OtlpRun *run, OtlpResource *resource, Str message)
 // What identifies the resource's samples, and the rest of what it says of itself: one gauge, told as long as samples come.
 static void tell_target_info(OtlpRun *run, OtlpResource *resource)
 {
-    bool keeps = run->rules->config.keep_identifying_resource_attributes;
     if (resource->first_ms > resource->last_ms || run->write->stopped ||
         (resource->job.len == 0 && resource->instance.len == 0) ||
-        (otlp_resource_extras(resource->message) == 0 && !keeps))
+        otlp_resource_extras(resource->message) == 0)
         return;
     OtlpMetric *metric = ARENA_NEW(run->arena, OtlpMetric);
     *metric = (OtlpMetric){.rules = run->rules,
@@ -203,7 +202,7 @@ static void identify(OtlpRun *run, OtlpResource *resource, Str message)
     Str space = otlp_attribute(message, 1, S("service.namespace"), run->arena);
     resource->instance = otlp_attribute(message, 1, S("service.instance.id"), run->arena);
     resource->job = name;
-    if (name.len && space.len)
+    if (name.ptr && space.ptr)
         resource->job =
             arena_printf(run->arena, STR_FMT "/" STR_FMT, STR_ARG(space), STR_ARG(name));
 }
@@ -245,6 +244,7 @@ static void write_request(Otlp *otlp, Sink *sink, Str message, Arena *arena, Otl
     run.rules = rules;
     run.write = write_run_begin(otlp->write, sink, false, arena);
     run.write->labels_of = otlp_labels_of;
+    run.write->invalid_fails = true;
     ProtoReader r = proto_reader(message);
     while (!run.write->stopped && !run.failed && proto_next(&r))
         if (r.field == 1 && r.wire == PROTO_BYTES && !walk_resource(&run, r.bytes))

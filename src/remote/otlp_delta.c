@@ -16,7 +16,8 @@ enum {
 typedef struct DeltaStream {
     RemoteSeriesKey key;
     int64_t start_ms, last_ms, seen_mono_ms;
-    double value; // or the sum of a histogram
+    double value;   // or the sum of a histogram
+    bool lacks_sum; // one of those that were added had none
     uint64_t count;
     double *bounds;
     uint64_t *counts;
@@ -100,6 +101,12 @@ static DeltaStream *stream_of(OtlpDeltas *deltas, RemoteSeriesKey key, bool *ret
     return stream;
 }
 
+// A point that is not later than the last one, or began before the stream did, belongs to another sender or a past one.
+static bool continues(const DeltaStream *stream, int64_t start_ms, int64_t t_ms)
+{
+    return t_ms > stream->last_ms && start_ms >= stream->start_ms;
+}
+
 bool otlp_deltas_add_number(OtlpDeltas *deltas, RemoteSeriesKey key, int64_t t_ms, double value,
                             double *ret_total, int64_t *ret_start_ms, int64_t start_ms)
 {
@@ -107,7 +114,7 @@ bool otlp_deltas_add_number(OtlpDeltas *deltas, RemoteSeriesKey key, int64_t t_m
     bool taken = false;
     lock_take(&deltas->lock);
     DeltaStream *stream = stream_of(deltas, key, &is_new);
-    if (stream && (is_new || t_ms > stream->last_ms)) {
+    if (stream && (is_new || continues(stream, start_ms, t_ms))) {
         if (is_new) {
             stream->value = 0;
             stream->start_ms = start_ms;
@@ -136,6 +143,7 @@ static void begin_histogram(DeltaStream *stream, const OtlpHistogramPoint *point
     free(stream->bounds);
     free(stream->counts);
     stream->value = 0;
+    stream->lacks_sum = false;
     stream->count = 0;
     stream->start_ms = point->start_ms;
     stream->is_exponential = false;
@@ -147,9 +155,18 @@ static void begin_histogram(DeltaStream *stream, const OtlpHistogramPoint *point
         memcpy(stream->bounds, point->bounds, point->bound_count * sizeof(double));
 }
 
+// The sum of all that were added, if each had one.
+static void add_sum(DeltaStream *stream, OtlpHistogramPoint *point)
+{
+    stream->lacks_sum |= !point->has_sum;
+    stream->value += point->sum;
+    point->sum = stream->value;
+    point->has_sum = !stream->lacks_sum;
+}
+
 static void add_histogram(DeltaStream *stream, OtlpHistogramPoint *point)
 {
-    stream->value += point->sum;
+    add_sum(stream, point);
     stream->count += point->count;
     for (size_t i = 0; i < point->positive.count; i++) {
         stream->counts[i] += point->positive.counts[i];
@@ -157,7 +174,6 @@ static void add_histogram(DeltaStream *stream, OtlpHistogramPoint *point)
     }
     stream->last_ms = point->t_ms;
     stream->seen_mono_ms = now_ms();
-    point->sum = stream->value;
     point->count = stream->count;
     point->start_ms = stream->start_ms;
 }
@@ -170,7 +186,7 @@ bool otlp_deltas_add_histogram(OtlpDeltas *deltas, RemoteSeriesKey key, OtlpHist
         return true;
     lock_take(&deltas->lock);
     DeltaStream *stream = stream_of(deltas, key, &is_new);
-    if (stream && (is_new || point->t_ms > stream->last_ms)) {
+    if (stream && (is_new || continues(stream, point->start_ms, point->t_ms))) {
         if (is_new || !same_bounds(stream, point))
             begin_histogram(stream, point);
         add_histogram(stream, point);
@@ -247,6 +263,7 @@ static void begin_exponential(DeltaStream *stream, const OtlpHistogramPoint *poi
     stream->is_exponential = true;
     stream->scale = point->scale;
     stream->value = 0;
+    stream->lacks_sum = false;
     stream->count = stream->zero_count = 0;
     stream->start_ms = point->start_ms;
 }
@@ -285,14 +302,13 @@ static void add_exponential(DeltaStream *stream, OtlpHistogramPoint *point, Aren
     same_scale(stream, point);
     join_buckets(&stream->positive, &point->positive);
     join_buckets(&stream->negative, &point->negative);
-    stream->value += point->sum;
+    add_sum(stream, point);
     stream->count += point->count;
     stream->zero_count += point->zero_count;
     stream->last_ms = point->t_ms;
     stream->seen_mono_ms = now_ms();
     point->positive = copied(&stream->positive, arena);
     point->negative = copied(&stream->negative, arena);
-    point->sum = stream->value;
     point->count = stream->count;
     point->zero_count = stream->zero_count;
     point->start_ms = stream->start_ms;
@@ -307,7 +323,7 @@ bool otlp_deltas_add_exponential(OtlpDeltas *deltas, RemoteSeriesKey key, OtlpHi
         return true;
     lock_take(&deltas->lock);
     DeltaStream *stream = stream_of(deltas, key, &is_new);
-    if (stream && (is_new || point->t_ms > stream->last_ms)) {
+    if (stream && (is_new || continues(stream, point->start_ms, point->t_ms))) {
         if (is_new || !stream->is_exponential)
             begin_exponential(stream, point);
         add_exponential(stream, point, arena);

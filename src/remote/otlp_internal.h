@@ -22,7 +22,8 @@ typedef struct OtlpRules {
 typedef enum OtlpNameKind { OTLP_NAME_PLAIN, OTLP_NAME_COUNTER, OTLP_NAME_GAUGE } OtlpNameKind;
 Str otlp_metric_name(const OtlpRules *rules, Str name, Str unit, OtlpNameKind kind, Arena *arena);
 Str otlp_label_name(const OtlpRules *rules, Str name, Arena *arena);
-Str otlp_unit_name(Str unit, Arena *arena); // "bytes_per_second"
+// "bytes_per_second"; `escapes`: other characters than a legacy name has become underscores.
+Str otlp_unit_name(Str unit, bool escapes, Arena *arena);
 
 // otlp_json.c: ExportMetricsServiceRequest as JSON becomes the same as protobuf.
 bool otlp_json_decode(Str json, Arena *arena, Buf *out, Error *err) MUST_CHECK;
@@ -70,7 +71,7 @@ typedef struct OtlpOrigin {
 // otlp_labels.c
 bool otlp_labels_of(WriteRun *run, Str origin, Label **ret_pairs, size_t *ret_count, Error *err);
 Str otlp_any_value_text(Str message, Arena *arena);
-// Of a Resource: the value of an attribute, or the empty text.
+// Of a Resource: the value of an attribute; STR_NONE if it lacks it.
 Str otlp_attribute(Str message, uint32_t field, Str key, Arena *arena);
 // Attributes of the resource beside those that identify it.
 size_t otlp_resource_extras(Str resource);

@@ -11,15 +11,15 @@ enum { VALUE_DEPTH_MAX = 32 };
 
 // Values -----------------------------------------------------------------------------------------------------------------------------
 
-static bool write_json(JsonWriter *json, Str message, int depth);
+static bool write_json(JsonWriter *json, Str message, Arena *arena, int depth);
 
-static void write_list(JsonWriter *json, Str message, int depth)
+static void write_list(JsonWriter *json, Str message, Arena *arena, int depth)
 {
     ProtoReader r = proto_reader(message);
     json_array(json);
     while (proto_next(&r))
         if (r.field == 1 && r.wire == PROTO_BYTES)
-            (void)!write_json(json, r.bytes, depth + 1); // a value that is no value is null
+            (void)!write_json(json, r.bytes, arena, depth + 1); // a value that is no value is null
     json_array_end(json);
 }
 
@@ -42,21 +42,42 @@ static KeyValue read_key_value(Str message)
     return pair;
 }
 
-static void write_map(JsonWriter *json, Str message, int depth)
+static int compare_keys(const void *a, const void *b)
 {
+    return str_compare(((const KeyValue *)a)->key, ((const KeyValue *)b)->key);
+}
+
+// The pairs of a message, sorted by key.
+static KeyValue *sorted_pairs(Str message, uint32_t field, Arena *arena, size_t *ret_count)
+{
+    size_t count = 0;
     ProtoReader r = proto_reader(message);
+    while (proto_next(&r))
+        count += r.field == field && r.wire == PROTO_BYTES;
+    KeyValue *pairs = ARENA_ARRAY(arena, KeyValue, count);
+    count = 0;
+    r = proto_reader(message);
+    while (proto_next(&r))
+        if (r.field == field && r.wire == PROTO_BYTES)
+            pairs[count++] = read_key_value(r.bytes);
+    qsort(pairs, count, sizeof *pairs, compare_keys);
+    *ret_count = count;
+    return pairs;
+}
+
+static void write_map(JsonWriter *json, Str message, Arena *arena, int depth)
+{
+    size_t count;
+    const KeyValue *pairs = sorted_pairs(message, 1, arena, &count);
     json_object(json);
-    while (proto_next(&r)) {
-        if (r.field != 1 || r.wire != PROTO_BYTES)
-            continue;
-        KeyValue pair = read_key_value(r.bytes);
-        json_key(json, pair.key);
-        (void)!write_json(json, pair.value, depth + 1);
+    for (size_t i = 0; i < count; i++) {
+        json_key(json, pairs[i].key);
+        (void)!write_json(json, pairs[i].value, arena, depth + 1);
     }
     json_object_end(json);
 }
 
-static bool write_json(JsonWriter *json, Str message, int depth)
+static bool write_json(JsonWriter *json, Str message, Arena *arena, int depth)
 {
     ProtoReader r = proto_reader(message);
     if (depth > VALUE_DEPTH_MAX || !proto_next(&r)) {
@@ -82,10 +103,10 @@ static bool write_json(JsonWriter *json, Str message, int depth)
         return true;
     }
     case 5:
-        write_list(json, r.bytes, depth);
+        write_list(json, r.bytes, arena, depth);
         return true;
     case 6:
-        write_map(json, r.bytes, depth);
+        write_map(json, r.bytes, arena, depth);
         return true;
     default: {
         Buf text = {0};
@@ -102,7 +123,8 @@ static Str nested_text(Str message, Arena *arena)
     Buf text = {0};
     JsonWriter json;
     json_writer_init(&json, &text);
-    (void)!write_json(&json, message, 0);
+    json.keeps_html = true;
+    (void)!write_json(&json, message, arena, 0);
     Str copy = arena_str(arena, buf_str(&text));
     buf_deinit(&text);
     return copy;
@@ -141,8 +163,10 @@ Str otlp_attribute(Str message, uint32_t field, Str key, Arena *arena)
         if (r.field != field || r.wire != PROTO_BYTES)
             continue;
         KeyValue pair = read_key_value(r.bytes);
-        if (str_equal(pair.key, key))
-            return otlp_any_value_text(pair.value, arena);
+        if (!str_equal(pair.key, key))
+            continue;
+        Str text = otlp_any_value_text(pair.value, arena);
+        return text.ptr ? text : S("");
     }
     return STR_NONE;
 }
@@ -194,31 +218,13 @@ static void set_label(LabelList *list, Str name, Str value)
     list->pairs[list->count++] = (Label){name, value};
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-    return str_compare(((const KeyValue *)a)->key, ((const KeyValue *)b)->key);
-}
-
 // The attributes of a message, sorted by key.
 static bool sorted_attributes(Str message, uint32_t field, Arena *arena, KeyValue **ret_pairs,
                               size_t *ret_count, Error *err)
 {
-    size_t count = 0;
-    ProtoReader r = proto_reader(message);
-    while (proto_next(&r))
-        count += r.field == field && r.wire == PROTO_BYTES;
-    if (count > OTLP_ATTRIBUTES_MAX)
-        return error_set(err, ERR_LIMIT, "more than %d attributes", OTLP_ATTRIBUTES_MAX);
-    KeyValue *pairs = ARENA_ARRAY(arena, KeyValue, count);
-    count = 0;
-    r = proto_reader(message);
-    while (proto_next(&r))
-        if (r.field == field && r.wire == PROTO_BYTES)
-            pairs[count++] = read_key_value(r.bytes);
-    qsort(pairs, count, sizeof *pairs, compare_keys);
-    *ret_pairs = pairs;
-    *ret_count = count;
-    return true;
+    *ret_pairs = sorted_pairs(message, field, arena, ret_count);
+    return *ret_count <= OTLP_ATTRIBUTES_MAX ||
+           error_set(err, ERR_LIMIT, "more than %d attributes", OTLP_ATTRIBUTES_MAX);
 }
 
 // Attributes whose names become the same: their values are joined.
@@ -254,10 +260,11 @@ static bool is_listed(const ConfigStrList *list, Str key)
     return false;
 }
 
-// Resource attributes that the configuration names; those of the point win.
+// Resource attributes that the configuration names; those of the point win, and of those whose names become the same the last.
 static void add_promoted(LabelList *list, const OtlpMetric *metric)
 {
     const OtlpConfig *config = &metric->rules->config;
+    LabelList promoted = {.arena = list->arena};
     ProtoReader r = proto_reader(metric->resource->message);
     if (!config->promote_all_resource_attributes && config->promote_resource_attributes.count == 0)
         return;
@@ -265,18 +272,21 @@ static void add_promoted(LabelList *list, const OtlpMetric *metric)
         if (r.field != 1 || r.wire != PROTO_BYTES)
             continue;
         KeyValue pair = read_key_value(r.bytes);
-        bool promoted = config->promote_all_resource_attributes
-                            ? !is_listed(&config->ignore_resource_attributes, pair.key)
-                            : is_listed(&config->promote_resource_attributes, pair.key);
-        if (!promoted)
-            continue;
-        Str name = otlp_label_name(metric->rules, pair.key, list->arena);
-        const Label *old = find_label(list, name);
+        bool wanted = config->promote_all_resource_attributes
+                          ? !is_listed(&config->ignore_resource_attributes, pair.key)
+                          : is_listed(&config->promote_resource_attributes, pair.key);
+        if (wanted)
+            set_label(&promoted, otlp_label_name(metric->rules, pair.key, list->arena),
+                      otlp_any_value_text(pair.value, list->arena));
+    }
+    for (size_t i = 0; i < promoted.count; i++) {
+        const Label *old = find_label(list, promoted.pairs[i].name);
         if (!old || old->value.len == 0)
-            set_label(list, name, otlp_any_value_text(pair.value, list->arena));
+            set_label(list, promoted.pairs[i].name, promoted.pairs[i].value);
     }
 }
 
+// What the scope is comes after its attributes, which may be called the same.
 static bool add_scope(LabelList *list, const OtlpMetric *metric, Error *err)
 {
     const OtlpScope *scope = metric->scope;
@@ -286,14 +296,14 @@ static bool add_scope(LabelList *list, const OtlpMetric *metric, Error *err)
         return true;
     if (!sorted_attributes(scope->message, 3, list->arena, &pairs, &count, err))
         return false;
-    set_label(list, S("otel_scope_name"), scope->name);
-    set_label(list, S("otel_scope_version"), scope->version);
-    set_label(list, S("otel_scope_schema_url"), scope->schema_url);
     for (size_t i = 0; i < count; i++) {
         Str name = arena_printf(list->arena, "otel_scope_" STR_FMT, STR_ARG(pairs[i].key));
         set_label(list, otlp_label_name(metric->rules, name, list->arena),
                   otlp_any_value_text(pairs[i].value, list->arena));
     }
+    set_label(list, S("otel_scope_name"), scope->name);
+    set_label(list, S("otel_scope_version"), scope->version);
+    set_label(list, S("otel_scope_schema_url"), scope->schema_url);
     return true;
 }
 
@@ -301,7 +311,7 @@ static void add_type_and_unit(LabelList *list, const OtlpMetric *metric)
 {
     if (metric->type != METRIC_UNKNOWN)
         set_label(list, S("__type__"), metric_type_name(metric->type));
-    Str unit = otlp_unit_name(metric->unit, list->arena);
+    Str unit = otlp_unit_name(metric->unit, metric->rules->escapes, list->arena);
     if (unit.len)
         set_label(list, S("__unit__"), unit);
 }

@@ -85,17 +85,24 @@ static Str clean_unit(Str unit, Arena *arena)
     return (Str){out, len};
 }
 
-Str otlp_unit_name(Str unit, Arena *arena)
+Str otlp_unit_name(Str unit, bool escapes, Arena *arena)
 {
     Str main;
     Str per;
     split_unit(unit, &main, &per);
-    main = clean_unit(main, arena);
-    per = clean_unit(per, arena);
-    if (per.len == 0)
-        return main;
-    return arena_printf(arena, STR_FMT "%sper_" STR_FMT, STR_ARG(main), main.len ? "_" : "",
-                        STR_ARG(per));
+    if (per.len)
+        per = arena_printf(arena, "per_" STR_FMT, STR_ARG(per));
+    if (escapes) {
+        main = clean_unit(main, arena);
+        per = clean_unit(per, arena);
+    }
+    Str name = arena_printf(arena, STR_FMT "%s" STR_FMT, STR_ARG(main),
+                            main.len && per.len ? "_" : "", STR_ARG(per));
+    if (str_starts_with(name, S("_")))
+        name = str_skip(name, 1);
+    if (str_ends_with(name, S("_")))
+        name.len--;
+    return name;
 }
 
 typedef struct Tokens {

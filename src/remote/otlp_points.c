@@ -39,7 +39,7 @@ RemoteSeriesKey otlp_point_key(OtlpRun *run, const OtlpMetric *metric, Str point
 static void tell_metadata(OtlpRun *run, const OtlpMetric *metric, SeriesRef ref)
 {
     Appender *appender = run->write->appender;
-    Str unit = metric->rules->suffixes ? otlp_unit_name(metric->unit, run->arena) : metric->unit;
+    Str unit = otlp_unit_name(metric->unit, true, run->arena);
     appender->metadata(appender, ref, (Metadata){metric->type, metric->description, unit});
 }
 
@@ -110,7 +110,7 @@ static void add_exemplar_label(ExemplarLabels *labels, Str name, Str value)
     labels->runes += runes_of(name) + runes_of(value);
 }
 
-// The attributes only if all of them fit.
+// The attributes only if all of them fit. Their names stay as they are, whatever becomes of those of labels.
 static void add_filtered(OtlpRun *run, Str message, ExemplarLabels *labels)
 {
     ExemplarLabels with = *labels;
@@ -127,7 +127,7 @@ static void add_filtered(OtlpRun *run, Str message, ExemplarLabels *labels)
             else if (pair.field == 2 && pair.wire == PROTO_BYTES)
                 value = otlp_any_value_text(pair.bytes, run->arena);
         }
-        add_exemplar_label(&with, otlp_label_name(run->rules, key, run->arena), value);
+        add_exemplar_label(&with, key, value);
     }
     if (with.runes <= EXEMPLAR_RUNES_MAX)
         *labels = with;
@@ -213,8 +213,10 @@ static bool pour_number(OtlpRun *run, OtlpMetric *metric, Str message, bool accu
     if (!read_number(message, &sample, &has_exemplars))
         return otlp_run_fail(run, "malformed data point");
     RemoteSeriesKey base = otlp_point_key(run, metric, message, 7);
-    if (accumulates && !otlp_deltas_add_number(run->otlp->deltas, base, sample.t_ms, sample.value,
-                                               &sample.value, &sample.start_ms, sample.start_ms))
+    bool is_value = !is_stale_nan(sample.value);
+    if (accumulates && is_value &&
+        !otlp_deltas_add_number(run->otlp->deltas, base, sample.t_ms, sample.value, &sample.value,
+                                &sample.start_ms, sample.start_ms))
         return true; // older than what is known
     OtlpSeries series = otlp_series(
         run, metric, (OtlpOrigin){.metric = metric, .point = message, .attribute_field = 7}, base);

@@ -130,6 +130,16 @@ TEST(otlp, metrics_become_samples)
                             "{\"stringValue\":\"x\"},{\"intValue\":1}]}}}",
                             "1")),
          "g{b=\"true\", d=\"0.5\", i=\"-3\", l=\"[\\\"x\\\",1]\"}=1"},
+        {"a map is sorted by key, and is no HTML",
+         RESOURCE("", GAUGE("g", "",
+                            "{\"key\":\"m\",\"value\":{\"kvlistValue\":{\"values\":[" ATTRIBUTE(
+                                "z", "<") "," ATTRIBUTE("a", "&") "]}}}",
+                            "1")),
+         "g{m=\"{\\\"a\\\":\\\"&\\\",\\\"z\\\":\\\"<\\\"}\"}=1"},
+        {"a namespace without a name of it",
+         RESOURCE(ATTRIBUTE("service.name", "n") "," ATTRIBUTE("service.namespace", ""),
+                  GAUGE("g", "", "", "1")),
+         "g{job=\"/n\"}=1"},
     };
 
     EACH_CASE(c, cases) {
@@ -239,6 +249,7 @@ TEST(otlp, the_configuration_chooses_labels)
         OtlpConfig set;
         bool promotes_host, ignores_host;
         const char *want;
+        const char *json; // NULL: the one above
     } cases[] = {
         {"nothing",
          {0},
@@ -269,6 +280,26 @@ TEST(otlp, the_configuration_chooses_labels)
          "g_h{job=\"n\", otel_scope_a_b=\"c\", otel_scope_name=\"lib\", "
          "otel_scope_version=\"1\"}=1 | "
          "target_info{host_name=\"h\", job=\"n\", os=\"o\"}=1"},
+        {"identifying ones alone tell nothing of the target",
+         {.keep_identifying_resource_attributes = true},
+         false,
+         false,
+         "g{job=\"n\"}=1",
+         RESOURCE(ATTRIBUTE("service.name", "n"), GAUGE("g", "", "", "1"))},
+        {"of two that are called the same the last",
+         {.promote_all_resource_attributes = true},
+         false,
+         false,
+         "g{a_b=\"2\"}=1",
+         RESOURCE(ATTRIBUTE("a.b", "1") "," ATTRIBUTE("a_b", "2"), GAUGE("g", "", "", "1"))},
+        {"the scope's own name, not its attribute's",
+         {.promote_scope_metadata = true},
+         false,
+         false,
+         "g{otel_scope_name=\"lib\"}=1",
+         "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"scope\":{\"name\":\"lib\",\"attributes\":"
+         "[" ATTRIBUTE("name", "x") "," ATTRIBUTE("version", "y") "]},\"metrics\":[" GAUGE(
+             "g", "", "", "1") "]}]}]}"},
         {"no translation",
          {.translation_strategy = OTLP_NO_TRANSLATION},
          false,
@@ -287,7 +318,7 @@ TEST(otlp, the_configuration_chooses_labels)
         if (c->ignores_host)
             config.ignore_resource_attributes = (ConfigStrList){host, 1};
         otlp_configure(f.otlp, &config);
-        CHECK_EQ(send(&f, json, NULL), 200);
+        CHECK_EQ(send(&f, c->json ? c->json : json, NULL), 200);
         Buf got = {0};
         buf_add_str(&got, stored(&f));
         // The fake prints odd names its own way: only what is legacy is compared to the letter.
@@ -340,6 +371,10 @@ TEST(otlp, refuses_the_whole_request)
                       "\"x\"}}]}]}}"),
          500, "metric \"g\": its name, or that of a label, is empty"},
         {"a metric without a name", RESOURCE("", GAUGE("", "", "", "1")), 500, "metric \"\""},
+        {"buckets that do not add up",
+         RESOURCE("", "{\"name\":\"e\",\"exponentialHistogram\":{\"aggregationTemporality\":2,"
+                      "\"dataPoints\":[{" T ",\"count\":\"2\",\"scale\":0}]}}"),
+         500, "0 observations found in buckets, but the Count field is 2"},
         {"a scale that is too coarse",
          RESOURCE("", "{\"name\":\"e\",\"exponentialHistogram\":{\"aggregationTemporality\":2,"
                       "\"dataPoints\":[{" T ",\"scale\":-5}]}}"),
@@ -372,6 +407,41 @@ TEST(otlp, deltas_are_stored_or_added_up)
     CHECK_EQ(send(&f, RESOURCE("", SUM("d", "", "1", "true", "1500000000", "9")), NULL), 200);
     CHECK_STR(stored(&f), S("d_total=8"));
     fixture_deinit(&f);
+}
+
+#define DELTA(start, time, rest)                                                                   \
+    "{\"startTimeUnixNano\":\"" start "\",\"timeUnixNano\":\"" time "\"," rest "}"
+#define DELTAS(kind, points)                                                                       \
+    RESOURCE("", "{\"name\":\"d\",\"" kind                                                         \
+                 "\":{\"aggregationTemporality\":1,\"dataPoints\":[" points "]}}")
+
+TEST(otlp, totals_have_what_each_delta_had)
+{
+    static const struct {
+        const char *name, *json, *want;
+    } cases[] = {
+        {"a gap is a stale marker, and adds nothing",
+         DELTAS("sum", DELTA("0", "1000000000", "\"asInt\":\"5\"") "," DELTA(
+                           "0", "2000000000", "\"flags\":1") "," DELTA("0", "3000000000",
+                                                                       "\"asInt\":\"2\"")),
+         "d=7"},
+        {"what began before the stream is of another",
+         DELTAS("sum", DELTA("1000000000", "2000000000", "\"asInt\":\"5\"") "," DELTA(
+                           "500000000", "3000000000", "\"asInt\":\"2\"")),
+         "d=5"},
+        {"without one sum there is none",
+         DELTAS("histogram", DELTA("0", "1000000000", "\"count\":\"1\"") "," DELTA(
+                                 "0", "2000000000", "\"count\":\"2\",\"sum\":9")),
+         "d_count=3 | d_bucket{le=\"+Inf\"}=3"},
+    };
+
+    EACH_CASE(c, cases) {
+        Fixture f;
+        fixture_init(&f, &(OtlpOptions){.delta_to_cumulative = true});
+        CHECK_EQ(send(&f, c->json, NULL), 200);
+        CHECK_STR(stored(&f), str_from_c(c->want));
+        fixture_deinit(&f);
+    }
 }
 
 TEST(otlp, exponential_deltas_add_up_at_the_coarser_scale)
@@ -505,6 +575,7 @@ TEST_MAIN(otlp, TEST_ROW(otlp, metrics_become_samples), TEST_ROW(otlp, names_fol
           TEST_ROW(otlp, the_configuration_chooses_labels),
           TEST_ROW(otlp, known_series_are_not_translated_again),
           TEST_ROW(otlp, refuses_the_whole_request), TEST_ROW(otlp, deltas_are_stored_or_added_up),
+          TEST_ROW(otlp, totals_have_what_each_delta_had),
           TEST_ROW(otlp, exponential_deltas_add_up_at_the_coarser_scale),
           TEST_ROW(otlp, exponential_buckets_keep_their_places),
           TEST_ROW(otlp, bodies_come_packed_and_as_protobuf))

@@ -212,12 +212,12 @@ static const Histogram *empty_histogram(Arena *arena, const Histogram *like)
 
 static void push_zero(WriteRun *run, const SinkSample *sample)
 {
-    // Of several samples of a series the earlier ones come before the zero of the next.
-    if (run->count && run->samples[run->count - 1].ref == sample->ref) {
-        if (run->samples[run->count - 1].start_ms == sample->start_ms)
-            return;
+    // Of several samples of a series the earlier ones come before the zero of the next, wherever they wait.
+    bool follows = run->count && run->samples[run->count - 1].ref == sample->ref;
+    if (follows && run->samples[run->count - 1].start_ms == sample->start_ms)
+        return;
+    if (follows || sample->start_ms >= run->oldest_ms)
         write_run_flush(run);
-    }
     SinkSample *zero = &run->zeros[run->zero_count++];
     *zero = (SinkSample){.ref = sample->ref, .t_ms = sample->start_ms};
     if (sample->histogram)
@@ -229,6 +229,7 @@ static void flush_samples(WriteRun *run)
     flush_zeros(run);
     size_t count = run->count;
     run->count = run->origin_count = 0;
+    run->oldest_ms = INT64_MAX;
     if (count == 0 || run->stopped)
         return;
     size_t taken = run->appender->append(run->appender, run->samples, count);
@@ -262,7 +263,10 @@ void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, SinkSamp
     Error err;
     sample.ref = ref;
     if (histogram && !is_stale_nan(histogram->sum) && !histogram_validate(histogram, &err)) {
-        write_run_complain(run, "invalid histogram: %s", err.text);
+        if (run->invalid_fails)
+            write_run_fail(run, &err);
+        else
+            write_run_complain(run, "invalid histogram: %s", err.text);
         return;
     }
     if (sample.t_ms > run->t_ms_max) {
@@ -272,6 +276,7 @@ void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, SinkSamp
     }
     if (UNLIKELY(run->zeros && sample.start_ms > 0 && sample.start_ms < sample.t_ms))
         push_zero(run, &sample);
+    run->oldest_ms = MIN(run->oldest_ms, sample.t_ms);
     *write_run_place(run, &origin) = sample;
     write_run_placed(run);
 }

@@ -49,11 +49,13 @@ struct WriteRun {
     size_t exemplar_count;
     SinkSample *zeros; // at start timestamps, poured before the samples; NULL: not wanted
     size_t zero_count;
+    int64_t oldest_ms; // of the samples that wait and may have a start; INT64_MAX: none does
 
     uint64_t samples_written, histograms_written, exemplars_written;
     Buf complaints; // what was wrong with the client's data; not empty: 400
     size_t complaint_count;
-    bool stopped; // nothing more is taken: a 1.0 request with a fault, or the store failed
+    bool stopped;       // nothing more is taken: a 1.0 request with a fault, or the store failed
+    bool invalid_fails; // an invalid histogram is answered with 500, not 400: OTLP
     bool store_failed;
     Error store_err;
 

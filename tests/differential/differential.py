@@ -137,7 +137,7 @@ def compare_broken(servers, version, tally):
 
 def work(options, number, servers, version, tally):
     rng = random.Random(f"{options.seed}/{number}")
-    generator = queries.Generator(rng, version, options.histograms)
+    generator = queries.Generator(rng, version, options.histograms, options.features.split(","))
     ours, theirs = (Asker(server) for server in servers)
     for _ in range(options.count // options.jobs):
         path, fields = random_request(rng, generator)

@@ -17,6 +17,10 @@ OVER_TIME = ["avg_over_time", "min_over_time", "max_over_time", "sum_over_time",
              "last_over_time", "present_over_time", "changes",
              "resets", "delta", "idelta", "irate", "deriv"]
 RATES = ["rate", "increase"]
+ANCHORED = ["rate", "increase", "delta", "changes", "resets"]
+SMOOTHED = ["rate", "increase", "delta"]
+DURATIONS = ["(1m + 30s)", "(2m * 1.5)", "(5m - 1m)", "(10m / 4)", "((1m + 1m) % 90)", "(2 ^ 5)"]
+NEWER_DURATIONS = ["(step() + 1m)", "max_of(step(), 30s)", "min_of(range() + 15s, 5m)", "(1m + range())"]
 AGGREGATIONS = ["sum", "avg", "min", "max", "count", "group"]
 
 
@@ -25,8 +29,11 @@ def quoted(label):
 
 
 class Generator:
-    def __init__(self, rng, version, histograms):
+    def __init__(self, rng, version, histograms, features=()):
         self.rng, self.version, self.histograms = rng, version, histograms
+        self.extended = "promql-extended-range-selectors" in features
+        self.fills = "promql-binop-fill-modifiers" in features
+        self.starts = "use-start-timestamps" in features
         self.since_3 = version >= (3, 0)
         # Before 3.0 deviations took infinity and NaN otherwise.
         self.aggregations = AGGREGATIONS + ["stddev", "stdvar"] * self.since_3
@@ -52,7 +59,7 @@ class Generator:
     def duration(self, *plain):
         """Of those, or one that is calculated."""
         if self.durations and self.rng.random() < 0.06:
-            return self.rng.choice(["(1m + 30s)", "(2m * 1.5)", "(5m - 1m)", "(10m / 4)", "((1m + 1m) % 90)", "(2 ^ 5)"])
+            return self.rng.choice(DURATIONS + NEWER_DURATIONS * (self.version >= (3, 14)))
         return self.rng.choice(plain)
 
     def modifiers(self):
@@ -79,7 +86,8 @@ class Generator:
         return name + ("{" + matchers + "}" if matchers else "")
 
     def selector(self, name=None):
-        return self.braces(name) + self.modifiers()
+        smoothed = " smoothed" if self.extended and self.rng.random() < 0.08 else ""
+        return self.braces(name) + smoothed + self.modifiers()
 
     def matrix(self, depth, name=None):
         if self.since_3 and depth > 0 and self.rng.random() < 0.25:
@@ -120,6 +128,11 @@ class Generator:
             out += self.rng.choice([" group_left", " group_right"]) + self.rng.choice(["", "()", "(team)", "(code)"])
         return out
 
+    def fill(self):
+        if not self.fills or self.rng.random() < 0.5:
+            return ""
+        return self.rng.choice([" fill(%s)", " fill_left(%s)", " fill_right(%s)", " fill_left(1) fill_right(%s)"]) % self.number()
+
     def binary(self, depth):
         one, other = self.vector(depth - 1), self.vector(depth - 1)
         kind = self.rng.random()
@@ -136,11 +149,14 @@ class Generator:
             return f"({one} {'+' if summed else self.operator()} {one})"
         if kind < 0.82:
             added = f"{self.rng.choice(['count', 'max', 'min'])}{self.rng.choice(['', ' by (job)'])} ({one})"
-            return f"({added} {self.operator()} on (job) group_right {one})" if kind < 0.78 else f"({added} or {one})"
+            if kind >= 0.78:
+                return f"({added} or {one})"
+            summed = any(word in one for word in ("std", "avg", "sum"))
+            return f"({added} {'+' if summed else self.operator()} on (job) group_right {one})"
         if kind < 0.88:
             windows, names = self.matrix(depth - 1), ["max", "min", "count", "last", "present"]
             return f"({self.rng.choice(names)}_over_time({windows}) {self.operator()} {self.rng.choice(names)}_over_time({windows}))"
-        return f"({one} {self.operator()}{self.matching()} {other})"
+        return f"({one} {self.operator()}{self.matching()}{self.fill()} {other})"
 
     def aggregation(self, depth):
         by = self.rng.choice(["", " by " + self.labels(), " without " + self.labels()])
@@ -178,6 +194,22 @@ class Generator:
         known = OVER_TIME + ["stddev_over_time", "stdvar_over_time"] * self.since_3
         known = known + RATES * (self.version >= (3, 6))
         return f"{self.rng.choice(known)}({self.matrix(depth - 1)})"
+
+    def extended_range(self):
+        names, word = self.rng.choice([(ANCHORED, "anchored"), (SMOOTHED, "smoothed")])
+        return f"{self.rng.choice(names)}({self.braces()}[{self.duration(*RANGES)}] {word}{self.modifiers()})"
+
+    def newer_calls(self, depth):
+        """Of 3.14."""
+        return [
+            lambda: f"mad_over_time({self.matrix(depth - 1)})",  # 0 for NaN before
+            lambda: f"first_over_time({self.matrix(depth - 1)})",
+            lambda: f"(ts_of_first_over_time({self.matrix(depth - 1)}) - 1700000400)",
+            lambda: f"sort_by_label_desc({self.vector(depth - 1)}, \"code\", \"job\")",
+            lambda: f'histogram_quantiles({self.vector(depth - 1)}, "q", {self.scalar(0)}, 0.9)',
+            lambda: f'histogram_quantiles({self.selector(self.rng.choice(HISTOGRAMS))}, "q", 0.5, {self.scalar(0)})',
+            lambda: f"vector({self.rng.choice(['start()', 'end()', 'step()', 'range()', 'max_of(step(), 20)'])} - 1)",
+        ]
 
     def call(self, depth):
         choices = [
@@ -221,8 +253,12 @@ class Generator:
                 lambda: f'label_replace({self.vector(depth - 1)}, "{UTF8_LABEL}", "$1", "instance", "(.):.*")',
                 lambda: f'(temperature unless {self.vector(depth - 1)})',
             ]
+        if self.extended:
+            choices += [self.extended_range] * 3
+        if self.starts:
+            choices += [lambda: f"start_timestamp({self.vector(depth - 1)})"]
         if self.version >= (3, 14):
-            choices += [lambda: f"mad_over_time({self.matrix(depth - 1)})"]  # 0 for NaN before
+            choices += self.newer_calls(depth)
         elif self.version >= (3, 5):
             choices += [lambda: f"mad_over_time({self.matrix(0, self.rng.choice(FINITE))})"]
         return self.rng.choice(choices)()
