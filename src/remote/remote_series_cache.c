@@ -11,35 +11,132 @@
 enum {
     STRIPES = 32,
     SLOTS_MIN = 64,
-    LOCK_RANK_STRIPE = 910, // a leaf
+    PAGE_ENTRIES = 1024,
+    ENTRIES_AHEAD = 4,     // fetched from memory
+    LOCK_RANK_CACHE = 910, // a leaf, as the stripes are
     SECRET_BYTES = 192,
 };
 
-typedef struct Slot {
+// Once it has a ref, only the ref and `next` change.
+struct RemoteSeriesEntry {
     RemoteSeriesKey key;
-    SeriesRef ref; // 0: empty
-} Slot;
+    SeriesRef ref; // 0: not filled yet
+    uint32_t next; // the number of the one that came behind it last
+};
 
+_Static_assert(sizeof(RemoteSeriesEntry) == 32, "two in a cache line");
+
+// Finds an entry's number by its key.
 typedef struct Stripe {
     Lock lock;
-    Slot *slots GUARDED_BY(lock); // open addressing, a power of two, at most half full
+    uint32_t *
+        slots GUARDED_BY(lock); // open addressing, a power of two, at most half full; 0: empty
     size_t slot_count GUARDED_BY(lock);
     size_t count GUARDED_BY(lock);
 } Stripe;
 
+// What the cache remembers. When it is full another takes its place; it stays while courses use it.
+struct RemoteSeriesMemory {
+    size_t holders;       // the cache and courses, under the cache's lock
+    uint32_t entries_max; // their numbers begin at 1
+    uint32_t used;        // numbers given out, perhaps some more
+    Stripe stripes[STRIPES];
+    RemoteSeriesEntry *pages[]; // as needed; they never move
+};
+
 struct RemoteSeriesCache {
     uint8_t secret[SECRET_BYTES]; // a mere seed would become one again for each text
-    size_t stripe_max;
-    Stripe stripes[STRIPES];
+    uint32_t series_max;
+    Lock lock;
+    RemoteSeriesMemory *memory GUARDED_BY(lock);
 };
+
+// ---- memory ----
+
+static size_t page_count(uint32_t entries_max)
+{
+    return (size_t)entries_max / PAGE_ENTRIES + 1;
+}
+
+static RemoteSeriesMemory *memory_new(uint32_t entries_max)
+{
+    RemoteSeriesMemory *memory =
+        x_calloc(1, sizeof *memory + page_count(entries_max) * sizeof(RemoteSeriesEntry *));
+    memory->holders = 1;
+    memory->entries_max = entries_max;
+    for (size_t i = 0; i < STRIPES; i++)
+        lock_init(&memory->stripes[i].lock, "remote.series_cache", LOCK_RANK_CACHE);
+    return memory;
+}
+
+static void memory_free(RemoteSeriesMemory *memory)
+{
+    for (size_t i = 0; i < STRIPES; i++) {
+        free(memory->stripes[i].slots);
+        lock_deinit(&memory->stripes[i].lock);
+    }
+    for (size_t i = 0; i < page_count(memory->entries_max); i++)
+        free(memory->pages[i]);
+    free(memory);
+}
+
+static RemoteSeriesMemory *memory_hold(RemoteSeriesCache *cache)
+{
+    lock_take(&cache->lock);
+    RemoteSeriesMemory *memory = cache->memory;
+    memory->holders++;
+    lock_give(&cache->lock);
+    return memory;
+}
+
+static void memory_drop(RemoteSeriesCache *cache, RemoteSeriesMemory *memory)
+{
+    lock_take(&cache->lock);
+    bool last = --memory->holders == 0;
+    lock_give(&cache->lock);
+    if (last)
+        memory_free(memory);
+}
+
+// NULL: nobody has come that far.
+static RemoteSeriesEntry *entry_at(const RemoteSeriesMemory *memory, uint32_t number)
+{
+    if (UNLIKELY(number > memory->entries_max))
+        return NULL;
+    RemoteSeriesEntry *page =
+        __atomic_load_n(&memory->pages[number / PAGE_ENTRIES], __ATOMIC_ACQUIRE);
+    return LIKELY(page) ? &page[number % PAGE_ENTRIES] : NULL;
+}
+
+// A number's entry that is not filled yet; NULL: all are used up.
+static RemoteSeriesEntry *entry_new(RemoteSeriesMemory *memory, uint32_t *ret_number)
+{
+    if (__atomic_load_n(&memory->used, __ATOMIC_RELAXED) >= memory->entries_max)
+        return NULL;
+    uint32_t number = __atomic_add_fetch(&memory->used, 1, __ATOMIC_RELAXED);
+    if (number > memory->entries_max) // others took the last ones
+        return NULL;
+    *ret_number = number;
+    RemoteSeriesEntry *entry = entry_at(memory, number);
+    if (entry)
+        return entry;
+    RemoteSeriesEntry *page = X_ARRAY(RemoteSeriesEntry, PAGE_ENTRIES);
+    RemoteSeriesEntry *other = NULL;
+    if (!__atomic_compare_exchange_n(&memory->pages[number / PAGE_ENTRIES], &other, page, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        free(page);
+    return entry_at(memory, number);
+}
+
+// ---- cache ----
 
 RemoteSeriesCache *remote_series_cache_new(size_t series_max)
 {
     RemoteSeriesCache *cache = X_NEW(RemoteSeriesCache);
     random_system(cache->secret, sizeof cache->secret);
-    cache->stripe_max = MAX(series_max / STRIPES, 1u);
-    for (size_t i = 0; i < STRIPES; i++)
-        lock_init(&cache->stripes[i].lock, "remote.series_cache", LOCK_RANK_STRIPE);
+    lock_init(&cache->lock, "remote.series_cache", LOCK_RANK_CACHE);
+    cache->series_max = (uint32_t)MIN(MAX(series_max, 1u), (size_t)INT32_MAX);
+    cache->memory = memory_new(cache->series_max);
     return cache;
 }
 
@@ -47,10 +144,8 @@ void remote_series_cache_free(RemoteSeriesCache *cache)
 {
     if (!cache)
         return;
-    for (size_t i = 0; i < STRIPES; i++) {
-        free(cache->stripes[i].slots);
-        lock_deinit(&cache->stripes[i].lock);
-    }
+    memory_drop(cache, cache->memory);
+    lock_deinit(&cache->lock);
     free(cache);
 }
 
@@ -61,63 +156,134 @@ RemoteSeriesKey remote_series_key(const RemoteSeriesCache *cache, Str bytes)
     return (RemoteSeriesKey){hash.low64, hash.high64};
 }
 
-static Stripe *stripe_of(RemoteSeriesCache *cache, RemoteSeriesKey key)
+// ---- courses ----
+
+void remote_series_course_begin(RemoteSeriesCourse *course, RemoteSeriesCache *cache)
 {
-    return &cache->stripes[key.high % STRIPES];
+    *course = (RemoteSeriesCourse){.cache = cache, .memory = memory_hold(cache)};
+}
+
+void remote_series_course_end(RemoteSeriesCourse *course)
+{
+    memory_drop(course->cache, course->memory);
+    *course = (RemoteSeriesCourse){0};
+}
+
+static SeriesRef ref_under(const RemoteSeriesEntry *entry, RemoteSeriesKey key)
+{
+    SeriesRef ref = entry ? __atomic_load_n(&entry->ref, __ATOMIC_ACQUIRE) : 0;
+    return ref && entry->key.low == key.low && entry->key.high == key.high ? ref : 0;
+}
+
+static Stripe *stripe_of(RemoteSeriesMemory *memory, RemoteSeriesKey key)
+{
+    return &memory->stripes[key.high % STRIPES];
 }
 
 // The slot of the key, or the empty one where it would go. There always is an empty one.
-static Slot *find_slot(Slot *slots, size_t count, RemoteSeriesKey key)
+static uint32_t *find_slot(const RemoteSeriesMemory *memory, uint32_t *slots, size_t count,
+                           RemoteSeriesKey key)
 {
     for (size_t i = key.low & (count - 1);; i = (i + 1) & (count - 1))
-        if (slots[i].ref == 0 || (slots[i].key.low == key.low && slots[i].key.high == key.high))
+        if (slots[i] == 0 || ref_under(entry_at(memory, slots[i]), key))
             return &slots[i];
 }
 
-void remote_series_cache_foretell(const RemoteSeriesCache *cache,
-                                  RemoteSeriesKey key) NO_THREAD_SAFETY
+static uint32_t find_number(RemoteSeriesMemory *memory, RemoteSeriesKey key)
 {
-    const Stripe *stripe = &cache->stripes[key.high % STRIPES];
-    uintptr_t slots = (uintptr_t)__atomic_load_n(&stripe->slots, __ATOMIC_RELAXED);
-    size_t count = __atomic_load_n(&stripe->slot_count, __ATOMIC_RELAXED);
-    // An address that is no longer one does no harm here.
-    __builtin_prefetch((const void *)(slots + (key.low & (count - 1)) * sizeof(Slot)));
-}
-
-SeriesRef remote_series_cache_get(RemoteSeriesCache *cache, RemoteSeriesKey key)
-{
-    Stripe *stripe = stripe_of(cache, key);
+    Stripe *stripe = stripe_of(memory, key);
     lock_take(&stripe->lock);
-    SeriesRef ref = stripe->slot_count ? find_slot(stripe->slots, stripe->slot_count, key)->ref : 0;
+    uint32_t number =
+        stripe->slot_count ? *find_slot(memory, stripe->slots, stripe->slot_count, key) : 0;
     lock_give(&stripe->lock);
-    return ref;
+    return number;
 }
 
-static void grow(Stripe *stripe)
+// The course has come to the entry; it did not stand where it was expected.
+static void go_to(RemoteSeriesCourse *course, RemoteSeriesEntry *entry, uint32_t number)
+{
+    if (course->newest)
+        __atomic_store_n(&course->newest->next, number, __ATOMIC_RELAXED);
+    course->newest = entry;
+}
+
+SeriesRef remote_series_course_get(RemoteSeriesCourse *course, RemoteSeriesKey key)
+{
+    RemoteSeriesMemory *memory = course->memory;
+    if (LIKELY(course->newest)) {
+        uint32_t next = __atomic_load_n(&course->newest->next, __ATOMIC_RELAXED);
+        RemoteSeriesEntry *entry = entry_at(memory, next);
+        SeriesRef ref = ref_under(entry, key);
+        if (LIKELY(ref)) {
+            __builtin_prefetch(entry + ENTRIES_AHEAD); // beyond its page it does no harm
+            course->newest = entry;
+            return ref;
+        }
+    }
+    uint32_t number = find_number(memory, key);
+    if (number == 0)
+        return 0;
+    RemoteSeriesEntry *entry = entry_at(memory, number);
+    go_to(course, entry, number);
+    return __atomic_load_n(&entry->ref, __ATOMIC_RELAXED);
+}
+
+static void grow(const RemoteSeriesMemory *memory, Stripe *stripe)
 {
     size_t wider = MAX(stripe->slot_count * 2, (size_t)SLOTS_MIN);
-    Slot *slots = X_ARRAY(Slot, wider);
+    uint32_t *slots = X_ARRAY(uint32_t, wider);
     for (size_t i = 0; i < stripe->slot_count; i++)
-        if (stripe->slots[i].ref)
-            *find_slot(slots, wider, stripe->slots[i].key) = stripe->slots[i];
+        if (stripe->slots[i])
+            *find_slot(memory, slots, wider, entry_at(memory, stripe->slots[i])->key) =
+                stripe->slots[i];
     free(stripe->slots);
-    // Whoever foretells looks at both without the lock.
-    __atomic_store_n(&stripe->slots, slots, __ATOMIC_RELAXED);
-    __atomic_store_n(&stripe->slot_count, wider, __ATOMIC_RELAXED);
+    stripe->slots = slots;
+    stripe->slot_count = wider;
 }
 
-void remote_series_cache_put(RemoteSeriesCache *cache, RemoteSeriesKey key, SeriesRef ref)
+// False: there is no room for a new one.
+static bool put(RemoteSeriesCourse *course, RemoteSeriesKey key, SeriesRef ref)
 {
-    Stripe *stripe = stripe_of(cache, key);
+    RemoteSeriesMemory *memory = course->memory;
+    Stripe *stripe = stripe_of(memory, key);
     lock_take(&stripe->lock);
-    if (stripe->count >= cache->stripe_max) {
-        memset(stripe->slots, 0, stripe->slot_count * sizeof(Slot));
-        stripe->count = 0;
-    }
     if (stripe->count * 2 >= stripe->slot_count)
-        grow(stripe);
-    Slot *slot = find_slot(stripe->slots, stripe->slot_count, key);
-    stripe->count += slot->ref == 0;
-    *slot = (Slot){key, ref};
+        grow(memory, stripe);
+    uint32_t *slot = find_slot(memory, stripe->slots, stripe->slot_count, key);
+    uint32_t number = *slot;
+    RemoteSeriesEntry *entry = number ? entry_at(memory, number) : entry_new(memory, &number);
+    if (entry) {
+        if (*slot == 0) {
+            *slot = number;
+            stripe->count++;
+            entry->key = key;
+            __atomic_store_n(&entry->next, number + 1, __ATOMIC_RELAXED);
+        }
+        __atomic_store_n(&entry->ref, ref, __ATOMIC_RELEASE);
+        go_to(course, entry, number);
+    }
     lock_give(&stripe->lock);
+    return entry != NULL;
+}
+
+// The cache starts anew, unless another course has seen to that.
+static void forget(RemoteSeriesCourse *course)
+{
+    RemoteSeriesCache *cache = course->cache;
+    RemoteSeriesMemory *full = course->memory;
+    lock_take(&cache->lock);
+    bool was_newest = cache->memory == full;
+    if (was_newest)
+        cache->memory = memory_new(cache->series_max);
+    lock_give(&cache->lock);
+    if (was_newest)
+        memory_drop(cache, full);
+    remote_series_course_end(course);
+    remote_series_course_begin(course, cache);
+}
+
+void remote_series_course_put(RemoteSeriesCourse *course, RemoteSeriesKey key, SeriesRef ref)
+{
+    while (!put(course, key, ref))
+        forget(course);
 }

@@ -132,14 +132,14 @@ static SeriesRef resolve(WriteRun *run, WriteOrigin origin, bool *ret_created)
     if (!ref)
         write_run_fail(run, &err);
     else
-        remote_series_cache_put(run->remote->cache, origin.key, ref);
+        remote_series_course_put(&run->course, origin.key, ref);
     return ref;
 }
 
 SeriesRef write_run_series(WriteRun *run, WriteOrigin origin, bool *ret_created)
 {
     *ret_created = false;
-    SeriesRef ref = remote_series_cache_get(run->remote->cache, origin.key);
+    SeriesRef ref = remote_series_course_get(&run->course, origin.key);
     return ref ? ref : resolve(run, origin, ret_created);
 }
 
@@ -366,6 +366,7 @@ void write_run_end(WriteRun *run, bool well_formed, RemoteWriteAnswer *answer)
     } else {
         answer->status = 204;
     }
+    remote_series_course_end(&run->course);
     buf_deinit(&run->complaints);
     buf_deinit(&run->key_buf);
     arena_deinit(&run->scratch);
@@ -379,6 +380,7 @@ WriteRun *write_run_begin(RemoteWrite *remote, Sink *sink, bool keeps_good, Aren
     run->keeps_good = keeps_good;
     run->t_ms_max = clock_now_ms(remote->options.clock) + REMOTE_WRITE_FUTURE_MS;
     run->appender = sink->begin(sink);
+    remote_series_course_begin(&run->course, remote->cache);
     if (remote->options.zero_samples)
         run->zeros = ARENA_ARRAY(arena, SinkSample, WRITE_BATCH);
     buf_init(&run->complaints, COMPLAINTS_BYTES_MAX);

@@ -33,6 +33,7 @@ typedef struct WriteExemplar {
 struct WriteRun {
     RemoteWrite *remote;
     Appender *appender;
+    RemoteSeriesCourse course;
     Arena *arena;  // until the commit
     Arena scratch; // of one series' labels
     int64_t t_ms_max;

@@ -4,7 +4,6 @@
 #include "codec/protobuf.h"
 #include "remote/remote.h"
 #include "remote/remote_fake_sink.h"
-#include "remote/remote_series_cache.h"
 #include "remote/remote_write_internal.h"
 
 #define NOW_MS 1700000000000
@@ -481,28 +480,6 @@ TEST(remote_write, negotiates)
     stop(&f);
 }
 
-TEST(remote_write, the_cache_forgets_but_never_mixes_up)
-{
-    RemoteSeriesCache *cache = remote_series_cache_new(1000);
-    char name[32];
-    size_t known = 0;
-    for (SeriesRef ref = 1; ref <= 20000; ref++) {
-        int len = snprintf(name, sizeof name, "series %llu", (unsigned long long)ref);
-        remote_series_cache_put(cache, remote_series_key(cache, str_make(name, (size_t)len)), ref);
-    }
-    for (SeriesRef ref = 1; ref <= 20000; ref++) {
-        int len = snprintf(name, sizeof name, "series %llu", (unsigned long long)ref);
-        SeriesRef got =
-            remote_series_cache_get(cache, remote_series_key(cache, str_make(name, (size_t)len)));
-        CHECK(got == 0 || got == ref);
-        known += got == ref;
-    }
-
-    CHECK(known > 0);
-    CHECK(known <= 1000 + 32);
-    remote_series_cache_free(cache);
-}
-
 TEST_MAIN(remote_write, TEST_ROW(remote_write, v1_is_taken_and_series_are_known_again),
           TEST_ROW(remote_write, v1_faults_take_the_whole_request_back),
           TEST_ROW(remote_write, v1_leaves_out_series_with_bad_labels),
@@ -514,5 +491,4 @@ TEST_MAIN(remote_write, TEST_ROW(remote_write, v1_is_taken_and_series_are_known_
           TEST_ROW(remote_write, v2_knows_a_series_under_other_numbers),
           TEST_ROW(remote_write, v2_features_add_zeros_and_labels),
           TEST_ROW(remote_write, the_store_s_faults_are_500),
-          TEST_ROW(remote_write, many_samples_go_in_batches), TEST_ROW(remote_write, negotiates),
-          TEST_ROW(remote_write, the_cache_forgets_but_never_mixes_up))
+          TEST_ROW(remote_write, many_samples_go_in_batches), TEST_ROW(remote_write, negotiates))

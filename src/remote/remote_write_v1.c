@@ -134,37 +134,13 @@ static bool has_later_labels(Str rest)
     return false;
 }
 
-// A TimeSeries whose labels have been found, and what stands behind them.
-typedef struct Series {
-    WriteOrigin origin;
-    Str rest;
-} Series;
-
-static Series begin_series(const WriteRun *run, Str message)
+static bool read_points(WriteRun *run, SeriesRef ref, WriteOrigin origin, Str points)
 {
-    Str labels = label_bytes(message);
-    Str rest =
-        labels.ptr ? str_skip(message, (size_t)(labels.ptr + labels.len - message.ptr)) : message;
-    if (labels.ptr && has_later_labels(rest)) {
-        labels = message;
-        rest = message;
-    }
-    WriteOrigin origin = {remote_series_key(run->remote->cache, labels), labels};
-    remote_series_cache_foretell(run->remote->cache, origin.key);
-    return (Series){origin, rest};
-}
-
-static bool read_points(WriteRun *run, const Series *series)
-{
-    WriteOrigin origin = series->origin;
-    bool created;
-    SeriesRef ref = write_run_series(run, origin, &created);
-
     int64_t t_ms;
     double value;
-    ProtoReader r = proto_reader(series->rest);
+    ProtoReader r = proto_reader(points);
     while (usual_sample(&r.reader, &t_ms, &value))
-        write_run_float(run, ref, &series->origin, t_ms, value);
+        write_run_float(run, ref, &origin, t_ms, value);
     SinkSample sample;
     while (proto_next(&r)) {
         if (r.wire != PROTO_BYTES || r.field < 2 || r.field > 4)
@@ -187,23 +163,27 @@ static bool read_points(WriteRun *run, const Series *series)
     return !r.failed;
 }
 
-// The labels of a series are read before the points of the one in front of it, so that nobody waits for the cache.
+// A TimeSeries: its labels, and what stands behind them.
+static bool read_series(WriteRun *run, Str message)
+{
+    Str labels = label_bytes(message);
+    Str rest =
+        labels.ptr ? str_skip(message, (size_t)(labels.ptr + labels.len - message.ptr)) : message;
+    if (labels.ptr && has_later_labels(rest)) {
+        labels = message;
+        rest = message;
+    }
+    WriteOrigin origin = {remote_series_key(run->remote->cache, labels), labels};
+    bool created;
+    return read_points(run, write_run_series(run, origin, &created), origin, rest);
+}
+
 bool remote_write_v1_decode(WriteRun *run, Str message)
 {
     run->labels_of = read_labels;
-    Series series = {0};
-    bool has_series = false;
     ProtoReader r = proto_reader(message);
-    while (!run->stopped && proto_next(&r)) {
-        if (r.field != 1 || r.wire != PROTO_BYTES)
-            continue;
-        Series next = begin_series(run, r.bytes);
-        if (has_series && !read_points(run, &series))
+    while (!run->stopped && proto_next(&r))
+        if (r.field == 1 && r.wire == PROTO_BYTES && !read_series(run, r.bytes))
             return false;
-        series = next;
-        has_series = true;
-    }
-    if (has_series && !run->stopped && !read_points(run, &series))
-        return false;
     return run->stopped || !r.failed;
 }
