@@ -51,15 +51,13 @@ static inline void move_16(uint8_t *to, const uint8_t *from)
     *(Sixteen *)to = *(const Sixteen *)from;
 }
 
-// Up to PIECE_BYTES, with garbage behind them.
+// Up to PIECE_BYTES, with garbage behind them. What is longer than 16 mostly is PIECE_BYTES long, so nobody asks how long.
 static inline void move_piece(uint8_t *to, const uint8_t *from, size_t len)
 {
     move_16(to, from);
-    if (LIKELY(len <= 16))
+    if (len <= 16)
         return;
     move_16(to + 16, from + 16);
-    if (len <= 32)
-        return;
     move_16(to + 32, from + 32);
     move_16(to + 48, from + 48);
 }
@@ -70,9 +68,8 @@ static inline void repeat_piece(uint8_t *to, size_t offset, size_t len)
     const uint8_t *from = to - offset;
     uint8_t *end = to + len;
 
-    if (LIKELY(offset >= 8 && len <= 16)) {
-        move_8(to, from);
-        move_8(to + 8, from + 8);
+    if (LIKELY(offset >= 16)) {
+        move_piece(to, from, len);
         return;
     }
     for (; to - from < 8; to += to - from) // the part that repeats gets twice as long
