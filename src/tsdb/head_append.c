@@ -268,6 +268,29 @@ static bool histogram_acceptable(const Histogram *h)
     return is_stale_nan(h->sum) || histogram_validate(h, &err);
 }
 
+// What follows `first`, a float that is in order, in its series: floats above the newest one in the head are, too. They are taken without
+// another look at the series, up to the first that is not like that; how many tells the answer.
+static size_t take_followers(HeadAppender *app, const Series *series, SeriesSlot slot,
+                             SinkSample *first, size_t count)
+{
+    bool has = series_flags(series) & SERIES_HAS_SAMPLES;
+    int64_t above_t = has ? series->xor_state.t_ms : INT64_MIN;
+    size_t i = 1;
+
+    if (app->has_starts)
+        return 0;
+    for (; i < count; i++) {
+        SinkSample *sample = &first[i];
+        if (sample->ref != first->ref || sample->histogram || sample->start_ms ||
+            sample->t_ms <= above_t || sample->t_ms < app->min_valid_t)
+            break;
+        sample->status = APPEND_OK;
+        app->samples[app->count] = (WalSample){sample->ref, sample->t_ms, sample->value};
+        app->places[app->count++] = (PendingExtra){.slot = slot};
+    }
+    return i - 1;
+}
+
 static size_t append_batch(HeadAppender *app, SinkSample *samples, size_t count)
 {
     Head *head = app->head;
@@ -276,6 +299,10 @@ static size_t append_batch(HeadAppender *app, SinkSample *samples, size_t count)
     size_t taken = 0;
 
     for (size_t i = 0; i < count; i++) {
+        if (i && samples[i].ref == samples[i - 1].ref) {
+            slots[i] = slots[i - 1];
+            continue;
+        }
         slots[i] = series_slot(&head->index.series, samples[i].ref);
         __builtin_prefetch(series_at(&head->index.series, slots[i]));
     }
@@ -301,6 +328,11 @@ static size_t append_batch(HeadAppender *app, SinkSample *samples, size_t count)
         if (verdict == VERDICT_IN_ORDER || verdict == VERDICT_LATE) {
             keep_order(app, series, sample->histogram != NULL);
             take(app, slots[i], sample, verdict == VERDICT_LATE);
+        }
+        if (verdict == VERDICT_IN_ORDER && !sample->histogram) {
+            size_t followers = take_followers(app, series, slots[i], sample, count - i);
+            taken += followers;
+            i += followers;
         }
     }
     head_give_stripe(head, held);
