@@ -44,18 +44,29 @@ void proto_end(Buf *buf, size_t begin);
 
 bool proto_next_any(ProtoReader *r); // of any form
 
-// Most fields are short bytes under a small number: one byte of tag and one of length.
+// Most fields are bytes or doubles under a small number: a byte of tag, and one or two of length, or a word.
 static inline bool proto_next(ProtoReader *r)
 {
     const uint8_t *at = r->reader.at;
     size_t left = reader_left(&r->reader);
-    bool is_short = left >= 2 && (at[0] & 0x87) == PROTO_BYTES && at[0] > 7 && at[1] < 0x80 &&
-                    left - 2 >= at[1];
-    if (UNLIKELY(!is_short || r->failed))
+    if (UNLIKELY(left < 3 || at[0] <= 7 || at[0] >= 0x80 || r->failed))
         return proto_next_any(r);
     r->field = at[0] >> 3;
-    r->wire = PROTO_BYTES;
-    r->bytes = str_make((const char *)at + 2, at[1]);
-    r->reader.at = at + 2 + at[1];
+    if (LIKELY((at[0] & 7) == PROTO_BYTES)) {
+        bool is_long = at[1] >= 0x80;
+        size_t len = is_long ? (at[1] & 0x7f) | (size_t)at[2] << 7 : at[1];
+        size_t head = is_long ? 3 : 2;
+        if (UNLIKELY(len > left - head || (is_long && at[2] >= 0x80)))
+            return proto_next_any(r);
+        r->wire = PROTO_BYTES;
+        r->bytes = str_make((const char *)at + head, len);
+        r->reader.at = at + head + len;
+        return true;
+    }
+    if (UNLIKELY((at[0] & 7) != PROTO_FIXED64 || left < 1 + sizeof r->number))
+        return proto_next_any(r);
+    r->wire = PROTO_FIXED64;
+    r->reader.at = at + 1;
+    r->number = reader_u64le(&r->reader);
     return true;
 }

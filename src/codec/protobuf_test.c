@@ -103,6 +103,9 @@ TEST(protobuf, malformed_messages_are_refused)
         {"unused wire type", STR("\x0e")},
         {"length too long", STR("\x0a\x05"
                                 "abc")},
+        {"long length too long", STR("\x0a\x81\x01"
+                                     "abc")},
+        {"torn length", STR("\x0a\x81")},
         {"torn varint", STR("\x08\x80")},
         {"torn fixed64", STR("\x09\0\0\0")},
         {"torn fixed32", STR("\x0d\0")},

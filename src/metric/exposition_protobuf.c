@@ -301,11 +301,12 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 }
 
 // Tells the series of a page apart as its text does, without the text: two hashes, and what is added to them. 0: only the text can.
-static uint64_t item_hash(const ExpositionProtobuf *pb, const ProtobufItem *item)
+static uint64_t item_hash(const ExpositionProtobuf *pb, uint64_t labels_hash,
+                          const ProtobufItem *item)
 {
-    if (!pb->labels_hash)
+    if (!labels_hash)
         return 0;
-    uint64_t hash = fold(pb->name_hash ^ 0x9e3779b97f4a7c15, pb->labels_hash ^ 0xd6e8feb86659fd93);
+    uint64_t hash = fold(pb->name_hash ^ 0x9e3779b97f4a7c15, labels_hash ^ 0xd6e8feb86659fd93);
     if (item->suffix[0])
         hash = fold(hash ^ 0xa0761d6478bd642f, (uint64_t)item->suffix[1] ^ 0xe7037ed1a0b428db);
     if (item->label)
@@ -377,7 +378,7 @@ bool exposition_protobuf_next(Exposition *parser)
             if (!pb->has_labels && !read_labels(parser))
                 return false;
             const ProtobufItem *item = &pb->items[pb->item_at];
-            tell_item(parser, item_hash(pb, item));
+            tell_item(parser, item_hash(pb, pb->labels_hash, item));
             parser->series_text = make_series_text(parser, item);
             return true;
         }
@@ -387,15 +388,54 @@ bool exposition_protobuf_next(Exposition *parser)
     }
 }
 
+// The next metric of the family, if it is a mere number and the labels in front of it are those of the series. Nobody needs to look at the
+// labels one by one then: they were, when the series was first seen. Otherwise nothing has happened.
+//
+//     labels | tag of the value | 9 | tag of the number | number, 8 bytes
+static bool next_expected_number(ExpositionProtobuf *pb, uint64_t series_hash)
+{
+    enum { VALUE_BYTES = 11 };
+    ProtoReader metrics = pb->metrics;
+    if (pb->type == PB_SUMMARY || pb->type >= PB_HISTOGRAM || !pb->item_cap ||
+        !proto_next(&metrics) || metrics.field != 4 || metrics.wire != PROTO_BYTES ||
+        metrics.bytes.len < VALUE_BYTES)
+        return false;
+    Str labels = str_sub(metrics.bytes, 0, metrics.bytes.len - VALUE_BYTES);
+    const uint8_t *value = (const uint8_t *)labels.ptr + labels.len;
+    if (value[0] != (value_field(pb->type) << 3 | PROTO_BYTES) || value[1] != 9 ||
+        value[2] != (1 << 3 | PROTO_FIXED64))
+        return false;
+    ProtobufItem item = {.suffix = ""};
+    memcpy(&item.value, value + 3, sizeof item.value);
+    uint64_t labels_hash = exposition_series_hash(labels) | 1;
+    if (item_hash(pb, labels_hash, &item) != series_hash)
+        return false;
+    pb->metrics = metrics;
+    pb->metric = metrics.bytes;
+    pb->labels_hash = labels_hash;
+    pb->has_labels = false;
+    pb->t_ms = 0;
+    pb->items[0] = item;
+    pb->label_count = pb->item_at = 0;
+    pb->item_count = 1;
+    return true;
+}
+
 bool exposition_protobuf_next_hash(Exposition *parser, uint64_t series_hash)
 {
     ExpositionProtobuf *pb = parser->protobuf;
 
     if (!pb || pb->metadata_told < METADATA_TOLD || parser->failed)
         return false;
-    if (pb->item_at == pb->item_count && (!next_metric(parser) || !pb->item_count))
-        return false;
-    uint64_t hash = item_hash(pb, &pb->items[pb->item_at]);
+    if (pb->item_at == pb->item_count) {
+        if (next_expected_number(pb, series_hash)) {
+            tell_item(parser, series_hash);
+            return true;
+        }
+        if (!next_metric(parser) || !pb->item_count)
+            return false;
+    }
+    uint64_t hash = item_hash(pb, pb->labels_hash, &pb->items[pb->item_at]);
     if (hash != series_hash || !hash)
         return false;
     tell_item(parser, hash);

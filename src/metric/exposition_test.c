@@ -443,6 +443,71 @@ TEST(exposition, protobuf_tells_metadata_and_families_in_order)
     arena_deinit(&arena);
 }
 
+// A family of gauges, the last of which has a time; the second tells its value twice: what comes last counts.
+static void add_gauges(Buf *buf, double first, Str label)
+{
+    Buf family = {0};
+
+    proto_add_bytes(&family, 1, S("g"));
+    proto_add_varint(&family, 3, 1);
+    for (int i = 0; i < 4; i++) {
+        size_t metric = proto_begin(&family, 4);
+        add_label(&family, 1, label, str_make(&"0123"[i], 1));
+        for (int again = i == 1 ? 2 : 1; again; again--) {
+            size_t value = proto_begin(&family, 2);
+            proto_add_double(&family, 1, first + i);
+            proto_end(&family, value);
+        }
+        if (i == 3)
+            proto_add_varint(&family, 6, 123);
+        proto_end(&family, metric);
+    }
+    buf_add_uvarint(buf, family.len);
+    buf_add_str(buf, buf_str(&family));
+    buf_deinit(&family);
+}
+
+TEST(exposition, protobuf_of_known_series_is_told_by_their_hashes)
+{
+    Arena arena = {0};
+    Buf before = {0}, now = {0}, other = {0};
+    Exposition parser;
+    uint64_t hashes[4];
+    size_t count = 0;
+    add_gauges(&before, 10, S("n"));
+    add_gauges(&now, 20, S("n"));
+    add_gauges(&other, 30, S("m"));
+    exposition_init(&parser, EXPOSITION_PROTOBUF, buf_str(&before), &arena);
+    while (exposition_next(&parser))
+        if (parser.kind == EXPOSITION_SAMPLE)
+            hashes[count++] = exposition_sample_hash(&parser);
+    CHECK_EQ(count, 4);
+
+    exposition_init(&parser, EXPOSITION_PROTOBUF, buf_str(&now), &arena);
+    while (exposition_next(&parser) && parser.kind != EXPOSITION_SAMPLE)
+        ;
+    for (size_t i = 1; i < 4; i++) {
+        CHECK(exposition_next_hash(&parser, 0, hashes[i]));
+        CHECK_DOUBLE(parser.value, 20 + (double)i);
+        CHECK_EQ(parser.has_t, i == 3);
+    }
+    CHECK(!exposition_next(&parser));
+    CHECK(!parser.failed);
+
+    exposition_init(&parser, EXPOSITION_PROTOBUF, buf_str(&other), &arena);
+    while (exposition_next(&parser) && parser.kind != EXPOSITION_SAMPLE)
+        ;
+    for (size_t i = 1; i < 4; i++) {
+        CHECK(!exposition_next_hash(&parser, 0, hashes[i]));
+        CHECK(exposition_next(&parser));
+        CHECK_DOUBLE(parser.value, 30 + (double)i);
+    }
+    buf_deinit(&before);
+    buf_deinit(&now);
+    buf_deinit(&other);
+    arena_deinit(&arena);
+}
+
 TEST(exposition, native_histogram_gives_all_exemplars_with_a_time)
 {
     Arena arena = {0};
@@ -776,6 +841,7 @@ TEST(exposition, content_type_chooses_the_format)
 TEST_MAIN(exposition, TEST_ROW(exposition, reads_the_text_format),
           TEST_ROW(exposition, reads_openmetrics), TEST_ROW(exposition, reads_protobuf),
           TEST_ROW(exposition, protobuf_tells_metadata_and_families_in_order),
+          TEST_ROW(exposition, protobuf_of_known_series_is_told_by_their_hashes),
           TEST_ROW(exposition, native_histogram_gives_all_exemplars_with_a_time),
           TEST_ROW(exposition, reads_numbers_as_go_does),
           TEST_ROW(exposition, every_nan_becomes_the_normal_one),
