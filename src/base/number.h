@@ -10,6 +10,11 @@
 #define NAN_NORMAL_BITS 0x7ff8000000000001ULL
 #define NAN_STALE_BITS 0x7ff0000000000002ULL
 
+// Two doubles at once, and their bits, for loops that a compiler leaves scalar. A comparison of them needs more than SSE2 has and comes
+// out scalar again; the sign of a difference tells the same.
+typedef double NumberPair __attribute__((vector_size(16), aligned(8), may_alias));
+typedef int64_t NumberPairBits __attribute__((vector_size(16)));
+
 static inline uint64_t double_bits(double v)
 {
     uint64_t bits;

@@ -48,20 +48,18 @@ bool sample_is_stale(const SampleColumns *columns, size_t i)
 bool samples_may_be_stale(const SampleColumns *columns)
 {
     const double *v = columns->value;
+    NumberPairBits any = {0};
     size_t i = 0;
     if (columns->histograms)
         return true;
-    for (; i + 8 <= columns->count; i += 8) {
-        int any = 0;
-        for (size_t k = i; k < i + 8; k++)
-            any |= __builtin_isunordered(v[k], v[k]);
-        if (any)
-            return true;
+    // What less itself is not zero is NaN or infinite.
+    for (; i + 4 <= columns->count; i += 4) {
+        const NumberPair *pair = (const NumberPair *)(v + i);
+        any |= (NumberPairBits)(pair[0] - pair[0]) | (NumberPairBits)(pair[1] - pair[1]);
     }
     for (; i < columns->count; i++)
-        if (__builtin_isunordered(v[i], v[i]))
-            return true;
-    return false;
+        any[0] |= (int64_t)double_bits(v[i] - v[i]);
+    return (any[0] | any[1]) != 0;
 }
 
 void samples_drop_stale(SampleColumns *columns)

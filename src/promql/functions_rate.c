@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // rate and its family. Order of operations as promql/functions.go, so that results agree to the last bit: prometheus.md section 4.7.
+#include "base/number.h"
 #include "promql/function_bodies.h"
 
 typedef enum RateKind { RATE_PER_SECOND, RATE_INCREASE, RATE_DELTA } RateKind;
@@ -319,13 +320,20 @@ static void learn_edges(const RateRun *run, WindowShape *shape)
     shape->has_edges = true;
 }
 
-static bool has_resets(const SampleColumns *samples)
+// True also where there is none, but a NaN or infinite values beside each other.
+static bool may_have_resets(const SampleColumns *samples)
 {
     const double *v = samples->value;
-    size_t resets = 0;
-    for (size_t i = 1; i < samples->count; i++)
-        resets += v[i] < v[i - 1];
-    return resets > 0;
+    NumberPairBits any = {0};
+    size_t i = 1;
+    for (; i + 4 <= samples->count; i += 4) {
+        const NumberPair *before = (const NumberPair *)(v + i - 1);
+        const NumberPair *pair = (const NumberPair *)(v + i);
+        any |= (NumberPairBits)(pair[0] - before[0]) | (NumberPairBits)(pair[1] - before[1]);
+    }
+    for (; i < samples->count; i++)
+        any[0] |= (int64_t)double_bits(v[i] - v[i - 1]);
+    return (any[0] | any[1]) < 0;
 }
 
 static bool is_plain(const RateRun *run)
@@ -333,7 +341,7 @@ static bool is_plain(const RateRun *run)
     const SampleColumns *samples = &run->series->samples;
     return run->series->shape && !samples->histograms && !samples->start_ms &&
            !run->matrix->anchored && !run->matrix->smoothed &&
-           !(run->is_counter && has_resets(samples));
+           !(run->is_counter && may_have_resets(samples));
 }
 
 static void rate_plain(const RateRun *run)

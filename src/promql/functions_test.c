@@ -5,6 +5,7 @@
 
 #include "base/number.h"
 #include "base/test.h"
+#include "promql/eval_run.h"
 #include "promql/function_bodies.h"
 
 enum { SAMPLES_MAX = 400, STEPS_MAX = 200 };
@@ -317,6 +318,51 @@ TEST(functions, tell_of_mixed_windows)
     }
 }
 
+// The shape of the samples at hand, as if a neighbour had had it.
+static WindowShape bed_shape(Bed *bed)
+{
+    return (WindowShape){.t_ms = bed->t_ms,
+                         .count = bed->series.samples.count,
+                         .first = bed->first,
+                         .last = bed->last};
+}
+
+TEST(functions, a_reset_is_seen_wherever_it_stands)
+{
+    for (size_t count = 2; count < 14; count++)
+        for (size_t at = 1; at < count; at++) {
+            double values[14];
+            Bed *bed;
+            for (size_t i = 0; i < count; i++)
+                values[i] = (double)(100 + i) - (i >= at ? 50 : 0);
+            double want = one_window(&bed, values, count, range_increase).value[0];
+            WindowShape shape = bed_shape(bed);
+
+            bed->series.shape = &shape;
+            bed->series.memo = &bed->arena;
+            CHECK_DOUBLE(bed_run(bed, range_increase).value[0], want);
+            bed_deinit(bed);
+        }
+}
+
+TEST(functions, a_stale_marker_is_seen_wherever_it_stands)
+{
+    for (size_t count = 1; count < 20; count++)
+        for (size_t at = 0; at < count; at++) {
+            int64_t t_ms[20];
+            double values[20];
+            for (size_t i = 0; i < count; i++) {
+                t_ms[i] = (int64_t)i;
+                values[i] = i == at ? double_from_bits(NAN_STALE_BITS) : (double)i;
+            }
+            SampleColumns columns = {t_ms, values, NULL, count};
+
+            samples_drop_stale(&columns);
+            CHECK_EQ(columns.count, count - 1);
+            CHECK(!samples_may_be_stale(&columns));
+        }
+}
+
 TEST(functions, equal_series_merge_if_they_never_meet)
 {
     Arena arena = {0};
@@ -344,4 +390,6 @@ TEST(functions, equal_series_merge_if_they_never_meet)
 
 TEST_MAIN(functions, TEST_ROW(functions, windows_give_what_the_definition_says),
           TEST_ROW(functions, single_windows), TEST_ROW(functions, tell_of_mixed_windows),
+          TEST_ROW(functions, a_reset_is_seen_wherever_it_stands),
+          TEST_ROW(functions, a_stale_marker_is_seen_wherever_it_stands),
           TEST_ROW(functions, equal_series_merge_if_they_never_meet))
