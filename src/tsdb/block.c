@@ -8,8 +8,20 @@
 #include "base/lock.h"
 #include "base/reader.h"
 
+#define RUN_BYTES_MIN 32768 // of chunks that are read at once instead of through the map
+#define RUN_CHUNK_BYTES_MAX                                                                        \
+    4096 // each takes at most, on the average; otherwise there is something between them
+#define AHEAD_BYTES (256 << 10)      // behind a run that is read for the first time
+#define ASK_ALIGN ((size_t)64 << 10) // pages are nowhere larger
 #define CHECKED_BYTES                                                                              \
     64 // hardly longer than the shortest chunks: few share a place, and those are checked each time
+
+typedef struct Segment {
+    Str path;
+    FsMap map;
+    // For each CHECKED_BYTES: 1 + place in them of a chunk whose checksum was right, 0: none. Atomic bytes.
+    uint8_t *checked;
+} Segment;
 
 struct Block {
     size_t users;
@@ -19,10 +31,8 @@ struct Block {
     BlockMeta meta;
     FsMap index_map;
     IndexReader *index;
-    FsMap *segments;
+    Segment *segments;
     size_t segment_count;
-    // For each CHECKED_BYTES of a segment: 1 + place in them of a chunk whose checksum was right, 0: none. Atomic bytes.
-    uint8_t **checked;
     uint64_t bytes;
     Lock lock;
     Tombstones tombstones; // GUARDED_BY(lock)
@@ -31,17 +41,20 @@ struct Block {
 
 // Opening
 
-static bool open_segment(Block *block, Str path, FsMap *ret_map, Error *err)
+static bool open_segment(Block *block, Segment *segment, Error *err)
 {
-    if (!fs_map(block->fs, path, ret_map, err))
+    if (!fs_map(block->fs, segment->path, &segment->map, err))
         return false;
-    Reader r = reader_from(ret_map->bytes);
+    Reader r = reader_from(segment->map.bytes);
     uint32_t magic = reader_u32be(&r);
     uint8_t version = reader_u8(&r);
     (void)reader_bytes(&r, 3);
     if (r.failed || magic != BLOCK_SEGMENT_MAGIC || version != BLOCK_SEGMENT_VERSION)
-        return error_set(err, ERR_CORRUPT, "segment " STR_FMT " has no valid head", STR_ARG(path));
-    block->bytes += ret_map->bytes.len;
+        return error_set(err, ERR_CORRUPT, "segment " STR_FMT " has no valid head",
+                         STR_ARG(segment->path));
+    // Zeros that cost no memory until somebody reads there.
+    segment->checked = X_ARRAY(uint8_t, segment->map.bytes.len / CHECKED_BYTES + 1);
+    block->bytes += segment->map.bytes.len;
     return true;
 }
 
@@ -61,19 +74,14 @@ static bool open_segments(Block *block, Error *err)
 
     if (!fs_list(block->fs, dir, &block->arena, &list, err))
         return false;
-    block->segments = ARENA_ARRAY(&block->arena, FsMap, list.count);
-    block->checked = ARENA_ARRAY(&block->arena, uint8_t *, list.count);
-    memset(block->checked, 0, list.count * sizeof *block->checked);
+    block->segments = ARENA_ARRAY(&block->arena, Segment, list.count);
     for (size_t i = 0; i < list.count; i++) {
         if (!is_segment_name(list.entries[i].name))
             continue;
-        FsMap *map = &block->segments[block->segment_count++];
-        *map = (FsMap){STR_NONE};
-        if (!open_segment(block, fs_join(&block->arena, dir, list.entries[i].name), map, err))
+        Segment *segment = &block->segments[block->segment_count++];
+        *segment = (Segment){.path = fs_join(&block->arena, dir, list.entries[i].name)};
+        if (!open_segment(block, segment, err))
             return false;
-        // Zeros that cost no memory until somebody reads there.
-        block->checked[block->segment_count - 1] =
-            X_ARRAY(uint8_t, map->bytes.len / CHECKED_BYTES + 1);
     }
     return true;
 }
@@ -147,8 +155,8 @@ void block_unref(Block *block)
     index_reader_free(block->index);
     fs_unmap(&block->index_map);
     for (size_t i = 0; i < block->segment_count; i++) {
-        fs_unmap(&block->segments[i]);
-        free(block->checked[i]);
+        fs_unmap(&block->segments[i].map);
+        free(block->segments[i].checked);
     }
     tombstones_deinit(&block->tombstones);
     lock_deinit(&block->lock);
@@ -156,22 +164,28 @@ void block_unref(Block *block)
     free(block);
 }
 
-// The pages stay in the kernel's cache; they only no longer count as ours.
-static void release_map(const FsMap *map)
+// As madvise() wants it.
+static void *advisable(Str view)
 {
     union {
         const char *view;
         void *at;
-    } cast = {map->bytes.ptr};
+    } cast = {view.ptr};
 
+    return cast.at;
+}
+
+// The pages stay in the kernel's cache; they only no longer count as ours.
+static void release_map(const FsMap *map)
+{
     if (map->bytes.len)
-        madvise(cast.at, map->bytes.len, MADV_DONTNEED);
+        madvise(advisable(map->bytes), map->bytes.len, MADV_DONTNEED);
 }
 
 void block_release_chunk_pages(const Block *block)
 {
     for (size_t i = 0; i < block->segment_count; i++)
-        release_map(&block->segments[i]);
+        release_map(&block->segments[i].map);
 }
 
 void block_release_pages(const Block *block)
@@ -278,33 +292,69 @@ bool block_delete(Block *block, const Matcher *matchers, size_t count, int64_t m
 
 // Samples
 
-static bool find_chunk(const Block *block, uint64_t ref, bool always_check,
+// Where it is noted that the chunk's checksum was right, and how.
+static uint8_t *checked_place(const Block *block, uint64_t ref, uint8_t *ret_mark)
+{
+    size_t offset = (size_t)(ref & UINT32_MAX);
+
+    *ret_mark = (uint8_t)(offset % CHECKED_BYTES + 1);
+    return &block->segments[ref >> 32].checked[offset / CHECKED_BYTES];
+}
+
+static bool is_checked(const Block *block, uint64_t ref)
+{
+    uint8_t mark;
+
+    return __atomic_load_n(checked_place(block, ref, &mark), __ATOMIC_RELAXED) == mark;
+}
+
+static void note_checked(const Block *block, uint64_t ref)
+{
+    uint8_t mark, *place = checked_place(block, ref, &mark);
+
+    __atomic_store_n(place, mark, __ATOMIC_RELAXED);
+}
+
+// The chunk of the reference, whose bytes begin at `at`.
+static bool take_chunk(const Block *block, uint64_t ref, Str at, bool always_check,
                        ChunkEncoding *ret_encoding, Str *ret_bytes, Error *err)
 {
-    size_t segment = (size_t)(ref >> 32), offset = (size_t)(ref & UINT32_MAX);
-
-    if (segment >= block->segment_count || offset < BLOCK_SEGMENT_HEADER_BYTES ||
-        offset >= block->segments[segment].bytes.len)
-        return error_set(err, ERR_CORRUPT, "block " STR_FMT ": no chunk at %zu:%zu",
-                         STR_ARG(block->dir), segment + 1, offset);
-    Reader r = reader_from(str_skip(block->segments[segment].bytes, offset));
+    Reader r = reader_from(at);
     uint64_t len = reader_uvarint(&r);
     const char *from = (const char *)r.at;
     uint8_t encoding = reader_u8(&r);
     Str bytes = len <= CHUNK_BYTES_MAX ? reader_bytes(&r, (size_t)len) : STR_NONE;
     uint32_t crc = reader_u32be(&r);
-    uint8_t *checked = &block->checked[segment][offset / CHECKED_BYTES];
-    uint8_t mark = (uint8_t)(offset % CHECKED_BYTES + 1);
-    bool known = !always_check && __atomic_load_n(checked, __ATOMIC_RELAXED) == mark;
+    bool known = !always_check && is_checked(block, ref);
     if (r.failed || len > CHUNK_BYTES_MAX ||
         (!known && crc != crc32c((Str){from, 1 + (size_t)len})))
-        return error_set(err, ERR_CORRUPT, "block " STR_FMT ": corrupt chunk at %zu:%zu",
-                         STR_ARG(block->dir), segment + 1, offset);
+        return error_set(err, ERR_CORRUPT, "block " STR_FMT ": corrupt chunk at %u:%u",
+                         STR_ARG(block->dir), (unsigned)(ref >> 32) + 1, (unsigned)ref);
     if (!known)
-        __atomic_store_n(checked, mark, __ATOMIC_RELAXED);
+        note_checked(block, ref);
     *ret_encoding = (ChunkEncoding)encoding;
     *ret_bytes = bytes;
     return true;
+}
+
+static bool chunk_exists(const Block *block, uint64_t ref)
+{
+    size_t segment = (size_t)(ref >> 32), offset = (size_t)(ref & UINT32_MAX);
+
+    return segment < block->segment_count && offset >= BLOCK_SEGMENT_HEADER_BYTES &&
+           offset < block->segments[segment].map.bytes.len;
+}
+
+static bool find_chunk(const Block *block, uint64_t ref, bool always_check,
+                       ChunkEncoding *ret_encoding, Str *ret_bytes, Error *err)
+{
+    size_t segment = (size_t)(ref >> 32), offset = (size_t)(ref & UINT32_MAX);
+
+    if (!chunk_exists(block, ref))
+        return error_set(err, ERR_CORRUPT, "block " STR_FMT ": no chunk at %zu:%zu",
+                         STR_ARG(block->dir), segment + 1, offset);
+    return take_chunk(block, ref, str_skip(block->segments[segment].map.bytes, offset),
+                      always_check, ret_encoding, ret_bytes, err);
 }
 
 bool block_chunk(const Block *block, uint64_t ref, ChunkEncoding *ret_encoding, Str *ret_bytes,
@@ -399,26 +449,89 @@ static bool has_deleted(Block *block, uint32_t series_ref)
     return deleted.count > 0;
 }
 
+// Neighbours in a segment that were read at once.
+typedef struct ChunkRun {
+    uint64_t from; // reference of the first
+    Str bytes;
+} ChunkRun;
+
+// Asks the disk for a run and for what stands behind it: series stand in the order of their labels, so that is what a query over all
+// series of a metric reads next.
+static void ask_for(const Block *block, uint64_t from, size_t bytes)
+{
+    const Str map = block->segments[from >> 32].map.bytes;
+    size_t at = (size_t)(from & UINT32_MAX) & ~(ASK_ALIGN - 1);
+    size_t wanted = MIN(ASK_ALIGN + bytes + AHEAD_BYTES, map.len - at);
+
+    (void)madvise(advisable(str_sub(map, at, wanted)), wanted, MADV_WILLNEED); // it is only a hint
+}
+
+// Many chunks of a series stand behind one another: one read copies them while the kernel knows what comes next. Through the map each
+// page of them would be a wait for memory, and for the disk if it is cold, and would count as ours until it is given back.
+static ChunkRun read_run(const Block *block, const IndexSeries *series, Arena *arena)
+{
+    CLEANUP(file_close) File file = FILE_NONE;
+    size_t count = series->chunk_count, got;
+    Error ignored = {0}; // the map has the same chunks
+
+    if (count < 2)
+        return (ChunkRun){0};
+    uint64_t from = series->chunks[0].ref, last = series->chunks[count - 1].ref;
+    if (!chunk_exists(block, from) || from >> 32 != last >> 32 || last < from + RUN_BYTES_MIN ||
+        last - from > count * RUN_CHUNK_BYTES_MAX)
+        return (ChunkRun){0};
+    size_t bytes = (size_t)(last - from) + RUN_CHUNK_BYTES_MAX;
+    if (!arena_reserve(arena, bytes + ARENA_ALIGN, &ignored) ||
+        !fs_open(block->fs, block->segments[from >> 32].path, FS_READ, &file, &ignored))
+        return (ChunkRun){0};
+    if (!is_checked(block, from)) // the first to read here
+        ask_for(block, from, bytes);
+    char *to = (char *)arena_alloc(arena, bytes);
+    if (!file_read_at(&file, from & UINT32_MAX, to, bytes, &got, &ignored))
+        return (ChunkRun){0};
+    return (ChunkRun){from, {to, got}};
+}
+
+static bool is_in_run(const ChunkRun *run, uint64_t ref)
+{
+    return ref >= run->from && ref - run->from < run->bytes.len;
+}
+
+// From the run, or else from the map.
+static bool gather_chunk(const Block *block, const ChunkRun *run, uint64_t ref, ChunkBatch *batch)
+{
+    Error ignored = {0}; // block_read() meets it again
+    ChunkEncoding encoding;
+    Str bytes;
+
+    if (!is_in_run(run, ref) ||
+        !take_chunk(block, ref, str_skip(run->bytes, (size_t)(ref - run->from)), false, &encoding,
+                    &bytes, &ignored)) {
+        if (!block_chunk(block, ref, &encoding, &bytes, &ignored))
+            return false;
+        batch->mapped_bytes += bytes.len;
+    }
+    chunk_batch_add(batch, encoding, bytes);
+    return true;
+}
+
 void block_gather(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max_t_ms,
                   ChunkBatch *batch)
 {
     CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
     Error ignored = {0}; // block_read() meets it again
-    ChunkEncoding encoding;
-    Str bytes;
 
     if (has_deleted(block, series_ref) ||
         !index_reader_series(block->index, series_ref, min_t_ms, max_t_ms, &series, &ignored)) {
         chunk_batch_refuse(batch);
         return;
     }
-    for (size_t i = 0; i < series.chunk_count; i++) {
-        if (!block_chunk(block, series.chunks[i].ref, &encoding, &bytes, &ignored)) {
+    ChunkRun run = read_run(block, &series, batch->scratch);
+    for (size_t i = 0; i < series.chunk_count; i++)
+        if (!gather_chunk(block, &run, series.chunks[i].ref, batch)) {
             chunk_batch_refuse(batch);
             return;
         }
-        chunk_batch_add(batch, encoding, bytes);
-    }
 }
 
 // Cursors

@@ -605,6 +605,63 @@ TEST(block, a_flipped_bit_of_a_chunk_is_noticed)
     fake_deinit(&fake);
 }
 
+// What a batch gives for a series is what reading it alone gives. Returns how much of it came through the map.
+static uint64_t check_gathered(Block *block, uint32_t ref)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    ChunkColumns alone = {.arena = &arena};
+    ChunkBatch batch;
+    SampleColumns columns;
+    Error err = {0};
+    bool done;
+
+    chunk_batch_init(&batch, 1, &arena);
+    chunk_batch_begin(&batch);
+    block_gather(block, ref, INT64_MIN, INT64_MAX, &batch);
+    CHECK_OK(chunk_batch_decode(&batch, INT64_MIN, INT64_MAX, &arena, &columns, &done, &err), err);
+    CHECK_OK(block_read(block, ref, INT64_MIN, INT64_MAX, &alone, &err), err);
+
+    CHECK(done);
+    CHECK_EQ(columns.count, alone.columns.count);
+    for (size_t i = 0; i < columns.count; i++) {
+        CHECK_EQ(columns.t_ms[i], alone.columns.t_ms[i]);
+        CHECK_DOUBLE(columns.value[i], alone.columns.value[i]);
+    }
+    return batch.mapped_bytes;
+}
+
+TEST(block, many_chunks_of_a_series_are_read_at_once)
+{
+    CLEANUP(scratch_remove) Scratch scratch = scratch_new();
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    FakeSource fake;
+    Error err = {0};
+    uint32_t refs[3];
+    bool more;
+    fake_init(&fake, COUNT_OF(refs), 0, 60 * TWO_HOURS_MS, STEP_MS);
+    Block *block = fake_block(&fake, &fs_system, str_from_c(scratch.path), 1000);
+    BlockCursor *cursor = X_NEW(BlockCursor);
+    CHECK_OK(block_cursor_open(block, NULL, 0, INT64_MIN, INT64_MAX, &arena, cursor, &err), err);
+    for (size_t i = 0; i < COUNT_OF(refs); i++) {
+        CHECK_OK(block_cursor_next(cursor, &more, &err), err);
+        refs[i] = cursor->ref;
+    }
+
+    for (int round = 0; round < 2; round++) // not yet checked, checked
+        for (size_t i = 0; i < COUNT_OF(refs); i++)
+            CHECK_EQ(check_gathered(block, refs[i]), 0);
+    // A block that is going away is still there for those who read it.
+    CHECK_OK(fs_unlink(&fs_system, fs_join(&arena, block_dir(block), S("chunks/000001")), &err),
+             err);
+    for (size_t i = 0; i < COUNT_OF(refs); i++)
+        CHECK(check_gathered(block, refs[i]) > 0);
+
+    block_cursor_close(cursor);
+    free(cursor);
+    block_unref(block);
+    fake_deinit(&fake);
+}
+
 // The block that promtool 2.42 made of an OpenMetrics text: wherever the test is started from.
 static Block *open_fixture(void)
 {
@@ -714,4 +771,5 @@ TEST_MAIN(block, TEST_ROW(block, reads_what_prometheus_wrote),
           TEST_ROW(block, an_index_of_version_3_is_read_as_one_of_version_2),
           TEST_ROW(block, a_flipped_bit_of_the_index_is_noticed),
           TEST_ROW(block, a_chunk_is_checked_when_it_is_first_read_and_when_it_is_copied),
-          TEST_ROW(block, a_flipped_bit_of_a_chunk_is_noticed))
+          TEST_ROW(block, a_flipped_bit_of_a_chunk_is_noticed),
+          TEST_ROW(block, many_chunks_of_a_series_are_read_at_once))

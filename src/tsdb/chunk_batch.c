@@ -65,7 +65,6 @@ void chunk_batch_add(ChunkBatch *batch, ChunkEncoding encoding, Str bytes)
     }
     batch->jobs[batch->job_count++] = (ChunkXorJob){.chunk = bytes, .max = samples};
     series->count++;
-    batch->bytes += bytes.len;
 }
 
 // Room for the samples of one series, which its jobs share.

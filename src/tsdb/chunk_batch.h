@@ -28,7 +28,7 @@ typedef struct ChunkBatch {
     size_t series_count, series_cap;
     ChunkXorJob *jobs;
     size_t job_count, job_cap;
-    uint64_t bytes; // of all chunks that were added
+    uint64_t mapped_bytes; // of chunks that are read through the maps of blocks
 } ChunkBatch;
 
 void chunk_batch_init(ChunkBatch *batch, size_t series_max, Arena *scratch);

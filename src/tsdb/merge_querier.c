@@ -355,7 +355,7 @@ static bool merge_read_many(Querier *querier, const uint64_t *handles, size_t co
     }
     if (!chunk_batch_decode(&batch, min_t_ms, max_t_ms, arena, ret_columns, done, err))
         return false;
-    note_read(q, batch.bytes);
+    note_read(q, batch.mapped_bytes);
     for (size_t i = 0; i < count; i++)
         if (!done[i] &&
             !merge_read(querier, handles[i], min_t_ms, max_t_ms, arena, &ret_columns[i], err))
