@@ -25,7 +25,7 @@ void chunk_snapshot_add_series(Buf *out, const ChunkSnapshotSeries *s)
     buf_add_char(out, (char)s->encoding);
     buf_add_uvarint(out, s->chunk.len);
     buf_add_str(out, s->chunk);
-    if (s->encoding != CHUNK_XOR) {
+    if (chunk_has_histograms(s->encoding)) {
         wal_record_histogram_body(out, s->histogram);
         return;
     }
@@ -61,14 +61,20 @@ static bool read_chunk(Reader *in, Arena *arena, ChunkSnapshotSeries *s)
         return false;
     switch (s->encoding) {
     case CHUNK_XOR:
+    case CHUNK_XOR2:
         for (int i = 0; i < SAMPLES_BEFORE * 2 + 1; i++)
             (void)reader_u64be(in);
         s->value = chunk_xor_from_bits(reader_u64be(in));
         return !in->failed;
     case CHUNK_HISTOGRAM:
-    case CHUNK_FLOAT_HISTOGRAM:
-        s->histogram = wal_record_read_histogram_body(in, s->encoding == CHUNK_HISTOGRAM, arena);
+    case CHUNK_HISTOGRAM_ST:
+        s->histogram = wal_record_read_histogram_body(in, true, arena);
         return !in->failed;
+    case CHUNK_FLOAT_HISTOGRAM:
+    case CHUNK_FLOAT_HISTOGRAM_ST:
+        s->histogram = wal_record_read_histogram_body(in, false, arena);
+        return !in->failed;
+    case CHUNK_NONE:
     default:
         return false;
     }

@@ -13,7 +13,8 @@
 // (2) All series come first. A series that the log knows under two refs has a record for each, the second without a chunk.
 // (3) Nothing is written behind its place to a segment that was begun: one of another length is of another log.
 //
-// Format: Prometheus 2.30 to 3 with --enable-feature=memory-snapshot-on-shutdown.
+// Format: Prometheus 2.30 to 3 with --enable-feature=memory-snapshot-on-shutdown; chunks of encodings 4 to 6, as 3.10 and later know them,
+// only where samples have start timestamps.
 #pragma once
 
 #include "base/buf.h"
@@ -37,7 +38,6 @@ typedef struct ChunkSnapshotSeries {
     const Histogram *histogram; // for chunks of histograms
 } ChunkSnapshotSeries;
 
-// The chunk is of encoding 1, 2 or 3: the format knows no others.
 void chunk_snapshot_add_series(Buf *out, const ChunkSnapshotSeries *series);
 void chunk_snapshot_add_tombstones(Buf *out, const Tombstones *tombstones);
 // Of a record of exemplars as the log has it.

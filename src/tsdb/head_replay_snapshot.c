@@ -158,7 +158,8 @@ static void load_chunk(Replay *r, const ChunkSnapshotSeries *s)
     for (size_t i = 0; slot && i < c->count; i++)
         if (c->t_ms[i] >= r->head->options.min_valid_t_ms)
             replay_shards_add(r->shards, slot, c->t_ms[i], c->value[i],
-                              c->histograms ? c->histograms[i] : NULL, 0);
+                              c->histograms ? c->histograms[i] : NULL,
+                              c->start_ms ? c->start_ms[i] : 0);
 }
 
 static void load_series(Replay *r, Str record)

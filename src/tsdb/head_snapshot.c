@@ -69,6 +69,11 @@ static void take_chunk(Snapshot *s, uint64_t ref, Series *series, ChunkSnapshotS
         record->chunk = (Str){(const char *)bytes, len};
         record->value = chunk_xor_value(&series->xor_state);
     }
+    if (series_flags(series) & SERIES_HAS_STARTS) {
+        const SeriesExtra *extra = head_extra(head, ref, series, false);
+        head_starts_weave(extra->starts, extra->start_count, &s->arena, &record->encoding,
+                          &record->chunk);
+    }
 }
 
 static void add_series(Snapshot *s, uint64_t ref, uint64_t as_ref)
@@ -98,30 +103,13 @@ static void note_deleted(Snapshot *s, uint64_t ref)
         tombstones_add(&s->tombstones, ref, extra->deleted.items[i]);
 }
 
-typedef void (*EachSeries)(Snapshot *s, uint64_t ref);
-
 static void add_own(Snapshot *s, uint64_t ref)
 {
     add_series(s, ref, ref);
     note_deleted(s, ref);
 }
 
-// The format has no start timestamps: such a chunk goes to disk as a full one.
-static void finish_chunk_with_starts(Snapshot *s, uint64_t ref)
-{
-    Head *head = s->head;
-    Series *series = series_at(&head->index.series, series_slot(&head->index.series, ref));
-
-    if (!(series_flags(series) & SERIES_HAS_STARTS) || !s->ok)
-        return;
-    lock_take(&head->stripes[series_stripe(ref)]);
-    s->ok = head_append_finish_chunk(head, ref, series);
-    lock_give(&head->stripes[series_stripe(ref)]);
-    if (!s->ok)
-        (void)error_set(s->err, ERR_IO, "the disk takes no full chunks");
-}
-
-static void each_series(Snapshot *s, EachSeries each)
+static void add_all_series(Snapshot *s)
 {
     Arena scratch = {0};
     RefRuns runs;
@@ -129,7 +117,7 @@ static void each_series(Snapshot *s, EachSeries each)
     postings_decode(&s->head->index.all, &s->head->index.pool, &scratch, &runs);
     for (size_t i = 0; i < runs.count; i++)
         for (uint64_t k = 0; s->ok && k < runs.runs[i].length; k++)
-            each(s, runs.runs[i].first + k);
+            add_own(s, runs.runs[i].first + k);
     arena_deinit(&scratch);
 }
 
@@ -158,7 +146,7 @@ static bool write_records(Snapshot *s)
 {
     Head *head = s->head;
 
-    each_series(s, add_own);
+    add_all_series(s);
     for (size_t i = 0; s->ok && i < head->twins.size; i++)
         if (head->twins.entries[i].ref)
             add_series(s, head->twins.entries[i].value, head->twins.entries[i].ref);
@@ -207,8 +195,7 @@ bool head_snapshot_write(Head *head, Error *err)
     WalPlace at = {0};
     int64_t start_ns = clock_mono_ns(&clock_system);
 
-    each_series(&s, finish_chunk_with_starts);
-    bool ok = s.ok && head_chunks_sync(head->chunks, err) && head_append_log_series(head, err) &&
+    bool ok = head_chunks_sync(head->chunks, err) && head_append_log_series(head, err) &&
               wal_sync(head->wal, err) && wal_place(head->wal, 0, &at, err);
     ChunkSnapshotPlace place = {at.segment, at.offset};
     Str dir = chunk_snapshot_dir(&scratch, head->options.dir, place);

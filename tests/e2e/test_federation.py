@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Prometheus federates from us: values, names and native histograms arrive as they are here."""
 import math
+import re
+import subprocess
 import time
 
 import pytest
@@ -33,9 +35,17 @@ def server(world):
     return server
 
 
+def native_histograms(binary):
+    """What makes that original scrape them: the feature, since 3.8 a setting."""
+    printed = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor = map(int, re.search(r"version (\d+)\.(\d+)", printed).groups())
+    return "  scrape_native_histograms: true\n" if (major, minor) >= (3, 8) else ""
+
+
 @pytest.fixture(scope="module", params=ORIGINALS)
 def reader(request, world, server):
     text = ("scrape_configs:\n- job_name: federate\n  scrape_interval: 1s\n  honor_labels: true\n  metrics_path: /federate\n"
+            f"{native_histograms(ORIGINALS[request.param])}"
             f"  params: {{'match[]': ['{{__name__=~\"m|own|h_.+|dotted.+\"}}']}}\n"
             f"  static_configs: [{{targets: ['127.0.0.1:{server.port}']}}]\n")
     one = world.server(text, "--enable-feature=native-histograms", data=f"data-{request.param}",
