@@ -26,11 +26,16 @@ struct RemoteSeriesEntry {
 
 _Static_assert(sizeof(RemoteSeriesEntry) == 32, "two in a cache line");
 
-// Finds an entry's number by its key.
+typedef struct Slot {
+    uint32_t
+        hash; // of the key: few entries are looked at, and none while there get to be more slots
+    uint32_t number; // of the entry; 0: empty
+} Slot;
+
+// Finds an entry by its key.
 typedef struct Stripe {
     Lock lock;
-    uint32_t *
-        slots GUARDED_BY(lock); // open addressing, a power of two, at most half full; 0: empty
+    Slot *slots GUARDED_BY(lock); // open addressing, a power of two, at most half full
     size_t slot_count GUARDED_BY(lock);
     size_t count GUARDED_BY(lock);
 } Stripe;
@@ -180,21 +185,28 @@ static Stripe *stripe_of(RemoteSeriesMemory *memory, RemoteSeriesKey key)
     return &memory->stripes[key.high % STRIPES];
 }
 
-// The slot of the key, or the empty one where it would go. There always is an empty one.
-static uint32_t *find_slot(const RemoteSeriesMemory *memory, uint32_t *slots, size_t count,
-                           RemoteSeriesKey key)
+static uint32_t hash_of(RemoteSeriesKey key)
 {
-    for (size_t i = key.low & (count - 1);; i = (i + 1) & (count - 1))
-        if (slots[i] == 0 || ref_under(entry_at(memory, slots[i]), key))
+    return (uint32_t)key.low;
+}
+
+// The slot of the key, or the empty one where it would go. There always is an empty one.
+static Slot *find_slot(const RemoteSeriesMemory *memory, Slot *slots, size_t count,
+                       RemoteSeriesKey key)
+{
+    for (size_t i = hash_of(key) & (count - 1);; i = (i + 1) & (count - 1))
+        if (slots[i].number == 0 ||
+            (slots[i].hash == hash_of(key) && ref_under(entry_at(memory, slots[i].number), key)))
             return &slots[i];
 }
 
 static uint32_t find_number(RemoteSeriesMemory *memory, RemoteSeriesKey key)
 {
+    uint32_t number = 0;
     Stripe *stripe = stripe_of(memory, key);
     lock_take(&stripe->lock);
-    uint32_t number =
-        stripe->slot_count ? *find_slot(memory, stripe->slots, stripe->slot_count, key) : 0;
+    if (stripe->slot_count)
+        number = find_slot(memory, stripe->slots, stripe->slot_count, key)->number;
     lock_give(&stripe->lock);
     return number;
 }
@@ -228,14 +240,18 @@ SeriesRef remote_series_course_get(RemoteSeriesCourse *course, RemoteSeriesKey k
     return __atomic_load_n(&entry->ref, __ATOMIC_RELAXED);
 }
 
-static void grow(const RemoteSeriesMemory *memory, Stripe *stripe)
+static void grow(Stripe *stripe)
 {
     size_t wider = MAX(stripe->slot_count * 2, (size_t)SLOTS_MIN);
-    uint32_t *slots = X_ARRAY(uint32_t, wider);
-    for (size_t i = 0; i < stripe->slot_count; i++)
-        if (stripe->slots[i])
-            *find_slot(memory, slots, wider, entry_at(memory, stripe->slots[i])->key) =
-                stripe->slots[i];
+    Slot *slots = X_ARRAY(Slot, wider);
+    for (size_t i = 0; i < stripe->slot_count; i++) {
+        if (stripe->slots[i].number == 0)
+            continue;
+        size_t to = stripe->slots[i].hash & (wider - 1);
+        while (slots[to].number)
+            to = (to + 1) & (wider - 1);
+        slots[to] = stripe->slots[i];
+    }
     free(stripe->slots);
     stripe->slots = slots;
     stripe->slot_count = wider;
@@ -248,13 +264,13 @@ static bool put(RemoteSeriesCourse *course, RemoteSeriesKey key, SeriesRef ref)
     Stripe *stripe = stripe_of(memory, key);
     lock_take(&stripe->lock);
     if (stripe->count * 2 >= stripe->slot_count)
-        grow(memory, stripe);
-    uint32_t *slot = find_slot(memory, stripe->slots, stripe->slot_count, key);
-    uint32_t number = *slot;
+        grow(stripe);
+    Slot *slot = find_slot(memory, stripe->slots, stripe->slot_count, key);
+    uint32_t number = slot->number;
     RemoteSeriesEntry *entry = number ? entry_at(memory, number) : entry_new(memory, &number);
     if (entry) {
-        if (*slot == 0) {
-            *slot = number;
+        if (slot->number == 0) {
+            *slot = (Slot){hash_of(key), number};
             stripe->count++;
             entry->key = key;
             __atomic_store_n(&entry->next, number + 1, __ATOMIC_RELAXED);
