@@ -85,10 +85,13 @@ typedef struct ServerFlags {
     int agent_wal_compression_type;
     int64_t agent_truncate_every_ms;
     int64_t agent_keep_ms_min, agent_keep_ms_max;
+    bool agent_checkpoint_from_memory;
+    int64_t agent_checkpoint_batch;
     bool agent_no_lockfile;
     bool auto_gomaxprocs;
     bool auto_gomemlimit;
     double auto_gomemlimit_ratio;
+    int64_t auto_gomemlimit_every_ms;
     int log_level;
     int log_format;
 } ServerFlags;

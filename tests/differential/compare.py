@@ -148,8 +148,9 @@ KNOWN = [
     ("a histogram times a negative number is a gauge", (3, 8),
      lambda query, ours, theirs: not difference(ours, theirs) and "-" in query
      and "not a gauge" in str(theirs.get("warnings", [])) and "not a gauge" not in str(ours.get("warnings", []))),
-    ("the last bit of a power, of which a remainder is all", None,
-     lambda query, ours, theirs: re.search(r"\^|exp\(", query) and "%" in query and not errors(ours) and not errors(theirs)),
+    ("the last bit of a power or of a function, of which a remainder is all", None,
+     lambda query, ours, theirs: re.search(r"\^|(exp|ln|log2|log10|sin|cos|tanh|a(cos|sinh|tan2?))\b", query) and "%" in query
+     and not errors(ours) and not errors(theirs)),
     ("infinite histograms in avg", (3, 9),
      lambda query, ours, theirs: "avg" in query and "Inf" in str(ours) + str(theirs) and "NaN" in str(ours) + str(theirs)),
 ]

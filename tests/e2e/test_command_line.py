@@ -71,6 +71,7 @@ def test_unknown_command_is_told_the_known_one(world):
     ("--storage.tsdb.retention.time=soon", "soon"),
     ("--query.timeout=-", "query.timeout"),
     ("--log.level=loud", "loud"),
+    ("--storage.agent.checkpoint-batch-size=0", "storage.agent.checkpoint-batch-size"),
 ])
 def test_bad_flag_value_is_named(world, flag, name):
     config = world.write_file("prometheus.yml", "global: {}\n")
