@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "scrape/target.h"
 #include "trace/trace.h"
 
 #define BODIES_THINNED_AFTER 100    // scrapes
@@ -15,7 +16,6 @@
 #define MAKE_UP_DOWN_MS_MAX 5000    // a longer time has left a hole anyway
 #define MAKE_UP_UNDER_WAY_MS                                                                       \
     1000 // as long before its last work a process may have begun what it did not end
-#define MAKE_UP_HASTE 8
 #define ALIGN_TOLERANCE_MS 2 // a scrape that starts so late counts as punctual
 #define NS_PER_MS 1000000LL
 
@@ -53,6 +53,7 @@ struct ScrapeTarget {
     ScrapeTrace *trace; // NULL: there is no tracing
     Buf *body;
     int64_t phase_ns;    // target_phase_ns
+    int64_t grid_ns;     // target_grid_ns as it was started
     int64_t due_ns;      // monotonic time of the scrape that is running or comes next
     int64_t started_ns;  // monotonic
     int64_t previous_ns; // start of the scrape before; 0: none
@@ -515,8 +516,8 @@ static void on_timer(void *arg)
         scrape(target);
 }
 
-// The newest scrape that a process before this one missed comes now, if that was on its way down for a short time only: eight times as fast as they
-// were due, so that they do not come all at once. The one behind it is due as ever.
+// The newest scrape that a process before this one missed comes now, if the server was down for a short time only. The one
+// behind it is due as ever.
 static int64_t make_up(ScrapeTarget *target, int64_t now_ns, int64_t now_ms)
 {
     int64_t interval_ns = target->spec.interval_ms * NS_PER_MS;
@@ -529,7 +530,7 @@ static int64_t make_up(ScrapeTarget *target, int64_t now_ns, int64_t now_ms)
         return target->due_ns;
     target->makes_up = true;
     target->due_ns = missed_ns;
-    return now_ns + (missed_ns - since_ns) / MAKE_UP_HASTE;
+    return now_ns + target_make_up_ns(missed_ns, since_ns, target->grid_ns);
 }
 
 static void start_on_thread(void *arg)
@@ -582,10 +583,11 @@ static void copy_spec(ScrapeTarget *target, const TargetSpec *spec)
 }
 
 ScrapeTarget *scrape_target_start(ScrapeThread *thread, ScrapePool *pool, const TargetSpec *spec,
-                                  int64_t phase_ns)
+                                  int64_t phase_ns, int64_t grid_ns)
 {
     ScrapeTarget *target = X_NEW(ScrapeTarget);
     target->phase_ns = phase_ns;
+    target->grid_ns = grid_ns;
     target->thread = thread;
     target->pool = scrape_pool_ref(pool);
     copy_spec(target, spec);

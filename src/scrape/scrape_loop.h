@@ -57,7 +57,7 @@ void scrape_thread_leave(ScrapeThread *thread, ScrapePool *pool);
 
 // Copies what it needs of the spec (not `discovered`, not `all`).
 ScrapeTarget *scrape_target_start(ScrapeThread *thread, ScrapePool *pool, const TargetSpec *spec,
-                                  int64_t phase_ns);
+                                  int64_t phase_ns, int64_t grid_ns);
 // Ends it; afterwards the pointer is void. With `mark_stale` its series get markers once a scrape has been missed.
 void scrape_target_stop(ScrapeTarget *target, bool mark_stale);
 

@@ -116,7 +116,7 @@ static ScrapeTarget *start_target(const Sync *sync, const TargetSpec *spec)
     int64_t phase_ns = target_phase_ns(spec->hash, manager->offset_seed, interval_ns, grid_ns);
     uint64_t mixed = (uint64_t)phase_ns * 0x9e3779b97f4a7c15u >> 32;
     ScrapeThread *thread = manager->threads[mixed % manager->thread_count];
-    return scrape_target_start(thread, sync->job->pool, spec, phase_ns);
+    return scrape_target_start(thread, sync->job->pool, spec, phase_ns, grid_ns);
 }
 
 // A target that is running already goes on; a new one is started.

@@ -277,6 +277,7 @@ bool scrape_config_try(const ScrapeConfig *config, Labels group, Labels own, Are
 #define GRID_TARGETS 16 // so many at a point make the grid finer
 #define GRID_POINTS_MIN 8
 #define GRID_NS_MAX 500000000
+#define MAKE_UP_HASTE 8
 
 int64_t target_grid_ns(int64_t interval_ns, size_t targets)
 {
@@ -294,6 +295,13 @@ int64_t target_phase_ns(uint64_t hash, uint64_t seed, int64_t interval_ns, int64
 
     // Servers differ in where their grids lie, too.
     return (on_grid_ns + (int64_t)(seed % (uint64_t)grid_ns)) % interval_ns;
+}
+
+int64_t target_make_up_ns(int64_t missed_ns, int64_t since_ns, int64_t grid_ns)
+{
+    int64_t points_before = (missed_ns - since_ns) / grid_ns;
+
+    return points_before * grid_ns / MAKE_UP_HASTE;
 }
 
 int64_t target_offset_ns(int64_t phase_ns, int64_t interval_ns, int64_t now_ns)

@@ -33,6 +33,9 @@ TargetVerdict target_build(const ScrapeConfig *config, Labels group, Labels own,
 int64_t target_grid_ns(int64_t interval_ns, size_t targets);
 // Where in its interval a target's scrapes begin. `seed` tells servers apart.
 int64_t target_phase_ns(uint64_t hash, uint64_t seed, int64_t interval_ns, int64_t grid_ns);
+// Nanoseconds to wait for a scrape that was due at `missed_ns` and is made up for, of those since `since_ns` (`missed_ns` is not before): none for those of
+// the first point of the grid, the others follow eight times as fast as they were due, so that not all come at once.
+int64_t target_make_up_ns(int64_t missed_ns, int64_t since_ns, int64_t grid_ns);
 // Nanoseconds from now to the first scrape, so that a target keeps its phase across restarts.
 int64_t target_offset_ns(int64_t phase_ns, int64_t interval_ns, int64_t now_ns);
 

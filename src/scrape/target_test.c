@@ -165,6 +165,24 @@ TEST(target, keeps_its_phase)
     }
 }
 
+TEST(target, makes_up_for_what_was_missed_first_without_waiting)
+{
+    static const struct {
+        const char *name;
+        int64_t missed_ns, since_ns, grid_ns, want_ns;
+    } cases[] = {
+        {"the moment itself", 1000, 1000, 400, 0},
+        {"the first point, wherever it lies", 1399, 1000, 400, 0},
+        {"the second", 1400, 1000, 400, 50},
+        {"the second, too", 1799, 1000, 400, 50},
+        {"the fourth", 2250, 1000, 400, 150},
+    };
+
+    EACH_CASE(c, cases) {
+        CHECK_EQ(target_make_up_ns(c->missed_ns, c->since_ns, c->grid_ns), c->want_ns);
+    }
+}
+
 TEST(target, many_share_a_point_of_their_grid)
 {
     static const struct {
@@ -203,4 +221,6 @@ TEST(target, many_share_a_point_of_their_grid)
 
 TEST_MAIN(target, TEST_ROW(target, labels_and_url_come_from_config_group_and_own),
           TEST_ROW(target, equal_targets_have_equal_hashes), TEST_ROW(target, fnv_is_the_known_one),
-          TEST_ROW(target, keeps_its_phase), TEST_ROW(target, many_share_a_point_of_their_grid))
+          TEST_ROW(target, keeps_its_phase),
+          TEST_ROW(target, makes_up_for_what_was_missed_first_without_waiting),
+          TEST_ROW(target, many_share_a_point_of_their_grid))
