@@ -13,6 +13,12 @@ bool block_meta_has_hint(const BlockMeta *meta, Str hint)
     return false;
 }
 
+bool block_meta_is_late(const BlockMeta *meta)
+{
+    return block_meta_has_hint(meta, BLOCK_HINT_OUT_OF_ORDER) &&
+           !block_meta_has_hint(meta, BLOCK_HINT_STALE_SERIES);
+}
+
 bool block_meta_is_partial(const BlockMeta *meta)
 {
     return block_meta_has_hint(meta, BLOCK_HINT_OUT_OF_ORDER) ||

@@ -45,6 +45,8 @@ typedef struct BlockMeta {
 #define BLOCK_HINT_SELECTED_SERIES S("from-selected-series")
 
 bool block_meta_has_hint(const BlockMeta *meta, Str hint);
+// Of late samples alone, or of a mixture. (Blocks of stale series carry this hint, too: see block_writer.h.)
+bool block_meta_is_late(const BlockMeta *meta);
 // Of its span it has only some in-order samples, or none: the head, and the log, may have the others.
 bool block_meta_is_partial(const BlockMeta *meta);
 

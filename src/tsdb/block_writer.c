@@ -124,9 +124,10 @@ static void copy_meta(BlockWriter *w, const BlockWriterOptions *o)
         meta->parent_count = o->parent_count;
     }
     if (o->from_out_of_order || o->from_stale_series) {
-        meta->hints = ARENA_NEW(&w->arena, Str);
-        meta->hints[0] = o->from_out_of_order ? BLOCK_HINT_OUT_OF_ORDER : BLOCK_HINT_STALE_SERIES;
-        meta->hint_count = 1;
+        meta->hints = ARENA_ARRAY(&w->arena, Str, 2);
+        meta->hints[meta->hint_count++] = BLOCK_HINT_OUT_OF_ORDER;
+        if (o->from_stale_series)
+            meta->hints[meta->hint_count++] = BLOCK_HINT_STALE_SERIES;
     }
 }
 

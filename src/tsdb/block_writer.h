@@ -31,7 +31,8 @@ typedef struct BlockWriterOptions {
     const BlockParent *parents;
     size_t parent_count;
     bool from_out_of_order; // the hint: one of the two at most
-    bool from_stale_series;
+    bool
+        from_stale_series; // both hints: an original that does not know this one must not take the block for the end of the in-order samples
     // Sees each chunk that is written; NULL: nobody does.
     void (*chunk_written)(void *arg, const struct BlockChunk *chunk);
     void *chunk_written_arg;

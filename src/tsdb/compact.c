@@ -399,7 +399,7 @@ static BlockWriterOptions describe(Fs *fs, Str dir, Block *const *blocks, size_t
         o.max_t_ms = MAX(o.max_t_ms, meta->max_t_ms);
         o.level = MAX(o.level, meta->level + 1);
         // What is partly one and partly the other is no better known than late samples are.
-        bool late = block_meta_has_hint(meta, BLOCK_HINT_OUT_OF_ORDER);
+        bool late = block_meta_is_late(meta);
         o.from_out_of_order &= block_meta_is_partial(meta);
         o.from_stale_series &= block_meta_is_partial(meta) && !late;
         parents[i] = (BlockParent){meta->ulid, meta->min_t_ms, meta->max_t_ms};

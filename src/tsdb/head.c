@@ -140,6 +140,7 @@ void head_close(Head *head)
     head_undo_deinit(&head->undo);
     head_exemplars_free(head->exemplars);
     head_metadata_deinit(head);
+    free(head->ended);
     ref_map_deinit(&head->expired);
     ref_map_deinit(&head->twins);
     head_unlogged_deinit(&head->unlogged);
@@ -242,15 +243,15 @@ bool head_compactable(Head *head, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms)
 
 // --- deletion ---
 
-static bool log_tombstones(Head *head, const SeriesList *list, Interval interval, Error *err)
+bool head_log_deletions(Head *head, const HeadDeletion *deletions, size_t count, Error *err)
 {
     Buf raw = {0};
     bool ok = true;
     WalRecordWriter writer = wal_record_begin(&raw, WAL_TOMBSTONES);
 
-    for (size_t i = 0; i < list->count && ok; i++) {
-        wal_record_tombstone(&writer, list->series[i].handle, interval);
-        if (raw.len > 1000000 || i + 1 == list->count) {
+    for (size_t i = 0; i < count && ok; i++) {
+        wal_record_tombstone(&writer, deletions[i].ref, deletions[i].interval);
+        if (raw.len > 1000000 || i + 1 == count) {
             WalRecord record = {.bytes = buf_str(&raw), .flags = WAL_RAW};
             ok = wal_write(head->wal, &record, 1, err);
             buf_reset(&raw);
@@ -258,20 +259,34 @@ static bool log_tombstones(Head *head, const SeriesList *list, Interval interval
         }
     }
     buf_deinit(&raw);
-    return ok && (head->options.wal_sync != TSDB_SYNC_COMMIT || wal_sync(head->wal, err));
+    return ok;
 }
 
-static void apply_tombstones(Head *head, const SeriesList *list, Interval interval)
+static void apply_deletions(Head *head, const HeadDeletion *deletions, size_t count)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        uint64_t ref = list->series[i].handle;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t ref = deletions[i].ref;
         SeriesSlot slot = series_slot(&head->index.series, ref);
         Series *series = series_at(&head->index.series, slot);
         lock_take(&head->stripes[series_stripe(ref)]);
         if (slot && series_ref(series) == ref)
-            intervals_add(&head_extra(head, ref, series, true)->deleted, interval);
+            intervals_add(&head_extra(head, ref, series, true)->deleted, deletions[i].interval);
         lock_give(&head->stripes[series_stripe(ref)]);
     }
+}
+
+static bool delete_series(Head *head, const SeriesList *list, Interval interval, Arena *arena,
+                          Error *err)
+{
+    HeadDeletion *deletions = ARENA_ARRAY(arena, HeadDeletion, list->count);
+
+    for (size_t i = 0; i < list->count; i++)
+        deletions[i] = (HeadDeletion){list->series[i].handle, interval};
+    if (!head_log_deletions(head, deletions, list->count, err) ||
+        (head->options.wal_sync == TSDB_SYNC_COMMIT && !wal_sync(head->wal, err)))
+        return false;
+    apply_deletions(head, deletions, list->count);
+    return true;
 }
 
 bool head_delete(Head *head, const Matcher *matchers, size_t count, int64_t min_t_ms,
@@ -284,7 +299,7 @@ bool head_delete(Head *head, const Matcher *matchers, size_t count, int64_t min_
     int64_t max_t;
 
     head_lead(head);
-    bool settled = head_out_of_order_settle(head, err);
+    bool settled = head_out_of_order_settle(head, err) && head_stale_settle(head, err);
     head_follow(head);
     if (!settled)
         return error_context(err, "delete in the head");
@@ -297,9 +312,7 @@ bool head_delete(Head *head, const Matcher *matchers, size_t count, int64_t min_
     bool ok = querier->select(querier, matchers, count, NULL, &arena, &list, err);
     if (ok && list.count) {
         head_lead(head);
-        ok = log_tombstones(head, &list, interval, err);
-        if (ok)
-            apply_tombstones(head, &list, interval);
+        ok = delete_series(head, &list, interval, &arena, err);
         head_follow(head);
     }
     querier->close(querier);

@@ -106,9 +106,9 @@ void head_stale_free(HeadStale *stale);
 // As head_write_block, of these series alone.
 bool head_write_stale_block(Head *head, const HeadStale *stale, int64_t min_t_ms, int64_t max_t_ms,
                             BlockWriter *writer, Error *err) MUST_CHECK;
-// Drops those that are still stale, once no Querier sees them that does not know their block. The log keeps what it has of them: a restart
-// brings them back until a checkpoint has passed.
-void head_truncate_stale(Head *head, const HeadStale *stale);
+// Drops those that are still stale, once no Querier sees them that does not know their block, and has the log say so: a restart does not
+// bring them back. If it cannot be told, they have gone all the same, and head_delete tries again before it deletes.
+bool head_truncate_stale(Head *head, const HeadStale *stale, Error *err) MUST_CHECK;
 
 // Out-of-order samples become blocks in three steps: begin freezes what is there (false in *ret_any if nothing) and tells its range,
 // write streams one aligned range of it, finish drops it from memory and log. Between begin and finish new ones gather beside it.

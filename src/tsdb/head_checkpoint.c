@@ -60,6 +60,14 @@ static bool is_needed(const Checkpoint *c, uint64_t ref)
     return until && *until >= c->kept_from;
 }
 
+// A series that left the head and came back before the last start is there under its first ref, and what it has since is kept under that one.
+static uint64_t meant_ref(const Checkpoint *c, uint64_t ref)
+{
+    const uint64_t *twin = ref_map_get(&c->head->twins, ref);
+
+    return twin && series_slot(&c->head->index.series, *twin) ? *twin : ref;
+}
+
 static void keep_metadata(Checkpoint *c, const WalEntry *e)
 {
     MetadataKept *kept = ref_map_pointer(&c->metadata_of, e->ref);
@@ -116,11 +124,12 @@ static void keep_entry(Checkpoint *c, WalRecordType type, const WalEntry *e)
     }
 }
 
-// Entries of one kind stay in order among themselves. Series go out first, and a series that changed between floats and histograms
-// is kept in order by writing out the other kind before each switch of records.
-static bool is_sample(WalRecordType type)
+// Entries of one kind stay in order among themselves. Series go out first, and a series that changed between floats and histograms, or ended
+// and came back, is kept in order by writing out the other kind before each switch of records.
+static bool is_ordered(WalRecordType type)
 {
-    return type == WAL_SAMPLES || (type >= WAL_HISTOGRAMS && type <= WAL_FLOAT_HISTOGRAMS_V2);
+    return type == WAL_SAMPLES || type == WAL_TOMBSTONES ||
+           (type >= WAL_HISTOGRAMS && type <= WAL_FLOAT_HISTOGRAMS_V2);
 }
 
 static bool flush_all(Checkpoint *c, Error *err)
@@ -140,6 +149,8 @@ static bool keep_record(Checkpoint *c, Str record, Error *err)
     if (!reader.type)
         return true;
     while (wal_record_next(&reader, &e)) {
+        if (reader.type != WAL_SERIES)
+            e.ref = meant_ref(c, e.ref);
         if (!is_needed(c, e.ref)) {
             c->dropped++;
             continue;
@@ -148,7 +159,7 @@ static bool keep_record(Checkpoint *c, Str record, Error *err)
         keep_entry(c, reader.type, &e);
     }
     for (int type = WAL_SERIES; type <= WAL_FLOAT_HISTOGRAMS_V2; type++) {
-        if (c->raw[type].len < BATCH_BYTES && !is_sample((WalRecordType)type))
+        if (c->raw[type].len < BATCH_BYTES && !is_ordered((WalRecordType)type))
             continue;
         if (c->raw[type].len < BATCH_BYTES && (WalRecordType)type == reader.type)
             continue;

@@ -204,6 +204,19 @@ static void collect(HeadExemplars *store, Found *found, RefMap *places, int64_t 
     }
 }
 
+// Of one label set, which has several refs if the series left the head and came back.
+static Exemplar *in_time_order(const Found *found, size_t count, size_t exemplars, Arena *arena)
+{
+    Exemplar *all = ARENA_ARRAY(arena, Exemplar, exemplars);
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < found[i].count; k++)
+            all[n++] = found[i].exemplars[k];
+    qsort(all, n, sizeof *all, compare_exemplars);
+    return all;
+}
+
 void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t count,
                            int64_t min_t_ms, int64_t max_t_ms, Arena *arena, TsdbExemplars *ret)
 {
@@ -230,13 +243,15 @@ void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t
     *ret = (TsdbExemplars){ARENA_ARRAY(arena, Labels, series_count),
                            ARENA_ARRAY(arena, Exemplar *, series_count),
                            ARENA_ARRAY(arena, size_t, series_count), 0};
-    for (size_t i = 0; i < series_count; i++) {
-        if (!found[i].count)
+    for (size_t i = 0, end; i < series_count; i = end) {
+        size_t exemplars = 0;
+        for (end = i; end < series_count && labels_equal(found[i].labels, found[end].labels); end++)
+            exemplars += found[end].count;
+        if (!exemplars)
             continue;
-        qsort(found[i].exemplars, found[i].count, sizeof(Exemplar), compare_exemplars);
         ret->series[ret->count] = found[i].labels;
-        ret->exemplars[ret->count] = found[i].exemplars;
-        ret->exemplar_counts[ret->count++] = found[i].count;
+        ret->exemplars[ret->count] = in_time_order(found + i, end - i, exemplars, arena);
+        ret->exemplar_counts[ret->count++] = exemplars;
     }
 }
 

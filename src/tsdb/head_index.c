@@ -376,6 +376,7 @@ SeriesSlot head_index_add(HeadIndex *index, Labels labels, LabelKey *key, uint64
     index->set_bytes += pool_size(&index->pool, series->labels);
     memcpy(pool_at(&index->pool, series->labels), key->bytes, key->bytes_len);
     __atomic_store_n(&series->ref_word, ref, __ATOMIC_RELAXED);
+    index->disordered |= index->all.length && ref < index->all.first + index->all.length;
     for (uint32_t i = 0; i < key->count; i++)
         postings_add(&index->pairs[key->pairs[i]].postings, &index->pool, ref);
     postings_add(&index->all, &index->pool, ref);
@@ -437,6 +438,17 @@ static void drop_pair(HeadIndex *index, uint32_t number)
 }
 
 // Frees the numbers of dead pairs and takes them out of their names' lists.
+void head_index_settle(HeadIndex *index)
+{
+    if (!index->disordered)
+        return;
+    for (uint32_t pair = 1; pair < index->pair_count; pair++)
+        if (index->pairs[pair].value)
+            postings_sort(&index->pairs[pair].postings, &index->pool);
+    postings_sort(&index->all, &index->pool);
+    index->disordered = false;
+}
+
 static void sweep_names(HeadIndex *index)
 {
     for (uint32_t n = 1; n < index->name_count; n++) {

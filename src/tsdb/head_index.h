@@ -59,6 +59,7 @@ typedef struct HeadIndex {
     HashTable pair_table;
     HashTable set_table;
     Postings all;
+    bool disordered;     // refs were not added in their order: head_index_settle
     uint64_t text_bytes; // of the pool: names and values
     uint64_t set_bytes;  // of the pool: label sets
     uint64_t next_ref;
@@ -85,6 +86,9 @@ SeriesSlot head_index_find(const HeadIndex *index, Labels labels, LabelKey *key)
 // Adds the series; `key` comes from a failed head_index_find under the same hold of the lock. ref 0 takes the next one. The record is
 // not yet published: the caller completes it and calls series_table_publish.
 SeriesSlot head_index_add(HeadIndex *index, Labels labels, LabelKey *key, uint64_t ref);
+// A log may tell of series in another order than that of their refs: the original's does where several targets are new at once. Then this comes
+// before anybody asks for refs.
+void head_index_settle(HeadIndex *index);
 // Takes series out: refs rising, records still there. Pairs without series die; their texts go to limbo. The caller removes the records.
 void head_index_remove(HeadIndex *index, const uint64_t *refs, size_t count);
 // Frees the texts in limbo: no Querier from before their death is left.

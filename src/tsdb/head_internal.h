@@ -206,6 +206,14 @@ typedef struct HeadImageState {
     uint64_t seen;      // series_created at the last look
 } HeadImageState;
 
+// In the log a tombstone. One that begins at INT64_MIN (HEAD_ENDED) is no user's: what the series had by then has a block and is not to be read again.
+typedef struct HeadDeletion {
+    uint64_t ref;
+    Interval interval;
+} HeadDeletion;
+
+#define HEAD_ENDED INT64_MIN
+
 struct Head {
     Sink sink;
     Source source;
@@ -269,6 +277,9 @@ struct Head {
     uint8_t generation; // of the collection of empty series
 
     // Leader only.
+    HeadDeletion
+        *ended; // of stale series that have left: the log, once it is synced, says so of all others
+    size_t ended_count, ended_cap;
     RefMap expired;    // refs of series that are gone: the newest log segment that may name them
     RefMap twins;      // refs of the log that mean another ref's series
     bool twins_in_wbl; // atomic: the log of out-of-order samples may name them
@@ -354,6 +365,18 @@ bool head_append_log_series(Head *head, Error *err) MUST_CHECK;
 // head_stale.c
 // The series is stale and may go; its stripe is held.
 bool head_stale_goes(Head *head, uint64_t ref, Series *series);
+// Sees to it that a restart does not bring back what stale series had that left the head: it may be deleted from their block from then on.
+// The caller leads.
+bool head_stale_settle(Head *head, Error *err) MUST_CHECK;
+
+// head_truncate.c
+// Takes from a series that has its block everything but late samples; its stripe is held. Returns the number of chunks.
+uint64_t head_series_empty(Head *head, uint64_t ref, Series *series);
+
+// head.c
+// The caller leads.
+bool head_log_deletions(Head *head, const HeadDeletion *deletions, size_t count,
+                        Error *err) MUST_CHECK;
 
 // head_snapshot.c
 // Leaves chunk_snapshot.*/ beside the log; nobody else is in the head.
@@ -442,6 +465,8 @@ void head_read_epochs(Head *head, uint64_t *ret_oldest, uint64_t *ret_newest);
 // Waits until no Querier with a number up to `number` looks below t_ms.
 void head_read_wait(Head *head, uint64_t number, int64_t t_ms);
 int64_t head_first_time(Head *head, const Series *series, const SeriesExtra *extra);
+// The same of the open chunk alone.
+int64_t head_first_open_time(Head *head, const Series *series, const SeriesExtra *extra);
 
 // head_newest.c, head_select.c: what a Querier is made of
 bool head_newest(Querier *base, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,

@@ -93,6 +93,7 @@ static void end_define(void *arg)
 
     replay_shards_free(r->shards, &applied);
     r->shards = NULL;
+    head_index_settle(&r->head->index);
     r->samples += applied.samples;
     r->refused += applied.refused;
     r->filled += applied.filled;

@@ -80,7 +80,8 @@ static PoolHandle add_between(Pool *pool, PoolHandle list, FullChunk chunk)
     return grown;
 }
 
-// Gives the series the chunks that were written under `log_ref`. The open chunk is empty: its samples come later from the log.
+// Gives the series the chunks that were written under `log_ref`. Samples of the open chunk mostly come
+// later from the log; those of a snapshot may be there.
 static void attach_chunks(Replay *r, uint64_t log_ref, uint64_t ref, Series *series)
 {
     Head *head = r->head;
@@ -105,8 +106,10 @@ static void attach_chunks(Replay *r, uint64_t log_ref, uint64_t ref, Series *ser
             attach_late_chunk(r, ref, series, chunk);
             continue;
         }
-        // Older than what blocks hold, or overlapping: the samples are elsewhere, too.
-        if (chunk->full.max_t_ms < head->options.min_valid_t_ms || series->chunk)
+        // Older than what blocks hold, or not before the open chunk: the samples are elsewhere, too.
+        if (chunk->full.max_t_ms < head->options.min_valid_t_ms ||
+            chunk->full.max_t_ms >=
+                head_first_open_time(head, series, head_extra(head, ref, series, false)))
             continue;
         bool behind = !has || chunk->full.min_t_ms > series->xor_state.t_ms;
         PoolHandle list = behind ? head_full_add(&head->pool, series->full, chunk->full)
@@ -255,16 +258,33 @@ static void replay_floats(Replay *r, WalRecordReader *reader)
     }
 }
 
+// The series left the head here with all it had, which is in a block. What comes behind is of one that has come back. (The original ends
+// the interval at INT64_MAX.)
+static void end_series(Replay *r, uint64_t ref, Series *series)
+{
+    uint64_t chunks = head_series_empty(r->head, ref, series);
+
+    r->filled -= (series_flags(series) & SERIES_HAS_SAMPLES) != 0;
+    series_set_flags(series, 0, SERIES_HAS_SAMPLES | SERIES_HAS_VALUE | SERIES_FULL_HISTOGRAM);
+    COUNT(r->head, chunks, -chunks);
+}
+
 void replay_tombstone(Replay *r, const WalEntry *e)
 {
     uint64_t ref = e->ref;
     SeriesSlot slot = replay_find_series(r, &ref, HEAD_UNKNOWN_TOMBSTONES);
+    bool ended = e->interval.min_t_ms == HEAD_ENDED;
 
     if (!slot || e->interval.min_t_ms > e->interval.max_t_ms)
         return;
+    if (ended)
+        replay_shards_drain(r->shards);
     Series *series = series_at(&r->head->index.series, slot);
     lock_take(&r->head->stripes[series_stripe(ref)]);
-    intervals_add(&head_extra(r->head, ref, series, true)->deleted, e->interval);
+    if (ended)
+        end_series(r, ref, series);
+    else
+        intervals_add(&head_extra(r->head, ref, series, true)->deleted, e->interval);
     lock_give(&r->head->stripes[series_stripe(ref)]);
 }
 

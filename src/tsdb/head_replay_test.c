@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head that comes out of a log must not depend on how many threads read it, nor on where the log is damaged.
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 
 #include "base/crc32c.h"
@@ -407,6 +408,50 @@ TEST(head_replay, counts_what_belongs_to_series_that_no_record_names)
     test_dir_remove(dir);
 }
 
+// As in the log of an original whose targets were new at the same time.
+TEST(head_replay, series_may_be_logged_in_any_order_of_their_refs)
+{
+    static const uint64_t refs[] = {1, 4, 7, 2, 5, 8, 3, 6, 9};
+    char dir[PATH_MAX_BYTES - 20];
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    CLEANUP(buf_deinit) Buf raw = {0};
+    Querier *q;
+    SeriesList list;
+    Matcher job;
+    Error err = {0};
+
+    test_dir_make(dir, sizeof dir);
+    WalRecordWriter writer = wal_record_begin(&raw, WAL_SERIES);
+    for (size_t i = 0; i < COUNT_OF(refs); i++) {
+        char text[8];
+        snprintf(text, sizeof text, "%" PRIu64, refs[i]);
+        const Label pairs[] = {{S("job"), refs[i] % 2 ? S("odd") : S("even")},
+                               {S("ref"), str_from_c(text)}};
+        wal_record_series(&writer, refs[i], (Labels){pairs, 2});
+    }
+    write_log(dir, "wal", buf_str(&raw));
+    buf_reset(&raw);
+    writer = wal_record_begin(&raw, WAL_SAMPLES);
+    for (size_t i = 0; i < COUNT_OF(refs); i++)
+        wal_record_samples(&writer, &(WalSample){refs[i], 1000, 1}, 1);
+    write_log(dir, "wal", buf_str(&raw));
+
+    HeadOptions options = replay_options(dir);
+    Head *head = test_head_open(&options);
+
+    head_check(head);
+    CHECK_OK(head_read_open(&head->source, INT64_MIN, INT64_MAX, &q, &err), err);
+    CHECK_OK(q->select(q, NULL, 0, NULL, &arena, &list, &err), err);
+    CHECK_EQ(list.count, COUNT_OF(refs));
+    CHECK_OK(matcher_init(&job, MATCH_EQUAL, S("job"), S("odd"), &arena, &err), err);
+    CHECK_OK(q->select(q, &job, 1, NULL, &arena, &list, &err), err);
+    CHECK_EQ(list.count, 5);
+    matcher_deinit(&job);
+    q->close(q);
+    head_close(head);
+    test_dir_remove(dir);
+}
+
 // --- the ring ---
 
 typedef struct RingTest {
@@ -520,5 +565,6 @@ TEST_MAIN(head_replay, TEST_ROW(head_replay, many_threads_leave_what_one_leaves)
           TEST_ROW(head_replay, image_that_contradicts_itself_is_not_used),
           TEST_ROW(head_replay, image_of_another_log_is_not_used),
           TEST_ROW(head_replay, counts_what_belongs_to_series_that_no_record_names),
+          TEST_ROW(head_replay, series_may_be_logged_in_any_order_of_their_refs),
           TEST_ROW(head_replay, ring_hands_everything_over_once_and_in_order),
           TEST_ROW(head_replay, threads_share_a_pool_without_sharing_pieces))

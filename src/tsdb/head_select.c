@@ -11,6 +11,11 @@ int64_t head_first_time(Head *head, const Series *series, const SeriesExtra *ext
 {
     if (series->full)
         return head_full_first_time(&head->pool, series->full);
+    return head_first_open_time(head, series, extra);
+}
+
+int64_t head_first_open_time(Head *head, const Series *series, const SeriesExtra *extra)
+{
     if (series_flags(series) & SERIES_HAS_HISTOGRAM)
         return chunk_histogram_min_t(extra->histogram);
     if (series->chunk)

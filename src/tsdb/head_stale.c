@@ -31,8 +31,10 @@ bool head_stale_goes(Head *head, uint64_t ref, Series *series)
     // Asked for since the look before the last one: somebody may hold its ref and a sample.
     bool young = (uint8_t)(GET(head->generation) - series_generation(series)) < 2;
 
+    // Exemplars are in no block: a restart reads them from the log, where their series must be.
     return !young && is_stale(series, extra) &&
-           !(extra && (extra->buffer_count || extra->chunk_count));
+           !(extra && (extra->buffer_count || extra->chunk_count)) &&
+           !(head->exemplars && head_exemplars_knows(head->exemplars, ref));
 }
 
 static void note(Look *look, uint64_t ref, Series *series)
@@ -99,4 +101,22 @@ void head_stale_free(HeadStale *stale)
 {
     free(stale->refs);
     *stale = (HeadStale){0};
+}
+
+bool head_stale_settle(Head *head, Error *err)
+{
+    WalCounters log;
+
+    if (!head->ended_count)
+        return true;
+    if (!head_log_deletions(head, head->ended, head->ended_count, err) || !wal_sync(head->wal, err))
+        return error_context(err, "log which stale series have left the head");
+    wal_counters(head->wal, &log);
+    for (size_t i = 0; i < head->ended_count; i++)
+        if (ref_map_get(&head->expired, head->ended[i].ref))
+            ref_map_put(&head->expired, head->ended[i].ref, log.segment);
+    free(head->ended);
+    head->ended = NULL;
+    head->ended_count = head->ended_cap = 0;
+    return true;
 }

@@ -35,21 +35,27 @@ static void trim_full(Collect *c, Series *series)
         free(all);
 }
 
-static void drop_open_chunk(Collect *c, Series *series, SeriesExtra *extra)
+static uint64_t drop_open_chunk(Head *head, Series *series, SeriesExtra *extra)
 {
-    Head *head = c->head;
-
     head_starts_clear(series, extra);
     if (series_flags(series) & SERIES_HAS_HISTOGRAM) {
         chunk_histogram_free(extra->histogram);
         extra->histogram = NULL;
         series_set_flags(series, 0, SERIES_HAS_HISTOGRAM);
-        c->chunks_removed++;
-    } else if (series->chunk) {
-        head_open_free(&head->pool, series->chunk);
-        series->chunk = 0;
-        c->chunks_removed++;
+        return 1;
     }
+    if (!series->chunk)
+        return 0;
+    head_open_free(&head->pool, series->chunk);
+    series->chunk = 0;
+    return 1;
+}
+
+static void drop_extra(Head *head, uint64_t ref, Series *series, SeriesExtra *extra)
+{
+    ref_map_remove(&head->extras[series_stripe(ref)], ref);
+    series_set_flags(series, 0, SERIES_HAS_EXTRA);
+    head_extra_free(extra);
 }
 
 static void trim_extra(Collect *c, uint64_t ref, Series *series, SeriesExtra *extra)
@@ -67,11 +73,8 @@ static void trim_extra(Collect *c, uint64_t ref, Series *series, SeriesExtra *ex
                 extra->deleted.count * sizeof(Interval));
     }
     if (!extra->histogram && !extra->chunk_count && !extra->buffer_count && !extra->deleted.count &&
-        !(series_flags(series) & SERIES_HAS_STARTS)) {
-        ref_map_remove(&c->head->extras[series_stripe(ref)], ref);
-        series_set_flags(series, 0, SERIES_HAS_EXTRA);
-        head_extra_free(extra);
-    }
+        !(series_flags(series) & SERIES_HAS_STARTS))
+        drop_extra(c->head, ref, series, extra);
 }
 
 static bool is_empty(const Series *series)
@@ -94,7 +97,7 @@ static void collect_one(Collect *c, uint64_t ref, Series *series)
     if (series->full)
         trim_full(c, series);
     if (has && series->xor_state.t_ms < c->min_t)
-        drop_open_chunk(c, series, extra);
+        c->chunks_removed += drop_open_chunk(head, series, extra);
     trim_extra(c, ref, series, extra);
     // Epochs are compared in 32 bits: those of long idle series are moved along.
     uint32_t now = (uint32_t)head->epoch;
@@ -197,7 +200,29 @@ void head_truncate_empty(Head *head, bool any)
     free(c.refs);
 }
 
-// Of a series that has its block, everything.
+uint64_t head_series_empty(Head *head, uint64_t ref, Series *series)
+{
+    SeriesExtra *extra = head_extra(head, ref, series, false);
+    uint64_t chunks = drop_open_chunk(head, series, extra);
+
+    if (series->full) {
+        chunks += head_full_count(&head->pool, series->full);
+        series->full = head_full_replace(&head->pool, series->full, NULL, 0);
+    }
+    if (extra && !extra->buffer_count && !extra->chunk_count)
+        drop_extra(head, ref, series, extra);
+    return chunks;
+}
+
+static void note_ended(Head *head, uint64_t ref, int64_t last_t_ms)
+{
+    if (head->ended_count == head->ended_cap) {
+        head->ended_cap = head->ended_cap ? head->ended_cap * 2 : 1024;
+        head->ended = x_realloc(head->ended, head->ended_cap * sizeof *head->ended);
+    }
+    head->ended[head->ended_count++] = (HeadDeletion){ref, {HEAD_ENDED, last_t_ms}};
+}
+
 static void empty_stale(Collect *c, uint64_t ref)
 {
     Head *head = c->head;
@@ -206,22 +231,12 @@ static void empty_stale(Collect *c, uint64_t ref)
 
     if (!slot || series_ref(series) != ref || !head_stale_goes(head, ref, series))
         return;
-    SeriesExtra *extra = head_extra(head, ref, series, false);
-    drop_open_chunk(c, series, extra);
-    if (series->full) {
-        size_t count = head_full_count(&head->pool, series->full);
-        series->full = head_full_replace(&head->pool, series->full, NULL, 0);
-        c->chunks_removed += count;
-    }
-    if (extra) {
-        ref_map_remove(&head->extras[series_stripe(ref)], ref);
-        series_set_flags(series, 0, SERIES_HAS_EXTRA);
-        head_extra_free(extra);
-    }
+    c->chunks_removed += head_series_empty(head, ref, series);
+    note_ended(head, ref, series->xor_state.t_ms);
     c->refs[c->count++] = ref;
 }
 
-void head_truncate_stale(Head *head, const HeadStale *stale)
+bool head_truncate_stale(Head *head, const HeadStale *stale, Error *err)
 {
     Collect c = {.head = head, .refs = X_ARRAY(uint64_t, stale->count)};
     unsigned held = SERIES_STRIPES;
@@ -240,6 +255,7 @@ void head_truncate_stale(Head *head, const HeadStale *stale)
     free_limbo(head);
     if (c.count)
         remove_series(&c);
+    bool ok = head_stale_settle(head, err);
     head->image.stale |= c.count > 0;
     lock_take(&head->readers_lock);
     head->limbo_number = head->reader_number;
@@ -250,6 +266,7 @@ void head_truncate_stale(Head *head, const HeadStale *stale)
     head_follow(head);
     lock_give(&head->truncate_lock);
     free(c.refs);
+    return ok;
 }
 
 bool head_truncate_memory(Head *head, int64_t min_t_ms, Error *err)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/postings.h"
 
+#include <stdlib.h>
+
 #include "base/reader.h"
 #include "base/varint.h"
 
@@ -142,6 +144,30 @@ void postings_decode(const Postings *p, const Pool *pool, Arena *arena, RefRuns 
     if (p->length)
         ref_runs_add(&runs, arena, p->first, p->length);
     *ret_runs = runs;
+}
+
+static int compare_runs(const void *a, const void *b)
+{
+    const RefRun *x = a;
+    const RefRun *y = b;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+void postings_sort(Postings *p, Pool *pool)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    RefRuns runs;
+
+    postings_decode(p, pool, &arena, &runs);
+    // A gap backwards has lost its highest bit, and so have all refs behind it, until the next one.
+    for (size_t i = 0; i < runs.count; i++)
+        runs.runs[i].first &= POSTINGS_REF_MAX;
+    if (runs.count)
+        qsort(runs.runs, runs.count, sizeof *runs.runs, compare_runs);
+    postings_clear(p, pool);
+    for (size_t i = 0; i < runs.count; i++)
+        for (uint64_t k = 0; k < runs.runs[i].length; k++)
+            postings_add(p, pool, runs.runs[i].first + k);
 }
 
 // First run at or behind `from` that ends above `ref`: steps double, then halve.

@@ -40,8 +40,12 @@ typedef struct RefRuns {
     uint64_t refs; // in all
 } RefRuns;
 
-// A zeroed Postings is empty. `ref` is above all that are there.
+#define POSTINGS_REF_MAX ((UINT64_C(1) << 63) - 1)
+
+// A zeroed Postings is empty. `ref` is above all that are there; else nothing but postings_sort may be done with it.
 void postings_add(Postings *postings, Pool *pool, uint64_t ref);
+// Brings refs that were added in any order, each once, into theirs.
+void postings_sort(Postings *postings, Pool *pool);
 void postings_clear(Postings *postings, Pool *pool);
 // Codes that were written before; all but `bytes` and `used` are set. False if they are cut off.
 bool postings_load(Postings *postings, Pool *pool, Str bytes) MUST_CHECK;

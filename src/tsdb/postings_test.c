@@ -121,6 +121,51 @@ static Postings long_list(Pool *pool, Random *random, uint64_t refs)
     return p;
 }
 
+TEST(postings, refs_in_any_order_are_sorted)
+{
+    static const struct {
+        const char *name;
+        uint64_t refs[6];
+        size_t count;
+    } cases[] = {
+        {"none", {0}, 0},
+        {"one", {7}, 1},
+        {"in order already", {1, 2, 3, 9}, 4},
+        {"falling", {9, 7, 5, 4}, 4},
+        {"runs that interleave", {1, 3, 5, 2, 4, 6}, 6},
+        {"far back and forth", {1, (UINT64_C(1) << 36) - 1, 2, 3, 1000000, 4}, 6},
+    };
+
+    EACH_CASE(c, cases) {
+        CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+        Pool pool;
+        Postings p = {0};
+        RefRuns runs;
+        uint64_t before = 0;
+        size_t count = 0;
+        pool_init(&pool);
+        for (size_t i = 0; i < c->count; i++)
+            postings_add(&p, &pool, c->refs[i]);
+
+        postings_sort(&p, &pool);
+
+        CHECK_EQ(p.count, c->count);
+        postings_decode(&p, &pool, &arena, &runs);
+        for (size_t i = 0; i < runs.count; i++)
+            for (uint64_t k = 0; k < runs.runs[i].length; k++, count++) {
+                uint64_t ref = runs.runs[i].first + k;
+                bool given = false;
+                for (size_t n = 0; n < c->count; n++)
+                    given |= c->refs[n] == ref;
+                CHECK(given);
+                CHECK(ref > before);
+                before = ref;
+            }
+        CHECK_EQ(count, c->count);
+        pool_deinit(&pool);
+    }
+}
+
 TEST(postings, marks_of_a_long_list_lead_to_what_reading_it_whole_finds)
 {
     enum { LONG = 60000 };
@@ -250,6 +295,7 @@ TEST(postings, list_of_full_chunks_gives_back_what_was_added)
 }
 
 TEST_MAIN(postings, TEST_ROW(postings, sets_agree_with_a_naive_model),
+          TEST_ROW(postings, refs_in_any_order_are_sorted),
           TEST_ROW(postings, marks_of_a_long_list_lead_to_what_reading_it_whole_finds),
           TEST_ROW(postings, pieces_do_not_overlap_and_empty_pages_go_back),
           TEST_ROW(postings, ref_map_agrees_with_an_array),

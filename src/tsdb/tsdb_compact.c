@@ -202,9 +202,8 @@ static bool compact_stale(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
     head_stale_look(tsdb->head, ratio > 0, &stale);
     if (stale.count && (double)stale.count >= ratio * (double)stale.series && !is_cut_near(tsdb)) {
         tsdb_count(&tsdb->counters.stale_compactions);
-        ok = write_stale(tsdb, &stale, err);
+        ok = write_stale(tsdb, &stale, err) && head_truncate_stale(tsdb->head, &stale, err);
         if (ok) {
-            head_truncate_stale(tsdb->head, &stale);
             log_info("stale series left the head", KV("series", stale.count),
                      KV("took_ms", (clock_mono_ns(tsdb->options.clock) - started_ns) / 1000000));
         } else {

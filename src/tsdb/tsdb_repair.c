@@ -146,9 +146,8 @@ static bool salvage_block(Fs *fs, Str dir, Block *block, Arena *arena, Str *ret_
         .level = meta->level,
         .sources = meta->sources,
         .source_count = meta->source_count,
-        .from_out_of_order = block_meta_has_hint(meta, BLOCK_HINT_OUT_OF_ORDER),
-        .from_stale_series =
-            block_meta_is_partial(meta) && !block_meta_has_hint(meta, BLOCK_HINT_OUT_OF_ORDER),
+        .from_out_of_order = block_meta_is_late(meta),
+        .from_stale_series = block_meta_is_partial(meta) && !block_meta_is_late(meta),
     };
 
     if (!block_from_source(&s.source, &options, SAMPLES_PER_CHUNK, &made, err))

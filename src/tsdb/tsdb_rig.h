@@ -14,6 +14,7 @@
 
 #include "base/fs_journal.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "base/random.h"
 #include "tsdb/tsdb_internal.h"
 
@@ -58,7 +59,8 @@ typedef struct Rig {
     int64_t now_ms;
     RigSeries series[RIG_SERIES];
     RigSeries exemplars;
-    RigSpan *deleted; // no sample is given to them any more
+    int rests[RIG_SERIES]; // commits that a series stays away from, as it has ended
+    RigSpan *deleted;      // no sample is given to them any more
     size_t deleted_count, deleted_cap;
     uint64_t tick;
     uint64_t failed; // deeds that told an error
@@ -220,18 +222,31 @@ static inline RigSample *rig_sample(RigSeries *series, int64_t t_ms, uint64_t bo
     return &series->items[at];
 }
 
-static inline double rig_value(int series, int64_t t_ms)
+// Where stale series are dropped early, each ends now and then.
+static inline bool rig_ends(const Rig *rig, int series, int64_t t_ms)
 {
+    return rig->options.stale_series_ratio > 0 && t_ms % RIG_STEP_MS == 0 &&
+           (t_ms / RIG_STEP_MS + series * 5) % 12 == 0;
+}
+
+static inline double rig_value(const Rig *rig, int series, int64_t t_ms)
+{
+    if (rig_ends(rig, series, t_ms))
+        return double_from_bits(NAN_STALE_BITS);
     return (double)(t_ms / 1000 % 1000000) * (series + 1) + 0.5;
 }
 
-static inline Histogram *rig_histogram(Arena *arena, int series, int64_t t_ms)
+static inline Histogram *rig_histogram(const Rig *rig, Arena *arena, int series, int64_t t_ms)
 {
     Histogram *h = ARENA_NEW(arena, Histogram);
     HistogramSpan *span = ARENA_NEW(arena, HistogramSpan);
     double *counts = ARENA_ARRAY(arena, double, 2);
     double n = (double)(t_ms / 1000 % 1000000);
 
+    if (rig_ends(rig, series, t_ms)) {
+        *h = (Histogram){.is_integer = true, .sum = double_from_bits(NAN_STALE_BITS)};
+        return h;
+    }
     *span = (HistogramSpan){t_ms / 7200000 % 2 ? 1 : 2, 2};
     counts[0] = n;
     counts[1] = n * (series + 1);
@@ -288,12 +303,15 @@ static inline void rig_put(Rig *rig, RigCommit *c, int series, int64_t t_ms)
     if (!s.ref || rig_is_deleted(rig, series, t_ms))
         return;
     if (series < RIG_FLOATS)
-        s.value = rig_value(series, t_ms);
+        s.value = rig_value(rig, series, t_ms);
     else
-        s.histogram = rig_histogram(&c->arena, series, t_ms);
+        s.histogram = rig_histogram(rig, &c->arena, series, t_ms);
     c->appender->append(c->appender, &s, 1);
-    if (s.status == APPEND_OK)
-        c->taken[c->count++] = (RigTaken){series, t_ms};
+    if (s.status != APPEND_OK)
+        return;
+    c->taken[c->count++] = (RigTaken){series, t_ms};
+    if (rig_ends(rig, series, t_ms))
+        rig->rests[series] = (int)random_below(&rig->random, 40);
 }
 
 static inline void rig_note_commit(Rig *rig, const RigCommit *c, uint64_t born, bool ok)
@@ -331,6 +349,8 @@ static inline bool rig_append(Rig *rig, bool late, bool all)
     for (int i = 0; i < RIG_SERIES; i++) {
         Label pairs[2];
         char text[24];
+        if (rig->rests[i] > 0 && rig->rests[i]--)
+            continue;
         c.refs[i] = c.appender->series(c.appender, rig_labels(pairs, text, i), NULL, &err);
     }
     for (int i = 0; i < RIG_SERIES; i++) {
@@ -340,8 +360,11 @@ static inline bool rig_append(Rig *rig, bool late, bool all)
             rig_put(rig, &c, i,
                     rig->now_ms - (int64_t)random_below(&rig->random, 30) * RIG_STEP_MS - 7);
     }
-    if (c.refs[RIG_EXEMPLARS]) {
-        Exemplar e = {.t_ms = rig->now_ms, .value = rig_value(RIG_EXEMPLARS, rig->now_ms)};
+    // A series without samples may go at any time where stale ones go early; its exemplars are then in no restart's reach.
+    bool has_sample =
+        c.count && c.taken[0].series == RIG_EXEMPLARS && c.taken[0].t_ms == rig->now_ms;
+    if (c.refs[RIG_EXEMPLARS] && (has_sample || rig->options.stale_series_ratio == 0)) {
+        Exemplar e = {.t_ms = rig->now_ms, .value = rig_value(rig, RIG_EXEMPLARS, rig->now_ms)};
         c.exemplar = c.appender->exemplar(c.appender, c.refs[RIG_EXEMPLARS], &e) == APPEND_OK;
     }
     bool ok = c.appender->commit(c.appender, &err);
@@ -488,12 +511,13 @@ static inline void rig_judge_values(Rig *rig, int series, const SampleColumns *c
         const Histogram *h = c->histograms ? c->histograms[i] : NULL;
         RIG_REQUIRE(rig, (h != NULL) == (series >= RIG_FLOATS), "series %d: wrong kind", series);
         if (!h) {
-            RIG_REQUIRE(rig, c->value[i] == rig_value(series, c->t_ms[i]),
+            RIG_REQUIRE(rig,
+                        double_bits(c->value[i]) == double_bits(rig_value(rig, series, c->t_ms[i])),
                         "series %d: %g at %" PRId64, series, c->value[i], c->t_ms[i]);
             continue;
         }
-        Histogram *want = rig_histogram(arena, series, c->t_ms[i]);
-        RIG_REQUIRE(rig, h->count == want->count && h->sum == want->sum,
+        Histogram *want = rig_histogram(rig, arena, series, c->t_ms[i]);
+        RIG_REQUIRE(rig, h->count == want->count && double_bits(h->sum) == double_bits(want->sum),
                     "series %d: wrong histogram at %" PRId64, series, c->t_ms[i]);
     }
 }

@@ -5,6 +5,8 @@
 #include "base/thread.h"
 #include "tsdb/block_fake.h"
 #include "tsdb/tsdb_internal.h"
+#include "tsdb/wal.h"
+#include "tsdb/wal_record.h"
 
 #define SERIES 40
 #define ENDING 25 // of them
@@ -39,6 +41,14 @@ static void store_deinit(Store *s)
 {
     tsdb_close(s->tsdb);
     scratch_remove(&s->scratch);
+}
+
+static void reopen(Store *s)
+{
+    Error err = {0};
+
+    tsdb_close(s->tsdb);
+    CHECK_OK(tsdb_open(&s->options, &s->tsdb, &err), err);
 }
 
 static Histogram some_histogram(double count, double bucket[1])
@@ -142,7 +152,8 @@ static size_t stale_blocks(Tsdb *tsdb)
     size_t count = 0;
 
     for (size_t i = 0; i < all.count; i++)
-        count += block_meta_has_hint(block_meta(all.items[i]), BLOCK_HINT_STALE_SERIES);
+        count += block_meta_has_hint(block_meta(all.items[i]), BLOCK_HINT_STALE_SERIES) &&
+                 block_meta_has_hint(block_meta(all.items[i]), BLOCK_HINT_OUT_OF_ORDER);
     tsdb_blocks_give(&all);
     return count;
 }
@@ -151,7 +162,6 @@ TEST(tsdb_stale, series_that_have_ended_leave_the_head_early)
 {
     Store s;
     size_t samples, again;
-    Error err = {0};
     store_init(&s, 0.5);
     pour(s.tsdb, 0, 500, 450);
     uint64_t digest = digest_of(s.tsdb, &samples);
@@ -167,9 +177,9 @@ TEST(tsdb_stale, series_that_have_ended_leave_the_head_early)
     CHECK_EQ(digest_of(s.tsdb, &again), digest);
     CHECK_EQ(again, samples);
 
-    // The block says nothing of the samples that only the head and its log have.
-    tsdb_close(s.tsdb);
-    CHECK_OK(tsdb_open(&s.options, &s.tsdb, &err), err);
+    // The block says nothing of the samples that only the head and its log have; what has left does not come back.
+    reopen(&s);
+    CHECK_EQ(counters(s.tsdb).series, SERIES - ENDING);
     CHECK_EQ(digest_of(s.tsdb, &again), digest);
     CHECK_EQ(again, samples);
 
@@ -217,11 +227,96 @@ TEST(tsdb_stale, series_that_is_asked_for_stays_and_one_that_comes_back_goes_on)
     CHECK_EQ(digest_of(s.tsdb, &again), digest);
     CHECK_EQ(again, samples);
     CHECK(counters(s.tsdb).series < SERIES);
-    put(s.tsdb, 1, START_MS + 302 * STEP_MS, false); // after it went
+    put(s.tsdb, 1, START_MS + 302 * STEP_MS, false);     // after it went
+    put(s.tsdb, 2, START_MS + 100 * STEP_MS + 7, false); // in the midst of what went
     digest = digest_of(s.tsdb, &again);
-    CHECK_EQ(again, samples + 1);
+    CHECK_EQ(again, samples + 2);
+    compact(s.tsdb, 1);
+    CHECK_EQ(digest_of(s.tsdb, &again), digest);
+    reopen(&s);
+    CHECK_EQ(digest_of(s.tsdb, &again), digest);
+    CHECK_EQ(again, samples + 2);
     compact(s.tsdb, 3);
     CHECK_EQ(digest_of(s.tsdb, &again), digest);
+    store_deinit(&s);
+}
+
+TEST(tsdb_stale, what_is_deleted_from_their_block_does_not_come_back_from_the_log)
+{
+    Store s;
+    size_t samples, again;
+    Error err = {0};
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Matcher all;
+    store_init(&s, 0.5);
+    pour(s.tsdb, 0, 300, 200);
+    digest_of(s.tsdb, &samples);
+    compact(s.tsdb, 3);
+    CHECK_OK(matcher_init(&all, MATCH_EQUAL, S("__name__"), S("m"), &arena, &err), err);
+
+    CHECK_OK(tsdb_delete(s.tsdb, &all, 1, START_MS, START_MS + 100 * STEP_MS, &err), err);
+    uint64_t digest = digest_of(s.tsdb, &again);
+    CHECK(again < samples);
+    samples = again;
+
+    reopen(&s);
+    CHECK_EQ(digest_of(s.tsdb, &again), digest);
+    CHECK_EQ(again, samples);
+    matcher_deinit(&all);
+    store_deinit(&s);
+}
+
+// What a Prometheus writes that drops a stale series which comes back: all of its time is gone, whatever follows under another ref.
+static void write_log_of_original(Str dir)
+{
+    static const Label pairs[] = {{S("__name__"), S("m")}, {S("i"), S("1")}};
+    static const WalSample before[] = {{1, START_MS, 1}, {1, START_MS + STEP_MS, 2}};
+    static const WalSample after[] = {{2, START_MS + STEP_MS / 2, 3},
+                                      {2, START_MS + 2 * STEP_MS, 4}};
+    static const WalRecordType types[] = {WAL_SERIES, WAL_SAMPLES, WAL_TOMBSTONES, WAL_SERIES,
+                                          WAL_SAMPLES};
+    Error err = {0};
+    Wal *wal;
+
+    CHECK_OK(wal_open(&fs_system, dir, 1 << 20, &wal, &err), err);
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        Buf raw = {0};
+        WalRecordWriter writer = wal_record_begin(&raw, types[i]);
+        if (types[i] == WAL_SERIES)
+            wal_record_series(&writer, i == 0 ? 1 : 2, (Labels){pairs, 2});
+        else if (types[i] == WAL_TOMBSTONES)
+            wal_record_tombstone(&writer, 1, (Interval){INT64_MIN, INT64_MAX});
+        else
+            wal_record_samples(&writer, i == 1 ? before : after, 2);
+        WalRecord record = {.bytes = buf_str(&raw), .flags = WAL_RAW};
+        CHECK_OK(wal_write(wal, &record, 1, &err), err);
+        buf_deinit(&raw);
+    }
+    wal_close(wal);
+}
+
+TEST(tsdb_stale, log_of_the_original_ends_a_series_that_goes_on_under_another_ref)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Store s;
+    Error err = {0};
+    Querier *q;
+    SeriesList list;
+    SampleColumns c;
+    store_init(&s, 0);
+    tsdb_close(s.tsdb);
+    write_log_of_original(fs_join(&arena, s.options.dir, S("wal")));
+
+    CHECK_OK(tsdb_open(&s.options, &s.tsdb, &err), err);
+
+    CHECK_OK(tsdb_source(s.tsdb)->open(tsdb_source(s.tsdb), INT64_MIN, INT64_MAX, &q, &err), err);
+    CHECK_OK(q->select(q, NULL, 0, NULL, &arena, &list, &err), err);
+    CHECK_EQ(list.count, 1);
+    CHECK_OK(q->read(q, list.series[0].handle, INT64_MIN, INT64_MAX, &arena, &c, &err), err);
+    CHECK_EQ(c.count, 2);
+    CHECK_EQ(c.t_ms[0], START_MS + STEP_MS / 2);
+    CHECK_EQ(c.t_ms[1], START_MS + 2 * STEP_MS);
+    q->close(q);
     store_deinit(&s);
 }
 
@@ -262,4 +357,6 @@ TEST(tsdb_stale, who_reads_meanwhile_sees_no_gap)
 TEST_MAIN(tsdb_stale, TEST_ROW(tsdb_stale, series_that_have_ended_leave_the_head_early),
           TEST_ROW(tsdb_stale, few_of_them_stay),
           TEST_ROW(tsdb_stale, series_that_is_asked_for_stays_and_one_that_comes_back_goes_on),
+          TEST_ROW(tsdb_stale, what_is_deleted_from_their_block_does_not_come_back_from_the_log),
+          TEST_ROW(tsdb_stale, log_of_the_original_ends_a_series_that_goes_on_under_another_ref),
           TEST_ROW(tsdb_stale, who_reads_meanwhile_sees_no_gap))

@@ -114,6 +114,7 @@ static void play_round(uint64_t seed)
     rig.options.wal_sync = random_below(&rig.random, 3) ? TSDB_SYNC_NONE : TSDB_SYNC_COMMIT;
     rig.options.wal_compression = (TsdbCompression)random_below(&rig.random, 3);
     rig.options.image_series_min = seed % 5 < 3 ? 1 : UINT64_MAX;
+    rig.options.stale_series_ratio = seed % 7 == 3 ? 0.2 : 0;
     rig.options.snapshot_at_close = seed / 2 % 5 == 0;
     uint64_t deeds = 20 + random_below(&rig.random, 80);
     recover(&rig);
@@ -137,8 +138,8 @@ static void play_round(uint64_t seed)
 // Each has found something that is mended.
 TEST(tsdb_torture, what_once_went_wrong_goes_right)
 {
-    static const uint64_t seeds[] = {7,    137,  397,  847,  1133,      1152,
-                                     1153, 1195, 1468, 3305, 1795261911};
+    static const uint64_t seeds[] = {7,    137,  397,  847,  1133, 1152,      1153,
+                                     1195, 1468, 3305, 5071, 5414, 1795261911};
 
     rig_be_quiet();
     for (size_t i = 0; i < COUNT_OF(seeds); i++)

@@ -2,6 +2,7 @@
 """Real peers agree: promtool asks us, and a data directory can go either way between us and Prometheus."""
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -128,6 +129,27 @@ def test_we_read_a_directory_of_prometheus(world, ending):
 
     assert len(theirs) > 100
     same(ours, theirs)
+
+
+def test_we_read_a_log_that_many_wrote_at_once(world):
+    # Its series stand in the order of commits, not in that of their numbers.
+    peer = world.prometheus("global: {}\n", "--web.enable-remote-write-receiver").start()
+    now_ms = int(time.time() * 1000)
+
+    def write(writer):
+        for part in range(4):
+            series = [({"__name__": f"m{part}", "writer": str(writer), "i": str(i)}, [(now_ms, i)])
+                      for i in range(1500)]
+            assert peer.write(series).status in (200, 204)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    peer.kill()
+
+    server = world.server("global: {}\n").start()
+
+    counts = server.query('count by (writer) ({__name__=~"m.+"})', time=now_ms / 1000 + 1)
+    assert sorted(counts.values()) == ["6000"] * 8
 
 
 SNAPSHOT = "--enable-feature=memory-snapshot-on-shutdown,exemplar-storage"
