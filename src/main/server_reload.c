@@ -9,6 +9,9 @@
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 #define RETENTION_MS_DEFAULT (15 * DAY_MS)
+// docs/decisions/0045
+#define STALE_RATIO_DEFAULT 0.3
+#define STALE_SERIES_MIN_DEFAULT 10000
 #define STACK_INTERVAL_MS 15000
 #define STACK_TIMEOUT_MS 10000
 
@@ -78,6 +81,16 @@ void server_reload_retention(const Run *run, const ServerConfig *config, int64_t
     if (*ret_ms == 0 && *ret_bytes == 0)
         *ret_ms = RETENTION_MS_DEFAULT;
     arena_deinit(&scratch);
+}
+
+// An explicit threshold is taken as the original takes it, and 0 is its own default.
+TsdbStaleLimits server_reload_stale_limits(const ServerConfig *config)
+{
+    const StorageTsdb *file = &config->file.storage.tsdb;
+
+    if (file->has_stale_series_compaction_threshold)
+        return (TsdbStaleLimits){file->stale_series_compaction_threshold, 0};
+    return (TsdbStaleLimits){STALE_RATIO_DEFAULT, STALE_SERIES_MIN_DEFAULT};
 }
 
 void server_reload_show_percentage(const Run *run, const ServerConfig *config)
@@ -163,7 +176,7 @@ static void apply_config(Run *run, ServerConfig *config, RuleSet *rules)
         server_reload_retention(run, config, &retention_ms, &retention_bytes);
         tsdb_reconfigure(run->tsdb, retention_ms, retention_bytes,
                          config->file.storage.tsdb.out_of_order_time_window_ms,
-                         config->file.storage.tsdb.stale_series_compaction_threshold);
+                         server_reload_stale_limits(config));
         server_reload_show_percentage(run, config);
         tsdb_pack_xor2(run->tsdb, server_reload_packs_xor2(run, config));
         engine_set_default_step(run->engine, config->file.global.evaluation_interval_ms);

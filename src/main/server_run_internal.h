@@ -80,6 +80,8 @@ bool server_reload(Run *run, Error *err);
 // How long and how much to keep: the file wins over the flags.
 void server_reload_retention(const Run *run, const ServerConfig *config, int64_t *ret_ms,
                              uint64_t *ret_bytes);
+// When series that have ended leave the head.
+TsdbStaleLimits server_reload_stale_limits(const ServerConfig *config);
 // Sets the gauge of the percentage that the file tells.
 void server_reload_show_percentage(const Run *run, const ServerConfig *config);
 // Whether blocks get floats in chunks of encoding 4.

@@ -26,7 +26,7 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
                                    : BLOCK_MS_MAX_DEFAULT;
     options.max_block_ms = MAX(options.max_block_ms, options.min_block_ms);
     options.out_of_order_window_ms = config->file.storage.tsdb.out_of_order_time_window_ms;
-    options.stale_series_ratio = config->file.storage.tsdb.stale_series_compaction_threshold;
+    options.stale = server_reload_stale_limits(config);
     options.wal_segment_bytes = flags->wal_segment_bytes;
     options.wal_compression = !flags->wal_compression            ? TSDB_COMPRESSION_NONE
                               : flags->wal_compression_type == 1 ? TSDB_COMPRESSION_ZSTD

@@ -27,6 +27,7 @@ typedef struct StorageChunkEncoding {
 typedef struct StorageTsdb {
     int64_t out_of_order_time_window_ms;
     double stale_series_compaction_threshold;
+    bool has_stale_series_compaction_threshold;
     StorageChunkEncoding chunk_encoding;
     StorageRetention retention;
 } StorageTsdb;

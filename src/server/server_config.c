@@ -70,7 +70,9 @@ static const ConfigField tsdb_fields[] = {
     {.key = "stale_series_compaction_threshold",
      .kind = CONFIG_DOUBLE,
      .offset = offsetof(StorageTsdb, stale_series_compaction_threshold),
-     .help = "Share of stale series that starts an early compaction."},
+     .present_offset = offsetof(StorageTsdb, has_stale_series_compaction_threshold),
+     .help = "Share of stale series that starts an early compaction; 0: never. Without it 0.3, if "
+             "there are 10000 of them."},
     {.key = "chunk_encoding",
      .kind = CONFIG_STRUCT,
      .offset = offsetof(StorageTsdb, chunk_encoding),

@@ -300,7 +300,7 @@ bool tsdb_open(const TsdbOptions *options, Tsdb **ret_tsdb, Error *err)
     tsdb->source.open = open_querier;
     tsdb->retention_ms = options->retention_ms;
     tsdb->retention_bytes = options->retention_bytes;
-    tsdb->stale_ratio = options->stale_series_ratio;
+    tsdb->stale = options->stale;
     lock_init(&tsdb->work_lock, "tsdb.work", TSDB_WORK_RANK);
     lock_init(&tsdb->list_lock, "tsdb.list", TSDB_LIST_RANK);
     lock_init(&tsdb->maintenance_lock, "tsdb.maintenance", TSDB_MAINTENANCE_RANK);
@@ -349,12 +349,12 @@ void tsdb_pack_xor2(Tsdb *tsdb, bool on)
 }
 
 void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes,
-                      int64_t out_of_order_window_ms, double stale_series_ratio)
+                      int64_t out_of_order_window_ms, TsdbStaleLimits stale)
 {
     lock_take(&tsdb->list_lock);
     tsdb->retention_ms = retention_ms;
     tsdb->retention_bytes = retention_bytes;
-    tsdb->stale_ratio = stale_series_ratio;
+    tsdb->stale = stale;
     lock_give(&tsdb->list_lock);
     head_reconfigure(tsdb->head, out_of_order_window_ms);
 }

@@ -41,6 +41,12 @@ uint64_t tsdb_restart_bytes(Fs *fs, Str dir);
 // When the log was last written to, by the wall clock; 0: there is none, or it cannot be looked at.
 int64_t tsdb_last_write_ms(Fs *fs, Str dir);
 
+// When series of the head that have ended get a block early: when they are this share of its series, and as many.
+typedef struct TsdbStaleLimits {
+    double ratio; // 0: never
+    uint64_t series_min;
+} TsdbStaleLimits;
+
 typedef struct TsdbOptions {
     Str dir;
     Fs *fs;
@@ -51,8 +57,7 @@ typedef struct TsdbOptions {
     int64_t max_block_ms;     // 31 d or a tenth of the retention
     int64_t retention_ms;     // 15 d; 0: for ever
     uint64_t retention_bytes; // 0: no limit
-    double
-        stale_series_ratio; // of the head's series that have ended: then they get a block early; 0: never
+    TsdbStaleLimits stale;
     int64_t out_of_order_window_ms;  // 0: refused
     uint64_t wal_segment_bytes;      // 128 MiB, a multiple of 32 KiB
     TsdbCompression wal_compression; // snappy
@@ -82,7 +87,7 @@ Feed *tsdb_feed(Tsdb *tsdb);
 
 // Applies what a reload may change: retention, the out-of-order window and when stale series get a block early.
 void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes,
-                      int64_t out_of_order_window_ms, double stale_series_ratio);
+                      int64_t out_of_order_window_ms, TsdbStaleLimits stale);
 
 // Whether floats get chunks of encoding 4 (XOR2) in blocks that are made from now on: smaller, and read by Prometheus from 3.11 on.
 void tsdb_pack_xor2(Tsdb *tsdb, bool on);

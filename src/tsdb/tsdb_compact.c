@@ -189,6 +189,12 @@ static bool write_stale(Tsdb *tsdb, const HeadStale *stale, Error *err) REQUIRES
     return true;
 }
 
+static bool are_many(const HeadStale *stale, TsdbStaleLimits limits)
+{
+    return stale->count && stale->count >= limits.series_min &&
+           (double)stale->count >= limits.ratio * (double)stale->series;
+}
+
 // Series that have ended leave the head early where they are many: as head.go does with stale_series_compaction_threshold.
 static bool compact_stale(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
 {
@@ -197,10 +203,10 @@ static bool compact_stale(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
     bool ok = true;
 
     lock_take(&tsdb->list_lock);
-    double ratio = tsdb->stale_ratio;
+    TsdbStaleLimits limits = tsdb->stale;
     lock_give(&tsdb->list_lock);
-    head_stale_look(tsdb->head, ratio > 0, &stale);
-    if (stale.count && (double)stale.count >= ratio * (double)stale.series && !is_cut_near(tsdb)) {
+    head_stale_look(tsdb->head, limits.ratio > 0, &stale);
+    if (are_many(&stale, limits) && !is_cut_near(tsdb)) {
         tsdb_count(&tsdb->counters.stale_compactions);
         ok = write_stale(tsdb, &stale, err) && head_truncate_stale(tsdb->head, &stale, err);
         if (ok) {

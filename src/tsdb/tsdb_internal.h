@@ -57,7 +57,7 @@ struct Tsdb {
     size_t unfit_count;
     int64_t retention_ms;     // GUARDED_BY(list_lock)
     uint64_t retention_bytes; // GUARDED_BY(list_lock)
-    double stale_ratio;       // GUARDED_BY(list_lock)
+    TsdbStaleLimits stale;    // GUARDED_BY(list_lock)
     TsdbCounters counters;    // atomic
 
     Lock maintenance_lock;

@@ -225,7 +225,7 @@ static inline RigSample *rig_sample(RigSeries *series, int64_t t_ms, uint64_t bo
 // Where stale series are dropped early, each ends now and then.
 static inline bool rig_ends(const Rig *rig, int series, int64_t t_ms)
 {
-    return rig->options.stale_series_ratio > 0 && t_ms % RIG_STEP_MS == 0 &&
+    return rig->options.stale.ratio > 0 && t_ms % RIG_STEP_MS == 0 &&
            (t_ms / RIG_STEP_MS + series * 5) % 12 == 0;
 }
 
@@ -363,7 +363,7 @@ static inline bool rig_append(Rig *rig, bool late, bool all)
     // A series without samples may go at any time where stale ones go early; its exemplars are then in no restart's reach.
     bool has_sample =
         c.count && c.taken[0].series == RIG_EXEMPLARS && c.taken[0].t_ms == rig->now_ms;
-    if (c.refs[RIG_EXEMPLARS] && (has_sample || rig->options.stale_series_ratio == 0)) {
+    if (c.refs[RIG_EXEMPLARS] && (has_sample || rig->options.stale.ratio == 0)) {
         Exemplar e = {.t_ms = rig->now_ms, .value = rig_value(rig, RIG_EXEMPLARS, rig->now_ms)};
         c.exemplar = c.appender->exemplar(c.appender, c.refs[RIG_EXEMPLARS], &e) == APPEND_OK;
     }

@@ -32,7 +32,7 @@ static void store_init(Store *s, double ratio)
     s->options.dir = str_from_c(s->scratch.path);
     s->options.clock = &s->clock.clock;
     s->options.wal_sync = TSDB_SYNC_NONE;
-    s->options.stale_series_ratio = ratio;
+    s->options.stale.ratio = ratio;
     s->options.out_of_order_window_ms = HOUR_MS;
     CHECK_OK(tsdb_open(&s->options, &s->tsdb, &err), err);
 }

@@ -384,7 +384,7 @@ TEST(tsdb, retention_removes_old_blocks_only)
     fake_init(&f, 5, START_MS, START_MS + 9 * HOUR_MS, 60000);
     pour(s.tsdb, &f);
 
-    tsdb_reconfigure(s.tsdb, 3 * HOUR_MS, 0, 0, 0);
+    tsdb_reconfigure(s.tsdb, 3 * HOUR_MS, 0, 0, (TsdbStaleLimits){0});
     CHECK_OK(tsdb_compact(s.tsdb, &err), err);
 
     CHECK(tsdb_time_range(s.tsdb, &min_t_ms, &max_t_ms));

@@ -114,7 +114,7 @@ static void play_round(uint64_t seed)
     rig.options.wal_sync = random_below(&rig.random, 3) ? TSDB_SYNC_NONE : TSDB_SYNC_COMMIT;
     rig.options.wal_compression = (TsdbCompression)random_below(&rig.random, 3);
     rig.options.image_series_min = seed % 5 < 3 ? 1 : UINT64_MAX;
-    rig.options.stale_series_ratio = seed % 7 == 3 ? 0.2 : 0;
+    rig.options.stale.ratio = seed % 7 == 3 ? 0.2 : 0;
     rig.options.snapshot_at_close = seed / 2 % 5 == 0;
     uint64_t deeds = 20 + random_below(&rig.random, 80);
     recover(&rig);
