@@ -19,6 +19,7 @@ TEST(server_config, an_empty_file_is_all_defaults)
     CHECK_EQ(config->file.global.interval_ms, 60000);
     CHECK_EQ(config->file.global.timeout_ms, 10000);
     CHECK_EQ(config->job_count, 0);
+    CHECK(!config->file.storage.tsdb.has_stale_series_compaction_threshold);
     server_config_unref(config);
 }
 
@@ -122,7 +123,8 @@ TEST(server_config, takes_what_users_write)
                                "        regex: (.*):.*\n"
                                "        target_label: host\n"
                                "storage:\n"
-                               "  tsdb: {out_of_order_time_window: 100y, retention: {time: 30d}}\n";
+                               "  tsdb: {out_of_order_time_window: 100y, retention: {time: 30d},\n"
+                               "         stale_series_compaction_threshold: 0}\n";
     ServerConfig *config;
     Error err = {0};
     Buf printed = {0};
@@ -136,6 +138,7 @@ TEST(server_config, takes_what_users_write)
     CHECK_EQ(config->file.storage.tsdb.retention.time_ms, INT64_C(30) * 24 * 3600 * 1000);
     CHECK_EQ(config->file.storage.tsdb.out_of_order_time_window_ms,
              INT64_C(100) * 365 * 24 * 3600 * 1000);
+    CHECK(config->file.storage.tsdb.has_stale_series_compaction_threshold); // never is not nothing
     CHECK_HAS(printed.ptr, "password: <secret>");
     CHECK(strstr(printed.ptr, "hush") == NULL);
     CHECK_HAS(printed.ptr, "scrape_interval: 15s");

@@ -197,12 +197,15 @@ TEST(tsdb_stale, few_of_them_stay)
 {
     static const struct {
         const char *name;
-        double ratio;
-    } cases[] = {{"never", 0}, {"more than there are", 0.7}};
+        TsdbStaleLimits limits;
+    } cases[] = {{"never", {0}},
+                 {"a larger share than there is", {.ratio = 0.7}},
+                 {"more than there are", {.ratio = 0.5, .series_min = ENDING + 1}}};
 
     EACH_CASE(c, cases) {
         Store s;
-        store_init(&s, c->ratio);
+        store_init(&s, 0);
+        tsdb_reconfigure(s.tsdb, s.options.retention_ms, 0, HOUR_MS, c->limits);
         pour(s.tsdb, 0, 300, 200);
         compact(s.tsdb, 4);
         CHECK_EQ(counters(s.tsdb).stale_series, ENDING);
