@@ -55,6 +55,7 @@ bool samples_may_be_stale(const SampleColumns *columns)
     // What less itself is not zero is NaN or infinite.
     for (; i + 4 <= columns->count; i += 4) {
         const NumberPair *pair = (const NumberPair *)(v + i);
+        // NOLINTNEXTLINE(misc-redundant-expression): see above
         any |= (NumberPairBits)(pair[0] - pair[0]) | (NumberPairBits)(pair[1] - pair[1]);
     }
     for (; i < columns->count; i++)
