@@ -437,7 +437,6 @@ static void drop_pair(HeadIndex *index, uint32_t number)
     index->live_pairs--;
 }
 
-// Frees the numbers of dead pairs and takes them out of their names' lists.
 void head_index_settle(HeadIndex *index)
 {
     if (!index->disordered)
@@ -449,6 +448,7 @@ void head_index_settle(HeadIndex *index)
     index->disordered = false;
 }
 
+// Frees the numbers of dead pairs and takes them out of their names' lists.
 static void sweep_names(HeadIndex *index)
 {
     for (uint32_t n = 1; n < index->name_count; n++) {

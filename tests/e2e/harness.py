@@ -244,30 +244,31 @@ def _field(number, payload):
     return _varint(number << 3 | 2) + _varint(len(payload)) + payload
 
 
+def read_varint(data, at):
+    """The number that stands at a place, and the place behind it."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at
+
+
 def proto_fields(message):
     """A protobuf message as [(number, value), ...]; embedded messages and strings are bytes."""
     at, out = 0, []
-
-    def varint():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
     while at < len(message):
-        tag = varint()
+        tag, at = read_varint(message, at)
         if tag & 7 == 0:
-            value = varint()
+            value, at = read_varint(message, at)
         elif tag & 7 == 1:
             value = struct.unpack_from("<Q", message, at)[0]
             at += 8
         else:
             assert tag & 7 == 2, tag
-            size = varint()
+            size, at = read_varint(message, at)
             value = message[at:at + size]
             assert len(value) == size
             at += size

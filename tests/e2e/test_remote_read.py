@@ -175,14 +175,7 @@ def frames(body):
     """The messages of a streamed answer."""
     at = 0
     while at < len(body):
-        length = shift = 0
-        while True:
-            byte = body[at]
-            at += 1
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
+        length, at = harness.read_varint(body, at)
         yield body[at + 4:at + 4 + length]
         at += 4 + length
     assert at == len(body)
