@@ -140,7 +140,6 @@ void head_close(Head *head)
     head_undo_deinit(&head->undo);
     head_exemplars_free(head->exemplars);
     head_metadata_deinit(head);
-    free(head->ended);
     ref_map_deinit(&head->expired);
     ref_map_deinit(&head->twins);
     head_unlogged_deinit(&head->unlogged);
@@ -299,7 +298,7 @@ bool head_delete(Head *head, const Matcher *matchers, size_t count, int64_t min_
     int64_t max_t;
 
     head_lead(head);
-    bool settled = head_out_of_order_settle(head, err) && head_stale_settle(head, err);
+    bool settled = head_out_of_order_settle(head, err);
     head_follow(head);
     if (!settled)
         return error_context(err, "delete in the head");

@@ -106,8 +106,8 @@ void head_stale_free(HeadStale *stale);
 // As head_write_block, of these series alone.
 bool head_write_stale_block(Head *head, const HeadStale *stale, int64_t min_t_ms, int64_t max_t_ms,
                             BlockWriter *writer, Error *err) MUST_CHECK;
-// Drops those that are still stale, once no Querier sees them that does not know their block, and has the log say so: a restart does not
-// bring them back. If it cannot be told, they have gone all the same, and head_delete tries again before it deletes.
+// Drops those that are still stale, once no Querier sees them that does not know their block. Before, the log says so and is synced: a
+// restart does not bring them back, nor what is deleted from their block. If it cannot be told, they stay.
 bool head_truncate_stale(Head *head, const HeadStale *stale, Error *err) MUST_CHECK;
 
 // Out-of-order samples become blocks in three steps: begin freezes what is there (false in *ret_any if nothing) and tells its range,

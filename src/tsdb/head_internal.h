@@ -277,9 +277,6 @@ struct Head {
     uint8_t generation; // of the collection of empty series
 
     // Leader only.
-    HeadDeletion
-        *ended; // of stale series that have left: the log, once it is synced, says so of all others
-    size_t ended_count, ended_cap;
     RefMap expired;    // refs of series that are gone: the newest log segment that may name them
     RefMap twins;      // refs of the log that mean another ref's series
     bool twins_in_wbl; // atomic: the log of out-of-order samples may name them
@@ -365,9 +362,6 @@ bool head_append_log_series(Head *head, Error *err) MUST_CHECK;
 // head_stale.c
 // The series is stale and may go; its stripe is held.
 bool head_stale_goes(Head *head, uint64_t ref, Series *series);
-// Sees to it that a restart does not bring back what stale series had that left the head: it may be deleted from their block from then on.
-// The caller leads.
-bool head_stale_settle(Head *head, Error *err) MUST_CHECK;
 
 // head_truncate.c
 // Takes from a series that has its block everything but late samples; its stripe is held. Returns the number of chunks.

@@ -102,21 +102,3 @@ void head_stale_free(HeadStale *stale)
     free(stale->refs);
     *stale = (HeadStale){0};
 }
-
-bool head_stale_settle(Head *head, Error *err)
-{
-    WalCounters log;
-
-    if (!head->ended_count)
-        return true;
-    if (!head_log_deletions(head, head->ended, head->ended_count, err) || !wal_sync(head->wal, err))
-        return error_context(err, "log which stale series have left the head");
-    wal_counters(head->wal, &log);
-    for (size_t i = 0; i < head->ended_count; i++)
-        if (ref_map_get(&head->expired, head->ended[i].ref))
-            ref_map_put(&head->expired, head->ended[i].ref, log.segment);
-    free(head->ended);
-    head->ended = NULL;
-    head->ended_count = head->ended_cap = 0;
-    return true;
-}

@@ -214,48 +214,39 @@ uint64_t head_series_empty(Head *head, uint64_t ref, Series *series)
     return chunks;
 }
 
-static void note_ended(Head *head, uint64_t ref, int64_t last_t_ms)
+// Those that are still stale, and up to when.
+static size_t still_stale(Head *head, const HeadStale *stale, HeadDeletion *ended)
 {
-    if (head->ended_count == head->ended_cap) {
-        head->ended_cap = head->ended_cap ? head->ended_cap * 2 : 1024;
-        head->ended = x_realloc(head->ended, head->ended_cap * sizeof *head->ended);
+    unsigned held = SERIES_STRIPES;
+    size_t count = 0;
+
+    for (size_t i = 0; i < stale->count; i++) {
+        uint64_t ref = stale->refs[i];
+        head_hold_stripe(head, &held, ref);
+        SeriesSlot slot = series_slot(&head->index.series, ref);
+        Series *series = series_at(&head->index.series, slot);
+        if (slot && series_ref(series) == ref && head_stale_goes(head, ref, series))
+            ended[count++] = (HeadDeletion){ref, {HEAD_ENDED, series->xor_state.t_ms}};
     }
-    head->ended[head->ended_count++] = (HeadDeletion){ref, {HEAD_ENDED, last_t_ms}};
+    head_give_stripe(head, held);
+    return count;
 }
 
-static void empty_stale(Collect *c, uint64_t ref)
+static void drop_ended(Head *head, const HeadDeletion *ended, size_t count)
 {
-    Head *head = c->head;
-    SeriesSlot slot = series_slot(&head->index.series, ref);
-    Series *series = series_at(&head->index.series, slot);
-
-    if (!slot || series_ref(series) != ref || !head_stale_goes(head, ref, series))
-        return;
-    c->chunks_removed += head_series_empty(head, ref, series);
-    note_ended(head, ref, series->xor_state.t_ms);
-    c->refs[c->count++] = ref;
-}
-
-bool head_truncate_stale(Head *head, const HeadStale *stale, Error *err)
-{
-    Collect c = {.head = head, .refs = X_ARRAY(uint64_t, stale->count)};
+    Collect c = {.head = head, .refs = X_ARRAY(uint64_t, count)};
     unsigned held = SERIES_STRIPES;
 
-    lock_take(&head->truncate_lock);
-    lock_take(&head->readers_lock);
-    uint64_t number = head->reader_number;
-    lock_give(&head->readers_lock);
-    head_read_wait(head, number, INT64_MAX);
-    head_lead(head);
-    for (size_t i = 0; i < stale->count; i++) {
-        head_hold_stripe(head, &held, stale->refs[i]);
-        empty_stale(&c, stale->refs[i]);
+    for (; c.count < count; c.count++) {
+        uint64_t ref = c.refs[c.count] = ended[c.count].ref;
+        head_hold_stripe(head, &held, ref);
+        c.chunks_removed += head_series_empty(
+            head, ref, series_at(&head->index.series, series_slot(&head->index.series, ref)));
     }
     head_give_stripe(head, held);
     free_limbo(head);
     if (c.count)
         remove_series(&c);
-    bool ok = head_stale_settle(head, err);
     head->image.stale |= c.count > 0;
     lock_take(&head->readers_lock);
     head->limbo_number = head->reader_number;
@@ -263,10 +254,28 @@ bool head_truncate_stale(Head *head, const HeadStale *stale, Error *err)
     pool_trim(&head->pool);
     COUNT(head, chunks_removed, c.chunks_removed);
     COUNT(head, chunks, -c.chunks_removed);
+    free(c.refs);
+}
+
+// Leading, so that none of them gets a sample in between.
+bool head_truncate_stale(Head *head, const HeadStale *stale, Error *err)
+{
+    HeadDeletion *ended = X_ARRAY(HeadDeletion, stale->count);
+
+    lock_take(&head->truncate_lock);
+    lock_take(&head->readers_lock);
+    uint64_t number = head->reader_number;
+    lock_give(&head->readers_lock);
+    head_read_wait(head, number, INT64_MAX);
+    head_lead(head);
+    size_t count = still_stale(head, stale, ended);
+    bool ok = head_log_deletions(head, ended, count, err) && wal_sync(head->wal, err);
+    if (ok)
+        drop_ended(head, ended, count);
     head_follow(head);
     lock_give(&head->truncate_lock);
-    free(c.refs);
-    return ok;
+    free(ended);
+    return ok || error_context(err, "log which stale series leave the head");
 }
 
 bool head_truncate_memory(Head *head, int64_t min_t_ms, Error *err)
