@@ -107,11 +107,9 @@ static void print_number(Buf *buf, double value, bool is_duration)
         buf_add_double_f(buf, value);
         return;
     }
-    // Through nanoseconds, so that 0.3 s stay 300 ms.
-    int64_t ns = fabs(value) < 9e9 ? (int64_t)(fabs(value) * 1e9) : INT64_MAX;
     if (value < 0)
         buf_add_char(buf, '-');
-    buf_add_duration(buf, ns / 1000000);
+    buf_add_duration(buf, llround(fabs(value) * 1e3));
 }
 
 static void print_duration_operand(Buf *buf, const Expr *expr)

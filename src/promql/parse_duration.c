@@ -128,10 +128,14 @@ bool parse_number(Parser *p, double *ret_value, bool *ret_is_duration)
     return true;
 }
 
-int64_t parse_seconds_to_ms(double seconds)
+int64_t parse_duration_ms(const Expr *number)
 {
+    double seconds = number->duration.number;
     if (isnan(seconds))
         return 0;
+    // What was written as a duration is whole milliseconds; through nanoseconds some above 104 days would lose one.
+    if (number->duration.is_duration)
+        return llround(seconds * 1e3);
     return (int64_t)llround(seconds * 1e9) / 1000000;
 }
 
@@ -368,7 +372,7 @@ bool parse_positive_duration(Parser *p, int64_t *ret_ms, Expr **ret_expr)
     }
     if (expr->duration.number <= 0)
         return PARSE_FAIL(p, expr->start, "duration must be greater than 0");
-    *ret_ms = parse_seconds_to_ms(expr->duration.number);
+    *ret_ms = parse_duration_ms(expr);
     *ret_expr = NULL;
     return true;
 }

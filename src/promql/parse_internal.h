@@ -55,8 +55,8 @@ Expr *parse_new_expr(Parser *p, ExprKind kind, uint32_t start, uint32_t end);
 // parse_duration.c
 // The number or duration at hand, in seconds.
 bool parse_number(Parser *p, double *ret_value, bool *ret_is_duration);
-// Seconds as Go's time.Duration, then cut to milliseconds.
-int64_t parse_seconds_to_ms(double seconds);
+// Of a DUR_NUMBER: a duration exactly, plain seconds as Go's time.Duration cut to milliseconds.
+int64_t parse_duration_ms(const Expr *number);
 // Behind `offset`: without parentheses only the first term belongs to it, so that `x offset -2 ^ 2` is `(x offset -2) ^ 2`.
 // A lone number comes back as a DUR_NUMBER node.
 bool parse_offset_duration(Parser *p, Expr **ret_expr);

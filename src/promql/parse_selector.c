@@ -234,7 +234,7 @@ static bool parse_offset(Parser *p, Expr *expr)
     if (shift_has_offset(shift))
         return PARSE_FAIL(p, expr->start, "offset may not be set multiple times");
     if (offset->duration.op == DUR_NUMBER)
-        shift->offset_ms = parse_seconds_to_ms(offset->duration.number);
+        shift->offset_ms = parse_duration_ms(offset);
     else
         shift->offset_expr = offset;
     shift->offset_ends = token_is_duration_op(&p->token);
