@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "base/footprint.h"
-
 #define SHARD_SLOTS 256
 #define PIECE_BYTES 2048
 #define PIECE_SAMPLES ((PIECE_BYTES - 16) / 16)
@@ -296,7 +294,6 @@ static Piece *add_piece(ReplayShards *shards, uint32_t number, int64_t t_ms)
     if (shards->piece_count >= shards->piece_limit) {
         replay_shards_drain(shards);
         shards->piece_limit = pieces_for(shards->head->index.series.count);
-        footprint_huge(shards->pieces, shards->piece_limit * sizeof *shards->pieces);
     }
     if (number >= shards->shard_count)
         make_shard(shards, number);
@@ -387,7 +384,6 @@ Str replay_shards_room(uint64_t series, uint64_t log_bytes)
     if (bytes == MAP_FAILED)
         out_of_memory(ROOM_BYTES);
     first = (size_t)MIN((uint64_t)first, MIN(log_bytes, ROOM_BYTES) * LOG_SHARE);
-    footprint_huge(bytes, first);
     return (Str){bytes, first};
 }
 

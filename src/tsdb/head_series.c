@@ -97,7 +97,6 @@ Str series_table_reserve(SeriesTable *table, uint64_t records)
     if (table->slots != 1 || !pages || pages >= SERIES_PAGES_MAX)
         return STR_NONE;
     char *bytes = map_bytes(pages * PAGE_BYTES);
-    footprint_huge(bytes, pages * PAGE_BYTES);
     for (size_t i = 0; i < pages; i++)
         __atomic_store_n(&table->pages[i + 1], (void *)(bytes + i * PAGE_BYTES), __ATOMIC_RELEASE);
     table->held_bytes += pages * PAGE_BYTES;
