@@ -60,6 +60,7 @@ typedef struct Rig {
     RigSeries series[RIG_SERIES];
     RigSeries exemplars;
     int rests[RIG_SERIES]; // commits that a series stays away from, as it has ended
+    uint64_t left_early;   // times that ended series left the head before a cut of it
     RigSpan *deleted;      // no sample is given to them any more
     size_t deleted_count, deleted_cap;
     uint64_t tick;
@@ -408,8 +409,10 @@ static inline bool rig_sync(Rig *rig)
 static inline bool rig_compact(Rig *rig)
 {
     Error err = {0};
+    uint64_t before = rig->tsdb->counters.stale_compactions;
     bool ok = tsdb_compact(rig->tsdb, &err);
 
+    rig->left_early += rig->tsdb->counters.stale_compactions - before;
     rig_note(rig, ok, &err);
     return ok;
 }
