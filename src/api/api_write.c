@@ -25,9 +25,11 @@ void api_remote_write(ApiCall *call)
     };
     RemoteWriteAnswer answer;
     remote_write_handle(remote, api_sink(call->api), &write, call->arena, &answer);
-    add_count(call, "X-Prometheus-Remote-Write-Samples-Written", answer.samples);
-    add_count(call, "X-Prometheus-Remote-Write-Histograms-Written", answer.histograms);
-    add_count(call, "X-Prometheus-Remote-Write-Exemplars-Written", answer.exemplars);
+    if (answer.counted) {
+        add_count(call, "X-Prometheus-Remote-Write-Samples-Written", answer.samples);
+        add_count(call, "X-Prometheus-Remote-Write-Histograms-Written", answer.histograms);
+        add_count(call, "X-Prometheus-Remote-Write-Exemplars-Written", answer.exemplars);
+    }
     if (answer.status == 204)
         api_empty(call, 204);
     else

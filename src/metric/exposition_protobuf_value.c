@@ -272,8 +272,6 @@ static bool check_side(Exposition *parser, const SideList *side, bool as_float)
            exposition_protobuf_fail(parser, "bucket spans do not agree with the number of buckets");
 }
 
-#define RESERVED_SCHEMA_MAX 52 // higher resolutions may come one day and are reduced until then
-
 static bool make_native(Exposition *parser, const HistogramMessage *m, const Histogram **ret)
 {
     bool as_float = is_float(m);
@@ -282,7 +280,7 @@ static bool make_native(Exposition *parser, const HistogramMessage *m, const His
 
     if (!check_side(parser, positive, as_float) || !check_side(parser, negative, as_float))
         return false;
-    if (m->schema < HISTOGRAM_SCHEMA_MIN || m->schema > RESERVED_SCHEMA_MAX)
+    if (m->schema < HISTOGRAM_SCHEMA_MIN || m->schema > HISTOGRAM_SCHEMA_RESERVED_MAX)
         return exposition_protobuf_fail(parser, "histogram has an invalid schema");
 
     Histogram h = {.hint = parser->protobuf->type == PB_GAUGE_HISTOGRAM ? HINT_GAUGE : HINT_UNKNOWN,

@@ -12,7 +12,8 @@
 #define HISTOGRAM_SCHEMA_CUSTOM (-53)
 #define HISTOGRAM_SCHEMA_MIN (-4)
 #define HISTOGRAM_SCHEMA_MAX 8
-#define HISTOGRAM_BUCKETS_MAX 100000 // more in one histogram is refused at every door
+#define HISTOGRAM_SCHEMA_RESERVED_MAX 52 // finer ones that senders may have one day
+#define HISTOGRAM_BUCKETS_MAX 100000     // more in one histogram is refused at every door
 
 typedef enum HistogramHint { HINT_UNKNOWN, HINT_RESET, HINT_NO_RESET, HINT_GAUGE } HistogramHint;
 
@@ -44,6 +45,8 @@ typedef struct Histogram {
 Histogram *histogram_copy(Arena *arena, const Histogram *h);
 // All rules of section 6.9 "Validation".
 bool histogram_validate(const Histogram *h, Error *err) MUST_CHECK;
+// Validates what somebody sent; a reserved schema is reduced to the finest that we know, in the arena.
+bool histogram_accept(Arena *arena, const Histogram **h, Error *err) MUST_CHECK;
 // Semantic, bitwise on floats (NaN equal), empty spans ignored.
 bool histogram_equal(const Histogram *a, const Histogram *b);
 // True if `next` after `previous` means a counter reset.

@@ -135,7 +135,10 @@ bool histogram_validate(const Histogram *h, Error *err)
         if (!check_custom(h, err))
             return false;
     } else if (h->schema < HISTOGRAM_SCHEMA_MIN || h->schema > HISTOGRAM_SCHEMA_MAX) {
-        return error_set(err, ERR_INVALID, "histogram has an invalid schema, got schema %d",
+        return error_set(err, ERR_INVALID,
+                         "histogram has an invalid schema, which must be between %d and %d for "
+                         "exponential buckets, or %d for custom buckets, got schema %d",
+                         HISTOGRAM_SCHEMA_MIN, HISTOGRAM_SCHEMA_MAX, HISTOGRAM_SCHEMA_CUSTOM,
                          h->schema);
     } else if (!check_exponential(h, &total, err)) {
         return false;
@@ -148,6 +151,19 @@ bool histogram_validate(const Histogram *h, Error *err)
     if (!check_buckets(h->positive_buckets, h->positive_count, &total, err))
         return error_context(err, "positive side");
     return !h->is_integer || check_total(h, total + h->zero_count, err);
+}
+
+bool histogram_accept(Arena *arena, const Histogram **h, Error *err)
+{
+    Histogram known = **h;
+
+    if (known.schema <= HISTOGRAM_SCHEMA_MAX || known.schema > HISTOGRAM_SCHEMA_RESERVED_MAX)
+        return histogram_validate(*h, err);
+    known.schema = HISTOGRAM_SCHEMA_MAX; // the rules for its buckets are the same
+    if (!histogram_validate(&known, err))
+        return false;
+    *h = histogram_reduce(arena, *h, HISTOGRAM_SCHEMA_MAX);
+    return true;
 }
 
 // ---- equality

@@ -43,7 +43,7 @@ TEST(histogram_check, validation_names_the_fault)
          {9, 0, 0, "", "", NULL, 1, 0},
          false,
          0,
-         "invalid schema, got schema 9"},
+         "for custom buckets, got schema 9"},
         {"schema too low", {-5, 0, 0, "", "", NULL, 1, 0}, false, 0, "invalid schema"},
         {"bounds of an exponential one",
          {0, 0, 0, "0:1", "", "1", 1, 0},
@@ -98,5 +98,36 @@ TEST(histogram_check, validation_counts_buckets_against_spans)
     arena_deinit(&arena);
 }
 
-TEST_MAIN(histogram_check, TEST_ROW(histogram_check, validation_names_the_fault),
+TEST(histogram_check, reserved_schemas_are_reduced)
+{
+    static const struct {
+        const char *name;
+        Spec spec;
+        int want_schema; // what it is then
+        uint32_t want_buckets;
+        const char *want; // the fault
+    } cases[] = {
+        {"known", {8, 0, 0, "0:1 2", "", NULL, 1, 0}, 8, 2, NULL},
+        {"one step finer", {9, 0, 0, "0:1 2 3", "1:1", NULL, 1, 0}, 8, 2, NULL},
+        {"the finest", {52, 0, 0, "1:1 2 3", "", NULL, 1, 0}, 8, 1, NULL},
+        {"spans that do not fit", {9, 0, 0, "0:1,-1:2", "", NULL, 1, 0}, 9, 0, "span number 2"},
+        {"beyond", {53, 0, 0, "0:1", "", NULL, 1, 0}, 53, 0, "got schema 53"},
+    };
+    Arena arena = {0};
+
+    EACH_CASE(c, cases) {
+        Error err = {0};
+        const Histogram *h = make(&arena, &c->spec);
+        CHECK_EQ(histogram_accept(&arena, &h, &err), c->want == NULL);
+        CHECK_EQ(h->schema, c->want_schema);
+        if (c->want)
+            CHECK_HAS(err.text, c->want);
+        else
+            CHECK_EQ(h->positive_count, c->want_buckets);
+    }
+    arena_deinit(&arena);
+}
+
+TEST_MAIN(histogram_check, TEST_ROW(histogram_check, reserved_schemas_are_reduced),
+          TEST_ROW(histogram_check, validation_names_the_fault),
           TEST_ROW(histogram_check, validation_counts_buckets_against_spans))

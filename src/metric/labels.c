@@ -240,7 +240,7 @@ static void sort_few(Label *pairs, size_t count)
     memcpy(pairs, sorted, count * sizeof *pairs);
 }
 
-static void sort_pairs(Label *pairs, size_t count)
+void labels_order(Label *pairs, size_t count)
 {
     if (is_sorted(pairs, count))
         return;
@@ -262,7 +262,7 @@ static size_t drop_empty(Label *pairs, size_t count)
 
 bool labels_sort(Label *pairs, size_t *count, Error *err)
 {
-    sort_pairs(pairs, *count);
+    labels_order(pairs, *count);
     for (size_t i = 1; i < *count; i++)
         if (str_equal(pairs[i - 1].name, pairs[i].name))
             return error_set(err, ERR_INVALID, "label name \"" STR_FMT "\" is not unique",
@@ -454,7 +454,7 @@ Str labels_builder_get(const LabelsBuilder *builder, Str name)
 
 Labels labels_builder_finish(LabelsBuilder *builder)
 {
-    sort_pairs(builder->pairs, builder->count);
+    labels_order(builder->pairs, builder->count);
     builder->count = drop_empty(builder->pairs, builder->count);
     return (Labels){builder->pairs, builder->count};
 }

@@ -36,6 +36,8 @@ uint64_t labels_hash_without(Labels labels, const Str *names, size_t count);
 
 // A deep copy.
 Labels labels_copy(Arena *arena, Labels labels);
+// By name, in place.
+void labels_order(Label *pairs, size_t count);
 // Sorts by name in place, drops empty values. False with ERR_INVALID if a name stands twice.
 bool labels_sort(Label *pairs, size_t *count, Error *err) MUST_CHECK;
 // Sorted copies with only / without the named labels (names need not be sorted; strings are shared).

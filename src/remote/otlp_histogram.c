@@ -297,7 +297,7 @@ static void pour_exemplars(OtlpRun *run, OtlpMetric *metric, Str message, bool e
                     origin.bound = point->bounds[i];
         }
         OtlpSeries series = otlp_series(run, metric, origin, base);
-        write_run_exemplar(run->write, series.ref, &exemplar);
+        write_run_exemplar(run->write, series.ref, series.origin, &exemplar);
     }
 }
 

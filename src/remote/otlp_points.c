@@ -196,13 +196,13 @@ static bool read_number(Str message, SinkSample *ret_sample, bool *ret_has_exemp
     return !r.failed;
 }
 
-static void pour_exemplars(OtlpRun *run, Str message, SeriesRef ref)
+static void pour_exemplars(OtlpRun *run, Str message, OtlpSeries series)
 {
     ProtoReader r = proto_reader(message);
     while (proto_next(&r)) {
         Exemplar exemplar;
         if (r.field == 5 && r.wire == PROTO_BYTES && otlp_exemplar_read(run, r.bytes, &exemplar))
-            write_run_exemplar(run->write, ref, &exemplar);
+            write_run_exemplar(run->write, series.ref, series.origin, &exemplar);
     }
 }
 
@@ -222,7 +222,7 @@ static bool pour_number(OtlpRun *run, OtlpMetric *metric, Str message, bool accu
         run, metric, (OtlpOrigin){.metric = metric, .point = message, .attribute_field = 7}, base);
     write_run_sample(run->write, series.ref, series.origin, sample);
     if (has_exemplars)
-        pour_exemplars(run, message, series.ref);
+        pour_exemplars(run, message, series);
     note_time(metric, sample.t_ms);
     return true;
 }

@@ -44,10 +44,10 @@ typedef struct RemoteWriteRequest {
 } RemoteWriteRequest;
 
 typedef struct RemoteWriteAnswer {
-    int status; // of HTTP: 204, 400, 415, 500
-    Str text;   // of a failure, in the arena
-    uint64_t samples, histograms,
-        exemplars; // written, for the X-Prometheus-Remote-Write-*-Written headers
+    int status;   // of HTTP: 204, 400, 415, 500
+    Str text;     // of a failure, in the arena
+    bool counted; // version 2.0: X-Prometheus-Remote-Write-*-Written tell what was written
+    uint64_t samples, histograms, exemplars;
 } RemoteWriteAnswer;
 
 // `sink` is the same in all calls of one RemoteWrite, as the cache holds its refs.

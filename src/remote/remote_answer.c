@@ -311,7 +311,7 @@ static bool read_piece_series(const RemotePiece *piece, int64_t min_t_ms, int64_
         if (!ok)
             return error_set(err, ERR_INVALID, "remote read answer: malformed sample");
         if (sample.histogram && !is_stale_nan(sample.histogram->sum) &&
-            !histogram_validate(sample.histogram, err))
+            !histogram_accept(arena, &sample.histogram, err))
             return error_context(err, "remote read answer");
         if (sample.t_ms >= min_t_ms && sample.t_ms <= max_t_ms)
             columns_add(&columns, &cap, &sample, arena);

@@ -29,6 +29,7 @@ typedef struct FakeSink {
     size_t series_count;
     size_t resolved; // calls of series()
     size_t exemplars;
+    AppendStatus exemplar_status; // what each is answered with
     size_t metadata;
     bool is_open;
     bool refuse_series, refuse_commit, full;
@@ -111,7 +112,7 @@ static inline AppendStatus fake_exemplar(Appender *appender, SeriesRef ref,
     (void)ref;
     (void)exemplar;
     fake_of(appender)->exemplars++;
-    return APPEND_OK;
+    return fake_of(appender)->exemplar_status;
 }
 
 static inline void fake_end(FakeSink *fake, bool keep)

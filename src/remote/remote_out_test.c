@@ -88,9 +88,11 @@ static void receive(void *arg, HttpRequest *request)
         http_reply(request, refuse_status, S("text/plain"), S("not now\n"));
         return;
     }
-    add_count(request, "X-Prometheus-Remote-Write-Samples-Written", answer.samples);
-    add_count(request, "X-Prometheus-Remote-Write-Histograms-Written", answer.histograms);
-    add_count(request, "X-Prometheus-Remote-Write-Exemplars-Written", answer.exemplars);
+    if (answer.counted) {
+        add_count(request, "X-Prometheus-Remote-Write-Samples-Written", answer.samples);
+        add_count(request, "X-Prometheus-Remote-Write-Histograms-Written", answer.histograms);
+        add_count(request, "X-Prometheus-Remote-Write-Exemplars-Written", answer.exemplars);
+    }
     http_reply(request, answer.status, S("text/plain"), answer.text);
 }
 

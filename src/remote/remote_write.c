@@ -10,6 +10,7 @@
 enum {
     COMPLAINTS_MAX = 10, // told in full; further ones are only counted
     COMPLAINTS_BYTES_MAX = 16 * 1024,
+    TEXT_BYTES_MAX = 1000, // of a series' labels
 };
 
 RemoteWrite *remote_write_new(const RemoteWriteOptions *options)
@@ -23,7 +24,7 @@ RemoteWrite *remote_write_new(const RemoteWriteOptions *options)
             registry_counter(
                 registry, "prometheus_api_remote_write_invalid_labels_samples_total",
                 "The total number of received remote write samples and histogram samples "
-                "which contains invalid labels.",
+                "which were rejected due to invalid labels.",
                 NULL),
             NULL);
         remote->without_metadata = counter_of(
@@ -97,22 +98,89 @@ static const char *status_text(AppendStatus status)
 
 // ---- series ----
 
-// Labels of the origin, sorted and checked, in the scratch arena. False: *ret_why (in err) says what is wrong.
+static void refuse_labels(WriteRun *run, const Error *err)
+{
+    if (run->remote->invalid_labels)
+        counter_add(run->remote->invalid_labels, (double)run->series_samples);
+    // Version 1.0 skips such a series without a word, as upstream does; too many labels is our own limit.
+    if (run->keeps_good || err->code == ERR_LIMIT)
+        write_run_complain(run, "%s", err->text);
+}
+
+static Str text_of(WriteRun *run, const Label *pairs, size_t count)
+{
+    Buf text = {0};
+    labels_print(&text, (Labels){pairs, count});
+    Str copy = arena_str(&run->scratch, str_sub(buf_str(&text), 0, MIN(text.len, TEXT_BYTES_MAX)));
+    buf_deinit(&text);
+    return copy;
+}
+
+Str write_run_text(WriteRun *run, WriteOrigin origin)
+{
+    Label *pairs = NULL;
+    size_t count = 0;
+    Error ignored; // what is told is another fault
+    arena_reset(&run->scratch);
+    if (!run->labels_of(run, origin.labels, &pairs, &count, &ignored))
+        return S("{}");
+    labels_order(pairs, count);
+    return text_of(run, pairs, count);
+}
+
+static bool pairs_valid(const Label *pairs, size_t count)
+{
+    bool named = false;
+    for (size_t i = 0; i < count; i++) {
+        bool is_name = str_equal(pairs[i].name, LABEL_METRIC_NAME);
+        if (!name_is_utf8(pairs[i].name) ||
+            !(is_name ? name_is_utf8(pairs[i].value) : str_is_utf8(pairs[i].value)))
+            return false;
+        named |= is_name;
+    }
+    return named;
+}
+
+// The first of sorted ones that has the name of the one before.
+static const Label *twin_of(const Label *pairs, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (str_equal(pairs[i - 1].name, pairs[i].name))
+            return &pairs[i];
+    return NULL;
+}
+
+// Labels of the origin, sorted and checked, in the scratch arena.
 static bool checked_labels(WriteRun *run, WriteOrigin origin, Labels *ret_labels, Error *err)
 {
     Label *pairs = NULL;
     size_t count = 0;
-    if (!run->labels_of(run, origin.labels, &pairs, &count, err) ||
-        !labels_sort(pairs, &count, err))
+    if (!run->labels_of(run, origin.labels, &pairs, &count, err))
         return false;
-    Labels labels = {pairs, count};
-    if (!name_is_utf8(labels_get(labels, LABEL_METRIC_NAME)))
-        return error_set(err, ERR_INVALID, "invalid metric name or labels: no valid metric name");
-    for (size_t i = 0; i < count; i++)
-        if (!name_is_utf8(pairs[i].name) || !str_is_utf8(pairs[i].value))
-            return error_set(err, ERR_INVALID, "invalid metric name or labels: not UTF-8");
-    *ret_labels = labels;
+    labels_order(pairs, count);
+    if (!pairs_valid(pairs, count))
+        return error_set(err, ERR_INVALID, "invalid metric name or labels, got " STR_FMT,
+                         STR_ARG(text_of(run, pairs, count)));
+    const Label *twin = twin_of(pairs, count);
+    if (twin)
+        return error_set(err, ERR_INVALID,
+                         "invalid labels for series, labels " STR_FMT ", duplicated label " STR_FMT,
+                         STR_ARG(text_of(run, pairs, count)), STR_ARG(twin->name));
+    if (!labels_sort(pairs, &count, err)) // without the empty ones now
+        return false;
+    *ret_labels = (Labels){pairs, count};
     return true;
+}
+
+bool write_run_check(WriteRun *run, WriteOrigin origin)
+{
+    Labels labels;
+    Error err = {0};
+    arena_reset(&run->scratch);
+    if (checked_labels(run, origin, &labels, &err))
+        return true;
+    refuse_labels(run, &err);
+    return false;
 }
 
 static SeriesRef resolve(WriteRun *run, WriteOrigin origin, bool *ret_created)
@@ -121,11 +189,7 @@ static SeriesRef resolve(WriteRun *run, WriteOrigin origin, bool *ret_created)
     Error err = {0};
     arena_reset(&run->scratch);
     if (!checked_labels(run, origin, &labels, &err)) {
-        if (run->remote->invalid_labels)
-            counter_inc(run->remote->invalid_labels);
-        // Version 1.0 skips such a series without a word, as upstream does; too many labels is our own limit.
-        if (run->keeps_good || err.code == ERR_LIMIT)
-            write_run_complain(run, "%s", err.text);
+        refuse_labels(run, &err);
         return 0;
     }
     SeriesRef ref = run->appender->series(run->appender, labels, ret_created, &err);
@@ -147,16 +211,8 @@ SeriesRef write_run_series(WriteRun *run, WriteOrigin origin, bool *ret_created)
 
 static void complain_about(WriteRun *run, const SinkSample *sample, WriteOrigin origin)
 {
-    Labels labels = LABELS_NONE;
-    Error ignored; // the complaint is about the sample
-    Buf text = {0};
-    arena_reset(&run->scratch);
-    (void)!checked_labels(run, origin, &labels, &ignored);
-    labels_print(&text, labels);
     write_run_complain(run, "%s for series " STR_FMT " at %lld", status_text(sample->status),
-                       (int)MIN(text.len, 1000u), text.ptr ? text.ptr : "",
-                       (long long)sample->t_ms);
-    buf_deinit(&text);
+                       STR_ARG(write_run_text(run, origin)), (long long)sample->t_ms);
 }
 
 // A series that the store has dropped since it was cached comes back under a new ref.
@@ -248,9 +304,14 @@ static void flush_samples(WriteRun *run)
 void write_run_flush(WriteRun *run)
 {
     flush_samples(run);
-    for (size_t i = 0; i < run->exemplar_count && !run->stopped; i++)
-        run->exemplars_written += run->appender->exemplar(run->appender, run->exemplars[i].ref,
-                                                          &run->exemplars[i].exemplar) == APPEND_OK;
+    for (size_t i = 0; i < run->exemplar_count && !run->stopped; i++) {
+        const WriteExemplar *e = &run->exemplars[i];
+        AppendStatus status = run->appender->exemplar(run->appender, e->ref, &e->exemplar);
+        run->exemplars_written += status == APPEND_OK;
+        if (status == APPEND_OUT_OF_ORDER && run->keeps_good)
+            write_run_complain(run, "out of order exemplar for series " STR_FMT,
+                               STR_ARG(write_run_text(run, e->origin)));
+    }
     run->exemplar_count = 0;
 }
 
@@ -262,16 +323,19 @@ void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, SinkSamp
         return;
     Error err;
     sample.ref = ref;
-    if (histogram && !is_stale_nan(histogram->sum) && !histogram_validate(histogram, &err)) {
+    if (sample.t_ms > run->t_ms_max) {
+        write_run_complain(
+            run, "out of bounds: timestamp is too far in the future for series " STR_FMT " at %lld",
+            STR_ARG(write_run_text(run, origin)), (long long)sample.t_ms);
+        return;
+    }
+    if (histogram && !is_stale_nan(histogram->sum) &&
+        !histogram_accept(run->arena, &sample.histogram, &err)) {
         if (run->invalid_fails)
             write_run_fail(run, &err);
         else
-            write_run_complain(run, "invalid histogram: %s", err.text);
-        return;
-    }
-    if (sample.t_ms > run->t_ms_max) {
-        sample.status = APPEND_OUT_OF_BOUNDS;
-        complain_about(run, &sample, origin);
+            write_run_complain(run, "%s for series " STR_FMT, err.text,
+                               STR_ARG(write_run_text(run, origin)));
         return;
     }
     if (UNLIKELY(run->zeros && sample.start_ms > 0 && sample.start_ms < sample.t_ms))
@@ -281,11 +345,11 @@ void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, SinkSamp
     write_run_placed(run);
 }
 
-void write_run_exemplar(WriteRun *run, SeriesRef ref, const Exemplar *exemplar)
+void write_run_exemplar(WriteRun *run, SeriesRef ref, WriteOrigin origin, const Exemplar *exemplar)
 {
     if (!ref || run->stopped)
         return;
-    run->exemplars[run->exemplar_count++] = (WriteExemplar){ref, *exemplar};
+    run->exemplars[run->exemplar_count++] = (WriteExemplar){ref, origin, *exemplar};
     if (run->exemplar_count == WRITE_BATCH)
         write_run_flush(run);
 }
@@ -328,9 +392,14 @@ static WriteVersion version_of(const RemoteWrite *remote, Str content_type,
     }
     if (version == WRITE_V1 ? remote->options.accept_v1 : remote->options.accept_v2)
         return version;
-    answer->text = arena_printf(arena, "%s protobuf message is not accepted by this server",
-                                version == WRITE_V1 ? "prometheus.WriteRequest"
-                                                    : "io.prometheus.write.v2.Request");
+    static const char *const names[] = {
+        [WRITE_V1] = "prometheus.WriteRequest", [WRITE_V2] = "io.prometheus.write.v2.Request"};
+    answer->text =
+        arena_printf(arena, "%s protobuf message is not accepted by this server; only accepts %s",
+                     names[version],
+                     remote->options.accept_v1   ? names[WRITE_V1]
+                     : remote->options.accept_v2 ? names[WRITE_V2]
+                                                 : "");
     return WRITE_NONE;
 }
 
@@ -378,6 +447,7 @@ WriteRun *write_run_begin(RemoteWrite *remote, Sink *sink, bool keeps_good, Aren
     run->remote = remote;
     run->arena = arena;
     run->keeps_good = keeps_good;
+    run->series_samples = 1;
     run->t_ms_max = clock_now_ms(remote->options.clock) + REMOTE_WRITE_FUTURE_MS;
     run->appender = sink->begin(sink);
     remote_series_course_begin(&run->course, remote->cache);
@@ -418,6 +488,7 @@ void remote_write_handle(RemoteWrite *remote, Sink *sink, const RemoteWriteReque
         answer.status = 400;
         answer.text = arena_str(arena, str_from_c(err.text));
     } else {
+        answer.counted = version == WRITE_V2;
         write_message(remote, sink, version, message, arena, &answer);
     }
     arena_deinit(&unpacked);
@@ -425,7 +496,5 @@ void remote_write_handle(RemoteWrite *remote, Sink *sink, const RemoteWriteReque
         counter_add(remote->samples, (double)(answer.samples + answer.histograms));
     if (remote->requests_refused && answer.status != 204)
         counter_inc(remote->requests_refused);
-    if (version == WRITE_V1) // the sender counts by itself: upstream tells zeros
-        answer.samples = answer.histograms = answer.exemplars = 0;
     *ret_answer = answer;
 }

@@ -27,6 +27,7 @@ typedef struct WriteOrigin {
 
 typedef struct WriteExemplar {
     SeriesRef ref;
+    WriteOrigin origin;
     Exemplar exemplar;
 } WriteExemplar;
 
@@ -37,7 +38,8 @@ struct WriteRun {
     Arena *arena;  // until the commit
     Arena scratch; // of one series' labels
     int64_t t_ms_max;
-    bool keeps_good; // 2.0
+    bool keeps_good;         // 2.0
+    uint64_t series_samples; // what a series with invalid labels is counted for
     // Reads the labels of an origin as they came: unsorted, unchecked. False: err tells.
     bool (*labels_of)(WriteRun *run, Str origin, Label **ret_pairs, size_t *ret_count, Error *err);
 
@@ -82,9 +84,13 @@ void write_run_fail(WriteRun *run, const Error *err);
 void write_run_complain(WriteRun *run, const char *fmt, ...) PRINTF(2, 3);
 // The series' ref: from the cache, or by its labels. 0: there is none (a complaint was made, or the series is to be skipped).
 SeriesRef write_run_series(WriteRun *run, WriteOrigin origin, bool *ret_created);
+// Its labels are good; else a complaint was made.
+bool write_run_check(WriteRun *run, WriteOrigin origin);
+// The series' labels for a complaint, until the next call.
+Str write_run_text(WriteRun *run, WriteOrigin origin);
 // Takes a sample of the series ref, which may be 0.
 void write_run_sample(WriteRun *run, SeriesRef ref, WriteOrigin origin, SinkSample sample);
-void write_run_exemplar(WriteRun *run, SeriesRef ref, const Exemplar *exemplar);
+void write_run_exemplar(WriteRun *run, SeriesRef ref, WriteOrigin origin, const Exemplar *exemplar);
 // Pours what has gathered into the sink.
 void write_run_flush(WriteRun *run);
 

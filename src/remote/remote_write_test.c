@@ -79,12 +79,13 @@ static void add_v1(Buf *m, const char *name, const char *job, double value, int6
 }
 
 // An integer histogram whose buckets 0 and 1 hold `first` and 1.
-static void add_histogram(Buf *m, uint32_t field, uint64_t count, int64_t first, int64_t t_ms)
+static void add_histogram_of(Buf *m, uint32_t field, uint64_t count, int64_t first, int64_t t_ms,
+                             int32_t schema)
 {
     size_t h = proto_begin(m, field);
     proto_add_varint(m, 1, count);
     proto_add_double(m, 3, 12.5);
-    proto_add_zigzag(m, 4, 3);
+    proto_add_zigzag(m, 4, schema);
     proto_add_double(m, 5, 0.001);
     proto_add_varint(m, 6, 0);
     size_t span = proto_begin(m, 11);
@@ -98,6 +99,11 @@ static void add_histogram(Buf *m, uint32_t field, uint64_t count, int64_t first,
     buf_deinit(&deltas);
     proto_add_varint(m, 15, (uint64_t)t_ms);
     proto_end(m, h);
+}
+
+static void add_histogram(Buf *m, uint32_t field, uint64_t count, int64_t first, int64_t t_ms)
+{
+    add_histogram_of(m, field, count, first, t_ms, 3);
 }
 
 TEST(remote_write, v1_is_taken_and_series_are_known_again)
@@ -226,7 +232,21 @@ TEST(remote_write, histograms_are_read_and_checked)
     proto_end(&f.message, series);
     RemoteWriteAnswer answer = send_as(&f, "");
     CHECK_EQ(answer.status, 400);
-    CHECK_HAS(answer.text.ptr, "invalid histogram");
+    CHECK_HAS(answer.text.ptr, "observation count is negative for series {__name__=\"h\"}");
+
+    static const struct {
+        const char *name;
+        int32_t schema;
+        int want_status;
+    } schemas[] = {
+        {"finer than we know", 52, 204}, {"beyond all", 53, 400}, {"too coarse", -5, 400}};
+    EACH_CASE(c, schemas) {
+        series = proto_begin(&f.message, 1);
+        add_label(&f.message, "__name__", "h");
+        add_histogram_of(&f.message, 4, 3, 2, NOW_MS + 2, c->schema);
+        proto_end(&f.message, series);
+        CHECK_EQ(send_as(&f, "").status, c->want_status);
+    }
     stop(&f);
 }
 
@@ -286,9 +306,12 @@ TEST(remote_write, v2_keeps_what_is_good_and_counts_it)
     CHECK_EQ(answer.status, 400);
     CHECK_EQ(answer.samples, 1);
     CHECK_EQ(answer.histograms, 1);
-    CHECK_HAS(answer.text.ptr, "out of order");
-    CHECK_HAS(answer.text.ptr, "outside of symbols table");
-    CHECK_HAS(answer.text.ptr, "at least one sample or histogram");
+    CHECK_STR(answer.text,
+              S("parsing labels for series [1 2 3 99]: labelRefs 3 (name) = 99 (value) outside of "
+                "symbols table (size 8)\n"
+                "TimeSeries must contain at least one sample or histogram for series "
+                "{__name__=\"up\"}\n"
+                "out of order sample for series {__name__=\"up\", job=\"a\"} at 1699999999999"));
     CHECK_EQ(fake_count(&f.sink, "up{job=\"b\"}"), 1);
     stop(&f);
 }
@@ -298,23 +321,37 @@ TEST(remote_write, v2_tells_of_references_to_nothing)
 {
     static const struct {
         const char *name;
-        uint8_t exemplar_label, help, unit;
-        int want_status;
+        uint8_t label, exemplar_label, help, unit;
+        AppendStatus exemplar_status;
+        uint64_t want_samples;
         const char *want;
     } cases[] = {
-        {"all are there", 4, 1, 2, 204, ""},
-        {"exemplar", 99, 1, 2, 400, "parsing exemplar: labelRefs 3 (name) = 99 (value) outside"},
-        {"help", 4, 99, 2, 400, "parsing metadata: helpRef 99 outside of symbols table"},
-        {"unit", 4, 1, 99, 400, "parsing metadata: unitRef 99 outside of symbols table"},
+        {"all are there", 4, 4, 1, 2, APPEND_OK, 1, ""},
+        {"exemplar", 4, 99, 1, 2, APPEND_OK, 1,
+         "parsing exemplar for series {__name__=\"up\", job=\"a\"}: labelRefs 3 (name) = 99 "
+         "(value) "
+         "outside of symbols table (size 8)"},
+        {"exemplar out of order", 4, 4, 1, 2, APPEND_OUT_OF_ORDER, 1,
+         "out of order exemplar for series {__name__=\"up\", job=\"a\"}"},
+        {"help", 4, 4, 99, 2, APPEND_OK, 0,
+         "parsing metadata for series [1 2 3 4]: metadata help_ref 99 outside of symbols table "
+         "(size 8)"},
+        {"unit", 4, 4, 99, 98, APPEND_OK, 0,
+         "parsing metadata for series [1 2 3 4]: metadata unit_ref 98 outside of symbols table "
+         "(size 8)"},
+        {"label and unit", 97, 4, 1, 98, APPEND_OK, 0,
+         "parsing labels for series [1 2 3 97]: labelRefs 3 (name) = 97 (value) outside of symbols "
+         "table (size 8)"},
     };
 
     EACH_CASE(c, cases) {
         Fixture f;
         start(&f);
+        f.sink.exemplar_status = c->exemplar_status;
         for (int i = 0; i < 2; i++) { // the second time the series is known
             add_symbols(&f.message);
             size_t series = proto_begin(&f.message, 5);
-            add_refs(&f.message, (const uint8_t[]){1, 2, 3, 4}, 4);
+            add_refs(&f.message, (const uint8_t[]){1, 2, 3, c->label}, 4);
             size_t sample = proto_begin(&f.message, 2);
             proto_add_double(&f.message, 1, 7);
             proto_add_varint(&f.message, 2, (uint64_t)(NOW_MS + i));
@@ -331,11 +368,60 @@ TEST(remote_write, v2_tells_of_references_to_nothing)
 
             RemoteWriteAnswer answer = send_as(&f, V2_TYPE);
 
-            CHECK_EQ(answer.status, c->want_status);
-            CHECK_EQ(answer.samples, 1);
-            CHECK_HAS(str_to_c(&f.arena, answer.text), c->want);
+            CHECK_EQ(answer.status, c->want[0] ? 400 : 204);
+            CHECK_EQ(answer.samples, c->want_samples);
+            CHECK_STR(answer.text, str_from_c(c->want));
         }
-        CHECK_EQ(fake_count(&f.sink, "up{job=\"a\"}"), 2);
+        CHECK_EQ(f.sink.series_count, c->want_samples);
+        stop(&f);
+    }
+}
+
+TEST(remote_write, v2_tells_of_labels_that_no_series_may_have)
+{
+    static const struct {
+        const char *name;
+        const char *labels[6];
+        bool empty; // without samples
+        const char *want;
+    } cases[] = {
+        {"no name", {"job", "a"}, false, "invalid metric name or labels, got {job=\"a\"}"},
+        {"empty name",
+         {"job", "a", "__name__", ""},
+         false,
+         "invalid metric name or labels, got {__name__=\"\", job=\"a\"}"},
+        {"label without a name",
+         {"__name__", "up", "", "a"},
+         false,
+         "invalid metric name or labels, got {\"\"=\"a\", __name__=\"up\"}"},
+        {"twice",
+         {"__name__", "up", "job", "b", "job", "a"},
+         false,
+         "invalid labels for series, labels {__name__=\"up\", job=\"b\", job=\"a\"}, duplicated "
+         "label job"},
+        {"nothing of it", {"job", "a"}, true, "invalid metric name or labels, got {job=\"a\"}"},
+    };
+
+    EACH_CASE(c, cases) {
+        Fixture f;
+        start(&f);
+        uint8_t refs[COUNT_OF(c->labels)];
+        size_t count = 0;
+        for (; count < COUNT_OF(c->labels) && c->labels[count]; count++) {
+            proto_add_bytes(&f.message, 4, str_from_c(c->labels[count]));
+            refs[count] = (uint8_t)count;
+        }
+        size_t series = proto_begin(&f.message, 5);
+        add_refs(&f.message, refs, count);
+        if (!c->empty)
+            add_sample(&f.message, 7, NOW_MS);
+        proto_end(&f.message, series);
+
+        RemoteWriteAnswer answer = send_as(&f, V2_TYPE);
+
+        CHECK_EQ(answer.status, 400);
+        CHECK_STR(answer.text, str_from_c(c->want));
+        CHECK_EQ(f.sink.series_count, 0);
         stop(&f);
     }
 }
@@ -453,6 +539,7 @@ TEST(remote_write, negotiates)
         Str encoding;
         Str body;
         int want;
+        bool want_counted;
     } cases[] = {
         {"nothing said", STR(""), STR(""), STR("\0"), 204},
         {"proto of 1.0", STR("application/x-protobuf; proto=prometheus.WriteRequest"),
@@ -464,7 +551,9 @@ TEST(remote_write, negotiates)
         {"not snappy", STR(""), STR(""), STR("\xff\xff\xff\xff\xff\xff"), 400},
         {"claims too much", STR(""), STR(""), STR("\x81\x80\x80\x10xx"), 400},
         {"not protobuf", STR(""), STR(""), STR("\x03\x08\xff\xff\xff"), 400},
-        {"not protobuf of 2.0", STR(V2_TYPE), STR(""), STR("\x03\x08\xff\xff\xff"), 400},
+        {"2.0", STR(V2_TYPE), STR(""), STR("\0"), 204, true},
+        {"not protobuf of 2.0", STR(V2_TYPE), STR(""), STR("\x03\x08\xff\xff\xff"), 400, true},
+        {"2.0 that is not snappy", STR(V2_TYPE), STR(""), STR("\xff\xff\xff\xff\xff\xff"), 400},
     };
     Fixture f;
     start(&f);
@@ -476,6 +565,7 @@ TEST(remote_write, negotiates)
                             &answer);
         CHECK_EQ(answer.status, c->want);
         CHECK_EQ(answer.text.len > 0, c->want != 204);
+        CHECK_EQ(answer.counted, c->want_counted);
     }
     stop(&f);
 }
@@ -488,6 +578,7 @@ TEST_MAIN(remote_write, TEST_ROW(remote_write, v1_is_taken_and_series_are_known_
           TEST_ROW(remote_write, histograms_are_read_and_checked),
           TEST_ROW(remote_write, v2_keeps_what_is_good_and_counts_it),
           TEST_ROW(remote_write, v2_tells_of_references_to_nothing),
+          TEST_ROW(remote_write, v2_tells_of_labels_that_no_series_may_have),
           TEST_ROW(remote_write, v2_knows_a_series_under_other_numbers),
           TEST_ROW(remote_write, v2_features_add_zeros_and_labels),
           TEST_ROW(remote_write, the_store_s_faults_are_500),

@@ -70,7 +70,7 @@ static bool read_sample(Str message, SinkSample *ret_sample)
     return !r.failed;
 }
 
-static bool read_exemplar(WriteRun *run, SeriesRef ref, Str message)
+static bool read_exemplar(WriteRun *run, SeriesRef ref, WriteOrigin origin, Str message)
 {
     Exemplar exemplar = {.has_t = true};
     Label *pairs;
@@ -89,7 +89,7 @@ static bool read_exemplar(WriteRun *run, SeriesRef ref, Str message)
     if (!read_labels(run, message, &pairs, &count, &err) || !labels_sort(pairs, &count, &err))
         return true;
     exemplar.labels = labels_copy(run->arena, (Labels){pairs, count});
-    write_run_exemplar(run, ref, &exemplar);
+    write_run_exemplar(run, ref, origin, &exemplar);
     return true;
 }
 
@@ -151,7 +151,7 @@ static bool read_points(WriteRun *run, SeriesRef ref, WriteOrigin origin, Str po
             if (ok)
                 write_run_sample(run, ref, origin, sample);
         } else if (r.field == 3) {
-            ok = read_exemplar(run, ref, r.bytes);
+            ok = read_exemplar(run, ref, origin, r.bytes);
         } else {
             ok = remote_histogram_decode(r.bytes, run->arena, &sample);
             if (ok)

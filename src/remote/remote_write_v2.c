@@ -72,7 +72,7 @@ static bool read_sample(Str message, SinkSample *ret_sample)
     return !r.failed;
 }
 
-static bool read_exemplar(WriteRun *run, SeriesRef ref, Str message)
+static bool read_exemplar(WriteRun *run, SeriesRef ref, WriteOrigin origin, Str message)
 {
     Exemplar exemplar = {.has_t = true};
     Label *pairs;
@@ -88,13 +88,14 @@ static bool read_exemplar(WriteRun *run, SeriesRef ref, Str message)
     if (r.failed)
         return false;
     if (!read_labels(run, message, &pairs, &count, &err)) {
-        write_run_complain(run, "parsing exemplar: %s", err.text);
+        write_run_complain(run, "parsing exemplar for series " STR_FMT ": %s",
+                           STR_ARG(write_run_text(run, origin)), err.text);
         return true;
     }
     if (!labels_sort(pairs, &count, &err))
         return true; // a bad exemplar does not spoil its series
     exemplar.labels = labels_copy(run->arena, (Labels){pairs, count});
-    write_run_exemplar(run, ref, &exemplar);
+    write_run_exemplar(run, ref, origin, &exemplar);
     return true;
 }
 
@@ -104,7 +105,7 @@ static Str symbol(const WriteRun *run, uint64_t ref)
 }
 
 // False: it is malformed.
-static bool parse_metadata(const WriteRun *run, Str message, Metadata *ret_metadata)
+static bool read_metadata(const WriteRun *run, Str message, Metadata *ret_metadata)
 {
     static const MetricType types[] = {METRIC_UNKNOWN,   METRIC_COUNTER,         METRIC_GAUGE,
                                        METRIC_HISTOGRAM, METRIC_GAUGE_HISTOGRAM, METRIC_SUMMARY,
@@ -125,16 +126,6 @@ static bool parse_metadata(const WriteRun *run, Str message, Metadata *ret_metad
     return !r.failed;
 }
 
-static bool read_metadata(WriteRun *run, SeriesRef ref, Str message)
-{
-    Metadata metadata;
-    if (!parse_metadata(run, message, &metadata))
-        return false;
-    if (ref)
-        run->appender->metadata(run->appender, ref, metadata);
-    return true;
-}
-
 // Of a TimeSeries; nothing is known if there is none.
 static Metadata metadata_of(const WriteRun *run, Str message)
 {
@@ -142,7 +133,7 @@ static Metadata metadata_of(const WriteRun *run, Str message)
     ProtoReader r = proto_reader(message);
     while (proto_next(&r))
         if (r.field == 5 && r.wire == PROTO_BYTES)
-            (void)parse_metadata(run, r.bytes, &metadata);
+            (void)read_metadata(run, r.bytes, &metadata);
     return metadata;
 }
 
@@ -167,6 +158,23 @@ static RemoteSeriesKey key_of(WriteRun *run, Str message)
     return remote_series_key(run->remote->cache, buf_str(&run->key_buf));
 }
 
+// [1 2 3 4]
+static Str refs_text(WriteRun *run, Str message)
+{
+    uint32_t refs[REMOTE_WRITE_LABELS_MAX * 2];
+    size_t count = 0;
+    Buf text = {0};
+    if (!read_refs(message, refs, &count))
+        count = 0;
+    buf_add_char(&text, '[');
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&text, i ? " %u" : "%u", refs[i]);
+    buf_add_char(&text, ']');
+    Str copy = arena_str(&run->scratch, buf_str(&text));
+    buf_deinit(&text);
+    return copy;
+}
+
 // The labels of a TimeSeries; with type-and-unit-labels its type and unit are among them, whatever the sender has there.
 static bool read_series_labels(WriteRun *run, Str message, Label **ret_pairs, size_t *ret_count,
                                Error *err)
@@ -174,7 +182,8 @@ static bool read_series_labels(WriteRun *run, Str message, Label **ret_pairs, si
     Label *pairs;
     size_t count;
     if (!read_labels(run, message, &pairs, &count, err))
-        return false;
+        return error_context(err, "parsing labels for series " STR_FMT,
+                             STR_ARG(refs_text(run, message)));
     if (run->remote->options.type_and_unit_labels)
         pairs = type_unit_replace(pairs, &count, metadata_of(run, message), &run->scratch);
     *ret_pairs = pairs;
@@ -182,17 +191,35 @@ static bool read_series_labels(WriteRun *run, Str message, Label **ret_pairs, si
     return true;
 }
 
-// False: the metadata are malformed. Strings that are not in the table are complained of, and are none.
-static bool check_metadata(WriteRun *run, Str message)
+// False: malformed. Strings that are not in the table are complained of. Metadata that are not there refer to the first, as
+// protobuf has it.
+static bool check_metadata(WriteRun *run, Str series, Str metadata, bool *ret_good)
 {
-    ProtoReader r = proto_reader(message);
-    while (proto_next(&r))
-        if ((r.field == 3 || r.field == 4) && r.wire == PROTO_VARINT &&
-            r.number >= run->symbol_count)
-            write_run_complain(run, "parsing metadata: %s %llu outside of symbols table (size %zu)",
-                               r.field == 3 ? "helpRef" : "unitRef", (unsigned long long)r.number,
-                               run->symbol_count);
-    return !r.failed;
+    uint64_t help = 0, unit = 0;
+    Error err = {0};
+    Label *pairs;
+    size_t count;
+    ProtoReader r = proto_reader(metadata);
+    while (proto_next(&r)) {
+        if (r.wire == PROTO_VARINT && r.field == 3)
+            help = r.number;
+        else if (r.wire == PROTO_VARINT && r.field == 4)
+            unit = r.number;
+    }
+    *ret_good = help < run->symbol_count && unit < run->symbol_count;
+    if (LIKELY(*ret_good) || r.failed)
+        return !r.failed;
+    arena_reset(&run->scratch);
+    bool is_unit = unit >= run->symbol_count;
+    if (read_series_labels(run, series, &pairs, &count, &err))
+        write_run_complain(run,
+                           "parsing metadata for series " STR_FMT
+                           ": metadata %s %llu outside of symbols table (size %zu)",
+                           STR_ARG(refs_text(run, series)), is_unit ? "unit_ref" : "help_ref",
+                           (unsigned long long)(is_unit ? unit : help), run->symbol_count);
+    else
+        write_run_complain(run, "%s", err.text);
+    return true;
 }
 
 // What one TimeSeries holds, found before anything of it is written.
@@ -250,7 +277,7 @@ static bool read_points(WriteRun *run, SeriesRef ref, WriteOrigin origin, Str me
             if (ok)
                 write_run_sample(run, ref, origin, sample);
         } else {
-            ok = read_exemplar(run, ref, r.bytes);
+            ok = read_exemplar(run, ref, origin, r.bytes);
         }
         if (!ok)
             return false;
@@ -264,24 +291,30 @@ static bool read_series(WriteRun *run, Str message)
     bool created = false;
     if (!count_parts(message, &parts))
         return false;
-    if (parts.samples == 0 && parts.histograms == 0) {
-        write_run_complain(run, "TimeSeries must contain at least one sample or histogram");
+    bool good;
+    if (!check_metadata(run, message, parts.metadata, &good))
+        return false;
+    if (!good)
         return true;
-    }
-    if (parts.samples > 0 && parts.histograms > 0) {
-        write_run_complain(run, "TimeSeries must contain either samples or histograms, not both");
-        return true;
-    }
+    run->series_samples = parts.samples + parts.histograms;
     WriteOrigin origin = {key_of(run, message), message};
+    if (run->series_samples == 0) {
+        if (write_run_check(run, origin))
+            write_run_complain(run,
+                               "TimeSeries must contain at least one sample or histogram for "
+                               "series " STR_FMT,
+                               STR_ARG(write_run_text(run, origin)));
+        return true;
+    }
     SeriesRef ref = write_run_series(run, origin, &created);
     if (!ref)
         return true;
-    // Of a known series the metadata is not taken again, but a malformed message is one every time.
-    if (parts.metadata.len && (!check_metadata(run, parts.metadata) ||
-                               (created && !read_metadata(run, ref, parts.metadata))))
-        return false;
+    // Of a known series the metadata is not taken again.
+    Metadata metadata;
+    if (created && parts.metadata.len && read_metadata(run, parts.metadata, &metadata))
+        run->appender->metadata(run->appender, ref, metadata);
     if (parts.metadata.len == 0 && run->remote->without_metadata)
-        counter_add(run->remote->without_metadata, (double)(parts.samples + parts.histograms));
+        counter_add(run->remote->without_metadata, (double)run->series_samples);
     return read_points(run, ref, origin, message);
 }
 
