@@ -84,6 +84,8 @@ bool head_open(const HeadOptions *options, Head **ret_head, Error *err)
         head_close(head);
         return error_context(err, "open the head");
     }
+    if (head->wbl)
+        head_out_of_order_log_stranded(head);
     head_truncate_empty(head, empty);
     head->opened = true;
     *ret_head = head;

@@ -9,6 +9,8 @@
 #include "base/reader.h"
 
 #define MAGIC 0x0130BC91u
+#define TAKEN_BYTES                                                                                \
+    131072 // a Prometheus begins each file with as many and leaves what it does not need
 #define VERSION 1
 #define HEADER_BYTES 8
 #define FILE_BYTES_MAX (UINT64_C(128) << 20)
@@ -292,8 +294,8 @@ static bool open_file(HeadChunks *chunks, const uint32_t *numbers, size_t count,
         return false;
     Walk walk = {each, arg, INT64_MAX};
     bool ok = walk_file(map.bytes, numbers[0], walk_one, &walk, &good, &reason, err);
-    // Zeros at the end are harmless in the newest file only: of another they are bytes that never arrived.
-    if (ok && !reason && good < map.bytes.len && count > 1)
+    // Zeros at the end are harmless where they were taken in advance: of another file but the newest they are bytes that never arrived.
+    if (ok && !reason && good < map.bytes.len && count > 1 && map.bytes.len != TAKEN_BYTES)
         reason = "a chunk is zero";
     if (ok && reason) {
         note_repair(repair, numbers[0], good, map.bytes.len - good, reason);

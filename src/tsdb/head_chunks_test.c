@@ -195,6 +195,41 @@ TEST(head_chunks, keeps_what_stands_before_a_torn_or_corrupt_chunk)
     }
 }
 
+// A Prometheus takes room in advance and does not give back what it does not need; zeros in any other size are bytes that were lost.
+TEST(head_chunks, reads_on_behind_a_file_with_room_that_was_taken_in_advance)
+{
+    static const struct {
+        const char *name;
+        uint64_t bytes; // of the first of two files
+        bool whole;
+    } cases[] = {{"what a Prometheus takes", 131072, true}, {"another size", 131000, false}};
+
+    EACH_CASE(c, cases) {
+        CLEANUP(scratch_remove) Scratch scratch = scratch_new();
+        CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+        CLEANUP(file_close) File file = FILE_NONE;
+        static Seen seen;
+        HeadChunksRepair repair;
+        Error err = {0};
+        HeadChunks *chunks = open_chunks(&fs_system, &scratch, &seen, NULL);
+        write_number(chunks, 1);
+        head_chunks_cut(chunks);
+        HeadChunkRef second = write_number(chunks, 2);
+        head_chunks_close(chunks);
+        Str first = fs_join(&arena, str_from_c(scratch.path), S("000001"));
+        CHECK_OK(fs_open(&fs_system, first, FS_READ_WRITE, &file, &err), err);
+        CHECK_OK(file_truncate(&file, c->bytes, &err), err);
+
+        chunks = open_chunks(&fs_system, &scratch, &seen, &repair);
+
+        CHECK_EQ(repair.torn, !c->whole);
+        CHECK_EQ(seen.count, c->whole ? 2 : 1);
+        if (c->whole)
+            check_number(chunks, second, 2);
+        head_chunks_close(chunks);
+    }
+}
+
 TEST(head_chunks, goes_on_when_a_full_disk_has_room_again)
 {
     CLEANUP(scratch_remove) Scratch scratch = scratch_new();
@@ -229,4 +264,5 @@ TEST_MAIN(head_chunks,
           TEST_ROW(head_chunks, a_view_outlives_the_file_it_looks_into),
           TEST_ROW(head_chunks, refuses_refs_that_point_nowhere),
           TEST_ROW(head_chunks, keeps_what_stands_before_a_torn_or_corrupt_chunk),
+          TEST_ROW(head_chunks, reads_on_behind_a_file_with_room_that_was_taken_in_advance),
           TEST_ROW(head_chunks, goes_on_when_a_full_disk_has_room_again))

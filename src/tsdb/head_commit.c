@@ -6,15 +6,9 @@
 
 static void keep_late(Head *head, const WalSample *sample, const Histogram *h, int64_t start_ms)
 {
-    if (head->late_count == head->late_cap) {
-        head->late_cap = head->late_cap ? head->late_cap * 2 : 64;
-        head->late = x_realloc(head->late, head->late_cap * sizeof *head->late);
-        head->late_refs = x_realloc(head->late_refs, head->late_cap * sizeof *head->late_refs);
-    }
     OutOfOrderSample late = {.t_ms = sample->t_ms, .value = sample->value, .start_ms = start_ms};
     late.histogram = h ? head_histogram_copy(h) : NULL;
-    head->late_refs[head->late_count] = sample->ref;
-    head->late[head->late_count++] = late;
+    head_out_of_order_gather(head, sample->ref, &late);
 }
 
 // What the commit before this one in the queue may have changed since the sample was judged.

@@ -41,6 +41,7 @@ typedef struct OutOfOrderSample {
     double value;
     Histogram *histogram; // on the heap, one piece; NULL: a float
     uint32_t epoch;
+    bool stranded;    // at a start: their log has it only before the marker of a chunk that is gone
     int64_t start_ms; // 0: not known
 } OutOfOrderSample;
 
@@ -413,6 +414,11 @@ void head_starts_clear(Series *series, SeriesExtra *extra);
 // Inserts one; the stripe is held. False: a sample of that time is there.
 bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series,
                               const OutOfOrderSample *sample);
+// Puts one into `late`, its histogram as it is.
+void head_out_of_order_gather(Head *head, uint64_t ref, const OutOfOrderSample *sample);
+// Behind a replay: logs stranded samples again. A Prometheus takes a marker's word that what stands before it is in a chunk, also when it
+// does not find the chunk.
+void head_out_of_order_log_stranded(Head *head);
 // Writes what gathered in `late` to the log and inserts it.
 bool head_out_of_order_apply(Head *head, uint32_t epoch, Error *err);
 // Makes chunks of the buffer; the stripe is held. Markers go to `markers` if not NULL.

@@ -2,6 +2,7 @@
 // Samples older than their series' newest: a sorted buffer for each series, then chunks with the out-of-order mark, then blocks.
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "tsdb/chunk_start.h"
 #include "tsdb/head_internal.h"
 
@@ -164,8 +165,10 @@ bool head_out_of_order_insert(Head *head, uint64_t ref, Series *series,
         else
             high = middle;
     }
-    if (low < extra->buffer_count && extra->buffer[low].t_ms == t_ms)
+    if (low < extra->buffer_count && extra->buffer[low].t_ms == t_ms) {
+        extra->buffer[low].stranded = false; // it stands in the log once more
         return false;
+    }
     if (extra->buffer_count == extra->buffer_cap) {
         extra->buffer_cap = extra->buffer_cap ? extra->buffer_cap * 2 : 4;
         extra->buffer = x_realloc(extra->buffer, extra->buffer_cap * sizeof *extra->buffer);
@@ -194,6 +197,17 @@ static bool due(const SeriesExtra *extra, uint64_t oldest)
         if ((int32_t)(extra->buffer[i].epoch - (uint32_t)oldest) > 0)
             return false;
     return true;
+}
+
+void head_out_of_order_gather(Head *head, uint64_t ref, const OutOfOrderSample *sample)
+{
+    if (head->late_count == head->late_cap) {
+        head->late_cap = head->late_cap ? head->late_cap * 2 : 64;
+        head->late = x_realloc(head->late, head->late_cap * sizeof *head->late);
+        head->late_refs = x_realloc(head->late_refs, head->late_cap * sizeof *head->late_refs);
+    }
+    head->late_refs[head->late_count] = ref;
+    head->late[head->late_count++] = *sample;
 }
 
 static WalRecordType record_type(const OutOfOrderSample *s)
@@ -239,10 +253,12 @@ static bool log_late(Head *head, Error *err)
 }
 
 // Makes chunks of the buffers that are full. The markers go to the log before the samples that come now: at replay a marker says that
-// what was logged before it is in the chunk.
+// what was logged before it is in the chunk. So the kernel has the chunk first; one without a marker is dropped at replay, where its samples
+// are still in the log.
 static bool flush_due(Head *head, uint64_t oldest, Error *err)
 {
     Buf raw = {0};
+    Error later = {0};
     bool ok = true;
     WalRecordWriter markers = wal_record_begin(&raw, WAL_MMAP_MARKERS);
 
@@ -257,7 +273,7 @@ static bool flush_due(Head *head, uint64_t oldest, Error *err)
                                           &markers); // else it stays in the buffer
         lock_give(&head->stripes[series_stripe(ref)]);
     }
-    if (markers.count) {
+    if (markers.count && head_chunks_flush(head->chunks, &later)) {
         WalRecord record = {.bytes = buf_str(&raw), .flags = WAL_RAW};
         ok = wal_write(head->wbl, &record, 1, err);
     }
@@ -320,6 +336,28 @@ static void each_extra(Head *head, EachExtra each, void *arg)
         }
         lock_give(&head->stripes[s]);
     }
+}
+
+static void gather_stranded(void *arg, uint64_t ref, Series *series, SeriesExtra *extra)
+{
+    (void)series;
+    for (uint32_t i = 0; i < extra->buffer_count; i++) {
+        if (!extra->buffer[i].stranded)
+            continue;
+        extra->buffer[i].stranded = false;
+        head_out_of_order_gather(arg, ref, &extra->buffer[i]);
+    }
+}
+
+void head_out_of_order_log_stranded(Head *head)
+{
+    Error err = {0};
+
+    each_extra(head, gather_stranded, head);
+    if (head->late_count && !log_late(head, &err))
+        log_warn("late samples cannot be logged again, ignoring: a Prometheus would miss them",
+                 KV("samples", head->late_count), KV("err", &err));
+    head->late_count = 0; // the buffers own the histograms
 }
 
 typedef struct Freeze {

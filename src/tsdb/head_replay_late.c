@@ -19,6 +19,12 @@ static bool has_time(const SampleColumns *columns, int64_t t_ms)
     return low < columns->count && columns->t_ms[low] == t_ms;
 }
 
+static void strand(SeriesExtra *extra)
+{
+    for (uint32_t i = 0; extra && i < extra->buffer_count; i++)
+        extra->buffer[i].stranded = true;
+}
+
 // What was logged before the marker is in the chunk, if the chunk has survived: those samples leave the buffer.
 static void replay_marker(Replay *r, const WalEntry *e)
 {
@@ -28,16 +34,19 @@ static void replay_marker(Replay *r, const WalEntry *e)
     Error err = {0};
     SeriesSlot slot = replay_find_series(r, &ref, HEAD_UNKNOWN_MARKERS);
 
-    if (!slot || !e->chunk_ref)
+    if (!slot)
         return;
-    ref_map_put(&r->marked, e->chunk_ref, 1);
+    if (e->chunk_ref) // else it only says that samples begin anew behind it
+        ref_map_put(&r->marked, e->chunk_ref, 1);
     SeriesExtra *extra = head_extra(head, ref, series_at(&head->index.series, slot), false);
     bool known = false;
     for (uint32_t i = 0; extra && i < extra->chunk_count; i++)
         known |= extra->chunks[i].ref == e->chunk_ref;
     if (!known || !extra->buffer_count ||
-        !head_chunks_read(head->chunks, NULL, e->chunk_ref, &view, &err))
+        !head_chunks_read(head->chunks, NULL, e->chunk_ref, &view, &err)) {
+        strand(extra);
         return;
+    }
     ChunkColumns columns = {.arena = &r->arena};
     if (chunk_decode(view.chunk.encoding, view.chunk.bytes, INT64_MIN, INT64_MAX, &columns, &err)) {
         uint32_t kept = 0;

@@ -115,6 +115,16 @@ static bool log_fits(Replay *r, ChunkSnapshotPlace place, uint32_t first_segment
     return false;
 }
 
+// One that a checkpoint has passed serves nobody. A Prometheus would load it all the same, and drop the late chunks of series that both name.
+static void remove_passed(Replay *r, uint32_t first_segment)
+{
+    Error err = {0};
+
+    if (r->snapshot.segment < first_segment &&
+        !chunk_snapshot_remove_below(r->head->fs, r->head->options.dir, first_segment, &err))
+        log_warn("an old snapshot of open chunks cannot be removed, ignoring", KV("err", &err));
+}
+
 bool replay_snapshot_find(Replay *r, uint32_t first_segment)
 {
     Head *head = r->head;
@@ -133,6 +143,7 @@ bool replay_snapshot_find(Replay *r, uint32_t first_segment)
     if (!log_fits(r, r->snapshot, first_segment, &why)) {
         log_info("the snapshot of open chunks is not used, reading the whole log", KV("dir", dir),
                  KV("reason", why));
+        remove_passed(r, first_segment);
         return false;
     }
     if (wal_list(head->fs, dir, &scratch, &segments, &err) && check_all(r, dir, &segments, &err))

@@ -315,6 +315,40 @@ TEST(head_snapshot, goes_when_a_checkpoint_has_passed_it)
     test_dir_remove(dir);
 }
 
+// A Prometheus leaves it there.
+TEST(head_snapshot, goes_at_a_start_that_finds_it_passed)
+{
+    char dir[PATH_BYTES - 60];
+    char aside[PATH_BYTES];
+    Arena arena = {0};
+    Error err = {0};
+
+    test_dir_make(dir, sizeof dir);
+    build(dir, false);
+    snprintf(aside, sizeof aside, "%s-aside", dir);
+    Str snapshot = chunk_snapshot_dir(&arena, str_from_c(dir), place_of(dir));
+    test_copy_tree(str_to_c(&arena, snapshot), aside);
+    HeadOptions options = options_of(dir, false);
+    options.snapshot_at_close = false;
+    Head *head = test_head_open(&options);
+    for (int round = ROUNDS; has_snapshot(dir) && round < ROUNDS * 20; round++) {
+        put_round(head, round);
+        if (round % 30 == 29)
+            CHECK_OK(head_truncate(head, (round - 20) * STEP_MS, &err), err);
+    }
+    head_close(head);
+    test_copy_tree(aside, str_to_c(&arena, snapshot));
+    CHECK(has_snapshot(dir));
+
+    head = test_head_open(&options);
+
+    CHECK(!has_snapshot(dir));
+    head_close(head);
+    arena_deinit(&arena);
+    test_dir_remove(aside);
+    test_dir_remove(dir);
+}
+
 // --- the records ---
 
 TEST(head_snapshot, records_that_lie_are_refused)
@@ -355,4 +389,5 @@ TEST_MAIN(head_snapshot, TEST_ROW(head_snapshot, brings_what_the_log_brings),
           TEST_ROW(head_snapshot, damage_is_told_and_the_log_read),
           TEST_ROW(head_snapshot, of_another_log_is_not_used),
           TEST_ROW(head_snapshot, goes_when_a_checkpoint_has_passed_it),
+          TEST_ROW(head_snapshot, goes_at_a_start_that_finds_it_passed),
           TEST_ROW(head_snapshot, records_that_lie_are_refused))

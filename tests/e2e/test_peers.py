@@ -152,6 +152,28 @@ def test_we_read_a_log_that_many_wrote_at_once(world):
     assert sorted(counts.values()) == ["6000"] * 8
 
 
+def test_late_samples_stay_while_a_directory_goes_from_hand_to_hand(world):
+    """Each start finds what all before it have acknowledged: of a Prometheus that was started twice, of ours, also twice, and back."""
+    hands = (world.prometheus, world.prometheus, world.server, world.server, world.prometheus, world.server)
+    written = {}
+
+    for turn, hand in enumerate(hands):
+        server = hand("global: {}\n" + OUT_OF_ORDER, "--web.enable-remote-write-receiver").start()
+        found = server.samples("late", "2h") if turn else {}
+        same({key: {t: float(v) for t, v in samples} for key, samples in found.items()}, written)
+        # New samples; of the original also late ones: both enough for chunks.
+        end_ms = (int(time.time()) - 3600 + turn * 300) * 1000
+        late = range(end_ms - 270_000, end_ms - 170_000, 2000) if hand == world.prometheus else ()
+        for times in (range(end_ms - 150_000, end_ms, 1000), late):
+            series = [({"__name__": "late", "series": str(i)}, [(t, float(t // 1000 % 1000 + i)) for t in times])
+                      for i in range(20)]
+            assert server.write(series).status in (200, 204)
+            for labels, samples in series:
+                written.setdefault(harness.series_key(labels), {}).update((t / 1000, v) for t, v in samples)
+        server.kill() if hand == world.server else server.stop()
+    assert not list((world.directory / "data" / "chunks_head").glob("*.corrupt*"))
+
+
 SNAPSHOT = "--enable-feature=memory-snapshot-on-shutdown,exemplar-storage"
 
 
