@@ -70,25 +70,30 @@ static int kept_class(size_t bytes)
     return kept_bytes_above(bytes) == bytes ? class_above(bytes) : -1;
 }
 
-static ArenaBlock *block_new(size_t bytes)
+// A free block of the class or of one of the next: some room that is not used costs less than memory that is touched for the first time.
+static ArenaBlock *take_kept(int class)
 {
     ArenaBlock *block = NULL;
-    int class = kept_class(bytes);
 
-    if (class >= 0) {
-        pthread_mutex_lock(&kept_lock);
-        KeptBlocks *k = &kept[class];
+    pthread_mutex_lock(&kept_lock);
+    for (int i = class; !block && i <= MIN(class + KEPT_PER_DOUBLING, KEPT_CLASSES - 1); i++) {
+        KeptBlocks *k = &kept[i];
         block = k->first;
-        if (block) {
-            k->first = block->older;
-            k->count--;
-            k->idle = MIN(k->idle, k->count);
-            kept_bytes -= bytes;
-        }
-        pthread_mutex_unlock(&kept_lock);
+        if (!block)
+            continue;
+        k->first = block->older;
+        k->count--;
+        k->idle = MIN(k->idle, k->count);
+        kept_bytes -= block->bytes;
     }
-    if (!block)
-        block = x_malloc(sizeof *block + bytes);
+    pthread_mutex_unlock(&kept_lock);
+    return block;
+}
+
+static ArenaBlock *block_make(size_t bytes)
+{
+    ArenaBlock *block = x_malloc(sizeof *block + bytes);
+
     block->bytes = bytes;
     return block;
 }
@@ -188,13 +193,26 @@ void arena_reset(Arena *arena)
     }
 }
 
+// At least so many bytes, which the budget has counted.
+static ArenaBlock *block_new(size_t bytes, Budget *budget)
+{
+    int class = kept_class(bytes);
+    ArenaBlock *block = class >= 0 ? take_kept(class) : NULL;
+
+    if (block && block->bytes > bytes && budget && !budget_try(budget, block->bytes - bytes)) {
+        block_free(block);
+        block = NULL;
+    }
+    return block ? block : block_make(bytes);
+}
+
 static void add_block(Arena *arena, size_t block_bytes)
 {
     if (arena->block)
         arena->used_bytes += (size_t)(arena->next - block_data(arena->block));
-    ArenaBlock *block = block_new(block_bytes);
+    ArenaBlock *block = block_new(block_bytes, arena->budget);
     block->older = arena->block;
-    arena->held_bytes += block_bytes;
+    arena->held_bytes += block->bytes;
     enter_block(arena, block);
 }
 

@@ -113,6 +113,53 @@ TEST(budget, of_an_arena_refuses_a_reservation_and_marks_what_goes_past)
     arena_deinit(&arena);
 }
 
+static void forget_blocks(void)
+{
+    arena_trim();
+    arena_trim(); // those that the first saw in use
+}
+
+// Leaves one block, of a megabyte, for the next arena; none is left where memory is looked after by a sanitizer.
+static void keep_a_block(void)
+{
+    Arena arena = {.next = NULL};
+    forget_blocks();
+    (void)arena_alloc(&arena, 1000000);
+    arena_deinit(&arena);
+}
+
+TEST(budget, counts_the_whole_of_a_kept_block)
+{
+    Error err = {0};
+    set_up(0, 2 << 20);
+    Arena arena = {.budget = &one};
+    keep_a_block();
+
+    CHECK(arena_reserve(&arena, 700000, &err));
+
+    CHECK(arena.held_bytes >= (MEMORY_SANITIZED ? 700000 : 1000000));
+    CHECK_EQ(budget_taken(&one), arena.held_bytes);
+    arena_deinit(&arena);
+    CHECK_EQ(budget_taken(&one), 0);
+    forget_blocks();
+}
+
+TEST(budget, leaves_a_kept_block_that_is_too_large_for_it)
+{
+    Error err = {0};
+    set_up(0, 900000);
+    Arena arena = {.budget = &one};
+    keep_a_block();
+
+    CHECK(arena_reserve(&arena, 700000, &err));
+
+    CHECK(arena.held_bytes <= 900000);
+    CHECK_EQ(budget_taken(&one), arena.held_bytes);
+    CHECK(budget_ok(&one, &err));
+    arena_deinit(&arena);
+    forget_blocks();
+}
+
 enum { ROUNDS = 20000, TAKERS = 4 };
 
 static void take_and_give(void *arg, size_t index)
@@ -151,5 +198,7 @@ TEST_MAIN(budget, TEST_ROW(budget, names_the_limit_and_what_was_asked),
           TEST_ROW(budget, a_sum_beyond_64_bits_is_refused),
           TEST_ROW(budget, of_an_arena_is_given_back_with_it),
           TEST_ROW(budget, of_an_arena_refuses_a_reservation_and_marks_what_goes_past),
+          TEST_ROW(budget, counts_the_whole_of_a_kept_block),
+          TEST_ROW(budget, leaves_a_kept_block_that_is_too_large_for_it),
           TEST_ROW(budget, shared_by_threads_is_never_passed_and_ends_at_nothing),
           TEST_ROW(budget, memory_of_this_machine_is_known))
