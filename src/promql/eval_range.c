@@ -73,7 +73,7 @@ static void find_windows_once(Slice *slice, const SampleColumns *columns, RangeS
     bool known;
     WindowShape *shape = slice_shape(slice, columns, &known);
     series->shape = shape;
-    series->memo = slice->memo;
+    series->memo = slice->memo->arena;
     if (!shape) {
         find_windows(columns, run->matrix, run->steps->count, slice->scratch, series);
         series->counts = count_windows(series, run->steps->count);

@@ -122,19 +122,18 @@ static bool shape_fits(const WindowShape *shape, const SampleColumns *columns)
 }
 
 // Room for a new shape: that of the one that was made first, if it is large enough.
-static WindowShape *shape_place(Slice *slice, const SampleColumns *columns)
+static WindowShape *shape_place(WindowMemo *memo, size_t steps, const SampleColumns *columns)
 {
-    size_t steps = slice->run->steps->count;
     bool is_long = columns->count > SHAPE_SAMPLES_MANY;
-    WindowShape *shape = &slice->shapes[is_long ? 0 : slice->next_shape];
-    slice->next_shape = (slice->next_shape + 1) % SLICE_SHAPES;
+    WindowShape *shape = &memo->shapes[is_long ? 0 : memo->next_shape];
+    memo->next_shape = (memo->next_shape + 1) % SLICE_SHAPES;
     if (shape->cap < columns->count) {
         shape->cap = columns->count + columns->count / 4;
-        shape->t_ms = ARENA_ARRAY(slice->memo, int64_t, shape->cap);
+        shape->t_ms = ARENA_ARRAY(memo->arena, int64_t, shape->cap);
     }
     if (!shape->first) {
-        shape->first = ARENA_ARRAY(slice->memo, uint32_t, steps);
-        shape->last = ARENA_ARRAY(slice->memo, uint32_t, steps);
+        shape->first = ARENA_ARRAY(memo->arena, uint32_t, steps);
+        shape->last = ARENA_ARRAY(memo->arena, uint32_t, steps);
     }
     memcpy(shape->t_ms, columns->t_ms, columns->count * sizeof(int64_t));
     shape->count = columns->count;
@@ -149,11 +148,11 @@ WindowShape *slice_shape(Slice *slice, const SampleColumns *columns, bool *ret_k
     if (columns->count == 0 || columns->count > most)
         return NULL;
     for (size_t i = 0; i < SLICE_SHAPES; i++)
-        if (shape_fits(&slice->shapes[i], columns)) {
+        if (shape_fits(&slice->memo->shapes[i], columns)) {
             *ret_known = true;
-            return &slice->shapes[i];
+            return &slice->memo->shapes[i];
         }
-    return shape_place(slice, columns);
+    return shape_place(slice->memo, slice->run->steps->count, columns);
 }
 
 // Slices -------------------------------------------------------------------------------------------------------------------------
@@ -297,13 +296,38 @@ static bool slice_series(Slice *slice, Error *err)
     return slice_check(slice, err);
 }
 
+static WindowMemo *take_memo(SeriesRun *run)
+{
+    lock_take(&run->lock);
+    WindowMemo *memo = run->memos;
+    if (memo)
+        run->memos = memo->next;
+    lock_give(&run->lock);
+    if (memo)
+        return memo;
+    Arena *arena = eval_arena_new(run->context);
+    memo = ARENA_NEW(arena, WindowMemo);
+    memo->arena = arena;
+    return memo;
+}
+
+static void give_memo(SeriesRun *run, WindowMemo *memo)
+{
+    lock_take(&run->lock);
+    memo->next = run->memos;
+    run->memos = memo;
+    lock_give(&run->lock);
+}
+
 static void run_slice(void *arg, size_t index)
 {
     SeriesRun *run = arg;
     Slice *slice = &run->slices[index];
     Error err = {0};
+    slice->memo = take_memo(run);
     if (!slice_series(slice, &err))
         series_run_fail(run, &err);
+    give_memo(run, slice->memo);
     if (!slice->holds_histograms) // the thread's next slice takes the same blocks
         arena_deinit(slice->scratch);
 }
@@ -354,8 +378,7 @@ static void run_begin(SeriesRun *run, size_t batch, Arena *arena)
         run->slices[i] = (Slice){.run = run,
                                  .group = group_size(run),
                                  .arena = eval_arena_new(run->context),
-                                 .scratch = eval_arena_new(run->context),
-                                 .memo = eval_arena_new(run->context)};
+                                 .scratch = eval_arena_new(run->context)};
     lock_init(&run->lock, "series_run", 801);
 }
 
@@ -380,7 +403,10 @@ static void run_end(SeriesRun *run)
     for (size_t i = 0; i < run->slice_count; i++) {
         if (!run->slices[i].holds_histograms)
             arena_deinit(run->slices[i].scratch);
-        arena_deinit(run->slices[i].memo);
+    }
+    for (WindowMemo *memo = run->memos, *next; memo; memo = next) {
+        next = memo->next; // it lies in its own arena
+        arena_deinit(memo->arena);
     }
     lock_deinit(&run->lock);
 }

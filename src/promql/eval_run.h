@@ -2,7 +2,7 @@
 // eval_run.h: one evaluation over the series of a selector or of a subquery, cut into slices that run on the pool. Private to the room.
 //
 //     series  | 0 1 2 3 | 4 5 6 7 | 8 9 10 11 | ...      a batch at a time if the results are consumed at once
-//             | slice 0 | slice 1 | slice 0 ...           a slice has arenas, counts and a memory of windows of its own
+//             | slice 0 | slice 1 | slice 0 ...           a slice has arenas and counts of its own
 #pragma once
 
 #include "promql/eval_share.h"
@@ -12,13 +12,20 @@ typedef struct SeriesRun SeriesRun;
 #define SLICE_SHAPES 4
 #define GROUP_SERIES_MAX 32
 
-typedef struct Slice {
-    SeriesRun *run;
-    Arena *arena;   // keeps results
-    Arena *scratch; // forgotten after each group of series
-    Arena *memo;    // of the shapes
+// What one slice knows of windows, and after it another: as many as there are threads at work.
+typedef struct WindowMemo WindowMemo;
+struct WindowMemo {
+    WindowMemo *next; // that no slice uses now
+    Arena *arena;     // of the shapes
     WindowShape shapes[SLICE_SHAPES];
     uint32_t next_shape;
+};
+
+typedef struct Slice {
+    SeriesRun *run;
+    Arena *arena;          // keeps results
+    Arena *scratch;        // forgotten after each group of series
+    WindowMemo *memo;      // while it runs
     bool holds_histograms; // results may point into the samples
     size_t from, to;       // of the batch
     size_t group;          // series that are read together
@@ -58,6 +65,7 @@ struct SeriesRun {
     Slice *slices;
     size_t slice_count;
     Lock lock;
+    WindowMemo *memos GUARDED_BY(lock); // that are free
     bool failed GUARDED_BY(lock);
     Error err GUARDED_BY(lock);
 };
