@@ -211,6 +211,11 @@ bool file_read_all(const File *file, Arena *arena, size_t bytes_max, Str *ret_by
     return true;
 }
 
+void file_reads_at_random(const File *file)
+{
+    (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_RANDOM);
+}
+
 bool file_size(const File *file, uint64_t *ret_bytes, Error *err)
 {
     struct stat st;

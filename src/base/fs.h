@@ -81,6 +81,8 @@ bool file_read_at(const File *file, uint64_t offset, void *out, size_t bytes, si
                   Error *err) MUST_CHECK;
 bool file_read_all(const File *file, Arena *arena, size_t bytes_max, Str *ret_bytes,
                    Error *err) MUST_CHECK;
+// The kernel reads exactly what is asked for, and nothing behind it. Only a hint.
+void file_reads_at_random(const File *file);
 bool file_size(const File *file, uint64_t *ret_bytes, Error *err) MUST_CHECK;
 bool file_truncate(File *file, uint64_t bytes, Error *err) MUST_CHECK;
 bool file_sync(File *file, Error *err) MUST_CHECK; // fdatasync

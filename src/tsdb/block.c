@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/crc32c.h"
 #include "base/lock.h"
@@ -11,13 +12,14 @@
 #define RUN_BYTES_MIN 32768 // of chunks that are read at once instead of through the map
 #define RUN_CHUNK_BYTES_MAX                                                                        \
     4096 // each takes at most, on the average; otherwise there is something between them
-#define AHEAD_BYTES (256 << 10)      // behind a run that is read for the first time
-#define ASK_ALIGN ((size_t)64 << 10) // pages are nowhere larger
 #define CHECKED_BYTES                                                                              \
     64 // hardly longer than the shortest chunks: few share a place, and those are checked each time
 
+#define CHECKED_PAGE_BYTES 4096 // the least that pages have
+
 typedef struct Segment {
     Str path;
+    File file;
     FsMap map;
     // For each CHECKED_BYTES: 1 + place in them of a chunk whose checksum was right, 0: none. Atomic bytes.
     uint8_t *checked;
@@ -43,8 +45,12 @@ struct Block {
 
 static bool open_segment(Block *block, Segment *segment, Error *err)
 {
-    if (!fs_map(block->fs, segment->path, &segment->map, err))
+    uint64_t bytes;
+    if (!fs_open(block->fs, segment->path, FS_READ, &segment->file, err) ||
+        !file_size(&segment->file, &bytes, err) ||
+        !file_map(&segment->file, bytes, &segment->map, err))
         return false;
+    file_reads_at_random(&segment->file);
     Reader r = reader_from(segment->map.bytes);
     uint32_t magic = reader_u32be(&r);
     uint8_t version = reader_u8(&r);
@@ -79,7 +85,8 @@ static bool open_segments(Block *block, Error *err)
         if (!is_segment_name(list.entries[i].name))
             continue;
         Segment *segment = &block->segments[block->segment_count++];
-        *segment = (Segment){.path = fs_join(&block->arena, dir, list.entries[i].name)};
+        *segment =
+            (Segment){.path = fs_join(&block->arena, dir, list.entries[i].name), .file = FILE_NONE};
         if (!open_segment(block, segment, err))
             return false;
     }
@@ -156,6 +163,7 @@ void block_unref(Block *block)
     fs_unmap(&block->index_map);
     for (size_t i = 0; i < block->segment_count; i++) {
         fs_unmap(&block->segments[i].map);
+        file_close(&block->segments[i].file);
         free(block->segments[i].checked);
     }
     tombstones_deinit(&block->tombstones);
@@ -455,40 +463,72 @@ typedef struct ChunkRun {
     Str bytes;
 } ChunkRun;
 
-// Asks the disk for a run and for what stands behind it: series stand in the order of their labels, so that is what a query over all
-// series of a metric reads next.
-static void ask_for(const Block *block, uint64_t from, size_t bytes)
+static bool find_span(const Block *block, const IndexSeries *series, uint64_t *ret_from,
+                      uint64_t *ret_bytes)
 {
-    const Str map = block->segments[from >> 32].map.bytes;
-    size_t at = (size_t)(from & UINT32_MAX) & ~(ASK_ALIGN - 1);
-    size_t wanted = MIN(ASK_ALIGN + bytes + AHEAD_BYTES, map.len - at);
+    size_t count = series->chunk_count;
+
+    if (count == 0)
+        return false;
+    uint64_t from = series->chunks[0].ref, last = series->chunks[count - 1].ref;
+    if (!chunk_exists(block, from) || from >> 32 != last >> 32 || last < from ||
+        last - from > count * RUN_CHUNK_BYTES_MAX)
+        return false;
+    *ret_from = from;
+    *ret_bytes = last - from + RUN_CHUNK_BYTES_MAX;
+    return true;
+}
+
+BlockSpan block_span(const Block *block, const IndexSeries *series)
+{
+    uint64_t from, bytes;
+
+    if (!find_span(block, series, &from, &bytes) ||
+        (bytes < RUN_BYTES_MIN && is_checked(block, from)))
+        return (BlockSpan){0};
+    return (BlockSpan){from, from + bytes};
+}
+
+void block_ask(const Block *block, BlockSpan span)
+{
+    if (span.from == span.to)
+        return;
+    const Str map = block->segments[span.from >> 32].map.bytes;
+    size_t offset = (size_t)(span.from & UINT32_MAX);
+    size_t at = offset & ~((size_t)sysconf(_SC_PAGESIZE) - 1);
+    size_t wanted = MIN(offset - at + (size_t)(span.to - span.from), map.len - at);
 
     (void)madvise(advisable(str_sub(map, at, wanted)), wanted, MADV_WILLNEED); // it is only a hint
 }
 
-// Many chunks of a series stand behind one another: one read copies them while the kernel knows what comes next. Through the map each
-// page of them would be a wait for memory, and for the disk if it is cold, and would count as ours until it is given back.
+// Writes once to the pages of marks that a run needs. To look at one first would map the page of zeros there, and the mark then bring a
+// second fault, which interrupts all cores.
+static void touch_checked(const Segment *segment, uint64_t offset, uint64_t bytes)
+{
+    uint64_t from = offset / CHECKED_BYTES, last = (offset + bytes - 1) / CHECKED_BYTES;
+
+    last = MIN(last, segment->map.bytes.len / CHECKED_BYTES);
+    for (uint64_t i = from; i < last; i += CHECKED_PAGE_BYTES)
+        __atomic_fetch_or(&segment->checked[i], 0, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&segment->checked[last], 0, __ATOMIC_RELAXED);
+}
+
+// Many chunks of a series stand behind one another: one read copies them. Through the map each page of them would be a wait for memory,
+// and would count as ours until it is given back.
 static ChunkRun read_run(const Block *block, const IndexSeries *series, Arena *arena)
 {
-    CLEANUP(file_close) File file = FILE_NONE;
-    size_t count = series->chunk_count, got;
+    uint64_t from, bytes;
     Error ignored = {0}; // the map has the same chunks
+    size_t got;
 
-    if (count < 2)
+    if (!find_span(block, series, &from, &bytes) || bytes < RUN_BYTES_MIN ||
+        !arena_reserve(arena, bytes + ARENA_ALIGN, &ignored))
         return (ChunkRun){0};
-    uint64_t from = series->chunks[0].ref, last = series->chunks[count - 1].ref;
-    if (!chunk_exists(block, from) || from >> 32 != last >> 32 || last < from + RUN_BYTES_MIN ||
-        last - from > count * RUN_CHUNK_BYTES_MAX)
-        return (ChunkRun){0};
-    size_t bytes = (size_t)(last - from) + RUN_CHUNK_BYTES_MAX;
-    if (!arena_reserve(arena, bytes + ARENA_ALIGN, &ignored) ||
-        !fs_open(block->fs, block->segments[from >> 32].path, FS_READ, &file, &ignored))
-        return (ChunkRun){0};
-    if (!is_checked(block, from)) // the first to read here
-        ask_for(block, from, bytes);
+    const Segment *segment = &block->segments[from >> 32];
     char *to = (char *)arena_alloc(arena, bytes);
-    if (!file_read_at(&file, from & UINT32_MAX, to, bytes, &got, &ignored))
+    if (!file_read_at(&segment->file, from & UINT32_MAX, to, bytes, &got, &ignored))
         return (ChunkRun){0};
+    touch_checked(segment, from & UINT32_MAX, bytes);
     return (ChunkRun){from, {to, got}};
 }
 

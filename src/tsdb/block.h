@@ -50,6 +50,16 @@ bool block_read(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max
 void block_gather(Block *block, uint32_t series_ref, int64_t min_t_ms, int64_t max_t_ms,
                   ChunkBatch *batch);
 
+// Where chunks lie: references in one segment.
+typedef struct BlockSpan {
+    uint64_t from, to;
+} BlockSpan;
+
+// That of the chunks of a series, as far as it is worth to ask for it: empty if they are strewn, or few and were read before.
+BlockSpan block_span(const Block *block, const IndexSeries *series);
+// Tells the kernel that it will be read. It begins to fetch what it does not have, and nobody waits.
+void block_ask(const Block *block, BlockSpan span);
+
 // Adds tombstones for all samples of the matching series in the range, on disk first.
 bool block_delete(Block *block, const Matcher *matchers, size_t count, int64_t min_t_ms,
                   int64_t max_t_ms, Error *err) MUST_CHECK;

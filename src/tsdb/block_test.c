@@ -654,12 +654,52 @@ TEST(block, many_chunks_of_a_series_are_read_at_once)
     CHECK_OK(fs_unlink(&fs_system, fs_join(&arena, block_dir(block), S("chunks/000001")), &err),
              err);
     for (size_t i = 0; i < COUNT_OF(refs); i++)
-        CHECK(check_gathered(block, refs[i]) > 0);
+        CHECK_EQ(check_gathered(block, refs[i]), 0);
 
     block_cursor_close(cursor);
     free(cursor);
     block_unref(block);
     fake_deinit(&fake);
+}
+
+// Where the chunks of the only series of a block of so many milliseconds are, and whether it is still worth to ask for them once they were
+// read.
+static void check_span(int64_t span_ms, bool is_worth_it)
+{
+    CLEANUP(scratch_remove) Scratch scratch = scratch_new();
+    CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    FakeSource fake;
+    IndexPostings postings;
+    Error err = {0};
+    fake_init(&fake, 1, 0, span_ms, STEP_MS);
+    Block *block = fake_block(&fake, &fs_system, str_from_c(scratch.path), 1000);
+    const IndexReader *index = block_index(block);
+    CHECK_OK(index_reader_postings(index, NULL, 0, &arena, &postings, &err), err);
+    CHECK_OK(index_reader_series(index, postings.refs[0], 0, span_ms, &series, &err), err);
+
+    BlockSpan span = block_span(block, &series);
+    for (size_t i = 0; i < series.chunk_count; i++) {
+        ChunkEncoding encoding;
+        Str bytes;
+        CHECK(series.chunks[i].ref >= span.from && series.chunks[i].ref < span.to);
+        CHECK_OK(block_chunk(block, series.chunks[i].ref, &encoding, &bytes, &err), err);
+    }
+    block_ask(block, span); // as far as the file goes
+    span = block_span(block, &series);
+    CHECK_EQ(span.to > span.from, is_worth_it);
+    series.chunk_count = 0;
+    span = block_span(block, &series);
+    CHECK_EQ(span.to, span.from);
+
+    block_unref(block);
+    fake_deinit(&fake);
+}
+
+TEST(block, span_holds_the_chunks_of_a_series)
+{
+    check_span(600000, false);
+    check_span(60 * TWO_HOURS_MS, true);
 }
 
 // The block that promtool 2.42 made of an OpenMetrics text: wherever the test is started from.
@@ -772,4 +812,5 @@ TEST_MAIN(block, TEST_ROW(block, reads_what_prometheus_wrote),
           TEST_ROW(block, a_flipped_bit_of_the_index_is_noticed),
           TEST_ROW(block, a_chunk_is_checked_when_it_is_first_read_and_when_it_is_copied),
           TEST_ROW(block, a_flipped_bit_of_a_chunk_is_noticed),
-          TEST_ROW(block, many_chunks_of_a_series_are_read_at_once))
+          TEST_ROW(block, many_chunks_of_a_series_are_read_at_once),
+          TEST_ROW(block, span_holds_the_chunks_of_a_series))

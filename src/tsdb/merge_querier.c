@@ -4,17 +4,25 @@
 #include <stdlib.h>
 
 #include "base/lock.h"
+#include "tsdb/block_ahead.h"
 #include "tsdb/head.h"
 
 #define MERGE_QUERIER_RANK 385 // guards a list, taken last
 
 typedef struct MergeQuerier MergeQuerier;
 
+typedef struct Pieces Pieces;
+
 // What select gave lives as long as the Querier.
 typedef struct Selected Selected;
 struct Selected {
     Selected *next;
     Arena arena;
+    const Pieces **series; // those that have any
+    size_t series_count;
+    size_t series_cap;
+    size_t asked;   // of these, the disk knows that they will be read; atomic
+    uint64_t bytes; // of chunks
 };
 
 struct MergeQuerier {
@@ -33,12 +41,15 @@ struct MergeQuerier {
 typedef struct Piece {
     Block *block; // NULL: the head
     uint64_t handle;
+    BlockSpan span;
 } Piece;
 
-typedef struct Pieces {
+struct Pieces {
+    Selected *selected;
+    uint64_t begin; // bytes of all series before it
     size_t count;
-    Piece items[];
-} Pieces;
+    Piece items[]; // in the order of blocks, the head last
+};
 
 static uint64_t handle_of_head(uint64_t handle)
 {
@@ -78,13 +89,14 @@ static bool walker_next(Walker *w, Error *err)
         if (!block_cursor_next(w->cursor, &w->more, err))
             return false;
         w->labels = w->cursor->labels;
-        w->piece = (Piece){w->cursor->block, w->cursor->ref};
+        w->piece = (Piece){w->cursor->block, w->cursor->ref,
+                           block_span(w->cursor->block, &w->cursor->series)};
         return true;
     }
     w->more = w->at < w->list.count;
     if (w->more) {
         w->labels = w->list.series[w->at].labels;
-        w->piece = (Piece){NULL, w->list.series[w->at].handle};
+        w->piece = (Piece){NULL, w->list.series[w->at].handle, {0}};
         w->at++;
     }
     return true;
@@ -130,9 +142,25 @@ static void add_entry(EntryList *list, SeriesEntry entry, Arena *arena)
     list->entries[list->count++] = entry;
 }
 
-// The series at which the smallest walkers stand; its pairs and pieces go to `own`.
-static SeriesEntry make_entry(const Walk *walk, Arena *own)
+// Notes them for ask_ahead().
+static void add_pieces(Selected *selected, const Pieces *pieces)
 {
+    if (selected->series_count == selected->series_cap) {
+        size_t cap = selected->series_cap ? 2 * selected->series_cap : 64;
+        selected->series =
+            (const Pieces **)arena_grow(&selected->arena, (void *)selected->series,
+                                        selected->series_cap * sizeof pieces, cap * sizeof pieces);
+        selected->series_cap = cap;
+    }
+    selected->series[selected->series_count++] = pieces;
+    for (size_t i = 0; i < pieces->count; i++)
+        selected->bytes += pieces->items[i].span.to - pieces->items[i].span.from;
+}
+
+// The series at which the smallest walkers stand.
+static SeriesEntry make_entry(const Walk *walk, Selected *selected)
+{
+    Arena *own = &selected->arena;
     const Walker *first = &walk->walkers[walk->smallest[0]];
     if (walk->smallest_count == 1 && !first->cursor)
         return (SeriesEntry){first->labels, handle_of_head(first->piece.handle)};
@@ -140,9 +168,12 @@ static SeriesEntry make_entry(const Walk *walk, Arena *own)
         (Pieces *)arena_alloc(own, sizeof(Pieces) + walk->smallest_count * sizeof(Piece));
     Labels labels = first->labels;
 
+    pieces->selected = selected;
+    pieces->begin = selected->bytes;
     pieces->count = walk->smallest_count;
     for (size_t i = 0; i < walk->smallest_count; i++)
         pieces->items[i] = walk->walkers[walk->smallest[i]].piece;
+    add_pieces(selected, pieces);
     if (first->cursor) {
         Label *pairs = ARENA_ARRAY(own, Label, labels.count);
         memcpy(pairs, labels.pairs, labels.count * sizeof(Label));
@@ -151,8 +182,8 @@ static SeriesEntry make_entry(const Walk *walk, Arena *own)
     return (SeriesEntry){labels, (uint64_t)(uintptr_t)pieces};
 }
 
-static bool merge_walk(Walk *walk, size_t limit, Arena *own, Arena *arena, SeriesList *ret_list,
-                       Error *err)
+static bool merge_walk(Walk *walk, size_t limit, Selected *selected, Arena *arena,
+                       SeriesList *ret_list, Error *err)
 {
     EntryList list = {NULL, 0, 0};
 
@@ -163,7 +194,7 @@ static bool merge_walk(Walk *walk, size_t limit, Arena *own, Arena *arena, Serie
          find_smallest(walk)) {
         if (!arena_ok(arena, err))
             return false;
-        add_entry(&list, make_entry(walk, own), arena);
+        add_entry(&list, make_entry(walk, selected), arena);
         for (size_t i = 0; i < walk->smallest_count; i++)
             if (!walker_next(&walk->walkers[walk->smallest[i]], err))
                 return false;
@@ -233,21 +264,62 @@ static bool merge_select(Querier *querier, const Matcher *matchers, size_t count
                          const SelectHints *hints, Arena *arena, SeriesList *ret_list, Error *err)
 {
     MergeQuerier *q = of(querier);
-    Arena *own = &new_selected(q)->arena;
-    own->budget = arena->budget;
+    Selected *selected = new_selected(q);
+    selected->arena.budget = arena->budget;
     size_t limit = hints ? hints->limit : 0;
     Walk walk = {.walkers = NULL};
 
-    bool ok = open_walkers(q, matchers, count, hints, own, &walk, err);
+    bool ok = open_walkers(q, matchers, count, hints, &selected->arena, &walk, err);
     if (ok && walk.count == 1 && !walk.walkers[0].cursor)
         *ret_list = take_head_list(&walk.walkers[0].list, limit, arena);
     else
-        ok = ok && merge_walk(&walk, limit, own, arena, ret_list, err);
+        ok = ok && merge_walk(&walk, limit, selected, arena, ret_list, err);
     close_walk(&walk);
     return ok;
 }
 
 // Reading
+
+#define AHEAD_BYTES ((uint64_t)1 << 20)
+#define ASK_BYTES ((uint64_t)256 << 10) // at once: others may ask for the next
+
+// Asks the disk for series [from, to) of a selection.
+static void ask_for(const MergeQuerier *q, const Selected *s, size_t from, size_t to)
+{
+    BlockAhead *ahead = X_ARRAY(BlockAhead, q->block_count);
+
+    for (size_t i = from; i < to; i++) {
+        const Pieces *pieces = s->series[i];
+        for (size_t p = 0, b = 0; p < pieces->count && pieces->items[p].block; p++) {
+            while (q->blocks[b] != pieces->items[p].block)
+                b++;
+            ahead[b].block = q->blocks[b];
+            block_ahead_add(&ahead[b], pieces->items[p].span);
+        }
+    }
+    for (size_t b = 0; b < q->block_count; b++)
+        block_ahead_end(&ahead[b]);
+    free(ahead);
+}
+
+// Asks for a series and for what lies less than `bytes` behind it: series are read in the order in which they were selected, maybe by
+// several threads at several places.
+static void ask_ahead(const MergeQuerier *q, const Pieces *at, uint64_t bytes)
+{
+    Selected *s = at->selected;
+    size_t from = __atomic_load_n(&s->asked, __ATOMIC_RELAXED);
+
+    while (from < s->series_count && s->series[from]->begin <= at->begin + bytes) {
+        size_t to = from + 1;
+        while (to < s->series_count && s->series[to]->begin < s->series[from]->begin + ASK_BYTES)
+            to++;
+        if (!__atomic_compare_exchange_n(&s->asked, &from, to, false, __ATOMIC_RELAXED,
+                                         __ATOMIC_RELAXED))
+            continue;
+        ask_for(q, s, from, to);
+        from = to;
+    }
+}
 
 static void append_columns(ChunkColumns *to, const SampleColumns *from)
 {
@@ -277,6 +349,7 @@ static bool merge_read(Querier *querier, uint64_t handle, int64_t min_t_ms, int6
     max_t_ms = MIN(max_t_ms, q->max_t_ms);
     if (handle & 1)
         return q->head->read(q->head, handle >> 1, min_t_ms, max_t_ms, arena, ret_columns, err);
+    ask_ahead(q, pieces, 0);
     for (size_t i = 0; i < pieces->count; i++) {
         const Piece *piece = &pieces->items[i];
         SampleColumns head;
@@ -304,6 +377,7 @@ static void gather_pieces(MergeQuerier *q, uint64_t handle, int64_t min_t_ms, in
         head_gather(q->head, handle >> 1, min_t_ms, max_t_ms, only_last, batch);
         return;
     }
+    ask_ahead(q, pieces, 0);
     for (size_t i = 0; i < pieces->count; i++) {
         const Piece *piece = &pieces->items[i];
         if (piece->block)
@@ -353,6 +427,8 @@ static bool merge_read_many(Querier *querier, const uint64_t *handles, size_t co
         chunk_batch_begin(&batch);
         gather_pieces(q, handles[i], min_t_ms, max_t_ms, only_last, &batch);
     }
+    if (count && !(handles[count - 1] & 1)) // the disk works while these are decoded and used
+        ask_ahead(q, (const Pieces *)(uintptr_t)handles[count - 1], AHEAD_BYTES);
     if (!chunk_batch_decode(&batch, min_t_ms, max_t_ms, arena, ret_columns, done, err))
         return false;
     note_read(q, batch.mapped_bytes);
