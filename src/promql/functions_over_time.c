@@ -233,20 +233,23 @@ RANGE_FUNCTION(range_stdvar_over_time)
 // Room for a copy of any window.
 typedef struct WindowCopy {
     double *values;
+    Arena arena; // of its own, which takes the block that the copy before it had
     double on_stack[VALUES_ON_STACK];
 } WindowCopy;
 
-static void window_copy_init(WindowCopy *copy, const FunctionCall *call, const RangeSeries *series)
+static void window_copy_init(WindowCopy *copy, const FunctionCall *call, Budget *budget,
+                             const RangeSeries *series)
 {
     uint32_t largest;
     (void)windows_overlap(call, series, &largest);
-    copy->values = largest > VALUES_ON_STACK ? x_malloc(largest * sizeof(double)) : copy->on_stack;
+    copy->arena = (Arena){.budget = budget};
+    copy->values =
+        largest > VALUES_ON_STACK ? ARENA_ARRAY(&copy->arena, double, largest) : copy->on_stack;
 }
 
 static void window_copy_deinit(WindowCopy *copy)
 {
-    if (copy->values != copy->on_stack)
-        free(copy->values);
+    arena_deinit(&copy->arena);
 }
 
 static size_t window_copy(WindowCopy *copy, const WindowRun *run)
@@ -271,9 +274,8 @@ static double window_quantile(WindowRun *run, size_t step, void *arg)
 
 RANGE_FUNCTION(range_quantile_over_time)
 {
-    (void)arena;
     WindowCopy copy;
-    window_copy_init(&copy, call, series);
+    window_copy_init(&copy, call, arena->budget, series);
     each_window(call, series, out, window_quantile, &copy);
     window_copy_deinit(&copy);
 }
@@ -294,9 +296,8 @@ static double window_mad(WindowRun *run, size_t step, void *arg)
 
 RANGE_FUNCTION(range_mad_over_time)
 {
-    (void)arena;
     WindowCopy copy;
-    window_copy_init(&copy, call, series);
+    window_copy_init(&copy, call, arena->budget, series);
     each_window(call, series, out, window_mad, &copy);
     window_copy_deinit(&copy);
 }

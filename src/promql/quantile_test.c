@@ -44,6 +44,34 @@ TEST(quantile, of_values_agrees_with_sorting)
     }
 }
 
+// Of many values most are left aside: whatever their order, and however many are alike.
+TEST(quantile, of_many_values_agrees_with_sorting)
+{
+    enum { MOST = 20000 };
+    double *values = X_ARRAY(double, MOST), *copy = X_ARRAY(double, MOST);
+    srand(2);
+    for (int round = 0; round < 400; round++) {
+        size_t count = 4000 + (size_t)rand() % (MOST - 4000);
+        int kind = round % 5, few = 1 + rand() % 50, nans = round % 3 ? 0 : rand() % 3 * 40;
+        for (size_t i = 0; i < count; i++)
+            values[i] = rand() % 100 < nans ? NAN
+                        : kind == 0         ? (double)i
+                        : kind == 1         ? (double)(count - i)
+                        : kind == 2         ? rand() % few
+                        : kind == 3 ? (i % 39 ? (double)rand() : -INFINITY) // as a sample sees it
+                                    : (double)rand() * rand();
+        memcpy(copy, values, count * sizeof *copy);
+        double q = (double)(rand() % 101) / 100;
+
+        double got = quantile_of(q, values, count);
+        double want = quantile_by_sorting(q, copy, count);
+
+        CHECK_DOUBLE(got, want);
+    }
+    free(values);
+    free(copy);
+}
+
 TEST(quantile, of_values_has_edges)
 {
     double values[] = {3, 1, 2};
@@ -168,6 +196,7 @@ TEST(quantile, natural_order_of_labels)
 }
 
 TEST_MAIN(quantile, TEST_ROW(quantile, of_values_agrees_with_sorting),
+          TEST_ROW(quantile, of_many_values_agrees_with_sorting),
           TEST_ROW(quantile, of_values_has_edges), TEST_ROW(quantile, of_classic_buckets),
           TEST_ROW(quantile, fraction_of_classic_buckets), TEST_ROW(quantile, of_native_histograms),
           TEST_ROW(quantile, natural_order_of_labels))
