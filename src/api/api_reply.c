@@ -231,21 +231,49 @@ static char *put_u64(char *at, uint64_t value)
     return at + (DIGITS_MAX - from);
 }
 
-// Seconds; exactly three decimals unless they are all zero (util/jsonutil.MarshalTimestamp).
+// Exactly three decimals unless they are all zero (util/jsonutil.MarshalTimestamp).
+static char *put_decimals(char *at, uint64_t ms)
+{
+    if (ms) {
+        *at++ = '.';
+        *at++ = (char)('0' + ms / 100);
+        *at++ = (char)('0' + ms / 10 % 10);
+        *at++ = (char)('0' + ms % 10);
+    }
+    return at;
+}
+
+// Seconds.
 static char *put_time(char *at, int64_t t_ms)
 {
     uint64_t ms = t_ms < 0 ? 0 - (uint64_t)t_ms : (uint64_t)t_ms;
     if (t_ms < 0)
         *at++ = '-';
-    at = put_u64(at, ms / 1000);
-    uint64_t rest = ms % 1000;
-    if (rest) {
-        *at++ = '.';
-        *at++ = (char)('0' + rest / 100);
-        *at++ = (char)('0' + rest / 10 % 10);
-        *at++ = (char)('0' + rest % 10);
+    return put_decimals(put_u64(at, ms / 1000), ms % 1000);
+}
+
+// What the time before tells of the next: its place among the steps, and its digits but the last four.
+typedef struct TimeHint {
+    size_t step;
+    uint64_t front; // seconds / 10,000; 0: not known
+    size_t front_len;
+    char front_text[2 * TIME_DIGITS_MAX];
+} TimeHint;
+
+static char *put_time_near(char *at, TimeHint *hint, int64_t t_ms)
+{
+    if (t_ms < 10000 * 1000)
+        return put_time(at, t_ms);
+    uint64_t seconds = (uint64_t)t_ms / 1000, back = seconds % 10000;
+    if (seconds / 10000 != hint->front) {
+        hint->front = seconds / 10000;
+        hint->front_len = (size_t)(put_u64(hint->front_text, hint->front) - hint->front_text);
     }
-    return at;
+    memcpy(at, hint->front_text, TIME_DIGITS_MAX); // a constant length is two moves
+    at += hint->front_len;
+    memcpy(at, two_digits + back / 100 * 2, 2);
+    memcpy(at + 2, two_digits + back % 100 * 2, 2);
+    return put_decimals(at + 4, (uint64_t)t_ms % 1000);
 }
 
 void api_times_make(ApiTimes *times, int64_t start_ms, int64_t step_ms, size_t count, Arena *arena)
@@ -261,16 +289,16 @@ void api_times_make(ApiTimes *times, int64_t start_ms, int64_t step_ms, size_t c
 }
 
 // Where the point before stood helps to find the next.
-static char *put_grid_time(char *at, const ApiTimes *times, size_t *hint, int64_t t_ms)
+static char *put_grid_time(char *at, const ApiTimes *times, TimeHint *hint, int64_t t_ms)
 {
-    size_t i = *hint;
+    size_t i = hint->step;
     if (i >= times->count || times->start_ms + (int64_t)i * times->step_ms != t_ms) {
         uint64_t past = (uint64_t)t_ms - (uint64_t)times->start_ms;
         if (times->count == 0 || t_ms < times->start_ms || past % (uint64_t)times->step_ms != 0 ||
             (i = past / (uint64_t)times->step_ms) >= times->count)
-            return put_time(at, t_ms);
+            return put_time_near(at, hint, t_ms);
     }
-    *hint = i + 1;
+    hint->step = i + 1;
     const char *text = times->texts[i];
     memcpy(at, text, API_TIME_BYTES);
     return at + text[API_TIME_BYTES - 1];
@@ -293,7 +321,7 @@ void api_json_labels(JsonWriter *json, Labels labels)
     json_object_end(json);
 }
 
-static void put_point(ApiReply *reply, size_t *hint, int64_t t_ms, double value,
+static void put_point(ApiReply *reply, TimeHint *hint, int64_t t_ms, double value,
                       const Histogram *histogram)
 {
     Buf *buf = &reply->buf;
@@ -317,7 +345,7 @@ static void put_point(ApiReply *reply, size_t *hint, int64_t t_ms, double value,
 
 void api_json_point(ApiReply *reply, int64_t t_ms, double value, const Histogram *histogram)
 {
-    size_t hint = 0;
+    TimeHint hint = {.step = 0};
     put_point(reply, &hint, t_ms, value, histogram);
 }
 
@@ -325,7 +353,7 @@ void api_json_points(ApiReply *reply, Str key, const SampleColumns *samples, boo
 {
     JsonWriter *json = &reply->json;
     bool first = true;
-    size_t hint = 0;
+    TimeHint hint = {.step = 0};
     for (size_t i = 0; i < samples->count; i++) {
         const Histogram *histogram = samples->histograms ? samples->histograms[i] : NULL;
         if ((histogram != NULL) != histograms)

@@ -30,6 +30,14 @@ TEST(api, answers_in_the_exact_form)
          OK_("{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"__name__\":\"m\",\"a\":\"1\"},"
              "\"values\":[[1700000000,"
              "\"0\"],[1700000002,\"1\"],[1700000004,\"2\"]]}]}")},
+        {"times pass what they have in common",
+         "/api/v1/query?query=vector(1)[2s:500ms]&time=1700000001", 200,
+         OK_("{\"resultType\":\"matrix\",\"result\":[{\"metric\":{},\"values\":[[1699999999.500,"
+             "\"1\"],"
+             "[1700000000,\"1\"],[1700000000.500,\"1\"],[1700000001,\"1\"]]}]}")},
+        {"times become longer", "/api/v1/query?query=vector(1)[3s:1s]&time=10001", 200,
+         OK_("{\"resultType\":\"matrix\",\"result\":[{\"metric\":{},\"values\":[[9999,\"1\"],"
+             "[10000,\"1\"],[10001,\"1\"]]}]}")},
         {"nothing found", "/api/v1/query?query=none", 200,
          OK_("{\"resultType\":\"vector\",\"result\":[]}")},
         {"limit", "/api/v1/query?query=sort(m)&limit=1&time=1700000010", 200,
