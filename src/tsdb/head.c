@@ -144,6 +144,7 @@ void head_close(Head *head)
     head_metadata_deinit(head);
     ref_map_deinit(&head->expired);
     ref_map_deinit(&head->twins);
+    ref_map_deinit(&head->twinned);
     head_unlogged_deinit(&head->unlogged);
     free(head->late);
     free(head->late_refs);

@@ -280,6 +280,7 @@ struct Head {
     // Leader only.
     RefMap expired;    // refs of series that are gone: the newest log segment that may name them
     RefMap twins;      // refs of the log that mean another ref's series
+    RefMap twinned;    // those series: no marker names their late chunks
     bool twins_in_wbl; // atomic: the log of out-of-order samples may name them
     OutOfOrderSample *late; // of the commits being applied
     uint64_t *late_refs;

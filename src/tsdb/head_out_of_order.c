@@ -79,7 +79,9 @@ static bool add_chunk(const ChunkParts *p, ChunkEncoding encoding, uint32_t from
         extra->chunks = x_realloc(extra->chunks, extra->chunk_cap * sizeof *extra->chunks);
     }
     extra->chunks[extra->chunk_count++] = chunk;
-    if (p->markers)
+    // A Prometheus forgets the chunks of a series at the log's second ref for it, and would still believe a marker. Without one we, too, have
+    // the samples from the log.
+    if (p->markers && !ref_map_get(&p->head->twinned, p->ref))
         wal_record_marker(p->markers, p->ref, chunk.ref);
     COUNT(p->head, mmap_chunks, 1);
     COUNT(p->head, chunks_created, 1);

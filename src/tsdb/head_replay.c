@@ -239,6 +239,9 @@ static void keep_twins(Head *head, Arena *scratch)
     WalSegments segments = {0};
     Error err = {0};
 
+    for (size_t i = 0; i < head->twins.size; i++)
+        if (head->twins.entries[i].ref)
+            ref_map_put(&head->twinned, head->twins.entries[i].value, 1);
     if (!head->twins.count || !wal_list(head->fs, head->wal_dir, scratch, &segments, &err) ||
         !segments.count)
         return;

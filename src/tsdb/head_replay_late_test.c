@@ -144,6 +144,57 @@ TEST(head_replay_late, samples_of_a_chunk_that_is_gone_are_logged_again_once)
     test_dir_remove(dir);
 }
 
+// A series that was dropped and came back is there under its first ref after a start.
+static void write_log_of_twins(Str dir)
+{
+    Label pairs[2];
+    char text[24];
+    const Labels labels = test_labels(pairs, text, 1);
+    Error err = {0};
+    Wal *wal;
+
+    CHECK_OK(wal_open(&fs_system, dir, 1 << 20, &wal, &err), err);
+    for (uint64_t ref = 1; ref <= 2; ref++) {
+        const WalSample sample = {ref, START_MS - HOUR_MS + (int64_t)ref, 1};
+        for (int part = 0; part < 2; part++) {
+            Buf raw = {0};
+            WalRecordWriter writer = wal_record_begin(&raw, part ? WAL_SAMPLES : WAL_SERIES);
+            if (part)
+                wal_record_samples(&writer, &sample, 1);
+            else
+                wal_record_series(&writer, ref, labels);
+            WalRecord record = {.bytes = buf_str(&raw), .flags = WAL_RAW};
+            CHECK_OK(wal_write(wal, &record, 1, &err), err);
+            buf_deinit(&raw);
+        }
+    }
+    wal_close(wal);
+}
+
+TEST(head_replay_late, no_marker_names_chunks_of_a_series_with_two_refs)
+{
+    char dir[128];
+    Arena arena = {0};
+    test_dir_make(dir, sizeof dir);
+    HeadOptions options = late_options(dir);
+    write_log_of_twins(fs_join(&arena, str_from_c(dir), S("wal")));
+
+    for (int start = 0; start < 2; start++) {
+        Head *head = test_head_open(&options);
+        if (start == 0)
+            put_late(head);
+        CHECK_EQ(test_read(head, 1, &arena).count, LATE + 3);
+        head_close(head);
+    }
+
+    LogView view = view_log(dir);
+    CHECK_EQ(view.marked, 0);
+    CHECK_EQ(view.count, LATE);
+    arena_deinit(&arena);
+    test_dir_remove(dir);
+}
+
 TEST_MAIN(head_replay_late,
           TEST_ROW(head_replay_late, chunk_is_in_its_file_before_a_marker_names_it),
-          TEST_ROW(head_replay_late, samples_of_a_chunk_that_is_gone_are_logged_again_once))
+          TEST_ROW(head_replay_late, samples_of_a_chunk_that_is_gone_are_logged_again_once),
+          TEST_ROW(head_replay_late, no_marker_names_chunks_of_a_series_with_two_refs))
