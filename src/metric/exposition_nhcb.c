@@ -26,15 +26,17 @@ void exposition_nhcb_deinit(ExpositionNhcb *group)
 
 // The line at hand ------------------------------------------------------------------------------------------------------------------------
 
-// Which series of a histogram the name is of; *name becomes the histogram's.
-static int part_of(Str *name)
+// Which series of the TYPE line's histogram the name is of; *name loses the suffix.
+static int part_of(const ExpositionNhcb *group, ScanQuoted *name)
 {
-    for (size_t i = 0; i < COUNT_OF(parts); i++)
-        if (name->len > parts[i].len &&
-            str_ends_with(*name, str_make(parts[i].suffix, parts[i].len))) {
-            name->len -= parts[i].len;
-            return parts[i].part;
-        }
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        Str suffix = str_make(parts[i].suffix, parts[i].len);
+        if (name->raw.len <= suffix.len || !str_ends_with(name->raw, suffix))
+            continue;
+        name->raw.len -= suffix.len;
+        Str plain = name->escaped ? exposition_unescape(group->arena, name->raw, true) : name->raw;
+        return str_equal(plain, group->type_name) ? parts[i].part : PART_NONE;
+    }
     return PART_NONE;
 }
 
@@ -65,12 +67,12 @@ static int read_line(ExpositionNhcb *group, const Exposition *parser)
     buf_reset(key);
     while (at < end && scan_is(*at, SCAN_METRIC_REST))
         at++;
-    Str name = str_make(text.ptr, (size_t)(at - text.ptr));
-    if (name.len) {
-        part = part_of(&name);
+    ScanQuoted name = {.raw = str_make(text.ptr, (size_t)(at - text.ptr))};
+    if (name.raw.len) {
+        part = part_of(group, &name);
         if (part == PART_NONE)
             return PART_NONE;
-        buf_add_str(key, name);
+        buf_add_str(key, name.raw);
     }
     buf_add_char(key, '{');
     while (at < end && scan_is_blank(*at))
@@ -80,15 +82,16 @@ static int read_line(ExpositionNhcb *group, const Exposition *parser)
         ScanPairKind kind;
         while ((kind = scan_pair_next(&scan)) > SCAN_END) {
             if (kind == SCAN_NAME) {
-                name = scan.name.raw;
-                part = part_of(&name);
+                name = scan.name;
+                part = part_of(group, &name);
                 if (part == PART_NONE || key->len > 1)
                     return PART_NONE; // a name that does not stand first is left to the classic series
                 buf_add_char(key, '"');
-                buf_add_str(key, name);
+                buf_add_str(key, name.raw);
                 buf_add_char(key, '"');
             } else if (str_is(scan.name.raw, "le")) {
-                has_bound = number_parse_double(scan.value.raw, &group->bound);
+                has_bound =
+                    number_parse_double(scan.value.raw, &group->bound) && !isnan(group->bound);
             } else {
                 add_raw_pair(key, &scan,
                              scan.name.raw.ptr > text.ptr && scan.name.raw.ptr[-1] == '"');
@@ -105,6 +108,8 @@ bool exposition_nhcb_ends(ExpositionNhcb *group, const Exposition *parser)
 {
     if (parser->kind == EXPOSITION_HISTOGRAM)
         group->native = parser->series_text;
+    if (parser->kind == EXPOSITION_TYPE)
+        group->type_name = parser->name;
     group->is_line = parser->kind == EXPOSITION_SAMPLE && parser->type == METRIC_HISTOGRAM;
     if (group->is_line) {
         group->part = read_line(group, parser);
@@ -130,7 +135,7 @@ static void begin_group(ExpositionNhcb *group)
     group->t_ms = group->start_ms = 0;
 }
 
-// In order of the bounds, which is how they mostly come.
+// In order of the bounds, which is how they mostly come; of equal ones the first counts.
 static void add_bucket(ExpositionNhcb *group, double bound, double count)
 {
     Arena *arena = group->arena;
@@ -142,11 +147,14 @@ static void add_bucket(ExpositionNhcb *group, double bound, double count)
         group->bounds = arena_grow(arena, group->bounds, bytes, group->bucket_cap * sizeof(double));
         group->counts = arena_grow(arena, group->counts, bytes, group->bucket_cap * sizeof(double));
     }
-    size_t at = group->bucket_count++;
-    for (; at > 0 && group->bounds[at - 1] > bound; at--) {
-        group->bounds[at] = group->bounds[at - 1];
-        group->counts[at] = group->counts[at - 1];
-    }
+    size_t at = group->bucket_count;
+    while (at > 0 && group->bounds[at - 1] > bound)
+        at--;
+    if (at > 0 && group->bounds[at - 1] == bound)
+        return;
+    size_t behind = group->bucket_count++ - at;
+    memmove(group->bounds + at + 1, group->bounds + at, behind * sizeof(double));
+    memmove(group->counts + at + 1, group->counts + at, behind * sizeof(double));
     group->bounds[at] = bound;
     group->counts[at] = count;
 }
@@ -202,24 +210,20 @@ static bool is_whole(double value)
     return value == floor(value) && value < 9007199254740992.0;
 }
 
-// Buckets up to +Inf, cumulative, none below the one before; the count is the last one's. False: they make no histogram.
+// Buckets up to +Inf, cumulative, none below the one before; the count is the last one's, and each may be told by the other alone. False:
+// they make no histogram.
 static bool settle_buckets(ExpositionNhcb *group)
 {
     size_t n = group->bucket_count;
-    if (n == 0 || isnan(group->bounds[n - 1]))
-        return false;
-    if (group->bounds[n - 1] < INFINITY) {
-        if (!group->has_count)
-            return false;
+    if (!group->has_count && n)
+        group->count = group->counts[n - 1];
+    if (n == 0 || group->bounds[n - 1] < INFINITY)
         add_bucket(group, INFINITY, group->count);
-        n = group->bucket_count;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (!(group->counts[i] >= (i ? group->counts[i - 1] : 0)) || isnan(group->bounds[i]) ||
-            (i && group->bounds[i] == group->bounds[i - 1]))
+    n = group->bucket_count;
+    for (size_t i = 0; i < n; i++)
+        if (!(group->counts[i] >= (i ? group->counts[i - 1] : 0)))
             return false;
-    }
-    return n == group->bucket_count && (!group->has_count || group->count == group->counts[n - 1]);
+    return group->count == group->counts[n - 1];
 }
 
 static const Histogram *make_histogram(ExpositionNhcb *group)
@@ -250,7 +254,7 @@ static const Histogram *make_histogram(ExpositionNhcb *group)
                      .custom_bounds = bounds,
                      .custom_count = (uint32_t)(n - 1)};
     Error ignored;
-    Histogram *compact = histogram_compact(arena, h, 2);
+    Histogram *compact = histogram_compact(arena, h, is_integer ? 2 : 0);
     return histogram_validate(compact, &ignored) ? compact : NULL;
 }
 

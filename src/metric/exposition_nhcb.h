@@ -14,9 +14,10 @@
 #include "metric/exposition.h"
 
 typedef struct ExpositionNhcb {
-    Arena *arena; // of one page
-    Str key;      // series text of the histogram being gathered; empty: none
-    Buf line_key; // of the line at hand
+    Arena *arena;  // of one page
+    Str type_name; // of the newest TYPE line
+    Str key;       // series text of the histogram being gathered; empty: none
+    Buf line_key;  // of the line at hand
     double *bounds, *counts;
     size_t bucket_count, bucket_cap;
     bool has_count, has_sum;
