@@ -306,7 +306,7 @@ static bool open_file(HeadChunks *chunks, const uint32_t *numbers, size_t count,
     *ret_torn = reason != NULL;
     if (!ok)
         return false;
-    if (good <= HEADER_BYTES) // nothing in it
+    if (good <= HEADER_BYTES && (reason || count == 1)) // nothing in it, and no gap without it
         return reason ? true : fs_unlink(chunks->fs, path, err);
     if (!keep_file(chunks, numbers[0], good, path, err))
         return false;

@@ -230,6 +230,34 @@ TEST(head_chunks, reads_on_behind_a_file_with_room_that_was_taken_in_advance)
     }
 }
 
+// A Prometheus that was killed early leaves a file of zeros, and the next one goes on behind it.
+TEST(head_chunks, leaves_no_gap_where_a_file_has_no_chunk)
+{
+    CLEANUP(scratch_remove) Scratch scratch = scratch_new();
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    static Seen seen;
+    HeadChunksRepair repair;
+    Error err = {0};
+    HeadChunks *chunks = open_chunks(&fs_system, &scratch, &seen, NULL);
+    for (uint64_t i = 1; i <= 3; i++) {
+        write_number(chunks, i);
+        head_chunks_cut(chunks);
+    }
+    head_chunks_close(chunks);
+    Str second = fs_join(&arena, str_from_c(scratch.path), S("000002"));
+    CLEANUP(file_close) File file = FILE_NONE;
+    CHECK_OK(fs_open(&fs_system, second, FS_READ_WRITE, &file, &err), err);
+    CHECK_OK(file_truncate(&file, 8, &err) && file_truncate(&file, 131072, &err), err);
+
+    chunks = open_chunks(&fs_system, &scratch, &seen, &repair);
+
+    CHECK(!repair.torn);
+    CHECK_EQ(seen.count, 2);
+    CHECK(fs_exists(&fs_system, second));
+    CHECK_EQ(head_chunks_file_of(write_number(chunks, 4)), 4);
+    head_chunks_close(chunks);
+}
+
 TEST(head_chunks, goes_on_when_a_full_disk_has_room_again)
 {
     CLEANUP(scratch_remove) Scratch scratch = scratch_new();
@@ -265,4 +293,5 @@ TEST_MAIN(head_chunks,
           TEST_ROW(head_chunks, refuses_refs_that_point_nowhere),
           TEST_ROW(head_chunks, keeps_what_stands_before_a_torn_or_corrupt_chunk),
           TEST_ROW(head_chunks, reads_on_behind_a_file_with_room_that_was_taken_in_advance),
+          TEST_ROW(head_chunks, leaves_no_gap_where_a_file_has_no_chunk),
           TEST_ROW(head_chunks, goes_on_when_a_full_disk_has_room_again))
