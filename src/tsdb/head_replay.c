@@ -304,6 +304,7 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
         *ret_empty = r.filled < head->index.series.count;
         head->twins_in_wbl = head->twins.count > 0;
         keep_twins(head, &r.arena);
+        replay_snapshot_remove_passed(&r);
         report(&r, &repair);
     }
     head_image_close(&r.image);

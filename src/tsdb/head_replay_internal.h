@@ -52,6 +52,7 @@ typedef struct Replay {
     uint64_t known_offset;
     ChunkSnapshotPlace snapshot; // of the one that is used, if
     bool has_snapshot;           // the log before it is not read
+    uint32_t passed_below;       // snapshots of segments below have been passed by a checkpoint
     TsdbProgress *progress;
     int64_t told_ns; // when the log last told it
 } Replay;
@@ -77,6 +78,8 @@ void replay_late_drop_unmarked(Replay *r);
 // Looks for one that is whole and that the log goes on from; else says why the whole log is read. `first_segment` is the first that no
 // checkpoint covers.
 bool replay_snapshot_find(Replay *r, uint32_t first_segment);
+// Behind the replay: removes one that a checkpoint has passed.
+void replay_snapshot_remove_passed(const Replay *r);
 // Hands its records to the pipe.
 bool replay_snapshot_read(Replay *r, Error *err) MUST_CHECK;
 // Understands one of them.

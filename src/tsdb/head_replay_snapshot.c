@@ -115,13 +115,16 @@ static bool log_fits(Replay *r, ChunkSnapshotPlace place, uint32_t first_segment
     return false;
 }
 
-// One that a checkpoint has passed serves nobody. A Prometheus would load it all the same, and drop the late chunks of series that both name.
-static void remove_passed(Replay *r, uint32_t first_segment)
+// One that a checkpoint has passed serves nobody, unless the log goes on with refs that only it defines. A Prometheus would load it all the
+// same, and drop the late chunks of series that both name.
+void replay_snapshot_remove_passed(const Replay *r)
 {
+    const HeadCounters *c = &r->head->counters;
     Error err = {0};
 
-    if (r->snapshot.segment < first_segment &&
-        !chunk_snapshot_remove_below(r->head->fs, r->head->options.dir, first_segment, &err))
+    if (r->passed_below && !c->wal_unknown[HEAD_UNKNOWN_SERIES] &&
+        !c->wbl_unknown[HEAD_UNKNOWN_SERIES] &&
+        !chunk_snapshot_remove_below(r->head->fs, r->head->options.dir, r->passed_below, &err))
         log_warn("an old snapshot of open chunks cannot be removed, ignoring", KV("err", &err));
 }
 
@@ -143,7 +146,7 @@ bool replay_snapshot_find(Replay *r, uint32_t first_segment)
     if (!log_fits(r, r->snapshot, first_segment, &why)) {
         log_info("the snapshot of open chunks is not used, reading the whole log", KV("dir", dir),
                  KV("reason", why));
-        remove_passed(r, first_segment);
+        r->passed_below = r->snapshot.segment < first_segment ? first_segment : 0;
         return false;
     }
     if (wal_list(head->fs, dir, &scratch, &segments, &err) && check_all(r, dir, &segments, &err))
