@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 #include "alertmanager/am_engine.h"
-#include "alertmanager/am_library.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/library.h"
 
 #define LIBRARY "libpq.so.5"
 #define STEP_TIMEOUT_NS (INT64_C(3) * 1000000000)
@@ -22,6 +22,8 @@
 #define OID_BYTEA 17
 #define OID_INT8 20
 #define OID_TEXT 25
+
+LIBRARY_NOTE(LIBRARY, "Alertmanagers that share a database", "suggested");
 
 // What is used of the library.
 typedef struct Libpq {
@@ -66,9 +68,9 @@ static const char *const table_names[AM_STORE_TABLES] = {"narthex_am_silences", 
 
 static bool load_library(Libpq *pq, Error *err)
 {
-    static const AmLibrary library = {
+    static const Library library = {
         .file = LIBRARY, .needed_by = "PostgreSQL needs", .package = "libpq5", .code = ERR_INVALID};
-    const AmLibrarySymbol symbols[] = {
+    const LibrarySymbol symbols[] = {
         {"PQconninfoParse", &pq->conninfo_parse},
         {"PQconninfoFree", &pq->conninfo_free},
         {"PQfreemem", &pq->freemem},
@@ -93,7 +95,7 @@ static bool load_library(Libpq *pq, Error *err)
         {"PQgetvalue", &pq->value},
         {"PQgetlength", &pq->length},
     };
-    return am_library_load(&library, symbols, COUNT_OF(symbols), err);
+    return library_load(&library, symbols, COUNT_OF(symbols), err);
 }
 
 // ---- waiting ----

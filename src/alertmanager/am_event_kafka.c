@@ -7,13 +7,15 @@
 #include "alertmanager/am_event_kafka_tls.h"
 #include "alertmanager/am_event_output.h"
 #include "alertmanager/am_event_proto.h"
-#include "alertmanager/am_library.h"
 #include "alertmanager/am_time.h"
+#include "base/library.h"
 #include "base/log.h"
 
 #define LIBRARY "librdkafka.so.1"
 #define BUFFER_EVENTS 1024
 #define POLL_MS 100
+
+LIBRARY_NOTE(LIBRARY, "kafka_outputs", "suggested");
 
 // What is used of the library.
 typedef struct Librdkafka {
@@ -51,11 +53,11 @@ typedef struct Kafka {
 
 static bool load_library(Librdkafka *rd, Error *err)
 {
-    static const AmLibrary library = {.file = LIBRARY,
-                                      .needed_by = "kafka_outputs need",
-                                      .package = "librdkafka1",
-                                      .code = ERR_UNAVAILABLE};
-    const AmLibrarySymbol symbols[] = {
+    static const Library library = {.file = LIBRARY,
+                                    .needed_by = "kafka_outputs need",
+                                    .package = "librdkafka1",
+                                    .code = ERR_UNAVAILABLE};
+    const LibrarySymbol symbols[] = {
         {"rd_kafka_conf_new", &rd->conf_new},
         {"rd_kafka_conf_destroy", &rd->conf_destroy},
         {"rd_kafka_conf_set", &rd->conf_set},
@@ -75,7 +77,7 @@ static bool load_library(Librdkafka *rd, Error *err)
         {"rd_kafka_last_error", &rd->last_error},
         {"rd_kafka_err2str", &rd->err2str},
     };
-    return am_library_load(&library, symbols, COUNT_OF(symbols), err);
+    return library_load(&library, symbols, COUNT_OF(symbols), err);
 }
 
 // ---- what the library tells ----

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "alertmanager/am_library.h"
+#include "base/library.h"
 #include "base/macros.h"
 
 // What is used of OpenSSL. librdkafka has loaded it, and a search in a library goes on in those that it needs.
@@ -79,12 +79,12 @@ static void on_new(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index, lon
 static bool load(Error *err)
 {
     static bool is_loaded; // loop thread
-    static const AmLibrary library = {.file = "librdkafka.so.1",
-                                      .needed_by = "server_name, min_version and max_version of "
-                                                   "kafka_outputs need",
-                                      .package = "librdkafka1",
-                                      .code = ERR_UNAVAILABLE};
-    static const AmLibrarySymbol symbols[] = {
+    static const Library library = {.file = "librdkafka.so.1",
+                                    .needed_by = "server_name, min_version and max_version of "
+                                                 "kafka_outputs need",
+                                    .package = "librdkafka1",
+                                    .code = ERR_UNAVAILABLE};
+    static const LibrarySymbol symbols[] = {
         {"CRYPTO_get_ex_new_index", &openssl.get_ex_new_index},
         {"SSL_set_info_callback", &openssl.set_info_callback},
         {"SSL_ctrl", &openssl.ctrl},
@@ -96,7 +96,7 @@ static bool load(Error *err)
     };
     if (is_loaded)
         return true;
-    if (!am_library_load(&library, symbols, COUNT_OF(symbols), err))
+    if (!library_load(&library, symbols, COUNT_OF(symbols), err))
         return false;
     if (openssl.get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, on_new, NULL, NULL) < 0)
         return error_set(err, ERR_UNAVAILABLE, "kafka: OpenSSL does not tell of its connections");

@@ -2,6 +2,7 @@
 #include "base/footprint.h"
 
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,13 @@ void footprint_touch(void *bytes, size_t count)
         at[i] = 0;
 }
 
+static _Atomic bool is_to_forget;
+
+void footprint_forget_soon(void)
+{
+    atomic_store(&is_to_forget, true);
+}
+
 void footprint_trim(void)
 {
     arena_trim();
@@ -56,6 +64,8 @@ void footprint_trim(void)
 #ifdef __GLIBC__
     (void)malloc_trim(0);
 #endif
+    if (atomic_exchange(&is_to_forget, false))
+        footprint_forget_start();
 }
 
 typedef struct Mapping {

@@ -27,3 +27,7 @@ void footprint_trim(void);
 // Unmaps the pages of the program and its libraries that were read so far; those that are used come back from the kernel's cache. To be
 // called when the start is over: most of them were only there to be relocated.
 void footprint_forget_start(void);
+
+// Has the next footprint_trim do so once more: a library was loaded.
+// Thread: any.
+void footprint_forget_soon(void);

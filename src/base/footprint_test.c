@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/footprint.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/test.h"
@@ -63,6 +66,33 @@ TEST(footprint, the_program_goes_on_without_the_pages_of_its_start)
     free(text);
 }
 
+// The file of this program, read as a whole.
+static size_t map_and_read(void)
+{
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    size_t bytes = (size_t)lseek(fd, 0, SEEK_END);
+    const volatile char *pages = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    CHECK(pages != MAP_FAILED);
+    close(fd);
+    for (size_t at = 0; at < bytes; at += 4096)
+        (void)pages[at];
+    return bytes;
+}
+
+TEST(footprint, the_pages_of_a_library_go_with_the_next_trim)
+{
+    size_t before = resident_bytes();
+    size_t bytes = map_and_read();
+    footprint_trim();
+    CHECK(resident_bytes() > before + bytes / 2);
+
+    footprint_forget_soon();
+    footprint_trim();
+
+    CHECK(resident_bytes() < before + bytes / 2);
+}
+
 static void churn(void *arg)
 {
     size_t bytes = *(size_t *)arg;
@@ -91,4 +121,5 @@ TEST(footprint, arenas_of_many_threads_share_free_blocks)
 
 TEST_MAIN(footprint,
           MEASURED TEST_ROW(footprint, the_program_goes_on_without_the_pages_of_its_start),
+          TEST_ROW(footprint, the_pages_of_a_library_go_with_the_next_trim),
           TEST_ROW(footprint, arenas_of_many_threads_share_free_blocks))

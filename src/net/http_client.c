@@ -573,11 +573,7 @@ bool http_client_new(Loop *loop, const HttpClientConfig *config, HttpClient **re
     else
         http_client_config_default(&client->config);
     arena_init(&client->arena);
-    if (!http_curl_init(client, err)) {
-        arena_deinit(&client->arena);
-        free(client);
-        return false;
-    }
+    client->proxies = http_proxy_of(&client->config.proxy, &client->arena);
     client->fail_timer = loop_timer_new(loop, on_fail_timer, client);
     client->wait_timer = loop_timer_new(loop, on_wait_timer, client);
     if ((client->config.oauth2 &&

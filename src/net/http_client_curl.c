@@ -3,7 +3,6 @@
 // A handle keeps its options from call to call: only what differs is set again, and a header list is rebuilt only when its text has
 // changed.
 #include <ctype.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -35,7 +34,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
     size_t len = size * count;
     if (!call->body_begun) {
         curl_off_t announced = -1;
-        curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+        curl_lib.easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
         http_call_begin_body(call, announced);
     }
     Buf *into = call->is_encoded ? &call->wire : call->body;
@@ -54,7 +53,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 static void socket_action(HttpClient *client, curl_socket_t fd, int events)
 {
     int running;
-    CURLMcode rc = curl_multi_socket_action(client->multi, fd, events, &running);
+    CURLMcode rc = curl_lib.multi_socket_action(client->multi, fd, events, &running);
     ASSERT(rc == CURLM_OK);
     collect_finished(client);
 }
@@ -78,7 +77,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *wa
     LoopWatch *watch = watch_arg;
     if (what == CURL_POLL_REMOVE) {
         loop_watch_free(watch);
-        curl_multi_assign(client->multi, fd, NULL);
+        curl_lib.multi_assign(client->multi, fd, NULL);
         return 0;
     }
     int events = 0;
@@ -89,8 +88,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *wa
     if (watch)
         loop_watch_set(watch, events);
     else
-        curl_multi_assign(client->multi, fd,
-                          loop_watch_new(client->loop, fd, events, on_socket_ready, client));
+        curl_lib.multi_assign(client->multi, fd,
+                              loop_watch_new(client->loop, fd, events, on_socket_ready, client));
     return 0;
 }
 
@@ -160,11 +159,11 @@ static void count_connection(HttpCall *call, CURLcode code)
         return;
     }
     if (code == CURLE_COULDNT_CONNECT) {
-        curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &error_number);
+        curl_lib.easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &error_number);
         conn_track_count(dialer->failed[conn_track_failure((int)error_number)]);
         return;
     }
-    curl_easy_getinfo(call->easy, CURLINFO_ACTIVESOCKET, &fd);
+    curl_lib.easy_getinfo(call->easy, CURLINFO_ACTIVESOCKET, &fd);
     if (fd == CURL_SOCKET_BAD)
         return;
     char *state = state_of(call->client, fd);
@@ -179,28 +178,28 @@ static void easy_common(HttpCall *call)
 {
     HttpClient *client = call->client;
     CURL *easy = call->easy;
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
-    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)CONNECTION_IDLE_S);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "narthex/" NARTHEX_VERSION);
-    curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); // none, whatever the environment says
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    curl_lib_set(easy, CURLOPT_PRIVATE, call);
+    curl_lib_set(easy, CURLOPT_ERRORBUFFER, call->curl_error);
+    curl_lib_set(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_lib_set(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_lib_set(easy, CURLOPT_OPENSOCKETDATA, client);
+    curl_lib_set(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    curl_lib_set(easy, CURLOPT_CLOSESOCKETDATA, client);
+    curl_lib_set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_lib_set(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_lib_set(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_lib_set(easy, CURLOPT_WRITEDATA, call);
+    curl_lib_set(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_lib_set(easy, CURLOPT_HEADERDATA, call);
+    curl_lib_set(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_lib_set(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+    curl_lib_set(easy, CURLOPT_MAXAGE_CONN, (long)CONNECTION_IDLE_S);
+    curl_lib_set(easy, CURLOPT_USERAGENT, "narthex/" NARTHEX_VERSION);
+    curl_lib_set(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    curl_lib_set(easy, CURLOPT_PROXY, ""); // none, whatever the environment says
+    curl_lib_set(easy, CURLOPT_NOPROXY, "");
     if (client->proxy_headers)
-        curl_easy_setopt(easy, CURLOPT_PROXYHEADER, client->proxy_headers);
+        curl_lib_set(easy, CURLOPT_PROXYHEADER, client->proxy_headers);
 }
 
 long http_curl_tls_versions(const HttpTlsConfig *tls)
@@ -225,16 +224,16 @@ static void easy_tls(HttpCall *call)
     CURL *easy = call->easy;
     const char *ca = http_credentials_pem_path(credentials, HTTP_PEM_CA);
     if (ca) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, ca);
-        curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, ca);
+        curl_lib_set(easy, CURLOPT_CAINFO, ca);
+        curl_lib_set(easy, CURLOPT_PROXY_CAINFO, ca);
     }
-    curl_easy_setopt(easy, CURLOPT_SSLCERT, http_credentials_pem_path(credentials, HTTP_PEM_CERT));
-    curl_easy_setopt(easy, CURLOPT_SSLKEY, http_credentials_pem_path(credentials, HTTP_PEM_KEY));
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls->insecure_skip_verify ? 0L : 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, tls->insecure_skip_verify ? 0L : 2L);
-    curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, tls->insecure_skip_verify ? 0L : 1L);
-    curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, tls->insecure_skip_verify ? 0L : 2L);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, http_curl_tls_versions(tls));
+    curl_lib_set(easy, CURLOPT_SSLCERT, http_credentials_pem_path(credentials, HTTP_PEM_CERT));
+    curl_lib_set(easy, CURLOPT_SSLKEY, http_credentials_pem_path(credentials, HTTP_PEM_KEY));
+    curl_lib_set(easy, CURLOPT_SSL_VERIFYPEER, tls->insecure_skip_verify ? 0L : 1L);
+    curl_lib_set(easy, CURLOPT_SSL_VERIFYHOST, tls->insecure_skip_verify ? 0L : 2L);
+    curl_lib_set(easy, CURLOPT_PROXY_SSL_VERIFYPEER, tls->insecure_skip_verify ? 0L : 1L);
+    curl_lib_set(easy, CURLOPT_PROXY_SSL_VERIFYHOST, tls->insecure_skip_verify ? 0L : 2L);
+    curl_lib_set(easy, CURLOPT_SSLVERSION, http_curl_tls_versions(tls));
 }
 
 static void set_version(HttpCall *call)
@@ -244,17 +243,51 @@ static void set_version(HttpCall *call)
     long version = http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1;
     if (call->http2_only)
         version = plain ? (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : (long)CURL_HTTP_VERSION_2TLS;
-    curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, version);
+    curl_lib_set(call->easy, CURLOPT_HTTP_VERSION, version);
 }
 
-static void need_easy(HttpCall *call)
+static void setup_proxy_headers(HttpClient *client)
+{
+    const ConfigStrListMap *map = &client->config.proxy.proxy_connect_header;
+    for (size_t i = 0; i < map->count; i++)
+        for (size_t v = 0; v < map->values[i].count; v++) {
+            Str line = arena_printf(&client->arena, STR_FMT ": " STR_FMT, STR_ARG(map->keys[i]),
+                                    STR_ARG(map->values[i].items[v]));
+            client->proxy_headers = curl_lib.slist_append(client->proxy_headers, line.ptr);
+        }
+}
+
+// Most clients only ever ask plain addresses, and need neither this nor libcurl.
+static bool need_multi(HttpClient *client, Error *err)
+{
+    if (client->multi)
+        return true;
+    if (!curl_lib_load(err))
+        return false;
+    client->multi = curl_lib.multi_init();
+    if (!client->multi)
+        out_of_memory(sizeof *client);
+    client->timer = loop_timer_new(client->loop, on_timer, client);
+    setup_proxy_headers(client);
+    curl_lib_multi_set(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_lib_multi_set(client->multi, CURLMOPT_SOCKETDATA, client);
+    curl_lib_multi_set(client->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
+    curl_lib_multi_set(client->multi, CURLMOPT_TIMERDATA, client);
+    curl_lib_multi_set(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
+    return true;
+}
+
+static bool need_easy(HttpCall *call)
 {
     if (call->easy)
-        return;
-    call->easy = curl_easy_init();
+        return true;
+    if (!need_multi(call->client, &call->err))
+        return false;
+    call->easy = curl_lib.easy_init();
     if (!call->easy)
         out_of_memory(sizeof *call);
     easy_common(call);
+    return true;
 }
 
 // ---- beginning a request ----
@@ -269,13 +302,13 @@ static bool build_list(HttpCall *call)
 
     struct curl_slist *list = NULL;
     for (const char *at = lines.ptr, *end = at + lines.len; at < end; at += strlen(at) + 1) {
-        struct curl_slist *longer = curl_slist_append(list, at);
+        struct curl_slist *longer = curl_lib.slist_append(list, at);
         if (!longer)
             out_of_memory(strlen(at));
         list = longer;
     }
-    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, list);
-    curl_slist_free_all(call->list);
+    curl_lib_set(call->easy, CURLOPT_HTTPHEADER, list);
+    curl_lib.slist_free_all(call->list);
     call->list = list;
     Buf old = call->list_key;
     call->list_key = call->new_key;
@@ -287,11 +320,11 @@ void http_curl_url_part(CURLU *url, CURLUPart part, unsigned flags, Buf *out)
 {
     char *text = NULL;
     buf_reset(out);
-    if (curl_url_get(url, part, &text, flags) == CURLUE_OK)
+    if (curl_lib.url_get(url, part, &text, flags) == CURLUE_OK)
         buf_add_c(out, text);
     buf_add_char(out, '\0');
     out->len--;
-    curl_free(text);
+    curl_lib.free(text);
 }
 
 // With server_name the URL names that host (which rules SNI and the check of the certificate), while the
@@ -299,9 +332,9 @@ void http_curl_url_part(CURLU *url, CURLUPart part, unsigned flags, Buf *out)
 static bool set_url_renamed(HttpCall *call, Arena *arena, Str *ret_host_line)
 {
     Str server_name = call->client->config.tls_config.server_name;
-    CURLU *url = curl_url();
+    CURLU *url = curl_lib.url();
     Buf host = {0}, port = {0}, given_port = {0}, text = {0};
-    bool ok = curl_url_set(url, CURLUPART_URL, call->url.ptr, 0) == CURLUE_OK;
+    bool ok = curl_lib.url_set(url, CURLUPART_URL, call->url.ptr, 0) == CURLUE_OK;
     if (ok) {
         http_curl_url_part(url, CURLUPART_HOST, 0, &host);
         http_curl_url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, &port);
@@ -312,16 +345,16 @@ static bool set_url_renamed(HttpCall *call, Arena *arena, Str *ret_host_line)
         Str route = arena_printf(arena, STR_FMT ":%s:%s:%s", STR_ARG(server_name), port.ptr,
                                  call->connect_address.len ? call->connect_address.ptr : host.ptr,
                                  port.ptr);
-        curl_slist_free_all(call->connect_to);
-        call->connect_to = curl_slist_append(NULL, route.ptr);
-        curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
-        ok = curl_url_set(url, CURLUPART_HOST, str_to_c(arena, server_name), 0) == CURLUE_OK;
+        curl_lib.slist_free_all(call->connect_to);
+        call->connect_to = curl_lib.slist_append(NULL, route.ptr);
+        curl_lib_set(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
+        ok = curl_lib.url_set(url, CURLUPART_HOST, str_to_c(arena, server_name), 0) == CURLUE_OK;
     }
     if (ok) {
         http_curl_url_part(url, CURLUPART_URL, 0, &text);
-        curl_easy_setopt(call->easy, CURLOPT_URL, text.ptr);
+        curl_lib_set(call->easy, CURLOPT_URL, text.ptr);
     }
-    curl_url_cleanup(url);
+    curl_lib.url_cleanup(url);
     buf_deinit(&host);
     buf_deinit(&port);
     buf_deinit(&given_port);
@@ -335,12 +368,12 @@ static void set_address(HttpCall *call, Arena *arena)
     bool other = call->connect_address.len && !call->left_home;
     if (!other && !call->connect_to)
         return;
-    curl_slist_free_all(call->connect_to);
+    curl_lib.slist_free_all(call->connect_to);
     call->connect_to = NULL;
     if (other)
-        call->connect_to =
-            curl_slist_append(NULL, arena_printf(arena, "::%s:", call->connect_address.ptr).ptr);
-    curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
+        call->connect_to = curl_lib.slist_append(
+            NULL, arena_printf(arena, "::%s:", call->connect_address.ptr).ptr);
+    curl_lib_set(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
 }
 
 static void set_proxy(HttpCall *call)
@@ -349,9 +382,9 @@ static void set_proxy(HttpCall *call)
     const char *proxy = NULL;
     if (!proxies->http && !proxies->https)
         return;
-    CURLU *url = curl_url();
+    CURLU *url = curl_lib.url();
     Buf host = {0}, port = {0};
-    if (curl_url_set(url, CURLUPART_URL, call->url.ptr, 0) == CURLUE_OK) {
+    if (curl_lib.url_set(url, CURLUPART_URL, call->url.ptr, 0) == CURLUE_OK) {
         http_curl_url_part(url, CURLUPART_HOST, 0, &host);
         http_curl_url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, &port);
         Str name = buf_str(&host);
@@ -360,8 +393,8 @@ static void set_proxy(HttpCall *call)
         proxy = http_proxy_for(proxies, str_starts_with(buf_str(&call->url), S("https:")), name,
                                buf_str(&port));
     }
-    curl_easy_setopt(call->easy, CURLOPT_PROXY, proxy ? proxy : "");
-    curl_url_cleanup(url);
+    curl_lib_set(call->easy, CURLOPT_PROXY, proxy ? proxy : "");
+    curl_lib.url_cleanup(url);
     buf_deinit(&host);
     buf_deinit(&port);
 }
@@ -370,26 +403,27 @@ static void set_method(HttpCall *call)
 {
     CURL *easy = call->easy;
     Str method = buf_str(&call->method);
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
-    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); // undoes POST and HEAD of an earlier call
+    curl_lib_set(easy, CURLOPT_CUSTOMREQUEST, NULL);
+    curl_lib_set(easy, CURLOPT_HTTPGET, 1L); // undoes POST and HEAD of an earlier call
     if (str_is(method, "HEAD")) {
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        curl_lib_set(easy, CURLOPT_NOBODY, 1L);
     } else if (call->request_body.len || str_is(method, "POST")) {
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->request_body.len);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
-                         call->request_body.len ? call->request_body.ptr : "");
+        curl_lib_set(easy, CURLOPT_POST, 1L);
+        curl_lib_set(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->request_body.len);
+        curl_lib_set(easy, CURLOPT_POSTFIELDS,
+                     call->request_body.len ? call->request_body.ptr : "");
         if (!str_is(method, "POST"))
-            curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method.ptr);
+            curl_lib_set(easy, CURLOPT_CUSTOMREQUEST, call->method.ptr);
     } else if (!str_is(method, "GET")) {
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method.ptr);
+        curl_lib_set(easy, CURLOPT_CUSTOMREQUEST, call->method.ptr);
     }
 }
 
 bool http_curl_run(HttpCall *call, int64_t spent_ms)
 {
     HttpClient *client = call->client;
-    need_easy(call);
+    if (!need_easy(call))
+        return false;
     if (call->generation != http_credentials_generation(client->credentials)) {
         call->generation = http_credentials_generation(client->credentials);
         easy_tls(call);
@@ -404,7 +438,7 @@ bool http_curl_run(HttpCall *call, int64_t spent_ms)
         ok = set_url_renamed(call, &arena, &host_line);
     } else {
         set_address(call, &arena);
-        curl_easy_setopt(call->easy, CURLOPT_URL, call->url.ptr);
+        curl_lib_set(call->easy, CURLOPT_URL, call->url.ptr);
     }
     if (http_call_has_line(buf_str(&call->headers), S("Host")))
         host_line = STR_NONE;
@@ -416,14 +450,14 @@ bool http_curl_run(HttpCall *call, int64_t spent_ms)
     set_version(call);
     set_method(call);
     set_proxy(call);
-    curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH,
-                     call->unix_socket.len ? call->unix_socket.ptr : NULL);
-    curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS,
-                     call->timeout_ms > 0 ? (long)(call->timeout_ms - spent_ms) : 0L);
+    curl_lib_set(call->easy, CURLOPT_UNIX_SOCKET_PATH,
+                 call->unix_socket.len ? call->unix_socket.ptr : NULL);
+    curl_lib_set(call->easy, CURLOPT_TIMEOUT_MS,
+                 call->timeout_ms > 0 ? (long)(call->timeout_ms - spent_ms) : 0L);
     call->curl_error[0] = '\0';
-    CURLMcode rc = curl_multi_add_handle(client->multi, call->easy);
+    CURLMcode rc = curl_lib.multi_add_handle(client->multi, call->easy);
     if (rc != CURLM_OK)
-        return error_set(&call->err, ERR_IO, "%s", curl_multi_strerror(rc));
+        return error_set(&call->err, ERR_IO, "%s", curl_lib.multi_strerror(rc));
     call->is_running = true;
     return true;
 }
@@ -433,14 +467,14 @@ bool http_curl_run(HttpCall *call, int64_t spent_ms)
 static void set_connect_error(HttpCall *call)
 {
     long error_number = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &error_number);
+    curl_lib.easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &error_number);
     if (error_number == 0) {
         error_set(&call->err, ERR_UNAVAILABLE, "%s", call->curl_error);
         return;
     }
-    CURLU *url = curl_url();
+    CURLU *url = curl_lib.url();
     Buf host = {0}, port = {0}, address = {0};
-    if (curl_url_set(url, CURLUPART_URL, call->url.ptr, 0) == CURLUE_OK) {
+    if (curl_lib.url_set(url, CURLUPART_URL, call->url.ptr, 0) == CURLUE_OK) {
         http_curl_url_part(url, CURLUPART_HOST, 0, &host);
         http_curl_url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, &port);
     }
@@ -452,7 +486,7 @@ static void set_connect_error(HttpCall *call)
     reason[0] = (char)tolower((unsigned char)reason[0]);
     error_set(&call->err, ERR_UNAVAILABLE, "dial tcp " STR_FMT ": connect: %s",
               STR_ARG(buf_str(&address)), reason);
-    curl_url_cleanup(url);
+    curl_lib.url_cleanup(url);
     buf_deinit(&host);
     buf_deinit(&port);
     buf_deinit(&address);
@@ -460,7 +494,7 @@ static void set_connect_error(HttpCall *call)
 
 static void set_curl_error(HttpCall *call, CURLcode code)
 {
-    const char *text = call->curl_error[0] ? call->curl_error : curl_easy_strerror(code);
+    const char *text = call->curl_error[0] ? call->curl_error : curl_lib.easy_strerror(code);
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         error_set(&call->err, ERR_TIMEOUT, "context deadline exceeded");
@@ -493,7 +527,7 @@ static void set_curl_error(HttpCall *call, CURLcode code)
 static void call_ended(HttpCall *call, CURLcode code)
 {
     long status = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_lib.easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     count_connection(call, code);
     http_curl_stop(call);
     if (code != CURLE_OK) {
@@ -509,11 +543,11 @@ static void collect_finished(HttpClient *client)
     http_client_enter(client);
     CURLMsg *message;
     int left;
-    while (!client->freed && (message = curl_multi_info_read(client->multi, &left))) {
+    while (!client->freed && (message = curl_lib.multi_info_read(client->multi, &left))) {
         if (message->msg != CURLMSG_DONE)
             continue;
         HttpCall *call = NULL;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
+        curl_lib.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
         call_ended(call, message->data.result);
     }
     http_client_leave(client);
@@ -521,45 +555,12 @@ static void collect_finished(HttpClient *client)
 
 // ---- life ----
 
-static void global_init(void)
-{
-    CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
-    ASSERT(rc == CURLE_OK);
-}
-
-static void setup_proxy_headers(HttpClient *client)
-{
-    const ConfigStrListMap *map = &client->config.proxy.proxy_connect_header;
-    for (size_t i = 0; i < map->count; i++)
-        for (size_t v = 0; v < map->values[i].count; v++) {
-            Str line = arena_printf(&client->arena, STR_FMT ": " STR_FMT, STR_ARG(map->keys[i]),
-                                    STR_ARG(map->values[i].items[v]));
-            client->proxy_headers = curl_slist_append(client->proxy_headers, line.ptr);
-        }
-}
-
-bool http_curl_init(HttpClient *client, Error *err)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, global_init);
-    client->multi = curl_multi_init();
-    if (!client->multi)
-        return error_set(err, ERR_IO, "cannot initialise the HTTP client");
-    client->timer = loop_timer_new(client->loop, on_timer, client);
-    client->proxies = http_proxy_of(&client->config.proxy, &client->arena);
-    setup_proxy_headers(client);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
-    return true;
-}
-
 void http_curl_deinit(HttpClient *client)
 {
-    curl_multi_cleanup(client->multi);
-    curl_slist_free_all(client->proxy_headers);
+    if (!client->multi)
+        return;
+    curl_lib.multi_cleanup(client->multi);
+    curl_lib.slist_free_all(client->proxy_headers);
     loop_timer_free(client->timer);
 }
 
@@ -567,13 +568,15 @@ void http_curl_stop(HttpCall *call)
 {
     if (!call->is_running)
         return;
-    curl_multi_remove_handle(call->client->multi, call->easy);
+    curl_lib.multi_remove_handle(call->client->multi, call->easy);
     call->is_running = false;
 }
 
 void http_curl_call_free(HttpCall *call)
 {
-    curl_easy_cleanup(call->easy); // accepts NULL
-    curl_slist_free_all(call->list);
-    curl_slist_free_all(call->connect_to);
+    if (!call->easy)
+        return;
+    curl_lib.easy_cleanup(call->easy);
+    curl_lib.slist_free_all(call->list);
+    curl_lib.slist_free_all(call->connect_to);
 }

@@ -8,10 +8,9 @@
 // A call is in `active` from http_call until its done is called. Calls and their curl handles are reused, newest first.
 #pragma once
 
-#include <curl/curl.h>
-
 #include "net/cloud_token.h"
 #include "net/conn_track.h"
+#include "net/curl_lib.h"
 #include "net/http_client.h"
 #include "net/http_credentials.h"
 #include "net/http_oauth2.h"
@@ -41,8 +40,7 @@ struct HttpClient {
     Buf sockets;           // libcurl's: [fd] tells what is known of it (HttpSocket)
     LoopTimer *wait_timer; // for calls that wait for one of these
     HttpPlain *plain;      // NULL: there is a proxy, or may be one
-    CURLM *multi;
-    CURLSH *share;
+    CURLM *multi;          // made when it is first needed
     LoopTimer *timer;      // libcurl's
     LoopTimer *fail_timer; // for calls that failed before they began
     HttpCall *active;      // doubly linked
@@ -118,15 +116,14 @@ void http_client_leave(HttpClient *client);
 
 // http_client_curl.c ----------------------------------------------------------------------------------------------------------------------
 
-bool http_curl_init(HttpClient *client, Error *err) MUST_CHECK;
 void http_curl_deinit(HttpClient *client);
 // Prepares the handle for the call's url and puts it to work. False: call->err says why not.
 bool http_curl_run(HttpCall *call, int64_t spent_ms) MUST_CHECK;
 void http_curl_stop(HttpCall *call);      // if it runs
 void http_curl_call_free(HttpCall *call); // its handle
-// One part of a URL, NUL behind it; empty if there is none.
 // CURLOPT_SSLVERSION for these settings.
 long http_curl_tls_versions(const HttpTlsConfig *tls);
+// One part of a URL, NUL behind it; empty if there is none.
 void http_curl_url_part(CURLU *url, CURLUPart part, unsigned flags, Buf *out);
 
 // http_client_redirect.c ------------------------------------------------------------------------------------------------------------------

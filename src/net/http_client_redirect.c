@@ -23,12 +23,14 @@ static bool same_place(CURLU *from, CURLU *to)
 
 bool http_redirect_turn(Buf *url, Str location, bool *ret_same_place, Error *err)
 {
+    if (!curl_lib_load(err))
+        return false;
     Arena arena = {0};
-    CURLU *from = curl_url();
-    CURLU *to = curl_url();
-    bool ok = curl_url_set(from, CURLUPART_URL, url->ptr, 0) == CURLUE_OK &&
-              curl_url_set(to, CURLUPART_URL, url->ptr, 0) == CURLUE_OK &&
-              curl_url_set(to, CURLUPART_URL, str_to_c(&arena, location), 0) == CURLUE_OK;
+    CURLU *from = curl_lib.url();
+    CURLU *to = curl_lib.url();
+    bool ok = curl_lib.url_set(from, CURLUPART_URL, url->ptr, 0) == CURLUE_OK &&
+              curl_lib.url_set(to, CURLUPART_URL, url->ptr, 0) == CURLUE_OK &&
+              curl_lib.url_set(to, CURLUPART_URL, str_to_c(&arena, location), 0) == CURLUE_OK;
     if (ok) {
         *ret_same_place = same_place(from, to);
         http_curl_url_part(to, CURLUPART_URL, 0, url);
@@ -36,8 +38,8 @@ bool http_redirect_turn(Buf *url, Str location, bool *ret_same_place, Error *err
         error_set(err, ERR_INVALID, "failed to parse Location header \"" STR_FMT "\"",
                   STR_ARG(str_sub(location, 0, 200)));
     }
-    curl_url_cleanup(from);
-    curl_url_cleanup(to);
+    curl_lib.url_cleanup(from);
+    curl_lib.url_cleanup(to);
     arena_deinit(&arena);
     return ok;
 }

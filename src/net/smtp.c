@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/smtp.h"
 
-#include <curl/curl.h>
-
 #include "base/clock.h"
 #include "net/http_client_internal.h"
 #include "net/http_credentials.h"
@@ -41,19 +39,19 @@ static void set_tls(CURL *curl, const SmtpMail *mail, const HttpCredentials *cre
 {
     const HttpTlsConfig *tls = mail->tls;
     if (mail->require_tls && !mail->implicit_tls)
-        curl_easy_setopt(curl, CURLOPT_USE_SSL, (long)CURLUSESSL_ALL);
+        curl_lib_set(curl, CURLOPT_USE_SSL, (long)CURLUSESSL_ALL);
     if (!tls)
         return;
     if (tls->insecure_skip_verify) {
-        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+        curl_lib_set(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_lib_set(curl, CURLOPT_SSL_VERIFYHOST, 0L);
     }
     const char *ca = http_credentials_pem_path(credentials, HTTP_PEM_CA);
     if (ca)
-        curl_easy_setopt(curl, CURLOPT_CAINFO, ca);
-    curl_easy_setopt(curl, CURLOPT_SSLCERT, http_credentials_pem_path(credentials, HTTP_PEM_CERT));
-    curl_easy_setopt(curl, CURLOPT_SSLKEY, http_credentials_pem_path(credentials, HTTP_PEM_KEY));
-    curl_easy_setopt(curl, CURLOPT_SSLVERSION, http_curl_tls_versions(tls));
+        curl_lib_set(curl, CURLOPT_CAINFO, ca);
+    curl_lib_set(curl, CURLOPT_SSLCERT, http_credentials_pem_path(credentials, HTTP_PEM_CERT));
+    curl_lib_set(curl, CURLOPT_SSLKEY, http_credentials_pem_path(credentials, HTTP_PEM_KEY));
+    curl_lib_set(curl, CURLOPT_SSLVERSION, http_curl_tls_versions(tls));
 }
 
 // smtp://host:port/hello; the host of the certificate is the one asked for, so that a server_name is resolved to the real one.
@@ -65,24 +63,24 @@ static void set_url(CURL *curl, const SmtpMail *mail, Arena *arena, struct curl_
     url_add_host_port(&url, host, mail->port);
     buf_add_char(&url, '/');
     url_add_path_escaped(&url, mail->hello);
-    curl_easy_setopt(curl, CURLOPT_URL, str_to_c(arena, buf_str(&url)));
+    curl_lib_set(curl, CURLOPT_URL, str_to_c(arena, buf_str(&url)));
     if (!str_equal(host, mail->host)) {
         CLEANUP(buf_deinit) Buf to = {0};
         buf_add_c(&to, "::");
         url_add_host_port(&to, mail->host, mail->port);
-        *connect_to = curl_slist_append(NULL, str_to_c(arena, buf_str(&to)));
-        curl_easy_setopt(curl, CURLOPT_CONNECT_TO, *connect_to);
+        *connect_to = curl_lib.slist_append(NULL, str_to_c(arena, buf_str(&to)));
+        curl_lib_set(curl, CURLOPT_CONNECT_TO, *connect_to);
     }
 }
 
 static void set_login(CURL *curl, const SmtpMail *mail, const char *how, Arena *arena)
 {
-    curl_easy_setopt(curl, CURLOPT_USERNAME, str_to_c(arena, mail->username));
-    curl_easy_setopt(curl, CURLOPT_PASSWORD,
-                     str_to_c(arena, mail->password.len ? mail->password : mail->secret));
-    curl_easy_setopt(curl, CURLOPT_LOGIN_OPTIONS, how);
+    curl_lib_set(curl, CURLOPT_USERNAME, str_to_c(arena, mail->username));
+    curl_lib_set(curl, CURLOPT_PASSWORD,
+                 str_to_c(arena, mail->password.len ? mail->password : mail->secret));
+    curl_lib_set(curl, CURLOPT_LOGIN_OPTIONS, how);
     if (mail->identity.len)
-        curl_easy_setopt(curl, CURLOPT_SASL_AUTHZID, str_to_c(arena, mail->identity));
+        curl_lib_set(curl, CURLOPT_SASL_AUTHZID, str_to_c(arena, mail->identity));
 }
 
 static bool send_with(CURL *curl, const SmtpMail *mail, const HttpCredentials *credentials,
@@ -104,39 +102,42 @@ static bool send_with(CURL *curl, const SmtpMail *mail, const HttpCredentials *c
     if (how)
         set_login(curl, mail, how, arena);
     for (size_t i = 0; i < mail->to_count; i++)
-        to = curl_slist_append(to, str_to_c(arena, mail->to[i]));
-    curl_easy_setopt(curl, CURLOPT_MAIL_FROM, str_to_c(arena, mail->from));
-    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, to);
-    curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_message);
-    curl_easy_setopt(curl, CURLOPT_READDATA, &upload);
-    curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, fault);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)mail->timeout_ms);
-    CURLcode rc = curl_easy_perform(curl);
+        to = curl_lib.slist_append(to, str_to_c(arena, mail->to[i]));
+    curl_lib_set(curl, CURLOPT_MAIL_FROM, str_to_c(arena, mail->from));
+    curl_lib_set(curl, CURLOPT_MAIL_RCPT, to);
+    curl_lib_set(curl, CURLOPT_READFUNCTION, read_message);
+    curl_lib_set(curl, CURLOPT_READDATA, &upload);
+    curl_lib_set(curl, CURLOPT_UPLOAD, 1L);
+    curl_lib_set(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_lib_set(curl, CURLOPT_PROXY, "");
+    curl_lib_set(curl, CURLOPT_ERRORBUFFER, fault);
+    curl_lib_set(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    curl_lib_set(curl, CURLOPT_TIMEOUT_MS, (long)mail->timeout_ms);
+    CURLcode rc = curl_lib.easy_perform(curl);
     long status = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_lib.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     // The connection outlives them.
-    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, NULL);
-    curl_easy_setopt(curl, CURLOPT_CONNECT_TO, NULL);
-    curl_easy_setopt(curl, CURLOPT_READDATA, NULL);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
-    curl_slist_free_all(to);
-    curl_slist_free_all(connect_to);
+    curl_lib_set(curl, CURLOPT_MAIL_RCPT, NULL);
+    curl_lib_set(curl, CURLOPT_CONNECT_TO, NULL);
+    curl_lib_set(curl, CURLOPT_READDATA, NULL);
+    curl_lib_set(curl, CURLOPT_ERRORBUFFER, NULL);
+    curl_lib.slist_free_all(to);
+    curl_lib.slist_free_all(connect_to);
     if (rc == CURLE_OK)
         return true;
     // 5yz is a refusal for good, but who knows the configuration of mail servers tries again.
     *ret_retry = rc != CURLE_URL_MALFORMAT && rc != CURLE_LOGIN_DENIED;
     return error_set(err, ERR_UNAVAILABLE, "smtp: %s (status %ld)",
-                     *fault ? fault : curl_easy_strerror(rc), status);
+                     *fault ? fault : curl_lib.easy_strerror(rc), status);
 }
 
 bool smtp_send(const SmtpMail *mail, SmtpConnection **ret_connection, bool *ret_retry, Error *err)
 {
     Arena arena = {0};
-    CURL *curl = curl_easy_init();
+    *ret_connection = NULL;
+    if (!curl_lib_load(err))
+        return false;
+    CURL *curl = curl_lib.easy_init();
     // libcurl keeps the connection until its handle goes.
     *ret_connection = (SmtpConnection *)curl;
     if (!curl)
@@ -155,5 +156,6 @@ bool smtp_send(const SmtpMail *mail, SmtpConnection **ret_connection, bool *ret_
 
 void smtp_goodbye(SmtpConnection *connection)
 {
-    curl_easy_cleanup(connection);
+    if (connection)
+        curl_lib.easy_cleanup(connection);
 }

@@ -27,7 +27,7 @@ typedef struct SmtpConnection SmtpConnection;
 
 // Blocks until the server has answered for the mail. *ret_retry (may be written on failure alone) tells whether another try may help: it does not where the server refuses for good.
 //
-// *ret_connection is always given, and still there: whoever has told what came of the mail says goodbye on it.
+// *ret_connection is always given (NULL without libcurl), and still there: whoever has told what came of the mail says goodbye on it.
 //
 // A password is not shown to another machine in the clear: ERR_INVALID.
 bool smtp_send(const SmtpMail *mail, SmtpConnection **ret_connection, bool *ret_retry,
