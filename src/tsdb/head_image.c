@@ -33,7 +33,7 @@ typedef enum BlockKind {
 
 static Str image_path(Head *head, Arena *arena)
 {
-    return fs_join(arena, head->options.dir, S("narthex_series"));
+    return fs_join(arena, head->options.dir, S(HEAD_IMAGE_NAME));
 }
 
 // --- writing ---

@@ -16,6 +16,8 @@
 
 #include "tsdb/head_internal.h"
 
+#define HEAD_IMAGE_NAME "narthex_series"
+
 typedef struct HeadImage {
     Arena arena;
     Str bytes;

@@ -213,7 +213,9 @@ static bool replay_logs(Replay *r, bool chunks_torn, Error *err)
     else
         ok = ok && err->code == ERR_NONE;
     if (ok) {
-        r->has_snapshot = !chunks_torn && replay_snapshot_find(r, from);
+        r->has_snapshot = replay_snapshot_find(r, from, chunks_torn);
+        if (r->passed.below)
+            replay_passed_read(r, checkpoint);
         tell_size(r, r->has_snapshot ? STR_NONE : checkpoint,
                   r->has_snapshot ? r->snapshot.segment : from);
         find_image(r, from);
@@ -226,6 +228,7 @@ static bool replay_logs(Replay *r, bool chunks_torn, Error *err)
     uint64_t holes = r->holes;
     ref_map_deinit(&r->unknown);
     ok = ok && replay_dir(r, head->wbl_dir, 0, err);
+    head_index_settle(&head->index); // it may have named series that only an old snapshot defines
     // A log that is gone or damaged may have lost the names of chunks that nothing else holds. Of a torn end the samples stand before it.
     if (ok && holes == r->holes && fs_exists(head->fs, head->wbl_dir))
         replay_late_drop_unmarked(r);
@@ -304,10 +307,11 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
         *ret_empty = r.filled < head->index.series.count;
         head->twins_in_wbl = head->twins.count > 0;
         keep_twins(head, &r.arena);
-        replay_snapshot_remove_passed(&r);
+        replay_passed_settle(&r);
         report(&r, &repair);
     }
     head_image_close(&r.image);
+    replay_passed_deinit(&r.passed);
     free(r.key);
     free(r.chunks);
     ref_map_deinit(&r.chunk_of);

@@ -183,7 +183,7 @@ void replay_series(Replay *r, const WalEntry *e)
     r->series++;
     head->index.next_ref = MAX(head->index.next_ref, e->ref + 1);
     if (ref_map_get(&r->chunk_of, e->ref)) {
-        if (!fresh)
+        if (!fresh && r->shards)
             replay_shards_drain(r->shards);
         lock_take(&head->stripes[series_stripe(ref)]);
         attach_chunks(r, e->ref, ref, series_at(&head->index.series, slot));
@@ -217,6 +217,8 @@ SeriesSlot replay_find_series(Replay *r, uint64_t *ref, HeadUnknown kind)
         *ref = *twin;
         return series_slot(&r->head->index.series, *ref);
     }
+    if (UNLIKELY(replay_passed_define(r, *ref)))
+        return replay_find_series(r, ref, kind);
     count_unknown(r, *ref, kind);
     keep_ref(r->head, *ref);
     return 0;

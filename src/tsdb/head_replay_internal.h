@@ -5,6 +5,7 @@
 //     head_replay_files.c    folders and segments: reads, mends what is damaged
 //     head_replay_pipe.c     records from the thread that reads to the one that understands
 //     head_replay_snapshot.c what a clean shutdown has left
+//     head_replay_passed.c   one that a checkpoint has passed
 //     head_replay_define.c   series, chunks on disk, everything but samples; samples are sent on
 //     head_replay_shards.c   samples into series, on several threads
 //     head_replay_late.c     the log of out-of-order samples
@@ -22,6 +23,23 @@ typedef struct LoadedChunk {
     bool has_histograms;
     bool used;
 } LoadedChunk;
+
+typedef struct PassedSeries {
+    uint64_t ref;
+    const Labels *labels;
+} PassedSeries;
+
+// A snapshot that a checkpoint has passed.
+typedef struct PassedSnapshot {
+    uint32_t below; // the first segment that no checkpoint covers; 0: there is no such snapshot
+    bool damaged;   // some of it could not be read
+    Str checkpoint; // the folder
+    RefMap labels;  // ref to Labels *: series that only it defines and that nothing has named yet
+    PassedSeries *taken; // those that were named
+    size_t taken_count;
+    size_t taken_cap;
+    Arena arena;
+} PassedSnapshot;
 
 typedef struct ReplayPipe ReplayPipe;
 typedef struct ReplayShards ReplayShards;
@@ -52,7 +70,7 @@ typedef struct Replay {
     uint64_t known_offset;
     ChunkSnapshotPlace snapshot; // of the one that is used, if
     bool has_snapshot;           // the log before it is not read
-    uint32_t passed_below;       // snapshots of segments below have been passed by a checkpoint
+    PassedSnapshot passed;
     TsdbProgress *progress;
     int64_t told_ns; // when the log last told it
 } Replay;
@@ -76,16 +94,23 @@ void replay_late_drop_unmarked(Replay *r);
 
 // head_replay_snapshot.c
 // Looks for one that is whole and that the log goes on from; else says why the whole log is read. `first_segment` is the first that no
-// checkpoint covers.
-bool replay_snapshot_find(Replay *r, uint32_t first_segment);
-// Behind the replay: removes one that a checkpoint has passed.
-void replay_snapshot_remove_passed(const Replay *r);
+// checkpoint covers; with `chunks_torn` the whole log is read in any case. Notes one that a checkpoint has passed.
+bool replay_snapshot_find(Replay *r, uint32_t first_segment, bool chunks_torn);
 // Hands its records to the pipe.
 bool replay_snapshot_read(Replay *r, Error *err) MUST_CHECK;
 // Understands one of them.
 void replay_snapshot_record(Replay *r, Str record);
 // Sees to it that no ref is given out again that the log before it names. `checkpoint` may be empty.
 void replay_snapshot_keep_refs(Replay *r, Str checkpoint, uint32_t from);
+
+// head_replay_passed.c
+// Before the replay: finds out which series that snapshot alone defines.
+void replay_passed_read(Replay *r, Str checkpoint);
+// The log names a ref that it does not define. True: the snapshot does, and has been believed if the labels are good.
+bool replay_passed_define(Replay *r, uint64_t ref);
+// Behind the replay: tells the log of those, and removes the snapshot.
+void replay_passed_settle(Replay *r);
+void replay_passed_deinit(PassedSnapshot *passed);
 
 // head_replay_files.c
 // The folder's records, from segment `from` on.

@@ -115,20 +115,7 @@ static bool log_fits(Replay *r, ChunkSnapshotPlace place, uint32_t first_segment
     return false;
 }
 
-// One that a checkpoint has passed serves nobody, unless the log goes on with refs that only it defines. A Prometheus would load it all the
-// same, and drop the late chunks of series that both name.
-void replay_snapshot_remove_passed(const Replay *r)
-{
-    const HeadCounters *c = &r->head->counters;
-    Error err = {0};
-
-    if (r->passed_below && !c->wal_unknown[HEAD_UNKNOWN_SERIES] &&
-        !c->wbl_unknown[HEAD_UNKNOWN_SERIES] &&
-        !chunk_snapshot_remove_below(r->head->fs, r->head->options.dir, r->passed_below, &err))
-        log_warn("an old snapshot of open chunks cannot be removed, ignoring", KV("err", &err));
-}
-
-bool replay_snapshot_find(Replay *r, uint32_t first_segment)
+bool replay_snapshot_find(Replay *r, uint32_t first_segment, bool chunks_torn)
 {
     Head *head = r->head;
     CLEANUP(arena_deinit) Arena scratch = {0};
@@ -143,10 +130,13 @@ bool replay_snapshot_find(Replay *r, uint32_t first_segment)
         return false;
     }
     Str dir = chunk_snapshot_dir(&scratch, head->options.dir, r->snapshot);
-    if (!log_fits(r, r->snapshot, first_segment, &why)) {
+    bool fits = log_fits(r, r->snapshot, first_segment, &why);
+    if (fits && chunks_torn)
+        why = "full chunks are to come from the log, too";
+    if (!fits || chunks_torn) {
         log_info("the snapshot of open chunks is not used, reading the whole log", KV("dir", dir),
                  KV("reason", why));
-        r->passed_below = r->snapshot.segment < first_segment ? first_segment : 0;
+        r->passed.below = r->snapshot.segment < first_segment ? first_segment : 0;
         return false;
     }
     if (wal_list(head->fs, dir, &scratch, &segments, &err) && check_all(r, dir, &segments, &err))

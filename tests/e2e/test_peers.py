@@ -228,6 +228,39 @@ def test_we_start_from_a_snapshot_of_prometheus(world):
     assert server.metric("prometheus_tsdb_snapshot_replay_error_total") == 0
 
 
+def test_series_that_only_an_old_snapshot_of_prometheus_defines(world):
+    """A checkpoint has passed the snapshot and dropped a series, a Prometheus loads both, and the series comes back."""
+    settings, flags = "global: {}\n" + OUT_OF_ORDER, ("--web.enable-remote-write-receiver", SNAPSHOT)
+    end_ms = (int(time.time()) - 600) * 1000
+    wal = world.directory / "data" / "wal"
+
+    def write(server, name, first_ms):
+        times = range(first_ms, first_ms + 60_000, 10_000)
+        assert server.write([({"__name__": name, "i": "1"}, [(t, float(t)) for t in times])]).status in (200, 204)
+        return {t / 1000: float(t) for t in times}
+
+    server = world.prometheus(settings, *flags).start()
+    write(server, "ended", end_ms - 180_000)
+    server.stop()
+    last = int(snapshots(world, "data")[-1].split(".")[1])
+    for segment in wal.iterdir():
+        segment.unlink()
+    (wal / f"checkpoint.{last:08}").mkdir()
+    (wal / f"checkpoint.{last:08}" / "00000000").touch()
+    (wal / f"{last + 1:08}").touch()
+    server = world.prometheus(settings, *flags).start()
+    written = {name: write(server, name, end_ms - 60_000) for name in ("ended", "new")}
+    server.kill()
+
+    for start in (world.server, world.server, world.prometheus):  # the second and third without the snapshot
+        server = start(settings, *flags).start()
+        found = server.samples('{i="1"}', "1h")
+        same({key: {t: float(v) for t, v in samples} for key, samples in found.items()},
+             {harness.series_key({"__name__": name, "i": "1"}): samples for name, samples in written.items()})
+        server.kill()
+        assert not snapshots(world, "data")
+
+
 def test_we_read_blocks_of_promtool(world):
     start_s = int(time.time()) // 7200 * 7200 - 5 * 7200
     lines = ["# TYPE made counter"]
