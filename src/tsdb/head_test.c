@@ -458,6 +458,31 @@ TEST(head, a_ref_of_a_dropped_series_is_gone)
 static const char *const zones[] = {"a", "b", "", "ab"};
 
 // Dropped while it was empty, it came back under another ref; the start after that goes on with the first ref.
+// Those that were stale when it was looked go on by now: there is nothing to log, so nobody waits for the disk.
+TEST(head, no_stale_series_no_call_to_the_disk)
+{
+    char dir[200];
+    Error err = {0};
+    FsFault counted = {.kinds = FS_CALL_WRITE | FS_CALL_SYNC};
+    Fs fs = {.fault = &counted};
+    uint64_t refs[] = {1, 2, 77}; // the last one is gone
+    const HeadStale stale = {.refs = refs, .count = COUNT_OF(refs)};
+    test_dir_make(dir, sizeof dir);
+    HeadOptions options = test_head_options(dir);
+    options.fs = &fs;
+    Head *head = test_head_open(&options);
+    test_put(head, 1, 1000, 1);
+    test_put(head, 2, 1000, 1);
+    uint64_t before = counted.calls;
+
+    CHECK_OK(head_truncate_stale(head, &stale, &err), err);
+
+    CHECK_EQ(counted.calls, before);
+    CHECK_EQ(head->index.series.count, 2);
+    head_close(head);
+    test_dir_remove(dir);
+}
+
 TEST(head, a_series_that_came_back_keeps_its_chunks_through_restarts)
 {
     char dir[100];
@@ -675,6 +700,7 @@ TEST_MAIN(head, TEST_ROW(head, gives_back_what_was_committed),
           TEST_ROW(head, metadata_and_exemplars_survive),
           TEST_ROW(head, truncation_drops_what_is_old_and_the_rest_survives),
           TEST_ROW(head, a_ref_of_a_dropped_series_is_gone),
+          TEST_ROW(head, no_stale_series_no_call_to_the_disk),
           TEST_ROW(head, a_series_that_came_back_keeps_its_chunks_through_restarts),
           TEST_ROW(head, select_agrees_with_the_matchers),
           TEST_ROW(head, takes_over_what_prometheus_wrote))

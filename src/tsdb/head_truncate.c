@@ -269,8 +269,8 @@ bool head_truncate_stale(Head *head, const HeadStale *stale, Error *err)
     head_read_wait(head, number, INT64_MAX);
     head_lead(head);
     size_t count = still_stale(head, stale, ended);
-    bool ok = head_log_deletions(head, ended, count, err) && wal_sync(head->wal, err);
-    if (ok)
+    bool ok = !count || (head_log_deletions(head, ended, count, err) && wal_sync(head->wal, err));
+    if (ok && count)
         drop_ended(head, ended, count);
     head_follow(head);
     lock_give(&head->truncate_lock);
