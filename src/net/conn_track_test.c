@@ -68,7 +68,8 @@ TEST(conn_track, connections_are_counted_by_what_becomes_of_them)
         int attempted, established, closed, refused, resolution;
     } cases[] = {
         {"our own", "127.0.0.1", "http://127.0.0.1:1/", 2, 1, 1, 1, 0},
-        {"libcurl's", "localhost", "http://localhost:1/", -1, 1, 1, 1, 0},
+        {"our own, by name", "localhost", "http://localhost:1/", 2, 1, 1, 1, 0},
+        {"libcurl's", "a.localhost", "http://a.localhost:1/", -1, 1, 1, 1, 0},
         {"a name that nobody has", "127.0.0.1", "http://nowhere.invalid/", 2, 1, 1, 0, 1},
     };
     EACH_CASE(c, cases) {

@@ -45,7 +45,8 @@ struct HttpPlainCall {
     LoopWatch *watch;
     LoopTimer *timer; // the deadline
     char authority[HTTP_PLAIN_AUTHORITY_BYTES_MAX];
-    Str key; // of the map: a view of authority
+    Str key;      // of the map: a view of authority
+    size_t tried; // of its addresses
 
     // Idle: a list for each authority, and one of all, oldest first.
     HttpPlainCall *below;
@@ -228,6 +229,7 @@ static void on_deadline(void *arg)
 }
 
 static bool dial(HttpPlainCall *call, Error *err);
+static bool dial_next(HttpPlainCall *call, int error_number, Error *err);
 
 // As Go says it: with a small first letter.
 static const char *reason_of(int error_number, char *text, size_t bytes)
@@ -640,8 +642,8 @@ static void on_connected(HttpPlainCall *call)
         error_number = errno;
     if (error_number) {
         Error err;
-        dial_error(call, error_number, &err);
-        call_end(call, &err);
+        if (!dial_next(call, error_number, &err))
+            call_end(call, &err);
         return;
     }
     call->is_established = true;
@@ -670,24 +672,43 @@ static void on_ready(void *arg, int fd, int events)
     }
 }
 
-static bool dial(HttpPlainCall *call, Error *err)
+// Begins to connect. Returns 0, or the error number.
+static int connect_to(HttpPlainCall *call, const struct sockaddr_storage *address, socklen_t bytes)
 {
-    struct sockaddr_storage address;
-    socklen_t bytes;
-    bool ok = http_plain_url_address(call->key, &address, &bytes);
-    ASSERT(ok);
-    conn_track_count(call->plain->dialer->attempted);
-    call->fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    call->fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (call->fd < 0)
-        return dial_error(call, errno, err);
+        return errno;
     int one = 1;
     (void)setsockopt(call->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     (void)setsockopt(call->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-    if (connect(call->fd, (const struct sockaddr *)&address, bytes) != 0 && errno != EINPROGRESS)
-        return dial_error(call, errno, err);
+    if (connect(call->fd, (const struct sockaddr *)address, bytes) != 0 && errno != EINPROGRESS)
+        return errno;
     call->state = STATE_CONNECTING;
     call->watch = loop_watch_new(call->plain->loop, call->fd, LOOP_WRITE, on_ready, call);
-    return true;
+    return 0;
+}
+
+// Dials the next address. False: there is none; error_number says what became of the last one.
+static bool dial_next(HttpPlainCall *call, int error_number, Error *err)
+{
+    struct sockaddr_storage address;
+    socklen_t bytes;
+    while (http_plain_url_address(call->key, call->tried, &address, &bytes)) {
+        call->tried++;
+        disconnect(call);
+        error_number = connect_to(call, &address, bytes);
+        if (error_number == 0)
+            return true;
+    }
+    ASSERT(error_number);
+    return dial_error(call, error_number, err);
+}
+
+static bool dial(HttpPlainCall *call, Error *err)
+{
+    conn_track_count(call->plain->dialer->attempted);
+    call->tried = 0;
+    return dial_next(call, 0, err);
 }
 
 static HttpPlainCall *call_new(HttpPlain *plain, Str authority)

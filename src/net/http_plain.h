@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// http_plain.h: HTTP/1.1 in the clear to an address, over connections that are kept. It is what nearly every scrape of a cluster is,
+// http_plain.h: HTTP/1.1 in the clear to an address or localhost, over connections that are kept. It is what nearly every scrape of a cluster is,
 // and costs a fifth of what libcurl takes for it; all else (TLS, proxies, names that want DNS) is libcurl's. See decision 0013.
 //
 //     http_plain_url_read -> http_plain_start -> on_head -> bytes into the Buf -> on_end

@@ -179,12 +179,12 @@ static void ask(Caller *caller)
     buf_deinit(&head);
 }
 
-// Makes `calls` calls; what the last one brought stays in *caller.
-static void talk(Script *script, Caller *caller, int calls)
+// Makes `calls` calls to `host`; what the last one brought stays in *caller.
+static void talk_to(const char *host, Script *script, Caller *caller, int calls)
 {
     Error err;
     script_start(script);
-    snprintf(caller->url, sizeof caller->url, "http://127.0.0.1:%d/x?y", script->port);
+    snprintf(caller->url, sizeof caller->url, "http://%s:%d/x?y", host, script->port);
     caller->left = calls;
     CHECK_OK(loop_new("test", &caller->loop, &err), err);
     caller->plain = http_plain_new(caller->loop, 60000000000, NULL);
@@ -194,6 +194,11 @@ static void talk(Script *script, Caller *caller, int calls)
     loop_free(caller->loop);
     script_stop(script);
     CHECK_EQ(caller->ended, calls);
+}
+
+static void talk(Script *script, Caller *caller, int calls)
+{
+    talk_to("127.0.0.1", script, caller, calls);
 }
 
 TEST(http_plain, knows_what_is_for_libcurl)
@@ -209,7 +214,11 @@ TEST(http_plain, knows_what_is_for_libcurl)
         {"IPv6", "http://[::1]:9100/m", true, "/m"},
         {"no path", "http://127.0.0.1:1", true, ""},
         {"TLS", "https://127.0.0.1/", false, NULL},
-        {"a name", "http://localhost:9090/", false, NULL},
+        {"the own machine", "http://localhost:9090/m", true, "/m"},
+        {"the own machine alone", "http://localhost", true, ""},
+        {"a name", "http://other:9090/", false, NULL},
+        {"a name that begins like the own machine's", "http://localhosts:9090/", false, NULL},
+        {"a name below the own machine's", "http://a.localhost/", false, NULL},
         {"a name that begins with a digit", "http://1.example/", false, NULL},
         {"the short form of an address", "http://127.1/", false, NULL},
         {"user and password", "http://1.2.3.4:5@6.7.8.9/", false, NULL},
@@ -330,6 +339,22 @@ TEST(http_plain, says_what_is_wrong_with_an_answer)
         CHECK_HAS(caller.err.text, c->text);
         buf_deinit(&caller.body);
     }
+}
+
+// The script listens at 127.0.0.1 alone.
+TEST(http_plain, tries_both_addresses_of_the_own_machine)
+{
+    Script script = {.count = 2,
+                     .steps = {{.answer = STR("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")},
+                               {.answer = STR("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2")}}};
+    Caller caller = {0};
+
+    talk_to("localhost", &script, &caller, 2);
+
+    CHECK_OK(caller.err.code == ERR_NONE, caller.err);
+    CHECK_STR(buf_str(&caller.body), S("2"));
+    CHECK_EQ(script.connections, 1);
+    buf_deinit(&caller.body);
 }
 
 TEST(http_plain, bounds_heads_and_interim_answers)
@@ -457,6 +482,7 @@ TEST(http_plain, a_head_request_has_no_body_to_wait_for)
 TEST_MAIN(http_plain, TEST_ROW(http_plain, knows_what_is_for_libcurl),
           TEST_ROW(http_plain, reads_every_framing_of_a_body),
           TEST_ROW(http_plain, says_what_is_wrong_with_an_answer),
+          TEST_ROW(http_plain, tries_both_addresses_of_the_own_machine),
           TEST_ROW(http_plain, bounds_heads_and_interim_answers),
           TEST_ROW(http_plain, keeps_a_connection_only_while_it_is_good),
           TEST_ROW(http_plain, gives_up_at_the_deadline),

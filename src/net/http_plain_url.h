@@ -14,8 +14,9 @@ typedef struct HttpPlainUrl {
     Str target;    // "/metrics?x=1"; "/" may be left out of the URL and is then the empty Str
 } HttpPlainUrl;
 
-// True if `url` is http:// with a literal address, with or without a port, and nothing in it wants a closer look. *ret_url views it.
+// True if `url` is http:// with a literal address or localhost, with or without a port, and nothing in it wants a closer look. *ret_url views it.
 bool http_plain_url_read(Str url, HttpPlainUrl *ret_url);
-// The address and port of an authority; false if it is not a literal one.
-bool http_plain_url_address(Str authority, struct sockaddr_storage *ret_address,
+// The address and port of an authority; false if there is none. A literal address is one, and localhost has one of each family: those are tried
+// in turn, from index 0 on.
+bool http_plain_url_address(Str authority, size_t index, struct sockaddr_storage *ret_address,
                             socklen_t *ret_bytes);

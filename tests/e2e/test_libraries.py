@@ -22,8 +22,10 @@ def wait_for_up(server, job, value):
 
 def test_libcurl_is_loaded_when_a_target_needs_it(world, certificates):  # noqa: F811
     plain = ("plain", [world.target(PAGE).address])
-    server = world.server(harness.scrape_config(plain), "--web.enable-lifecycle").start()
+    named = ("named", [f"localhost:{world.target(PAGE).port}"])
+    server = world.server(harness.scrape_config(plain, named), "--web.enable-lifecycle").start()
     wait_for_up(server, "plain", "1")
+    wait_for_up(server, "named", "1")
     assert not has_loaded_curl(server)
 
     world.write_file(f"{server.name}.yml", harness.scrape_config(plain, secured(world, certificates)))
