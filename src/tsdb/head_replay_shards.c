@@ -6,12 +6,12 @@
 
 #define SHARD_SLOTS 256
 #define PIECE_BYTES 2048
-#define PIECE_SAMPLES ((PIECE_BYTES - 16) / 16)
+#define PIECE_WORDS ((PIECE_BYTES - 16) / 8)
 #define PIECES_MAX (SHARDS_BYTES_MAX / PIECE_BYTES)
 #define PIECES_MIN 128
-#define GATHER_SAMPLES 2 // of a series, as far as the limits let: more are hardly faster
+#define GATHER_SAMPLES 4 // of a series, as far as the limits let: more are hardly faster
 #define ROOM_BYTES ((PIECES_MAX + 1) * sizeof(Piece))
-#define LOG_SHARE 4 // a sample takes 16 bytes here and hardly less than 4 of the log
+#define LOG_SHARE 2 // a sample mostly takes 8 bytes here and hardly less than 4 of the log
 #define KEEP_BYTES (4u * 1024 * 1024) // of the arena
 
 // What few samples have.
@@ -20,21 +20,32 @@ typedef struct RichSample {
     int64_t start_ms;
 } RichSample;
 
-#define RICH_MAX ((1u << 24) - 1)
+// Samples of neighbours at one time, as a scrape brings them: their values stand behind it. A rich sample is alone, and its place in the
+// list of rich ones stands behind its value.
+typedef struct Run {
+    int32_t after_ms;    // the piece's first
+    uint8_t first, last; // slots in the shard
+    uint16_t is_rich;
+} Run;
 
-typedef struct ShardSample {
+typedef union Word {
+    Run run;
     double value;
-    int32_t after_ms; // the piece's first
-    uint32_t
-        place; // 1 + place in the list of rich ones (0: none) in 24 bits, the slot in the shard
-} ShardSample;
+    uint64_t rich;
+} Word;
+
+_Static_assert(sizeof(Word) == 8, "no holes");
+
+#define RUN_WORDS_MIN 2
+#define RICH_WORDS 3
 
 // A shard's samples lie in a chain of these.
 typedef struct Piece {
     int64_t first_ms;
-    uint32_t count;
-    uint32_t next; // 0: none
-    ShardSample samples[PIECE_SAMPLES];
+    uint32_t next;     // 0: none
+    uint16_t used;     // words
+    uint16_t last_run; // where it begins
+    Word words[PIECE_WORDS];
 } Piece;
 
 _Static_assert(sizeof(Piece) == PIECE_BYTES, "no holes");
@@ -44,7 +55,7 @@ typedef struct Shard {
 } Shard;
 
 #define SORTED_PIECES 16
-#define SORTED_SAMPLES (SORTED_PIECES * PIECE_SAMPLES)
+#define SORTED_SAMPLES (SORTED_PIECES * PIECE_WORDS)
 
 typedef struct Sorted Sorted;
 
@@ -81,9 +92,41 @@ struct Sorted {
     uint32_t ends[SHARD_SLOTS]; // where the next one's begin
     int64_t t_ms[SORTED_SAMPLES];
     double value[SORTED_SAMPLES];
-    uint32_t rich[SORTED_SAMPLES];
+    uint32_t rich[SORTED_SAMPLES]; // 1 + its place; 0: it is none. Only if there are any
     bool any_rich;
 };
+
+static inline uint32_t words_of(Run run)
+{
+    return run.is_rich ? RICH_WORDS : 2u + run.last - run.first;
+}
+
+static void count_piece(const Piece *piece, uint32_t counts[SHARD_SLOTS], Sorted *out)
+{
+    for (uint32_t at = 0; at < piece->used; at += words_of(piece->words[at].run)) {
+        Run run = piece->words[at].run;
+        for (uint32_t slot = run.first; slot <= run.last; slot++)
+            counts[slot]++;
+        out->any_rich |= run.is_rich;
+    }
+}
+
+static void place_piece(const Piece *piece, uint32_t starts[SHARD_SLOTS], Sorted *out)
+{
+    for (uint32_t at = 0; at < piece->used; at += words_of(piece->words[at].run)) {
+        const Word *words = &piece->words[at];
+        Run run = words->run;
+        int64_t t_ms = (int64_t)((uint64_t)piece->first_ms + (uint64_t)run.after_ms);
+        for (uint32_t slot = run.first; slot <= run.last; slot++) {
+            uint32_t to = starts[slot]++;
+            out->t_ms[to] = t_ms;
+            out->value[to] = (++words)->value;
+        }
+        if (UNLIKELY(out->any_rich))
+            for (uint32_t slot = run.first; slot <= run.last; slot++)
+                out->rich[starts[slot] - 1] = run.is_rich ? (uint32_t)words[1].rich + 1 : 0;
+    }
+}
 
 // Takes pieces as they fit; returns the next one.
 static uint32_t sort_pieces(const ReplayShards *shards, uint32_t first, Sorted *out)
@@ -92,27 +135,17 @@ static uint32_t sort_pieces(const ReplayShards *shards, uint32_t first, Sorted *
     uint32_t end = first;
     uint32_t total = 0;
 
+    out->any_rich = false;
     for (size_t n = 0; end && n < SORTED_PIECES; n++, end = shards->pieces[end].next)
-        for (uint32_t i = 0; i < shards->pieces[end].count; i++)
-            starts[(uint8_t)shards->pieces[end].samples[i].place]++;
+        count_piece(&shards->pieces[end], starts, out);
     for (size_t i = 0; i < SHARD_SLOTS; i++) {
         uint32_t count = starts[i];
         starts[i] = total;
         total += count;
         out->ends[i] = total;
     }
-    out->any_rich = false;
-    for (uint32_t p = first; p != end; p = shards->pieces[p].next) {
-        const Piece *piece = &shards->pieces[p];
-        for (uint32_t i = 0; i < piece->count; i++) {
-            const ShardSample *sample = &piece->samples[i];
-            uint32_t at = starts[(uint8_t)sample->place]++;
-            out->t_ms[at] = (int64_t)((uint64_t)piece->first_ms + (uint64_t)sample->after_ms);
-            out->value[at] = sample->value;
-            out->rich[at] = sample->place >> 8;
-            out->any_rich |= sample->place >> 8 != 0;
-        }
-    }
+    for (uint32_t at = first; at != end; at = shards->pieces[at].next)
+        place_piece(&shards->pieces[at], starts, out);
     return end;
 }
 
@@ -228,9 +261,11 @@ static void apply_sorted(const ReplayShards *shards, Worker *worker, SeriesSlot 
                          s->ends[i] - from);
             continue;
         }
-        for (uint32_t k = from; k < s->ends[i]; k++)
-            apply_rich(head, worker, s->rich[k] ? &shards->rich[s->rich[k] - 1] : NULL, ref, series,
-                       s->t_ms[k], s->value[k]);
+        for (uint32_t k = from; k < s->ends[i]; k++) {
+            uint32_t rich = s->any_rich ? s->rich[k] : 0;
+            apply_rich(head, worker, rich ? &shards->rich[rich - 1] : NULL, ref, series, s->t_ms[k],
+                       s->value[k]);
+        }
     }
 }
 
@@ -283,8 +318,7 @@ static void make_shard(ReplayShards *shards, uint32_t number)
 
 static uint32_t pieces_for(uint64_t series)
 {
-    uint64_t wanted =
-        MIN(series, PIECES_MAX * PIECE_SAMPLES) * GATHER_SAMPLES / PIECE_SAMPLES * 5 / 4;
+    uint64_t wanted = MIN(series, PIECES_MAX * PIECE_WORDS) * GATHER_SAMPLES / PIECE_WORDS * 5 / 4;
 
     return (uint32_t)MAX(PIECES_MIN, MIN(wanted, PIECES_MAX));
 }
@@ -301,7 +335,8 @@ static Piece *add_piece(ReplayShards *shards, uint32_t number, int64_t t_ms)
     uint32_t index = ++shards->piece_count;
     Piece *piece = &shards->pieces[index];
     piece->first_ms = t_ms;
-    piece->count = piece->next = 0;
+    piece->next = 0;
+    piece->used = piece->last_run = 0;
     if (shard->first)
         shards->pieces[shard->last].next = index;
     else
@@ -322,18 +357,39 @@ static uint32_t add_rich(ReplayShards *shards, const Histogram *histogram, int64
     return shards->rich_count;
 }
 
-// The shard's newest piece, with room for a sample of this time; or a new one.
-static inline Piece *piece_for(ReplayShards *shards, uint32_t number, int64_t t_ms)
+// The shard's newest piece, with room for so many words and a sample of this time; or a new one.
+static inline Piece *piece_for(ReplayShards *shards, uint32_t number, int64_t t_ms, size_t words)
 {
     Piece *piece =
         number < shards->shard_count ? &shards->pieces[shards->shards[number].last] : NULL;
     int64_t after_ms = 0;
 
-    if (UNLIKELY(!piece || piece == shards->pieces || piece->count == PIECE_SAMPLES ||
+    if (UNLIKELY(!piece || piece == shards->pieces || piece->used + words > PIECE_WORDS ||
                  __builtin_sub_overflow(t_ms, piece->first_ms, &after_ms) ||
                  after_ms != (int32_t)after_ms))
         return add_piece(shards, number, t_ms);
     return piece;
+}
+
+static inline Run *begin_run(Piece *piece, unsigned slot, int64_t t_ms, bool is_rich)
+{
+    piece->last_run = piece->used;
+    Run *run = &piece->words[piece->used++].run;
+    *run = (Run){(int32_t)(t_ms - piece->first_ms), (uint8_t)slot, (uint8_t)slot, is_rich};
+    return run;
+}
+
+// The newest run if the sample continues it, else a new one of this sample alone.
+static inline Run *run_for(Piece *piece, unsigned slot, int64_t t_ms)
+{
+    Run *run = &piece->words[piece->last_run].run;
+
+    if (piece->used && !run->is_rich && run->last + 1u == slot &&
+        piece->first_ms + run->after_ms == t_ms) {
+        run->last = (uint8_t)slot;
+        return run;
+    }
+    return begin_run(piece, slot, t_ms, false);
 }
 
 void replay_shards_add_floats(ReplayShards *shards, const SeriesSlot *slots,
@@ -344,33 +400,36 @@ void replay_shards_add_floats(ReplayShards *shards, const SeriesSlot *slots,
             i++;
             continue;
         }
-        uint32_t number = slots[i] / SHARD_SLOTS;
-        Piece *piece = piece_for(shards, number, samples[i].t_ms);
-        size_t end = i + MIN(count - i, PIECE_SAMPLES - piece->count);
-        ShardSample *to = &piece->samples[piece->count];
-        int64_t first_ms = piece->first_ms;
-        do {
-            int64_t after_ms;
-            if (__builtin_sub_overflow(samples[i].t_ms, first_ms, &after_ms) ||
-                after_ms != (int32_t)after_ms)
-                break;
-            *to++ = (ShardSample){samples[i].value, (int32_t)after_ms, slots[i] % SHARD_SLOTS};
-            i++;
-        } while (i < end && slots[i] && slots[i] / SHARD_SLOTS == number);
-        piece->count = (uint32_t)(to - piece->samples);
+        int64_t t_ms = samples[i].t_ms;
+        Piece *piece = piece_for(shards, slots[i] / SHARD_SLOTS, t_ms, RUN_WORDS_MIN);
+        Run *run = run_for(piece, slots[i] % SHARD_SLOTS, t_ms);
+        Word *to = &piece->words[piece->used];
+        size_t end = i + MIN(count - i, (size_t)PIECE_WORDS - piece->used);
+        size_t start = i;
+        do
+            to++->value = samples[i++].value;
+        while (i < end && slots[i] == slots[i - 1] + 1 && slots[i] % SHARD_SLOTS &&
+               samples[i].t_ms == t_ms);
+        run->last = (uint8_t)(run->last + (i - start - 1));
+        piece->used = (uint16_t)(to - piece->words);
     }
 }
 
 void replay_shards_add(ReplayShards *shards, SeriesSlot slot, int64_t t_ms, double value,
                        const Histogram *histogram, int64_t start_ms)
 {
-    if (UNLIKELY(histogram || start_ms) &&
-        (shards->rich_count == RICH_MAX || shards->arena.held_bytes > KEEP_BYTES))
+    bool is_rich = histogram || start_ms;
+
+    if (!is_rich) {
+        replay_shards_add_floats(shards, &slot, &(WalSample){.t_ms = t_ms, .value = value}, 1);
+        return;
+    }
+    if (shards->arena.held_bytes > KEEP_BYTES)
         replay_shards_drain(shards);
-    Piece *piece = piece_for(shards, slot / SHARD_SLOTS, t_ms);
-    uint32_t rich = UNLIKELY(histogram || start_ms) ? add_rich(shards, histogram, start_ms) : 0;
-    piece->samples[piece->count++] =
-        (ShardSample){value, (int32_t)(t_ms - piece->first_ms), rich << 8 | slot % SHARD_SLOTS};
+    Piece *piece = piece_for(shards, slot / SHARD_SLOTS, t_ms, RICH_WORDS);
+    begin_run(piece, slot % SHARD_SLOTS, t_ms, true);
+    piece->words[piece->used++].value = value;
+    piece->words[piece->used++].rich = add_rich(shards, histogram, start_ms) - 1;
 }
 
 // --- life ---
