@@ -29,17 +29,6 @@ void footprint_setup(void)
 #endif
 }
 
-#define HUGE_BYTES ((uintptr_t)2 * 1024 * 1024)
-
-void footprint_huge(void *bytes, size_t count)
-{
-    uintptr_t start = ((uintptr_t)bytes + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
-    uintptr_t end = ((uintptr_t)bytes + count) & ~(HUGE_BYTES - 1);
-
-    if (start < end) // a kernel that has none goes on with small ones
-        (void)madvise((void *)start, end - start, MADV_HUGEPAGE);
-}
-
 #define TOUCH_BYTES ((size_t)4096)
 
 void footprint_touch(void *bytes, size_t count)

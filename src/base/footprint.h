@@ -12,9 +12,6 @@
 // Settings of malloc; before the first thread.
 void footprint_setup(void);
 
-// Memory that is about to be touched all over, or in no order: of long ones the kernel is asked for huge pages, where it has some.
-void footprint_huge(void *bytes, size_t count);
-
 // Has the kernel hand over fresh memory before it is used. Where it is read first the kernel would map its page of zeros, and at the write behind
 // that have all cores forget it.
 // Thread: any.

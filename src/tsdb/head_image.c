@@ -404,27 +404,28 @@ static bool load_pair(HeadIndex *index, Reader *in)
            head_index_load_pair(index, (uint32_t)name, &value, &p, bytes);
 }
 
-// Label sets, hashed by a thread of their own behind the one that loads the series.
+// Label sets, put into their table by a thread of their own behind the one that loads the series.
 typedef struct Sets {
     HeadIndex *index;
     ReplayRing ring; // a place for each SETS_SLICE series; it is never full
     Thread thread;
     bool started;
-    uint64_t series;  // expected
+    uint32_t *hashes; // by slot, from 1
+    size_t cap;       // of these: the series that are expected
     SeriesSlot ready; // the loader's: passed on so far
-    SeriesSlot done;  // the other one's: hashed so far
+    SeriesSlot done;  // the other one's: in the table so far
 } Sets;
 
-#define SETS_SLICE 4096
+#define SETS_SLICE 8192
 
-static void hash_sets(void *arg)
+static void put_sets(void *arg)
 {
     Sets *sets = arg;
     unsigned place;
 
-    head_index_load_sets_begin(sets->index, sets->series);
+    head_index_load_sets_begin(sets->index, sets->cap);
     while (replay_ring_empty(&sets->ring, &place)) {
-        head_index_load_sets(sets->index, sets->done, sets->done + SETS_SLICE);
+        head_index_load_sets(sets->index, sets->done, &sets->hashes[sets->done - 1], SETS_SLICE);
         sets->done += SETS_SLICE;
         replay_ring_emptied(&sets->ring);
     }
@@ -434,17 +435,22 @@ static void begin_sets(Sets *sets, HeadIndex *index, uint64_t series)
 {
     Error err = {0};
 
-    *sets = (Sets){.index = index, .series = series, .ready = 1, .done = 1};
+    *sets = (Sets){.index = index, .cap = (size_t)series, .ready = 1, .done = 1};
+    sets->hashes = X_ARRAY(uint32_t, MAX(sets->cap, (size_t)1));
     replay_ring_init(&sets->ring, "label sets", UINT_MAX);
-    sets->started = thread_start(&sets->thread, "replay-sets", hash_sets, sets, &err);
+    sets->started = thread_start(&sets->thread, "replay-sets", put_sets, sets, &err);
 }
 
-static inline void pass_on_sets(Sets *sets, SeriesSlot slot)
+static inline bool pass_on_set(Sets *sets, SeriesSlot slot, uint32_t hash)
 {
-    if (LIKELY(slot + 1 - sets->ready < SETS_SLICE))
-        return;
-    sets->ready += SETS_SLICE;
-    replay_ring_filled(&sets->ring);
+    if (UNLIKELY(slot > sets->cap))
+        return false;
+    sets->hashes[slot - 1] = hash;
+    if (UNLIKELY(slot + 1 - sets->ready == SETS_SLICE)) {
+        sets->ready += SETS_SLICE;
+        replay_ring_filled(&sets->ring);
+    }
+    return true;
 }
 
 static void end_sets(Sets *sets)
@@ -453,15 +459,18 @@ static void end_sets(Sets *sets)
     if (sets->started)
         thread_join(&sets->thread);
     else
-        hash_sets(sets);
-    head_index_load_sets(sets->index, sets->done, sets->index->series.slots);
+        put_sets(sets);
+    head_index_load_sets(sets->index, sets->done, &sets->hashes[sets->done - 1],
+                         sets->index->series.slots - sets->done);
     replay_ring_deinit(&sets->ring);
+    free(sets->hashes);
 }
 
 static bool load_entry(Head *head, BlockKind kind, Reader *in, uint64_t *before, Sets *sets)
 {
     uint64_t ref;
     SeriesSlot slot;
+    uint32_t hash;
 
     switch (kind) {
     case BLOCK_NAMES:
@@ -470,10 +479,8 @@ static bool load_entry(Head *head, BlockKind kind, Reader *in, uint64_t *before,
         return load_pair(&head->index, in);
     case BLOCK_SERIES:
         *before += reader_uvarint(in);
-        slot = head_index_load_series(&head->index, *before, reader_str(in));
-        if (slot)
-            pass_on_sets(sets, slot);
-        return slot != 0;
+        slot = head_index_load_series(&head->index, *before, reader_str(in), &hash);
+        return slot && pass_on_set(sets, slot, hash);
     case BLOCK_TWINS:
     case BLOCK_EXPIRED:
         ref = reader_uvarint(in);

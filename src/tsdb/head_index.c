@@ -24,7 +24,6 @@ static void hash_put_new(HashTable *table, uint32_t hash, uint32_t number)
 static void hash_resize(HashTable *table, size_t size)
 {
     HashTable grown = {X_ARRAY(HashSlot, size), table->count, size};
-    footprint_huge(grown.slots, size * sizeof *grown.slots);
 
     for (size_t i = 0; i < table->size; i++)
         if (table->slots[i].number)
@@ -777,7 +776,7 @@ static bool key_good(const HeadIndex *index, Str key)
     return at == end;
 }
 
-SeriesSlot head_index_load_series(HeadIndex *index, uint64_t ref, Str key)
+SeriesSlot head_index_load_series(HeadIndex *index, uint64_t ref, Str key, uint32_t *ret_hash)
 {
     bool rising = !index->all.length || ref >= index->all.first + index->all.length;
 
@@ -791,6 +790,7 @@ SeriesSlot head_index_load_series(HeadIndex *index, uint64_t ref, Str key)
     postings_add(&index->all, &index->pool, ref);
     series_table_publish(&index->series, ref, slot);
     index->next_ref = MAX(index->next_ref, ref + 1);
+    *ret_hash = set_hash((const uint8_t *)key.ptr, (uint32_t)key.len);
     return slot;
 }
 
@@ -802,28 +802,19 @@ void head_index_load_sets_begin(HeadIndex *index, uint64_t series)
     footprint_touch(table->slots, table->size * sizeof *table->slots);
 }
 
-void head_index_load_sets(HeadIndex *index, SeriesSlot from, SeriesSlot end)
+void head_index_load_sets(HeadIndex *index, SeriesSlot from, const uint32_t *hashes, size_t count)
 {
-    // Not the index itself: what the thread that loads series counts there shares lines with what is read here for each.
-    const HeadIndex view = {.series.pages = index->series.pages, .pool.pages = index->pool.pages};
-    HashTable table = index->set_table;
+    HashTable table = index->set_table; // others count in the same line
 
-    if (table.count + (end - from) > table.size * 4 / 5)
-        hash_resize(&table, (table.count + (end - from)) * 3 / 2);
-    // Some steps ahead: where a set goes is in no order, and each place has to come from afar.
-    for (SeriesSlot slot = from; slot < end;) {
-        uint32_t hashes[32];
-        uint32_t count = MIN((uint32_t)COUNT_OF(hashes), end - slot);
-        for (uint32_t i = 0; i < count; i++) {
-            Str key = head_index_key(&view, series_at(&view.series, slot + i)->labels);
-            hashes[i] = set_hash((const uint8_t *)key.ptr, (uint32_t)key.len);
-            __builtin_prefetch(&table.slots[hash_home(&table, hashes[i])], 1);
-        }
-        for (uint32_t i = 0; i < count; i++)
-            hash_put_new(&table, hashes[i], slot + i);
-        slot += count;
-        table.count += count;
+    if (table.count + count > table.size * 4 / 5)
+        hash_resize(&table, (table.count + count) * 3 / 2);
+    // Where a set goes is in no order, and each place has to come from afar.
+    for (size_t i = 0; i < count; i++) {
+        if (i + 16 < count)
+            __builtin_prefetch(&table.slots[hash_home(&table, hashes[i + 16])], 1);
+        hash_put_new(&table, hashes[i], from + (SeriesSlot)i);
     }
+    table.count += count;
     index->set_table = table;
 }
 

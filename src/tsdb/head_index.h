@@ -133,12 +133,13 @@ bool head_index_load_name(HeadIndex *index, Str name);
 // `value` NULL: the number is free. Of `postings` all but the bytes counts.
 bool head_index_load_pair(HeadIndex *index, uint32_t name, const Str *value,
                           const Postings *postings, Str bytes);
-// `key` is what a LabelKey has in bytes. Published at once.
-SeriesSlot head_index_load_series(HeadIndex *index, uint64_t ref, Str key);
-// At last, or for those that are loaded while others are being loaded: the hash of their label sets. Some `series` are expected in all.
+// `key` is what a LabelKey has in bytes. Published at once. *ret_hash: of its label set.
+SeriesSlot head_index_load_series(HeadIndex *index, uint64_t ref, Str key, uint32_t *ret_hash);
+// At last, or while others are being loaded: the label sets can be found. Some `series` are expected in all.
 void head_index_load_sets_begin(HeadIndex *index, uint64_t series);
+// Those of the slots from `from` on.
 // Thread: one at a time.
-void head_index_load_sets(HeadIndex *index, SeriesSlot from, SeriesSlot end);
+void head_index_load_sets(HeadIndex *index, SeriesSlot from, const uint32_t *hashes, size_t count);
 // The bytes of a series' label set.
 Str head_index_key(const HeadIndex *index, PoolHandle labels);
 
