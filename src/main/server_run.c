@@ -93,14 +93,23 @@ static bool watches_files(const Run *run)
            !run->stack;
 }
 
+// What the start alone has read goes back when those who waited for it have their answers: to look for it takes as long as some of them.
+#define FORGET_START_MS 2000
+
 static void serve(Run *run, const sigset_t *signals)
 {
     bool watch = watches_files(run);
+    bool forgotten = false;
     for (;;) {
         int64_t wait_ms = watch ? run->flags.config_auto_reload_interval_ms : 3600 * 1000;
+        wait_ms = forgotten ? wait_ms : MIN(wait_ms, FORGET_START_MS);
         struct timespec timeout = {wait_ms / 1000, (wait_ms % 1000) * 1000000};
         int signal_number = sigtimedwait(signals, NULL, &timeout);
         Error err = {0};
+        if (!forgotten && signal_number < 0) {
+            footprint_forget_start();
+            forgotten = true;
+        }
         if (signal_number == SIGHUP) {
             (void)server_reload(run, &err); // told in the log
         } else if (signal_number == SIGTERM || signal_number == SIGINT) {
@@ -169,7 +178,6 @@ static int live(Run *run, const FlagTable *table, const sigset_t *signals)
     server_api_set_phase(run, API_READY);
     // Behind it: whole pages wait there, and those who put them in would take the cores first.
     sink_gate_open(&run->sink_gate, run->api.sink);
-    footprint_forget_start();
     log_info("server is ready to receive web requests", KV("url", run->external_url));
     serve(run, signals);
     return 0;
