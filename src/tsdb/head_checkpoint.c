@@ -20,7 +20,8 @@ typedef struct Checkpoint {
     Buf packed;
     RefMap metadata_of; // ref to MetadataKept: the newest of each series, written at the end
     Arena metadata_arena;
-    Arena arena; // of one record
+    Arena arena;      // of one record
+    bool defines_all; // the head's series stand in front, whatever the log says
     uint64_t kept, dropped;
 } Checkpoint;
 
@@ -93,7 +94,8 @@ static void keep_entry(Checkpoint *c, WalRecordType type, const WalEntry *e)
 {
     switch (type) {
     case WAL_SERIES:
-        wal_record_series(writer_of(c, type), e->ref, e->labels);
+        if (!c->defines_all || !series_slot(&c->head->index.series, e->ref))
+            wal_record_series(writer_of(c, type), e->ref, e->labels);
         break;
     case WAL_TOMBSTONES:
         if (e->interval.max_t_ms >= c->oldest_deletable)
@@ -206,6 +208,49 @@ static bool keep_dir(Checkpoint *c, Str dir, uint32_t from, uint32_t end, Error 
     return ok;
 }
 
+static RefRuns all_refs(Head *head, Arena *arena)
+{
+    RefRuns runs;
+
+    rwlock_take_read(&head->index_lock);
+    postings_decode(&head->index.all, &head->index.pool, arena, &runs);
+    rwlock_give(&head->index_lock);
+    return runs;
+}
+
+static void define_series(Checkpoint *c, uint64_t ref)
+{
+    Head *head = c->head;
+
+    rwlock_take_read(&head->index_lock);
+    SeriesSlot slot = series_slot(&head->index.series, ref);
+    if (slot)
+        wal_record_series(writer_of(c, WAL_SERIES), ref,
+                          head_index_labels(&head->index,
+                                            series_at(&head->index.series, slot)->labels,
+                                            &c->arena));
+    rwlock_give(&head->index_lock);
+}
+
+// The snapshot goes with this checkpoint, and may be all that says which series some refs mean: one that a checkpoint had passed was loaded by a
+// Prometheus, which went on with its series and left a new one.
+static bool define_all(Checkpoint *c, Error *err)
+{
+    CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
+    RefRuns runs = all_refs(c->head, &scratch);
+
+    c->defines_all = true;
+    for (size_t i = 0; i < runs.count; i++) {
+        for (uint64_t k = 0; k < runs.runs[i].length; k++) {
+            arena_reset(&c->arena);
+            define_series(c, runs.runs[i].first + k);
+            if (c->raw[WAL_SERIES].len >= BATCH_BYTES && !flush_type(c, WAL_SERIES, err))
+                return false;
+        }
+    }
+    return flush_type(c, WAL_SERIES, err);
+}
+
 static bool finish_records(Checkpoint *c, Error *err)
 {
     for (size_t i = 0; i < c->metadata_of.size; i++) {
@@ -241,7 +286,8 @@ static bool write_checkpoint(Checkpoint *c, Str tmp, Str final, Str before, uint
     bool ok = fs_remove_tree(head->fs, tmp, err) &&
               wal_open(head->fs, tmp, head->options.wal_segment_bytes, &c->wal, err);
 
-    ok = ok && (!before.len || keep_dir(c, before, 0, UINT32_MAX, err)) &&
+    ok = ok && (!head->from_snapshot || define_all(c, err)) &&
+         (!before.len || keep_dir(c, before, 0, UINT32_MAX, err)) &&
          keep_dir(c, head->wal_dir, from, last + 1, err) && finish_records(c, err);
     wal_close(c->wal);
     ok = ok && fs_sync_dir(head->fs, tmp, err) && fs_rename(head->fs, tmp, final, err) &&
@@ -322,6 +368,8 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
             ok && (covered || write_checkpoint(&c, tmp, final, before,
                                                MAX(first, before.len ? number + 1 : 0), last, err));
         COUNT(head, checkpoints, 1);
+        if (ok && c.defines_all)
+            head->from_snapshot = false;
         if (!ok) {
             Error ignored = {0};
             COUNT(head, checkpoints_failed, 1);
@@ -341,7 +389,7 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
         head_follow(head);
         bool removed =
             ok && remove_old(head, last, err) &&
-            (head->snapshot_defines ||
+            (head->snapshot_defines || head->from_snapshot ||
              chunk_snapshot_remove_below(head->fs, head->options.dir, last + UINT64_C(1), err));
         COUNT(head, checkpoint_deletions, 1);
         COUNT(head, checkpoint_deletions_failed, !removed);

@@ -238,6 +238,8 @@ struct Head {
     Pool pool;
 
     Lock truncate_lock; // one truncation at a time
+    bool
+        from_snapshot; // GUARDED_BY(truncate_lock): it brought series, and the log may not say which some refs mean
     HeadImageState image;
     uint64_t limbo_number; // Queriers up to it may show texts in limbo
 

@@ -306,6 +306,7 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
     if (ok) {
         *ret_empty = r.filled < head->index.series.count;
         head->twins_in_wbl = head->twins.count > 0;
+        head->from_snapshot = r.has_snapshot;
         keep_twins(head, &r.arena);
         replay_passed_settle(&r);
         report(&r, &repair);

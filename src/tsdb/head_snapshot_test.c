@@ -315,6 +315,72 @@ TEST(head_snapshot, goes_when_a_checkpoint_has_passed_it)
     test_dir_remove(dir);
 }
 
+static void remove_log_before(const char *dir, uint32_t segment)
+{
+    Error err = {0};
+
+    for (uint32_t i = 0; i < segment; i++) {
+        char path[PATH_BYTES + 40];
+        snprintf(path, sizeof path, "%s/wal/%08u", dir, i);
+        CHECK_OK(fs_unlink(&fs_system, str_from_c(path), &err), err);
+    }
+}
+
+static uint64_t samples_from(Head *head, int64_t min_t_ms)
+{
+    Arena arena = {0};
+    uint64_t digest = 1;
+
+    for (int i = 0; i < SERIES; i++) {
+        arena_reset(&arena);
+        SampleColumns c = test_read(head, i, &arena);
+        CHECK(c.count > 0 || i % 13 == 0);
+        for (size_t k = 0; k < c.count; k++)
+            if (c.t_ms[k] >= min_t_ms)
+                digest = test_mix(digest, (uint64_t)c.t_ms[k]);
+    }
+    arena_deinit(&arena);
+    return digest;
+}
+
+// A Prometheus that was killed goes on with series that only its old snapshot defines, and leaves a new one when it ends.
+TEST(head_snapshot, series_that_it_alone_defines_outlive_it)
+{
+    char dir[PATH_BYTES - 20];
+    char killed[PATH_BYTES - 10];
+    Error err = {0};
+
+    test_dir_make(dir, sizeof dir);
+    snprintf(killed, sizeof killed, "%s-k", dir);
+    build(dir, false);
+    CHECK(place_of(dir).segment > 0);
+    remove_log_before(dir, place_of(dir).segment);
+    HeadOptions options = options_of(dir, false);
+    options.snapshot_at_close = false;
+    Head *head = test_head_open(&options);
+    CHECK_EQ(head->index.series.count, SERIES);
+    int64_t min_t_ms = 0;
+    for (int round = ROUNDS; has_snapshot(dir) && round < ROUNDS * 20; round++) {
+        put_round(head, round);
+        if (round % 30 != 29)
+            continue;
+        min_t_ms = (int64_t)(round - 20) * STEP_MS;
+        CHECK_OK(head_truncate(head, min_t_ms, &err), err);
+    }
+    CHECK(!has_snapshot(dir));
+    test_copy_tree(dir, killed);
+    uint64_t digest = samples_from(head, min_t_ms);
+    head_close(head);
+    options.dir = str_from_c(killed);
+    head = test_head_open(&options);
+
+    CHECK_EQ(head->counters.wal_unknown[HEAD_UNKNOWN_SERIES], 0);
+    CHECK_EQ(samples_from(head, min_t_ms), digest);
+    head_close(head);
+    test_dir_remove(dir);
+    test_dir_remove(killed);
+}
+
 // A Prometheus leaves it there.
 TEST(head_snapshot, goes_at_a_start_that_finds_it_passed)
 {
@@ -388,5 +454,6 @@ TEST_MAIN(head_snapshot, TEST_ROW(head_snapshot, brings_what_the_log_brings),
           TEST_ROW(head_snapshot, damage_is_told_and_the_log_read),
           TEST_ROW(head_snapshot, of_another_log_is_not_used),
           TEST_ROW(head_snapshot, goes_when_a_checkpoint_has_passed_it),
+          TEST_ROW(head_snapshot, series_that_it_alone_defines_outlive_it),
           TEST_ROW(head_snapshot, goes_at_a_start_that_finds_it_passed),
           TEST_ROW(head_snapshot, records_that_lie_are_refused))
