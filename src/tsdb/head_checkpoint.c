@@ -94,7 +94,7 @@ static void keep_entry(Checkpoint *c, WalRecordType type, const WalEntry *e)
 {
     switch (type) {
     case WAL_SERIES:
-        if (!c->defines_all || !series_slot(&c->head->index.series, e->ref))
+        if (!c->defines_all || !series_slot(&c->head->index.series, meant_ref(c, e->ref)))
             wal_record_series(writer_of(c, type), e->ref, e->labels);
         break;
     case WAL_TOMBSTONES:
@@ -218,18 +218,21 @@ static RefRuns all_refs(Head *head, Arena *arena)
     return runs;
 }
 
-static void define_series(Checkpoint *c, uint64_t ref)
+// Says that `ref` means the series of `own`, its ref in the head.
+static bool define_series(Checkpoint *c, uint64_t ref, uint64_t own, Error *err)
 {
     Head *head = c->head;
 
+    arena_reset(&c->arena);
     rwlock_take_read(&head->index_lock);
-    SeriesSlot slot = series_slot(&head->index.series, ref);
+    SeriesSlot slot = series_slot(&head->index.series, own);
     if (slot)
         wal_record_series(writer_of(c, WAL_SERIES), ref,
                           head_index_labels(&head->index,
                                             series_at(&head->index.series, slot)->labels,
                                             &c->arena));
     rwlock_give(&head->index_lock);
+    return c->raw[WAL_SERIES].len < BATCH_BYTES || flush_type(c, WAL_SERIES, err);
 }
 
 // The snapshot goes with this checkpoint, and may be all that says which series some refs mean: one that a checkpoint had passed was loaded by a
@@ -238,16 +241,18 @@ static bool define_all(Checkpoint *c, Error *err)
 {
     CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
     RefRuns runs = all_refs(c->head, &scratch);
+    const RefMap *twins = &c->head->twins;
 
     c->defines_all = true;
-    for (size_t i = 0; i < runs.count; i++) {
-        for (uint64_t k = 0; k < runs.runs[i].length; k++) {
-            arena_reset(&c->arena);
-            define_series(c, runs.runs[i].first + k);
-            if (c->raw[WAL_SERIES].len >= BATCH_BYTES && !flush_type(c, WAL_SERIES, err))
+    for (size_t i = 0; i < runs.count; i++)
+        for (uint64_t k = 0; k < runs.runs[i].length; k++)
+            if (!define_series(c, runs.runs[i].first + k, runs.runs[i].first + k, err))
                 return false;
-        }
-    }
+    // Behind the own ones, as a series is there under the first ref that it is given.
+    for (size_t i = 0; i < twins->size; i++)
+        if (twins->entries[i].ref && is_needed(c, twins->entries[i].ref) &&
+            !define_series(c, twins->entries[i].ref, twins->entries[i].value, err))
+            return false;
     return flush_type(c, WAL_SERIES, err);
 }
 

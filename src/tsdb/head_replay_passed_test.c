@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A log that goes on with series of a snapshot which its checkpoint has passed, as a Prometheus leaves it.
+// A log that goes on with series which only a snapshot defines, mostly one that its checkpoint has passed, as a Prometheus leaves it.
 #include <errno.h>
 
 #include "tsdb/chunk_snapshot.h"
@@ -364,9 +364,109 @@ TEST(head_replay_passed, stays_until_the_log_was_told)
     test_dir_remove(dir);
 }
 
+// How often the newest checkpoint says what the ref means.
+static uint64_t definitions_of(const char *dir, uint64_t ref)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    uint32_t number = 0;
+    uint64_t count = 0;
+    Str checkpoint = STR_NONE;
+    Str record;
+    Str bytes;
+    WalEntry entry;
+    WalReader reader;
+    Error err = {0};
+
+    CHECK_OK(wal_find_checkpoint(&fs_system, arena_printf(&arena, "%s/wal", dir), &arena,
+                                 &checkpoint, &number, &err),
+             err);
+    CHECK_OK(fs_read_file(&fs_system, wal_segment_path(&arena, checkpoint, 0), &arena, 1 << 20,
+                          &bytes, &err),
+             err);
+    wal_reader_init(&reader, bytes);
+    while (wal_reader_next(&reader, &record)) {
+        WalRecordReader in = wal_record_read(record, &arena);
+        while (in.type == WAL_SERIES && wal_record_next(&in, &entry))
+            count += entry.ref == ref;
+    }
+    wal_reader_deinit(&reader);
+    return count;
+}
+
+// One that still fits the log goes with the next checkpoint, too, which has to say once what each of its refs means.
+TEST(head_replay_passed, what_a_fitting_one_defines_goes_into_the_checkpoint)
+{
+    static const struct {
+        const char *name;
+        Entry snapshot[ENTRIES_MAX], covered[ENTRIES_MAX], log[ENTRIES_MAX], late[ENTRIES_MAX];
+        size_t want;     // samples of series 0
+        uint64_t second; // another ref of it
+    } cases[] = {
+        {.name = "one ref", .snapshot = {{DEFINE, 5, 0}}, .log = {{SAMPLE, 5, 101}}, .want = 1},
+        {.name = "two, named by the log",
+         .snapshot = {{DEFINE, 5, 0}, {DEFINE, 6, 0}},
+         .log = {{SAMPLE, 5, 101}, {SAMPLE, 6, 102}},
+         .want = 2,
+         .second = 6},
+        {.name = "two, named by late samples",
+         .snapshot = {{DEFINE, 5, 0}, {DEFINE, 6, 0}},
+         .log = {{SAMPLE, 5, 101}},
+         .late = {{SAMPLE, 6, 99}},
+         .want = 2,
+         .second = 6},
+        {.name = "two, the second defined by the log as well",
+         .snapshot = {{DEFINE, 5, 0}, {DEFINE, 6, 0}},
+         .covered = {{DEFINE, 6, 0}},
+         .log = {{SAMPLE, 6, 101}},
+         .late = {{SAMPLE, 6, 99}},
+         .want = 2,
+         .second = 6},
+        {.name = "the second defined by the log alone",
+         .snapshot = {{DEFINE, 5, 0}},
+         .covered = {{DEFINE, 6, 0}},
+         .log = {{SAMPLE, 6, 101}},
+         .late = {{SAMPLE, 6, 99}},
+         .want = 2,
+         .second = 6},
+    };
+
+    EACH_CASE(c, cases) {
+        char dir[PATH_BYTES - 60];
+        char killed[PATH_BYTES];
+        Error err = {0};
+        test_dir_make(dir, sizeof dir);
+        put_snapshot(dir, c->snapshot);
+        put_log(dir, "wal", 1, c->covered);
+        put_log(dir, "wal", 4, c->log); // behind what the checkpoint covers
+        if (c->late[0].kind)
+            put_log(dir, "wbl", 0, c->late);
+        HeadOptions options = passed_options(dir, &fs_system, false);
+
+        Head *head = test_head_open(&options);
+        CHECK_EQ(count_of(head, 0), c->want);
+        CHECK_OK(head_checkpoint(head, 0, &err), err);
+        copy_of(dir, killed);
+        head_close(head);
+
+        CHECK(!has_snapshot(killed));
+        CHECK_EQ(definitions_of(killed, 5), 1);
+        CHECK_EQ(definitions_of(killed, 6), c->second == 6);
+        options = passed_options(killed, &fs_system, false);
+        head = test_head_open(&options);
+        CHECK_EQ(head->index.series.count, 1);
+        CHECK_EQ(count_of(head, 0), c->want);
+        CHECK_EQ(head->counters.wal_unknown[HEAD_UNKNOWN_SERIES], 0);
+        CHECK_EQ(head->counters.wbl_unknown[HEAD_UNKNOWN_SERIES], 0);
+        head_close(head);
+        test_dir_remove(killed);
+        test_dir_remove(dir);
+    }
+}
+
 TEST_MAIN(head_replay_passed,
           TEST_ROW(head_replay_passed, tells_what_refs_mean_that_nothing_else_defines),
           TEST_ROW(head_replay_passed, no_image_of_before_hides_them),
           TEST_ROW(head_replay_passed, damaged_one_stays_while_the_log_has_unknown_refs),
           TEST_ROW(head_replay_passed, nothing_is_lost_if_the_disk_fails),
-          TEST_ROW(head_replay_passed, stays_until_the_log_was_told))
+          TEST_ROW(head_replay_passed, stays_until_the_log_was_told),
+          TEST_ROW(head_replay_passed, what_a_fitting_one_defines_goes_into_the_checkpoint))
