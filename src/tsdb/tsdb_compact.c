@@ -212,6 +212,8 @@ static bool compact_stale(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
         if (ok) {
             log_info("stale series left the head", KV("series", stale.count),
                      KV("took_ms", (clock_mono_ns(tsdb->options.clock) - started_ns) / 1000000));
+            head_stale_free(&stale);
+            head_stale_look(tsdb->head, false, &stale); // the counters show what is left
         } else {
             tsdb_count(&tsdb->counters.stale_compactions_failed);
         }

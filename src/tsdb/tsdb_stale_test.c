@@ -172,6 +172,8 @@ TEST(tsdb_stale, series_that_have_ended_leave_the_head_early)
     CHECK_EQ(stale_blocks(s.tsdb), 0); // they may still be asked for
     compact(s.tsdb, 2);
     CHECK_EQ(counters(s.tsdb).series, SERIES - ENDING);
+    CHECK_EQ(counters(s.tsdb).stale_series, 0);
+    CHECK(counters(s.tsdb).native_histogram_series < SERIES / 5);
     CHECK_EQ(stale_blocks(s.tsdb), 2); // two aligned ranges
     CHECK_EQ(s.tsdb->counters.stale_compactions, 1);
     CHECK_EQ(digest_of(s.tsdb, &again), digest);
