@@ -176,7 +176,23 @@ static bool is_half_written(Str name)
     return str_starts_with(name, S(NAME)) && str_ends_with(name, S(".tmp"));
 }
 
-static bool remove_some(Fs *fs, Str dir, uint64_t below, const ChunkSnapshotPlace *but, Error *err)
+// Which ones go.
+typedef struct Choice {
+    uint64_t first, end; // segments; the latter exclusive
+    uint64_t offset_min;
+    const ChunkSnapshotPlace *but; // NULL: none stays
+} Choice;
+
+static bool goes(const Choice *which, ChunkSnapshotPlace place)
+{
+    const ChunkSnapshotPlace *but = which->but;
+    bool kept = but && place.segment == but->segment && place.offset == but->offset;
+
+    return !kept && place.segment >= which->first && place.segment < which->end &&
+           place.offset >= which->offset_min;
+}
+
+static bool remove_some(Fs *fs, Str dir, Choice which, Error *err)
 {
     CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
     FsList list = {0};
@@ -185,10 +201,8 @@ static bool remove_some(Fs *fs, Str dir, uint64_t below, const ChunkSnapshotPlac
     for (size_t i = 0; ok && i < list.count; i++) {
         ChunkSnapshotPlace place;
         Str name = list.entries[i].name;
-        bool ours = list.entries[i].is_dir && parse_name(name, &place);
-        bool kept = but && ours && place.segment == but->segment && place.offset == but->offset;
-        if ((ours && place.segment < below && !kept) ||
-            (list.entries[i].is_dir && is_half_written(name)))
+        if (list.entries[i].is_dir &&
+            (is_half_written(name) || (parse_name(name, &place) && goes(&which, place))))
             ok = fs_remove_tree(fs, fs_join(&scratch, dir, name), err);
     }
     return ok;
@@ -196,10 +210,16 @@ static bool remove_some(Fs *fs, Str dir, uint64_t below, const ChunkSnapshotPlac
 
 bool chunk_snapshot_remove_below(Fs *fs, Str dir, uint64_t segment, Error *err)
 {
-    return remove_some(fs, dir, segment, NULL, err);
+    return remove_some(fs, dir, (Choice){.end = segment}, err);
+}
+
+bool chunk_snapshot_remove_inside(Fs *fs, Str dir, uint32_t segment, Error *err)
+{
+    return remove_some(
+        fs, dir, (Choice){.first = segment, .end = segment + UINT64_C(1), .offset_min = 1}, err);
 }
 
 bool chunk_snapshot_remove_others(Fs *fs, Str dir, ChunkSnapshotPlace place, Error *err)
 {
-    return remove_some(fs, dir, UINT64_MAX, &place, err);
+    return remove_some(fs, dir, (Choice){.end = UINT64_MAX, .but = &place}, err);
 }

@@ -6,6 +6,7 @@
 #include "tsdb/head_replay_pipe.h"
 
 #define RELEASE_BYTES (4u * 1024 * 1024)
+#define REPAIR_BYTES (UINT64_C(1) << 40) // all records go into one segment
 #define TELL_NS (INT64_C(2) * 1000000000)
 
 // A torn end of the newest segment was never acknowledged, or its write was cut by the crash.
@@ -24,6 +25,21 @@ static bool cut_tail(Head *head, Str path, const WalReader *reader, Error *err)
     return ok;
 }
 
+// There is a segment of that name at any time: whoever is killed in between leaves the old one or the new one.
+static bool replace(Head *head, Str path, Str by, Str aside, Error *err)
+{
+    Error ignored = {0};
+
+    if (!fs_link(head->fs, path, aside, err))
+        return false;
+    if (fs_rename(head->fs, by, path, err))
+        return true;
+    if (!fs_unlink(head->fs, aside, &ignored))
+        log_warn("cannot remove the second name of a damaged log segment, ignoring",
+                 KV("segment", path), KV("name", aside), KV("err", &ignored));
+    return false;
+}
+
 // Writes the good records anew and keeps the damaged segment aside, so that Prometheus can read the log, too.
 static bool rewrite_segment(Head *head, Str dir, uint32_t number, Str bytes, Error *err)
 {
@@ -37,8 +53,8 @@ static bool rewrite_segment(Head *head, Str dir, uint32_t number, Str bytes, Err
 
     for (int i = 1; fs_exists(head->fs, aside) && i < 1000; i++)
         aside = arena_printf(&scratch, STR_FMT ".damaged-%d", STR_ARG(path), i);
-    bool ok =
-        fs_remove_tree(head->fs, repair, err) && wal_open(head->fs, repair, 1u << 30, &wal, err);
+    bool ok = fs_remove_tree(head->fs, repair, err) &&
+              wal_open(head->fs, repair, REPAIR_BYTES, &wal, err);
     wal_reader_init(&reader, bytes);
     while (ok && wal_reader_next(&reader, &record)) {
         Buf packed = {0};
@@ -50,11 +66,10 @@ static bool rewrite_segment(Head *head, Str dir, uint32_t number, Str bytes, Err
     wal_reader_deinit(&reader);
     ok = ok && wal_sync(wal, err);
     wal_close(wal);
-    ok = ok && fs_rename(head->fs, path, aside, err) &&
-         fs_rename(head->fs, wal_segment_path(&scratch, repair, 0), path, err) &&
-         fs_remove_tree(head->fs, repair, err) && fs_sync_dir(head->fs, dir, err) &&
-         chunk_snapshot_remove_below(head->fs, head->options.dir, UINT64_MAX,
-                                     err); // their places are elsewhere now
+    ok = ok && replace(head, path, wal_segment_path(&scratch, repair, 0), aside, err) &&
+         fs_sync_dir(head->fs, dir, err) && fs_remove_tree(head->fs, repair, err) &&
+         (!str_equal(dir, head->wal_dir) ||
+          chunk_snapshot_remove_inside(head->fs, head->options.dir, number, err));
     if (ok)
         log_warn("log segment was damaged: kept its good records, the original is aside",
                  KV("segment", path), KV("original", aside));

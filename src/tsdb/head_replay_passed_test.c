@@ -257,6 +257,62 @@ TEST(head_replay_passed, no_image_of_before_hides_them)
     test_dir_remove(dir);
 }
 
+// Bytes that are no record, behind those of the segment.
+static void damage(const char *dir, const char *segment)
+{
+    char path[PATH_BYTES];
+    File file = FILE_NONE;
+    Error err = {0};
+
+    snprintf(path, sizeof path, "%s/%s", dir, segment);
+    CHECK_OK(fs_open(&fs_system, str_from_c(path), FS_APPEND, &file, &err) &&
+                 file_write(&file, S("no record"), &err),
+             err);
+    file_close(&file);
+}
+
+// Only a snapshot that ends inside of the segment has another end then.
+TEST(head_replay_passed, stays_where_a_damaged_log_is_mended)
+{
+    static const struct {
+        const char *name;
+        const char *damaged;
+    } cases[] = {
+        {"behind it", "wal/00000002"},
+        {"where it ends", "wal/00000001"},
+        {"late samples", "wbl/00000000"},
+    };
+    static const Entry snapshot[ENTRIES_MAX] = {{DEFINE, 5, 0}};
+    static const Entry log[] = {{SAMPLE, 5, 101}, {SAMPLE, 5, 102}, {SAMPLE, 5, 103}};
+
+    EACH_CASE(c, cases) {
+        char dir[PATH_BYTES - 60];
+        char killed[PATH_BYTES];
+        test_dir_make(dir, sizeof dir);
+        put_snapshot(dir, snapshot);
+        put_log(dir, "wal", 1, (Entry[ENTRIES_MAX]){log[0]});
+        put_log(dir, "wal", 2, (Entry[ENTRIES_MAX]){log[1]});
+        put_log(dir, "wal", 0, (Entry[ENTRIES_MAX]){log[2]});
+        put_log(dir, "wbl", 0, (Entry[ENTRIES_MAX]){{SAMPLE, 5, 99}});
+        put_log(dir, "wbl", 0, (Entry[ENTRIES_MAX]){{SAMPLE, 5, 98}});
+        damage(dir, c->damaged);
+        HeadOptions options = passed_options(dir, &fs_system, false);
+
+        Head *head = test_head_open(&options);
+        CHECK_EQ(head->counters.wal_corruptions, 1);
+        CHECK_EQ(count_of(head, 0), 5);
+        copy_of(dir, killed);
+        head_close(head);
+        options = passed_options(killed, &fs_system, false);
+        head = test_head_open(&options);
+
+        CHECK_EQ(count_of(head, 0), 5);
+        head_close(head);
+        test_dir_remove(killed);
+        test_dir_remove(dir);
+    }
+}
+
 // Damage ends what is known; the rest may be of use to somebody.
 TEST(head_replay_passed, damaged_one_stays_while_the_log_has_unknown_refs)
 {
@@ -302,7 +358,9 @@ TEST(head_replay_passed, nothing_is_lost_if_the_disk_fails)
     test_dir_make(dir, sizeof dir);
     put_snapshot(dir, snapshot);
     put_log(dir, "wal/checkpoint.00000001", 0, checkpoint);
+    put_log(dir, "wal/checkpoint.00000001", 0, (Entry[ENTRIES_MAX]){{0}});
     put_log(dir, "wal", 2, log);
+    damage(dir, "wal/checkpoint.00000001/00000000"); // to be mended before
     for (uint64_t at = 1, met = 1; met; at++) {
         for (int dead = 0; dead < 2; dead++) {
             copy_of(dir, copy);
@@ -466,6 +524,7 @@ TEST(head_replay_passed, what_a_fitting_one_defines_goes_into_the_checkpoint)
 TEST_MAIN(head_replay_passed,
           TEST_ROW(head_replay_passed, tells_what_refs_mean_that_nothing_else_defines),
           TEST_ROW(head_replay_passed, no_image_of_before_hides_them),
+          TEST_ROW(head_replay_passed, stays_where_a_damaged_log_is_mended),
           TEST_ROW(head_replay_passed, damaged_one_stays_while_the_log_has_unknown_refs),
           TEST_ROW(head_replay_passed, nothing_is_lost_if_the_disk_fails),
           TEST_ROW(head_replay_passed, stays_until_the_log_was_told),
