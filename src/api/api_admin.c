@@ -23,7 +23,7 @@ void api_admin_delete_series(ApiCall *call)
     }
     if (!api_time_param(call, "start", API_MIN_T_MS, &start_ms) ||
         !api_time_param(call, "end", API_MAX_T_MS, &end_ms) ||
-        !api_selectors_param(call, S("match[]"), &selectors))
+        !api_wide_selectors_param(call, S("match[]"), &selectors))
         return;
     bool ok = true;
     for (size_t i = 0; i < selectors.count && ok; i++)

@@ -189,6 +189,8 @@ typedef struct ApiSelectors {
 } ApiSelectors;
 // Each must have a matcher that does not match the empty string.
 bool api_selectors_param(ApiCall *call, Str name, ApiSelectors *ret_selectors);
+// Each must have a matcher.
+bool api_wide_selectors_param(ApiCall *call, Str name, ApiSelectors *ret_selectors);
 void api_selectors_free(ApiSelectors *selectors);
 
 // The widest range the API knows, as the original's minTime and maxTime.

@@ -108,7 +108,7 @@ static bool has_non_empty_matcher(const Matcher *matchers, size_t count)
     return false;
 }
 
-bool api_selectors_param(ApiCall *call, Str name, ApiSelectors *ret_selectors)
+static bool read_selectors(ApiCall *call, Str name, bool wide, ApiSelectors *ret_selectors)
 {
     const HttpRequest *request = call->request;
     ApiSelectors selectors = {
@@ -125,7 +125,7 @@ bool api_selectors_param(ApiCall *call, Str name, ApiSelectors *ret_selectors)
             break;
         selectors.sets[selectors.count] = set;
         selectors.counts[selectors.count++] = count;
-        if (!has_non_empty_matcher(set, count))
+        if (wide ? !count : !has_non_empty_matcher(set, count))
             error_set(&err, ERR_INVALID, STR_FMT " must contain at least one non-empty matcher",
                       STR_ARG(name));
     }
@@ -136,6 +136,16 @@ bool api_selectors_param(ApiCall *call, Str name, ApiSelectors *ret_selectors)
     }
     *ret_selectors = selectors;
     return true;
+}
+
+bool api_selectors_param(ApiCall *call, Str name, ApiSelectors *ret_selectors)
+{
+    return read_selectors(call, name, false, ret_selectors);
+}
+
+bool api_wide_selectors_param(ApiCall *call, Str name, ApiSelectors *ret_selectors)
+{
+    return read_selectors(call, name, true, ret_selectors);
 }
 
 void api_selectors_free(ApiSelectors *selectors)
