@@ -131,6 +131,17 @@ static const FlagSpec list_flags[] = {
 static const ToolArg dir_args[] = {
     {.name = "db path", .help = "Database path (default is data/).", .is_optional = true}, {NULL}};
 
+int tool_tsdb_tell_faults(const TsdbBlockInfo *blocks, size_t count)
+{
+    int status = TOOL_OK;
+
+    for (size_t i = 0; i < count; i++)
+        if (blocks[i].fault.len)
+            status = tool_fail("block " STR_FMT " cannot be read: " STR_FMT,
+                               STR_ARG(blocks[i].ulid), STR_ARG(blocks[i].fault));
+    return status;
+}
+
 static int run_list(ToolCall *call)
 {
     CLEANUP(buf_deinit) Buf out = {0};
@@ -145,10 +156,7 @@ static int run_list(ToolCall *call)
         good++;
     tool_tsdb_table(blocks, good, true, options->human_readable, &out);
     tool_write(buf_str(&out));
-    for (size_t i = good; i < count; i++)
-        tool_fail("block " STR_FMT " cannot be read: " STR_FMT, STR_ARG(blocks[i].ulid),
-                  STR_ARG(blocks[i].fault));
-    return good < count ? TOOL_FAILED : TOOL_OK;
+    return tool_tsdb_tell_faults(blocks, count);
 }
 
 const ToolVerb tool_tsdb_list = {
@@ -202,6 +210,7 @@ typedef struct Dump {
     const DumpOptions *options;
     Querier *querier;
     Buf out;
+    int status; // of what could be dumped
     void (*print)(struct Dump *dump, Labels labels, const SampleColumns *columns);
 } Dump;
 
@@ -231,15 +240,55 @@ static void print_prom(Dump *d, Labels labels, const SampleColumns *c)
     }
 }
 
+static void add_escaped(Buf *out, Str value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.ptr[i];
+        if (c == '\n')
+            buf_add_c(out, "\\n");
+        else if (c == '"' || c == '\\')
+            buf_printf(out, "\\%c", c);
+        else
+            buf_add_char(out, c);
+    }
+}
+
+// What a reader of OpenMetrics takes: no blanks between labels, no escapes but three, names that are not legacy in quotes.
+static void print_series(Buf *out, Labels labels)
+{
+    Str name = labels_get(labels, LABEL_METRIC_NAME);
+    bool is_legacy = metric_name_is_legacy(name);
+    const char *gap = "{";
+
+    if (is_legacy)
+        buf_add_str(out, name);
+    else if (name.len) {
+        buf_add_c(out, "{\"");
+        add_escaped(out, name);
+        buf_add_char(out, '"');
+        gap = ",";
+    }
+    for (size_t i = 0; i < labels.count; i++) {
+        const Label *pair = &labels.pairs[i];
+        if (str_equal(pair->name, LABEL_METRIC_NAME))
+            continue;
+        const char *quote = label_name_is_legacy(pair->name) ? "" : "\"";
+        buf_printf(out, "%s%s", gap, quote);
+        add_escaped(out, pair->name);
+        buf_printf(out, "%s=\"", quote);
+        add_escaped(out, pair->value);
+        buf_add_char(out, '"');
+        gap = ",";
+    }
+    buf_add_c(out, *gap == '{' ? "{}" : "}");
+}
+
 // OpenMetrics has no text for native histograms: they are left out, as the original does.
 static void print_openmetrics(Dump *d, Labels labels, const SampleColumns *c)
 {
-    CLEANUP(arena_deinit) Arena arena = {0};
     CLEANUP(buf_deinit) Buf text = {0};
-    Str name = LABEL_METRIC_NAME;
 
-    buf_add_str(&text, labels_get(labels, name));
-    labels_print(&text, labels_drop(&arena, labels, &name, 1));
+    print_series(&text, labels);
     for (size_t i = 0; i < c->count; i++) {
         if (c->histograms && c->histograms[i])
             continue;
@@ -310,6 +359,7 @@ static bool select_all(Dump *d, Arena *arena, SeriesList *ret_list, Error *err)
     return true;
 }
 
+// A series that cannot be read is told, and the others are dumped.
 static bool dump_all(Dump *d, Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
@@ -320,11 +370,17 @@ static bool dump_all(Dump *d, Error *err)
         return false;
     for (size_t i = 0; i < list.count; i++) {
         SampleColumns columns;
+        Error why = {0};
         arena_reset(&one);
-        if (!d->querier->read(d->querier, list.series[i].handle, d->options->min_t_ms,
-                              d->options->max_t_ms, &one, &columns, err))
-            return false;
-        d->print(d, list.series[i].labels, &columns);
+        if (d->querier->read(d->querier, list.series[i].handle, d->options->min_t_ms,
+                             d->options->max_t_ms, &one, &columns, &why)) {
+            d->print(d, list.series[i].labels, &columns);
+            continue;
+        }
+        CLEANUP(buf_deinit) Buf text = {0};
+        labels_print(&text, list.series[i].labels);
+        d->status =
+            tool_fail("series " STR_FMT " is missing: %s", STR_ARG(buf_str(&text)), why.text);
     }
     return true;
 }
@@ -337,6 +393,10 @@ static bool dump(ToolCall *call, Dump *d, Error *err)
     if (!tsdb_reader_open(&fs_system, tool_tsdb_dir(call, 0), d->options->sandbox_root, &reader,
                           err))
         return false;
+    const Str *faults;
+    size_t fault_count = tsdb_reader_faults(reader, &faults);
+    for (size_t i = 0; i < fault_count; i++)
+        d->status = tool_fail(STR_FMT "; its samples are missing", STR_ARG(faults[i]));
     Source *source = tsdb_reader_source(reader);
     bool ok = source->open(source, d->options->min_t_ms, d->options->max_t_ms, &d->querier, err);
     if (ok) {
@@ -357,7 +417,7 @@ static int run_dump(ToolCall *call)
     bool ok = dump(call, &d, &err);
     flush(&d);
     buf_deinit(&d.out);
-    return ok ? TOOL_OK : tool_fail("%s", err.text);
+    return ok ? d.status : tool_fail("%s", err.text);
 }
 
 static int run_dump_openmetrics(ToolCall *call)
@@ -370,7 +430,7 @@ static int run_dump_openmetrics(ToolCall *call)
         buf_add_c(&d.out, "# EOF\n");
     flush(&d);
     buf_deinit(&d.out);
-    return ok ? TOOL_OK : tool_fail("%s", err.text);
+    return ok ? d.status : tool_fail("%s", err.text);
 }
 
 const ToolVerb tool_tsdb_dump = {
@@ -388,11 +448,13 @@ const ToolVerb tool_tsdb_dump_openmetrics = {
 
 // --- verify, repair ---
 
-static int tell_findings(const TsdbFindings *findings)
+static int tell_findings(Str dir, const TsdbFindings *findings)
 {
     CLEANUP(buf_deinit) Buf out = {0};
     size_t open = 0;
 
+    if (!findings->count)
+        return tool_fail("no block, log segment or head chunk file in " STR_FMT, STR_ARG(dir));
     for (size_t i = 0; i < findings->count; i++) {
         const TsdbFinding *f = &findings->items[i];
         buf_printf(&out, "%s " STR_FMT ": " STR_FMT, f->is_fault ? "BAD " : "good",
@@ -413,7 +475,7 @@ static int run_verify(ToolCall *call)
 
     if (!tsdb_offline_verify(&fs_system, tool_tsdb_dir(call, 0), call->arena, &findings, &err))
         return tool_fail("%s", err.text);
-    return tell_findings(&findings);
+    return tell_findings(tool_tsdb_dir(call, 0), &findings);
 }
 
 static int run_repair(ToolCall *call)
@@ -423,7 +485,7 @@ static int run_repair(ToolCall *call)
 
     if (!tsdb_offline_repair(&fs_system, tool_tsdb_dir(call, 0), call->arena, &findings, &err))
         return tool_fail("%s", err.text);
-    return tell_findings(&findings);
+    return tell_findings(tool_tsdb_dir(call, 0), &findings);
 }
 
 const ToolVerb tool_tsdb_verify = {

@@ -12,5 +12,7 @@ Str tool_tsdb_dir(const ToolCall *call, size_t index);
 // The table of `tsdb list`, columns as wide as their widest cell.
 void tool_tsdb_table(const TsdbBlockInfo *blocks, size_t count, bool header, bool human_readable,
                      Buf *out);
+// Tells the blocks that cannot be read, and returns the exit status.
+int tool_tsdb_tell_faults(const TsdbBlockInfo *blocks, size_t count);
 // Go's time.Duration.String() of whole milliseconds.
 void tool_tsdb_duration(Buf *out, int64_t ms);

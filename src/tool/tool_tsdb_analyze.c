@@ -306,6 +306,18 @@ static bool analyze(const ToolCall *call, TsdbBlock *block, Buf *out, Error *err
     return ok;
 }
 
+// The last block is the last that can be read: that there are others must not go unnoticed.
+static int tell_passed_over(ToolCall *call)
+{
+    TsdbBlockInfo *blocks;
+    size_t count;
+    Error err = {0};
+
+    if (!tsdb_offline_list(&fs_system, tool_tsdb_dir(call, 0), call->arena, &blocks, &count, &err))
+        return tool_fail("%s", err.text);
+    return tool_tsdb_tell_faults(blocks, count);
+}
+
 static int run(ToolCall *call)
 {
     CLEANUP(buf_deinit) Buf out = {0};
@@ -320,7 +332,7 @@ static int run(ToolCall *call)
     if (!ok)
         return tool_fail("%s", err.text);
     tool_write(buf_str(&out));
-    return TOOL_OK;
+    return call->arg_count > 1 ? TOOL_OK : tell_passed_over(call);
 }
 
 const ToolVerb tool_tsdb_analyze = {

@@ -445,6 +445,9 @@ static bool take_labels(Page *page, const FlagStrList *labels, Arena *arena, Err
         Label *label = &page->extra[page->extra_count++];
         if (!tool_split_pair(labels->items[i], &label->name, &label->value, err))
             return false;
+        if (!label->name.len)
+            return error_set(err, ERR_INVALID, "--label: \"" STR_FMT "\" has no name",
+                             STR_ARG(labels->items[i]));
     }
     return true;
 }

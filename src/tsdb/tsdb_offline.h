@@ -44,11 +44,13 @@ bool tsdb_block_walk(TsdbBlock *block, const Matcher *matchers, size_t count, bo
                      TsdbSeriesFn each, void *arg, Error *err) MUST_CHECK;
 
 // Everything in a directory, blocks and logs, whether or not a server works on it. Nothing in it is changed: the log is replayed in a
-// folder of its own below sandbox_root, which is removed at the end.
+// folder of its own below sandbox_root, which is removed at the end. ERR_NOT_FOUND if there is neither a block nor a log.
 typedef struct TsdbReader TsdbReader;
 bool tsdb_reader_open(Fs *fs, Str dir, Str sandbox_root, TsdbReader **ret_reader,
                       Error *err) MUST_CHECK;
 Source *tsdb_reader_source(TsdbReader *reader);
+// Why blocks could not be opened, one text for each; the others are read.
+size_t tsdb_reader_faults(const TsdbReader *reader, const Str **ret_faults);
 void tsdb_reader_close(TsdbReader *reader); // accepts NULL
 
 // One block of all that the source has in [min_t_ms, max_t_ms). *ret_ulid is empty if that is nothing.

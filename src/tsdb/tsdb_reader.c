@@ -14,8 +14,11 @@ struct TsdbReader {
     Fs *fs;
     Arena arena;
     Str sandbox;
+    bool has_sandbox;
     Head *head;
     TsdbBlocks blocks;
+    Str *faults; // one for each block that cannot be opened
+    size_t fault_count;
 };
 
 static bool copy_file(Fs *fs, Str from, Str to, Error *err)
@@ -106,14 +109,17 @@ static bool open_blocks(TsdbReader *r, Str dir, Error *err)
     if (!fs_list(r->fs, dir, &r->arena, &list, err))
         return false;
     r->blocks.items = X_ARRAY(Block *, list.count + 1);
+    r->faults = ARENA_ARRAY(&r->arena, Str, list.count + 1);
     for (size_t i = 0; i < list.count; i++) {
         Ulid ulid;
+        Error why = {0};
         if (!list.entries[i].is_dir || !ulid_parse(list.entries[i].name, &ulid))
             continue;
-        if (!block_open(r->fs, fs_join(&r->arena, dir, list.entries[i].name),
-                        &r->blocks.items[r->blocks.count], err))
-            return false;
-        r->blocks.count++;
+        if (block_open(r->fs, fs_join(&r->arena, dir, list.entries[i].name),
+                       &r->blocks.items[r->blocks.count], &why))
+            r->blocks.count++;
+        else
+            r->faults[r->fault_count++] = arena_str(&r->arena, str_from_c(why.text));
     }
     if (r->blocks.count)
         qsort(r->blocks.items, r->blocks.count, sizeof(Block *), compare_starts);
@@ -135,6 +141,25 @@ static bool open_querier(Source *source, int64_t min_t_ms, int64_t max_t_ms, Que
     return true;
 }
 
+// A wrong path is told, where an empty answer would pass for an empty storage.
+static bool holds_something(const TsdbReader *r, Str dir, Arena *arena, Error *err)
+{
+    static const char *const logs[] = {"wal", "wbl", "chunks_head"};
+
+    if (r->blocks.count || r->fault_count)
+        return true;
+    for (size_t i = 0; i < COUNT_OF(logs); i++)
+        if (fs_exists(r->fs, fs_join(arena, dir, str_from_c(logs[i]))))
+            return true;
+    return error_set(err, ERR_NOT_FOUND, "there is neither a block nor a log");
+}
+
+static bool open_sandbox(TsdbReader *r, Error *err)
+{
+    r->has_sandbox = fs_make_dirs(r->fs, r->sandbox, err);
+    return r->has_sandbox;
+}
+
 bool tsdb_reader_open(Fs *fs, Str dir, Str sandbox_root, TsdbReader **ret_reader, Error *err)
 {
     TsdbReader *r = X_NEW(TsdbReader);
@@ -145,8 +170,8 @@ bool tsdb_reader_open(Fs *fs, Str dir, Str sandbox_root, TsdbReader **ret_reader
     r->sandbox =
         arena_printf(&r->arena, STR_FMT "/tmp_dbro_sandbox_" STR_FMT,
                      STR_ARG(sandbox_root.len ? sandbox_root : dir), STR_ARG(ulid_str(&unique)));
-    if (!open_blocks(r, dir, err) || !fs_make_dirs(fs, r->sandbox, err) ||
-        !open_head(r, dir, err)) {
+    if (!open_blocks(r, dir, err) || !holds_something(r, dir, &r->arena, err) ||
+        !open_sandbox(r, err) || !open_head(r, dir, err)) {
         tsdb_reader_close(r);
         return error_context(err, "open " STR_FMT, STR_ARG(dir));
     }
@@ -159,6 +184,12 @@ Source *tsdb_reader_source(TsdbReader *reader)
     return &reader->source;
 }
 
+size_t tsdb_reader_faults(const TsdbReader *reader, const Str **ret_faults)
+{
+    *ret_faults = reader->faults;
+    return reader->fault_count;
+}
+
 void tsdb_reader_close(TsdbReader *reader)
 {
     Error err = {0};
@@ -167,7 +198,7 @@ void tsdb_reader_close(TsdbReader *reader)
         return;
     head_close(reader->head);
     tsdb_blocks_give(&reader->blocks);
-    if (!fs_remove_tree(reader->fs, reader->sandbox, &err))
+    if (reader->has_sandbox && !fs_remove_tree(reader->fs, reader->sandbox, &err))
         log_warn("sandbox cannot be removed", KV("err", &err));
     arena_deinit(&reader->arena);
     free(reader);

@@ -114,8 +114,7 @@ def test_a_dump_as_a_page_makes_the_same_blocks_again(world, tool, blocks):
     dumped = tool("dump-openmetrics", "db")
     assert dumped.returncode == 0 and dumped.stdout.endswith("# EOF\n"), dumped.stderr
 
-    # The original's reader takes no blank between labels, though its writer leaves one, as ours.
-    (world.directory / "again").write_text(dumped.stdout.replace('", ', '",'))
+    (world.directory / "again").write_text(dumped.stdout)
     made = promtool(world, "create-blocks-from", "openmetrics", "again", "second")
 
     assert made.returncode == 0, made.stderr
@@ -125,6 +124,62 @@ def test_a_dump_as_a_page_makes_the_same_blocks_again(world, tool, blocks):
     assert some.stdout.splitlines()[:-1] == [
         line for line in dumped.stdout.splitlines() if line.startswith("m1{")
         and 1700002000 <= float(line.split()[-1]) <= 1700003000]
+
+
+def test_a_page_of_odd_names_and_values_is_read_again(world, tool):
+    page = '{"a b","x y"="1",z="2"} 1 1700000000.000\nc{} 2 1700000000.000\nd{v="\\\\ \\" \\n \t \u200b"} 3 1700000000.000\n# EOF\n'
+    (world.directory / "page").write_text(page)
+    assert tool("create-blocks-from", "openmetrics", "page", "db").returncode == 0
+
+    assert tool("dump-openmetrics", "db").stdout == page
+
+
+def spoil(block, part):
+    if part == "meta.json":
+        (block / part).unlink()
+    elif part == "all of it":
+        shutil.rmtree(block)
+        block.mkdir()
+    else:
+        content = bytearray((block / part).read_bytes())
+        content[40 if part.startswith("chunks") else 6] ^= 1
+        (block / part).write_bytes(content)
+
+
+@pytest.mark.parametrize("part, told", [("meta.json", "meta.json"), ("tombstones", "tombstones"), ("all of it", "meta.json"),
+                                        ("chunks/000001", "corrupt chunk")])
+def test_what_is_good_beside_a_damaged_block_is_dumped_and_the_block_told(tool, blocks, part, told):
+    whole = tool("dump", "db").stdout.splitlines()
+    bad = sorted(blocks.glob("01*"))[-1]
+    spoil(bad, part)
+
+    dumped, page, analyzed = tool("dump", "db"), tool("dump-openmetrics", "db"), tool("analyze", "db")
+
+    left = set(dumped.stdout.splitlines())
+    assert dumped.returncode == page.returncode == 1
+    assert bad.name in dumped.stderr and told in dumped.stderr and "missing" in dumped.stderr
+    assert 0.5 * len(whole) < len(left) < len(whole) and left < set(whole)
+    assert len(page.stdout.splitlines()) == len(left) + 1 and page.stdout.endswith("# EOF\n")
+    if "/" not in part:  # the block before it is analyzed, and that is said
+        assert analyzed.returncode == 1 and bad.name in analyzed.stderr and bad.name not in analyzed.stdout
+
+
+@pytest.mark.parametrize("arguments", [["dump"], ["dump-openmetrics"], ["verify"], ["repair"], ["analyze"]])
+def test_a_directory_of_nothing_is_told(world, tool, arguments):
+    (world.directory / "db" / "deeper").mkdir(parents=True)
+
+    told = tool(*arguments, "db")
+
+    assert told.returncode == 1 and "db" in told.stderr and "WARN" not in told.stderr
+    assert [path.name for path in (world.directory / "db").iterdir()] == ["deeper"]
+
+
+def test_a_label_without_a_name_is_told(world, tool):
+    (world.directory / "page").write_text("a 1 1\n# EOF\n")
+
+    told = tool("create-blocks-from", "openmetrics", "--label==b", "page", "db")
+
+    assert told.returncode == 1 and '"=b" has no name' in told.stderr
 
 
 def test_larger_blocks_are_those_of_the_original(world, tool):
