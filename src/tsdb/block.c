@@ -55,9 +55,12 @@ static bool open_segment(Block *block, Segment *segment, Error *err)
     uint32_t magic = reader_u32be(&r);
     uint8_t version = reader_u8(&r);
     (void)reader_bytes(&r, 3);
-    if (r.failed || magic != BLOCK_SEGMENT_MAGIC || version != BLOCK_SEGMENT_VERSION)
+    if (r.failed || magic != BLOCK_SEGMENT_MAGIC)
         return error_set(err, ERR_CORRUPT, "segment " STR_FMT " has no valid head",
                          STR_ARG(segment->path));
+    if (version != BLOCK_SEGMENT_VERSION)
+        return error_set(err, ERR_INVALID, "segment " STR_FMT ": version %d, only %d is known",
+                         STR_ARG(segment->path), version, BLOCK_SEGMENT_VERSION);
     // Zeros that cost no memory until somebody reads there.
     segment->checked = X_ARRAY(uint8_t, segment->map.bytes.len / CHECKED_BYTES + 1);
     block->bytes += segment->map.bytes.len;

@@ -14,7 +14,7 @@
 
 typedef struct Block Block;
 
-// Fails ERR_CORRUPT naming the part; nothing is changed or removed on disk.
+// Fails ERR_CORRUPT naming the part, or ERR_INVALID if that is of a version that is not known; nothing is changed or removed on disk.
 bool block_open(Fs *fs, Str dir, Block **ret_block, Error *err) MUST_CHECK;
 Block *block_ref(Block *block);
 void block_unref(Block *block); // accepts NULL

@@ -172,7 +172,7 @@ static bool parse(Str json, Arena *arena, BlockMeta *meta, Error *err)
         !read_ulid(json_get(root, S("ulid")), &meta->ulid, err))
         return false;
     if (version != 1)
-        return error_set(err, ERR_CORRUPT, "version %lld, only 1 is known", (long long)version);
+        return error_set(err, ERR_INVALID, "version %lld, only 1 is known", (long long)version);
     if (meta->min_t_ms > meta->max_t_ms)
         return error_set(err, ERR_CORRUPT, "minTime lies behind maxTime or one of them is missing");
     meta->has_foreign = has_foreign(root);

@@ -50,7 +50,7 @@ bool block_meta_is_late(const BlockMeta *meta);
 // Of its span it has only some in-order samples, or none: the head, and the log, may have the others.
 bool block_meta_is_partial(const BlockMeta *meta);
 
-// Fails ERR_CORRUPT naming what is wrong. Lists and strings live in the arena.
+// Fails ERR_CORRUPT naming what is wrong, or ERR_INVALID of another version. Lists and strings live in the arena.
 bool block_meta_parse(Str json, Arena *arena, BlockMeta *ret_meta, Error *err) MUST_CHECK;
 // Of the block in `dir`.
 bool block_meta_read(Fs *fs, Str dir, Arena *arena, BlockMeta *ret_meta, Error *err) MUST_CHECK;

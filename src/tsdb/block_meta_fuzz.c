@@ -14,7 +14,7 @@ static void fuzz_meta(Str text)
     Error err = {0};
 
     if (!block_meta_parse(text, &arena, &meta, &err)) {
-        ASSERT(err.code == ERR_CORRUPT || err.code == ERR_LIMIT);
+        ASSERT(err.code == ERR_CORRUPT || err.code == ERR_LIMIT || err.code == ERR_INVALID);
         return;
     }
     json_writer_init(&json, &once);
@@ -31,7 +31,7 @@ static void fuzz_tombstones(Str bytes)
     Error err = {0};
 
     if (!tombstones_parse(bytes, &tombstones, &err)) {
-        ASSERT(err.code == ERR_CORRUPT);
+        ASSERT(err.code == ERR_CORRUPT || err.code == ERR_INVALID);
         return;
     }
     for (size_t i = 0; i < tombstones.count; i++)

@@ -81,7 +81,7 @@ static bool read_toc(IndexReader *x, Error *err)
         return corrupt(err, "no index by its magic number");
     uint8_t version = reader_u8(&head);
     if (version < INDEX_VERSION_FIRST || version > INDEX_VERSION_NEXT)
-        return error_set(err, ERR_CORRUPT, "index: version %d, only %d to %d are known", version,
+        return error_set(err, ERR_INVALID, "index: version %d, only %d to %d are known", version,
                          INDEX_VERSION_FIRST, INDEX_VERSION_NEXT);
     x->is_first = version == INDEX_VERSION_FIRST;
 

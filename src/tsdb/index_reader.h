@@ -15,7 +15,7 @@
 
 typedef struct IndexReader IndexReader;
 
-// `bytes` stay mapped until index_reader_free. Fails ERR_CORRUPT naming the part.
+// `bytes` stay mapped until index_reader_free. Fails ERR_CORRUPT naming the part, or ERR_INVALID of another version.
 bool index_reader_new(Str bytes, IndexReader **ret_reader, Error *err) MUST_CHECK;
 void index_reader_free(IndexReader *reader);
 

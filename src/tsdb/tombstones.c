@@ -107,7 +107,7 @@ bool tombstones_parse(Str bytes, Tombstones *ret_tombstones, Error *err)
         return error_set(err, ERR_CORRUPT, "tombstones: no such file by its magic number");
     uint8_t version = reader_u8(&r);
     if (version != TOMBSTONES_VERSION)
-        return error_set(err, ERR_CORRUPT, "tombstones: version %d, only 1 is known", version);
+        return error_set(err, ERR_INVALID, "tombstones: version %d, only 1 is known", version);
     Str entries = str_sub(bytes, 5, bytes.len - 9);
     Reader tail = reader_from(str_skip(bytes, bytes.len - 4));
     if (reader_u32be(&tail) != crc32c(entries))

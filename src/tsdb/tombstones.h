@@ -33,7 +33,7 @@ uint64_t tombstones_total(const Tombstones *tombstones);
 // Of the block in `dir`; a missing file is an empty one.
 bool tombstones_read(Fs *fs, Str dir, Tombstones *ret_tombstones, Error *err) MUST_CHECK;
 bool tombstones_write(Fs *fs, Str dir, const Tombstones *tombstones, Error *err) MUST_CHECK;
-// The bytes of such a file; for fuzzing. Fails ERR_CORRUPT.
+// The bytes of such a file; for fuzzing. Fails ERR_CORRUPT, or ERR_INVALID of another version.
 bool tombstones_parse(Str bytes, Tombstones *ret_tombstones, Error *err) MUST_CHECK;
 
 // What lies between version and checksum.

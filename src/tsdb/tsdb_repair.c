@@ -263,7 +263,7 @@ static void look_at_block(Fs *fs, Str dir, Str name, bool aside, bool repair, Ar
                          (unsigned long long)f->bad_series, (unsigned long long)f->bad_chunks,
                          STR_ARG(good), f->first.text));
     }
-    if (repair)
+    if (repair && err.code != ERR_INVALID) // of another version: no damage
         repair_block(fs, dir, &p, finding, arena);
     block_unref(p.block);
 }
