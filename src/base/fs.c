@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fs_journal.h"
@@ -394,6 +395,21 @@ bool fs_exists(Fs *fs, Str path)
     Error ignored = {0};
     struct stat st;
     return to_path(path, c, &ignored) && lstat(c, &st) == 0;
+}
+
+bool fs_disk_bytes(Fs *fs, Str path, uint64_t *ret_bytes, Error *err)
+{
+    (void)fs;
+    char c[PATH_BYTES_MAX];
+    struct statvfs st;
+    if (!to_path(path, c, err))
+        return false;
+    if (statvfs(c, &st) != 0)
+        return error_set_errno(err, errno, "size of the file system of " STR_FMT, STR_ARG(path));
+    *ret_bytes = (uint64_t)st.f_blocks * st.f_frsize;
+    return *ret_bytes > 0 ||
+           error_set(err, ERR_UNAVAILABLE, "the file system of " STR_FMT " does not tell its size",
+                     STR_ARG(path));
 }
 
 static int compare_entries(const void *a, const void *b)

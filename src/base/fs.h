@@ -100,6 +100,8 @@ bool fs_remove_tree(Fs *fs, Str path, Error *err) MUST_CHECK; // missing is fine
 bool fs_make_dirs(Fs *fs, Str path, Error *err) MUST_CHECK;
 bool fs_sync_dir(Fs *fs, Str path, Error *err) MUST_CHECK;
 bool fs_exists(Fs *fs, Str path);
+// Of the whole file system that the path lies on.
+bool fs_disk_bytes(Fs *fs, Str path, uint64_t *ret_bytes, Error *err) MUST_CHECK;
 
 typedef struct FsEntry {
     Str name;

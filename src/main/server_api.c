@@ -99,11 +99,9 @@ static Labels api_external_labels(void *owner, Arena *arena)
 static void api_runtime(void *owner, Arena *arena, ApiRuntime *ret_runtime)
 {
     Run *run = owner;
-    int64_t retention_ms;
-    uint64_t retention_bytes;
     Buf text = {0};
     lock_take(&run->lock);
-    server_reload_retention(run, run->config, &retention_ms, &retention_bytes);
+    TsdbRetention retention = server_reload_retention(run, run->config);
     *ret_runtime = (ApiRuntime){
         .reload_succeeded = run->reload_ok,
         .reloaded_at_ms = run->reloaded_at_ms,
@@ -112,11 +110,16 @@ static void api_runtime(void *owner, Arena *arena, ApiRuntime *ret_runtime)
         .gogc = arena_printf(arena, "%lld", (long long)run->config->file.runtime.gogc),
     };
     lock_give(&run->lock);
-    if (retention_ms)
-        buf_add_duration(&text, retention_ms);
-    if (retention_bytes) {
+    if (retention.ms)
+        buf_add_duration(&text, retention.ms);
+    if (retention.bytes) {
         buf_add_c(&text, text.len ? " or " : "");
-        config_size_print(&text, retention_bytes);
+        config_size_print(&text, retention.bytes);
+    }
+    if (retention.percentage > 0) {
+        buf_add_c(&text, text.len ? " or " : "");
+        buf_add_double_g(&text, retention.percentage);
+        buf_add_char(&text, '%');
     }
     ret_runtime->storage_retention = arena_str(arena, buf_str(&text));
     buf_deinit(&text);

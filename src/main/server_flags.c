@@ -66,7 +66,7 @@ static const FlagSpec specs[] = {
     {.name = "storage.tsdb.delay-compact-file.path", .kind = FLAG_STR, .offset = OFFSET(delay_compact_file), .default_text = "", .hidden = true,
      .help = "JSON file with uploaded blocks: others of level 1 are not compacted."},
     {.name = "storage.tsdb.block-reload-interval", .kind = FLAG_DURATION, .offset = OFFSET(block_reload_interval_ms), .default_text = "1m",
-     .min = 1000, .max = INT64_MAX, .hidden = true, .help = "How often blocks are looked at."},
+     .hidden = true, .help = "How often blocks that others put into the folder, or took away, are looked for; at least 1s."},
     {.name = "storage.tsdb.min-block-duration", .kind = FLAG_DURATION, .offset = OFFSET(min_block_duration_ms), .default_text = "2h", .min = 1,
      .max = INT64_MAX, .hidden = true, .help = "Shortest time that a block covers."},
     {.name = "storage.tsdb.max-block-duration", .kind = FLAG_DURATION, .offset = OFFSET(max_block_duration_ms), .hidden = true,

@@ -2,7 +2,6 @@
 // A new configuration is read and checked whole before any of it is taken over.
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/statvfs.h>
 
 #include "base/timefmt.h"
 #include "main/server_run_internal.h"
@@ -60,27 +59,27 @@ bool server_reload_load(Run *run, ServerConfig **ret_config, Error *err)
     return true;
 }
 
-static uint64_t share_of_disk(Str dir, Arena *arena, double percentage)
+// A section of the file takes the place of both flags, with what it leaves out: `retention: {}` keeps all. Without it and without flags, 15
+// days.
+TsdbRetention server_reload_retention(const Run *run, const ServerConfig *config)
 {
-    struct statvfs fs;
-    if (percentage <= 0 || statvfs(str_to_c(arena, dir), &fs) != 0)
-        return 0;
-    return (uint64_t)((double)fs.f_blocks * (double)fs.f_frsize * percentage / 100);
+    const StorageRetention *file = config->file.storage.tsdb.retention;
+    const ServerFlags *flags = &run->flags;
+
+    if (file)
+        return (TsdbRetention){file->time_ms, file->bytes, file->percentage};
+    if (flags->retention_time_ms == 0 && flags->retention_bytes == 0)
+        return (TsdbRetention){.ms = RETENTION_MS_DEFAULT};
+    return (TsdbRetention){.ms = flags->retention_time_ms, .bytes = flags->retention_bytes};
 }
 
-// The file wins over the flags; without either, 15 days.
-void server_reload_retention(const Run *run, const ServerConfig *config, int64_t *ret_ms,
-                             uint64_t *ret_bytes)
+uint64_t server_reload_exemplars_max(const Run *run, const ServerConfig *config)
 {
-    const StorageRetention *file = &config->file.storage.tsdb.retention;
-    Arena scratch = {0};
-    *ret_ms = file->has_time ? file->time_ms : run->flags.retention_time_ms;
-    *ret_bytes = file->has_size ? file->bytes : run->flags.retention_bytes;
-    if (file->percentage > 0)
-        *ret_bytes = share_of_disk(run->flags.storage_path, &scratch, file->percentage);
-    if (*ret_ms == 0 && *ret_bytes == 0)
-        *ret_ms = RETENTION_MS_DEFAULT;
-    arena_deinit(&scratch);
+    const StorageExemplars *file = config->file.storage.exemplars;
+
+    if (!server_feature(&run->flags, "exemplar-storage"))
+        return 0;
+    return file ? (uint64_t)MAX(file->max_exemplars, INT64_C(0)) : STORAGE_EXEMPLARS_DEFAULT;
 }
 
 // An explicit threshold is taken as the original takes it, and 0 is its own default.
@@ -91,15 +90,6 @@ TsdbStaleLimits server_reload_stale_limits(const ServerConfig *config)
     if (file->has_stale_series_compaction_threshold)
         return (TsdbStaleLimits){file->stale_series_compaction_threshold, 0};
     return (TsdbStaleLimits){STALE_RATIO_DEFAULT, STALE_SERIES_MIN_DEFAULT};
-}
-
-void server_reload_show_percentage(const Run *run, const ServerConfig *config)
-{
-    Family *family = registry_gauge(run->registry, "prometheus_tsdb_retention_limit_percentage",
-                                    "Max percentage of total storage space to be retained in the "
-                                    "tsdb blocks, configured 0 means disabled",
-                                    NULL);
-    gauge_set(gauge_of(family, NULL), config->file.storage.tsdb.retention.percentage);
 }
 
 static void write_own_metrics(void *arg, Buf *out)
@@ -169,15 +159,15 @@ void server_reload_note(Run *run, bool ok)
 // All that can fail is behind us, but for traces: these are told, and the rest goes on.
 static void apply_config(Run *run, ServerConfig *config, RuleSet *rules)
 {
-    int64_t retention_ms;
-    uint64_t retention_bytes;
     Error err;
     if (run->tsdb) {
-        server_reload_retention(run, config, &retention_ms, &retention_bytes);
-        tsdb_reconfigure(run->tsdb, retention_ms, retention_bytes,
-                         config->file.storage.tsdb.out_of_order_time_window_ms,
-                         server_reload_stale_limits(config));
-        server_reload_show_percentage(run, config);
+        tsdb_reconfigure(run->tsdb, &(TsdbSettings){
+                                        .retention = server_reload_retention(run, config),
+                                        .stale = server_reload_stale_limits(config),
+                                        .out_of_order_window_ms =
+                                            config->file.storage.tsdb.out_of_order_time_window_ms,
+                                        .max_exemplars = server_reload_exemplars_max(run, config),
+                                    });
         tsdb_pack_xor2(run->tsdb, server_reload_packs_xor2(run, config));
         engine_set_default_step(run->engine, config->file.global.evaluation_interval_ms);
     }

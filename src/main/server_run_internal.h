@@ -77,13 +77,12 @@ void server_reload_note(Run *run, bool ok);
 void server_reload_apply_scrapes(Run *run, ServerConfig *config);
 // Reads it again. A bad file changes nothing, is told in the log, and fails.
 bool server_reload(Run *run, Error *err);
-// How long and how much to keep: the file wins over the flags.
-void server_reload_retention(const Run *run, const ServerConfig *config, int64_t *ret_ms,
-                             uint64_t *ret_bytes);
+// How long and how much to keep.
+TsdbRetention server_reload_retention(const Run *run, const ServerConfig *config);
+// 0 without the feature.
+uint64_t server_reload_exemplars_max(const Run *run, const ServerConfig *config);
 // When series that have ended leave the head.
 TsdbStaleLimits server_reload_stale_limits(const ServerConfig *config);
-// Sets the gauge of the percentage that the file tells.
-void server_reload_show_percentage(const Run *run, const ServerConfig *config);
 // Whether blocks get floats in chunks of encoding 4.
 bool server_reload_packs_xor2(const Run *run, const ServerConfig *config);
 

@@ -4,6 +4,7 @@
 #include "main/server_run_internal.h"
 
 #define BLOCK_MS_MAX_DEFAULT (INT64_C(31) * 24 * 3600 * 1000)
+#define BLOCK_RELOAD_MS_MIN 1000
 #define EARLY_BYTES_MAX (UINT64_C(512) << 20) // read back in a second or two
 
 static bool open_storage(Run *run, const ServerConfig *config, Error *err)
@@ -17,17 +18,18 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.registry = run->registry;
     options.no_lockfile = flags->no_lockfile;
     options.min_block_ms = flags->min_block_duration_ms;
-    server_reload_retention(run, config, &options.retention_ms, &options.retention_bytes);
-    server_reload_show_percentage(run, config);
+    options.retention = server_reload_retention(run, config);
     options.max_block_ms = flags->max_block_duration_ms;
     if (options.max_block_ms == 0)
-        options.max_block_ms = options.retention_ms
-                                   ? MIN(BLOCK_MS_MAX_DEFAULT, options.retention_ms / 10)
+        options.max_block_ms = options.retention.ms
+                                   ? MIN(BLOCK_MS_MAX_DEFAULT, options.retention.ms / 10)
                                    : BLOCK_MS_MAX_DEFAULT;
     options.max_block_ms = MAX(options.max_block_ms, options.min_block_ms);
     options.out_of_order_window_ms = config->file.storage.tsdb.out_of_order_time_window_ms;
     options.stale = server_reload_stale_limits(config);
-    options.wal_segment_bytes = flags->wal_segment_bytes;
+    if (flags->wal_segment_bytes) // 0 is the usual size
+        options.wal_segment_bytes = flags->wal_segment_bytes;
+    options.block_reload_ms = MAX(flags->block_reload_interval_ms, BLOCK_RELOAD_MS_MIN);
     options.wal_compression = !flags->wal_compression            ? TSDB_COMPRESSION_NONE
                               : flags->wal_compression_type == 1 ? TSDB_COMPRESSION_ZSTD
                                                                  : TSDB_COMPRESSION_SNAPPY;
@@ -39,10 +41,7 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.histogram_start_timestamps =
         options.start_timestamps && server_feature(flags, "histograms-st-encoding");
     options.snapshot_at_close = server_feature(flags, "memory-snapshot-on-shutdown");
-    const StorageExemplars *exemplars = config->file.storage.exemplars;
-    if (server_feature(flags, "exemplar-storage"))
-        options.max_exemplars = exemplars ? (uint64_t)MAX(exemplars->max_exemplars, INT64_C(0))
-                                          : STORAGE_EXEMPLARS_DEFAULT;
+    options.max_exemplars = server_reload_exemplars_max(run, config);
     options.progress = &run->progress;
     if (!tsdb_open(&options, &run->tsdb, err))
         return false;

@@ -17,7 +17,6 @@ typedef struct StorageRetention {
     int64_t time_ms;
     uint64_t bytes;
     double percentage; // of the file system
-    bool has_time, has_size;
 } StorageRetention;
 
 typedef struct StorageChunkEncoding {
@@ -29,7 +28,8 @@ typedef struct StorageTsdb {
     double stale_series_compaction_threshold;
     bool has_stale_series_compaction_threshold;
     StorageChunkEncoding chunk_encoding;
-    StorageRetention retention;
+    StorageRetention
+        *retention; // NULL: absent, the flags count; else they do not, whatever it lacks
 } StorageTsdb;
 
 #define STORAGE_EXEMPLARS_DEFAULT 100000

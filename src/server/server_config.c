@@ -25,12 +25,10 @@ static const ConfigField retention_fields[] = {
     {.key = "time",
      .kind = CONFIG_DURATION,
      .offset = offsetof(StorageRetention, time_ms),
-     .present_offset = offsetof(StorageRetention, has_time),
      .help = "How long to keep samples."},
     {.key = "size",
      .kind = CONFIG_SIZE,
      .offset = offsetof(StorageRetention, bytes),
-     .present_offset = offsetof(StorageRetention, has_size),
      .help = "Most bytes to keep."},
     {.key = "percentage",
      .kind = CONFIG_DOUBLE,
@@ -79,10 +77,10 @@ static const ConfigField tsdb_fields[] = {
      .table = &chunk_encoding_table,
      .help = "How samples are packed."},
     {.key = "retention",
-     .kind = CONFIG_STRUCT,
+     .kind = CONFIG_STRUCT_PTR,
      .offset = offsetof(StorageTsdb, retention),
      .table = &retention_table,
-     .help = "What is deleted when; wins over the flags."},
+     .help = "What is deleted when, instead of what the flags say."},
 };
 static const ConfigTable tsdb_table = CONFIG_TABLE(StorageTsdb, "tsdb", tsdb_fields, NULL);
 

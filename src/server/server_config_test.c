@@ -135,7 +135,7 @@ TEST(server_config, takes_what_users_write)
 
     CHECK_EQ(config->job_count, 1);
     CHECK_EQ(config->jobs[0]->interval_ms, 15000);
-    CHECK_EQ(config->file.storage.tsdb.retention.time_ms, INT64_C(30) * 24 * 3600 * 1000);
+    CHECK_EQ(config->file.storage.tsdb.retention->time_ms, INT64_C(30) * 24 * 3600 * 1000);
     CHECK_EQ(config->file.storage.tsdb.out_of_order_time_window_ms,
              INT64_C(100) * 365 * 24 * 3600 * 1000);
     CHECK(config->file.storage.tsdb.has_stale_series_compaction_threshold); // never is not nothing

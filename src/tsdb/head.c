@@ -72,8 +72,7 @@ bool head_open(const HeadOptions *options, Head **ret_head, Error *err)
     head_index_init(&head->index);
     pool_init(&head->pool);
     head_undo_init(&head->undo);
-    if (options->max_exemplars)
-        head->exemplars = head_exemplars_new(options->max_exemplars);
+    head->exemplars = head_exemplars_new(options->max_exemplars);
 
     bool empty = false;
     bool ok = fs_make_dirs(head->fs, options->dir, err) && head_replay(head, &empty, err) &&
@@ -168,9 +167,10 @@ void head_pack_xor2(Head *head, bool on)
     SET(head->packs_xor2, on);
 }
 
-void head_reconfigure(Head *head, int64_t out_of_order_window_ms)
+void head_reconfigure(Head *head, int64_t out_of_order_window_ms, uint64_t max_exemplars)
 {
     SET(head->window_ms, out_of_order_window_ms);
+    head_exemplars_resize(head->exemplars, max_exemplars);
 }
 
 // Series that came together end their chunks together: most of what those took is then free, in whole pages, until they have grown again.
@@ -327,9 +327,8 @@ bool head_exemplars(Head *head, const Matcher *matchers, size_t count, int64_t m
 {
     (void)err;
     *ret_exemplars = (TsdbExemplars){0};
-    if (head->exemplars)
-        head_exemplars_select(head->exemplars, matchers, count, min_t_ms, max_t_ms, arena,
-                              ret_exemplars);
+    head_exemplars_select(head->exemplars, matchers, count, min_t_ms, max_t_ms, arena,
+                          ret_exemplars);
     return true;
 }
 
@@ -459,9 +458,9 @@ void head_counters(Head *head, HeadCounters *ret)
     for (const HeadQuerier *q = head->readers; q; q = q->next)
         ret->oldest_epoch = MIN(ret->oldest_epoch, q->epoch);
     lock_give(&head->readers_lock);
-    if (head->exemplars)
-        head_exemplars_count(head->exemplars, &ret->exemplars_in_storage, &ret->exemplars_series,
-                             &ret->oldest_exemplar_ms);
+    head_exemplars_count(head->exemplars, &ret->exemplars_in_storage, &ret->exemplars_series,
+                         &ret->oldest_exemplar_ms);
+    ret->exemplars_max = head_exemplars_max(head->exemplars);
 }
 
 void head_check(Head *head)

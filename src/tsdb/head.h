@@ -60,7 +60,7 @@ Sink *head_sink(Head *head);
 // takes the list of blocks after that: then nothing falls between the two while the head is truncated.
 Source *head_source(Head *head);
 
-void head_reconfigure(Head *head, int64_t out_of_order_window_ms);
+void head_reconfigure(Head *head, int64_t out_of_order_window_ms, uint64_t max_exemplars);
 // Whether chunks of floats get encoding 4 on their way into a block.
 void head_pack_xor2(Head *head, bool on);
 // fdatasync of the logs: what the maintenance thread does at each interval.
@@ -153,6 +153,7 @@ typedef struct HeadCounters {
     uint64_t float_samples_appended, histogram_samples_appended;
     uint64_t out_of_order_appended, out_of_order_refused, out_of_bounds, too_old, duplicates;
     uint64_t exemplars_appended, exemplars_out_of_order, exemplars_in_storage, exemplars_series;
+    uint64_t exemplars_max;
     uint64_t active_appenders, open_queriers;
     uint64_t truncations, truncations_failed, checkpoints, checkpoints_failed;
     uint64_t wal_corruptions, wal_truncations, wal_truncations_failed;

@@ -388,7 +388,7 @@ static AppendStatus exemplar(Appender *base, SeriesRef ref, const Exemplar *exem
     HeadAppender *app = CONTAINER_OF(base, HeadAppender, appender);
     Head *head = app->head;
 
-    if (!head->exemplars)
+    if (!head_exemplars_max(head->exemplars))
         return APPEND_OK;
     if (!series_slot(&head->index.series, ref))
         return APPEND_GONE;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/lock.h"
+#include "base/log.h"
 #include "base/number.h"
 #include "tsdb/ref_map.h"
 
@@ -126,6 +127,16 @@ static void drop(HeadExemplars *store, ExemplarSlot *slot)
     store->count--;
 }
 
+// The newest of a series by time stays where the next one is judged against.
+static void note_newest(const HeadExemplars *store, ExemplarSeries *series, size_t place)
+{
+    const ExemplarSlot *slot = &store->ring[place];
+    const ExemplarSlot *newest = series->newest ? &store->ring[series->newest - 1] : NULL;
+
+    if (!newest || newest->ref != slot->ref || newest->exemplar.t_ms <= slot->exemplar.t_ms)
+        series->newest = place + 1;
+}
+
 bool head_exemplars_add(HeadExemplars *store, uint64_t ref, Labels labels, const Exemplar *exemplar,
                         int64_t window_ms)
 {
@@ -151,16 +162,57 @@ bool head_exemplars_add(HeadExemplars *store, uint64_t ref, Labels labels, const
             slot->exemplar.labels = copy_labels(exemplar->labels, &slot->memory);
             store->text_bytes += malloc_usable_size(slot->memory);
             store->touched = MAX(store->touched, store->next + 1);
-            // The newest by time stays where the next one is judged against.
-            if (!series->newest || store->ring[series->newest - 1].ref != ref ||
-                store->ring[series->newest - 1].exemplar.t_ms <= exemplar->t_ms)
-                series->newest = store->next + 1;
+            note_newest(store, series, store->next);
             store->count++;
             store->next = (store->next + 1) % store->size;
         }
     }
     lock_give(&store->lock);
     return good;
+}
+
+// The ring anew, from its oldest on.
+static void move_to(HeadExemplars *store, ExemplarSlot *ring, size_t size)
+{
+    ExemplarSlot *old = store->ring;
+    size_t old_size = store->size, start = store->next, placed = 0;
+
+    while (store->count > size) {
+        drop(store, &old[start]);
+        start = (start + 1) % old_size;
+    }
+    for (size_t i = 0; i < store->series.size; i++)
+        if (store->series.entries[i].ref)
+            ((ExemplarSeries *)(uintptr_t)store->series.entries[i].value)->newest = 0;
+    store->ring = ring;
+    for (size_t i = 0; i < old_size; i++) {
+        const ExemplarSlot *slot = &old[(start + i) % old_size];
+        if (!slot->ref)
+            continue;
+        ring[placed] = *slot;
+        note_newest(store, ref_map_pointer(&store->series, slot->ref), placed++);
+    }
+    free(old);
+    store->touched = placed;
+    store->next = size ? placed % size : 0;
+    __atomic_store_n(&store->size, size, __ATOMIC_RELAXED);
+}
+
+void head_exemplars_resize(HeadExemplars *store, uint64_t max)
+{
+    lock_take(&store->lock);
+    size_t from = store->size;
+    if (from != max)
+        move_to(store, X_ARRAY(ExemplarSlot, (size_t)max), (size_t)max);
+    size_t kept = store->count;
+    lock_give(&store->lock);
+    if (from != max)
+        log_info("exemplar storage resized", KV("from", from), KV("to", max), KV("kept", kept));
+}
+
+uint64_t head_exemplars_max(HeadExemplars *store)
+{
+    return __atomic_load_n(&store->size, __ATOMIC_RELAXED);
 }
 
 bool head_exemplars_knows(HeadExemplars *store, uint64_t ref)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// head_exemplars.h: the newest exemplars of all series, in a ring of fixed size.
+// head_exemplars.h: the newest exemplars of all series, in a ring.
 //
 // Thread: any; one lock.
 #pragma once
@@ -11,6 +11,9 @@ typedef struct HeadExemplars HeadExemplars;
 
 HeadExemplars *head_exemplars_new(uint64_t max);
 void head_exemplars_free(HeadExemplars *store);
+// Of more than `max` the newest stay. With 0 nothing is kept.
+void head_exemplars_resize(HeadExemplars *store, uint64_t max);
+uint64_t head_exemplars_max(HeadExemplars *store);
 
 // Would it be taken? APPEND_DUPLICATE: the newest of the series is the same; APPEND_OUT_OF_ORDER: it is older than the newest by more
 // than the window.

@@ -88,8 +88,7 @@ void head_memory(Head *head, uint64_t ret_bytes[HEAD_MEMORY_PARTS])
     head_follow(head);
     bytes[HEAD_MEMORY_COMMITS] += of_appenders(head);
     bytes[HEAD_MEMORY_EXTRAS] = of_extras(head);
-    if (head->exemplars)
-        bytes[HEAD_MEMORY_EXEMPLARS] = head_exemplars_held_bytes(head->exemplars);
+    bytes[HEAD_MEMORY_EXEMPLARS] = head_exemplars_held_bytes(head->exemplars);
     bytes[HEAD_MEMORY_METADATA] = head_metadata_held_bytes(head);
     memcpy(ret_bytes, bytes, sizeof bytes);
 }

@@ -294,7 +294,9 @@ static void replay_exemplar(Replay *r, const WalEntry *e)
 {
     Head *head = r->head;
     uint64_t ref = e->ref;
-    SeriesSlot slot = head->exemplars ? replay_find_series(r, &ref, HEAD_UNKNOWN_EXEMPLARS) : 0;
+    SeriesSlot slot = head_exemplars_max(head->exemplars)
+                          ? replay_find_series(r, &ref, HEAD_UNKNOWN_EXEMPLARS)
+                          : 0;
 
     if (!slot)
         return;

@@ -152,8 +152,7 @@ static bool write_records(Snapshot *s)
             add_series(s, head->twins.entries[i].value, head->twins.entries[i].ref);
     chunk_snapshot_add_tombstones(&s->raw, &s->tombstones);
     end_record(s);
-    if (head->exemplars)
-        head_exemplars_each(head->exemplars, add_exemplar, s);
+    head_exemplars_each(head->exemplars, add_exemplar, s);
     end_exemplars(s);
     flush_records(s);
     return s->ok;

@@ -34,7 +34,7 @@ bool head_stale_goes(Head *head, uint64_t ref, Series *series)
     // Exemplars are in no block: a restart reads them from the log, where their series must be.
     return !young && is_stale(series, extra) &&
            !(extra && (extra->buffer_count || extra->chunk_count)) &&
-           !(head->exemplars && head_exemplars_knows(head->exemplars, ref));
+           !(head_exemplars_max(head->exemplars) && head_exemplars_knows(head->exemplars, ref));
 }
 
 static void note(Look *look, uint64_t ref, Series *series)

@@ -18,7 +18,8 @@ void tsdb_options_default(TsdbOptions *ret_options)
         .clock = &clock_system,
         .min_block_ms = 2 * HOUR_MS,
         .max_block_ms = 36 * HOUR_MS, // a tenth of the retention
-        .retention_ms = 15 * 24 * HOUR_MS,
+        .block_reload_ms = MINUTE_MS,
+        .retention = {.ms = 15 * 24 * HOUR_MS},
         .wal_segment_bytes = UINT64_C(128) << 20,
         .wal_compression = TSDB_COMPRESSION_SNAPPY,
         .wal_sync = TSDB_SYNC_INTERVAL,
@@ -79,6 +80,22 @@ static bool compact_and_log(Tsdb *tsdb)
     return false;
 }
 
+// Somebody may have put blocks there (backfilling) or taken some away.
+static void reload_and_log(Tsdb *tsdb)
+{
+    Error err = {0};
+
+    lock_take(&tsdb->work_lock);
+    size_t before = tsdb->block_count;
+    bool ok = tsdb_reload(tsdb, &err);
+    size_t after = tsdb->block_count;
+    lock_give(&tsdb->work_lock);
+    if (!ok)
+        log_error("blocks cannot be listed, retrying", KV("err", &err));
+    else if (before != after)
+        log_info("blocks came or went", KV("before", before), KV("now", after));
+}
+
 static void sync_and_log(Tsdb *tsdb)
 {
     Error err = {0};
@@ -130,15 +147,23 @@ static void run_maintenance(void *arg)
     Tsdb *tsdb = (Tsdb *)arg;
     bool syncs =
         tsdb->options.wal_sync == TSDB_SYNC_INTERVAL && tsdb->options.wal_sync_interval_ms > 0;
-    int64_t step_ms = syncs ? MIN(tsdb->options.wal_sync_interval_ms, MINUTE_MS) : MINUTE_MS;
+    int64_t step_ms = MIN(tsdb->options.block_reload_ms, MINUTE_MS);
     int64_t next_ns = clock_mono_ns(&clock_system) + MINUTE_MS * INT64_C(1000000);
+    int64_t reload_ns = tsdb->options.block_reload_ms * INT64_C(1000000);
+    int64_t next_reload_ns = clock_mono_ns(&clock_system) + reload_ns;
     int64_t known_t_ms = newest_time(tsdb);
     bool failed = false; // what failed is tried again in a minute
 
+    if (syncs)
+        step_ms = MIN(step_ms, tsdb->options.wal_sync_interval_ms);
     while (maintenance_sleep(tsdb, step_ms)) {
         if (syncs)
             sync_and_log(tsdb);
         head_refresh_image(tsdb->head);
+        if (clock_mono_ns(&clock_system) >= next_reload_ns) {
+            reload_and_log(tsdb);
+            next_reload_ns = clock_mono_ns(&clock_system) + reload_ns;
+        }
         if (clock_mono_ns(&clock_system) < next_ns && (failed || !cut_is_due(tsdb, known_t_ms)))
             continue;
         failed = !compact_and_log(tsdb);
@@ -238,7 +263,9 @@ static bool take_dir(Tsdb *tsdb, Error *err)
 static bool load_blocks(Tsdb *tsdb, Error *err)
 {
     lock_take(&tsdb->work_lock);
+    tsdb->opening = true;
     bool ok = tsdb_remove_leftovers(tsdb, true, err) && tsdb_reload(tsdb, err);
+    tsdb->opening = false;
     lock_give(&tsdb->work_lock);
     return ok;
 }
@@ -298,8 +325,7 @@ bool tsdb_open(const TsdbOptions *options, Tsdb **ret_tsdb, Error *err)
     tsdb->blocks_dir = tsdb->options.dir;
     tsdb->dir_lock = (DirLock)DIR_LOCK_NONE;
     tsdb->source.open = open_querier;
-    tsdb->retention_ms = options->retention_ms;
-    tsdb->retention_bytes = options->retention_bytes;
+    tsdb->retention = options->retention;
     tsdb->stale = options->stale;
     lock_init(&tsdb->work_lock, "tsdb.work", TSDB_WORK_RANK);
     lock_init(&tsdb->list_lock, "tsdb.list", TSDB_LIST_RANK);
@@ -348,15 +374,13 @@ void tsdb_pack_xor2(Tsdb *tsdb, bool on)
     head_pack_xor2(tsdb->head, on);
 }
 
-void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes,
-                      int64_t out_of_order_window_ms, TsdbStaleLimits stale)
+void tsdb_reconfigure(Tsdb *tsdb, const TsdbSettings *settings)
 {
     lock_take(&tsdb->list_lock);
-    tsdb->retention_ms = retention_ms;
-    tsdb->retention_bytes = retention_bytes;
-    tsdb->stale = stale;
+    tsdb->retention = settings->retention;
+    tsdb->stale = settings->stale;
     lock_give(&tsdb->list_lock);
-    head_reconfigure(tsdb->head, out_of_order_window_ms);
+    head_reconfigure(tsdb->head, settings->out_of_order_window_ms, settings->max_exemplars);
 }
 
 // Views of what is there

@@ -47,16 +47,24 @@ typedef struct TsdbStaleLimits {
     uint64_t series_min;
 } TsdbStaleLimits;
 
+// What may stay: the newest block always does.
+typedef struct TsdbRetention {
+    int64_t ms;        // 15 d; 0: for ever
+    uint64_t bytes;    // of blocks, log and head chunks; 0: no limit
+    double percentage; // of the file system's size; above 0 it takes the place of `bytes`
+} TsdbRetention;
+
 typedef struct TsdbOptions {
     Str dir;
     Fs *fs;
     Clock *clock;
     Registry *registry; // prometheus_tsdb_* and narthex_tsdb_* metrics; NULL: none
     bool no_lockfile;
-    int64_t min_block_ms;     // 2 h
-    int64_t max_block_ms;     // 31 d or a tenth of the retention
-    int64_t retention_ms;     // 15 d; 0: for ever
-    uint64_t retention_bytes; // 0: no limit
+    int64_t min_block_ms; // 2 h
+    int64_t max_block_ms; // 31 d or a tenth of the retention
+    int64_t
+        block_reload_ms; // 1 min: how often blocks that others put there or took away are looked for
+    TsdbRetention retention;
     TsdbStaleLimits stale;
     int64_t out_of_order_window_ms;  // 0: refused
     uint64_t wal_segment_bytes;      // 128 MiB, a multiple of 32 KiB
@@ -65,7 +73,7 @@ typedef struct TsdbOptions {
     TsdbSync wal_sync;            // interval
     int64_t wal_sync_interval_ms; // 5000
     int samples_per_chunk;        // 120
-    uint64_t max_exemplars;       // 0: off
+    uint64_t max_exemplars;       // 0: none
     bool start_timestamps;        // keep those of floats; a Prometheus before 3.10 reads none of it
     bool histogram_start_timestamps; // and those of histograms
     bool snapshot_at_close;          // leave the open chunks beside the log for the next start
@@ -85,9 +93,14 @@ Source *tsdb_source(Tsdb *tsdb);
 // Its readers must be closed before tsdb_close.
 Feed *tsdb_feed(Tsdb *tsdb);
 
-// Applies what a reload may change: retention, the out-of-order window and when stale series get a block early.
-void tsdb_reconfigure(Tsdb *tsdb, int64_t retention_ms, uint64_t retention_bytes,
-                      int64_t out_of_order_window_ms, TsdbStaleLimits stale);
+// What a reload may change.
+typedef struct TsdbSettings {
+    TsdbRetention retention;
+    TsdbStaleLimits stale;
+    int64_t out_of_order_window_ms;
+    uint64_t max_exemplars; // of more, the newest stay
+} TsdbSettings;
+void tsdb_reconfigure(Tsdb *tsdb, const TsdbSettings *settings);
 
 // Whether floats get chunks of encoding 4 (XOR2) in blocks that are made from now on: smaller, and read by Prometheus from 3.11 on.
 void tsdb_pack_xor2(Tsdb *tsdb, bool on);

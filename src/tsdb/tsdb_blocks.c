@@ -81,6 +81,17 @@ static void remember(Tsdb *tsdb, Str name)
     __atomic_store_n(&tsdb->counters.blocks_corrupt, tsdb->corrupt_count, __ATOMIC_RELAXED);
 }
 
+static void forget(Tsdb *tsdb, Str name)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < tsdb->corrupt_count; i++)
+        if (!str_equal(tsdb->corrupt[i], name))
+            tsdb->corrupt[kept++] = tsdb->corrupt[i];
+    tsdb->corrupt_count = kept;
+    __atomic_store_n(&tsdb->counters.blocks_corrupt, kept, __ATOMIC_RELAXED);
+}
+
 // A damaged block is never deleted: it is renamed, so that no program takes it for a block, and somebody may look at it or repair it.
 // Without a meta.json it may be a copy under way, and one of a version that we do not know is no damage: those are left alone.
 static void put_aside(Tsdb *tsdb, Str dir, const Error *why)
@@ -103,12 +114,14 @@ static void put_aside(Tsdb *tsdb, Str dir, const Error *why)
               KV("repair", "narthex tool tsdb repair"));
 }
 
+// What comes while we run may still be on its way, file by file: it keeps its name, and is looked at again.
 static void tell_corrupt(Tsdb *tsdb, Str name, Str dir, const Error *why)
 {
     if (was_told(tsdb, name))
         return;
     log_error("block cannot be read, ignoring", KV("block", name), KV("err", why));
-    put_aside(tsdb, dir, why);
+    if (tsdb->opening)
+        put_aside(tsdb, dir, why);
     remember(tsdb, name);
 }
 
@@ -189,9 +202,10 @@ static void open_listed(Tsdb *tsdb, const FsList *list, TsdbBlocks *found)
             continue;
         }
         Str dir = fs_join(&arena, tsdb->blocks_dir, list->entries[i].name);
-        if (block_open(tsdb->options.fs, dir, &block, &why))
+        if (block_open(tsdb->options.fs, dir, &block, &why)) {
             found->items[found->count++] = block;
-        else if (why.code == ERR_CORRUPT || why.code == ERR_NOT_FOUND || why.code == ERR_INVALID)
+            forget(tsdb, list->entries[i].name);
+        } else if (why.code == ERR_CORRUPT || why.code == ERR_NOT_FOUND || why.code == ERR_INVALID)
             tell_corrupt(tsdb, list->entries[i].name, dir, &why);
         else { // nothing tells that it is damaged: the disk or the kernel refuses, perhaps for now only
             unreadable++;

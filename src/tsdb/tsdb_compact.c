@@ -399,6 +399,24 @@ static void keep_first(bool ok, const Error *err, bool *all_ok, Error *first)
     *all_ok = *all_ok && ok;
 }
 
+// A share of the disk is worked out each time, as file systems grow. One that does not tell its size gives no reason to delete: the
+// limit in bytes counts, if there is one.
+static RetentionLimits retention_limits(const Tsdb *tsdb, const TsdbRetention *retention)
+{
+    RetentionLimits limits = {retention->ms, retention->bytes};
+    uint64_t disk_bytes;
+    Error err = {0};
+
+    if (retention->percentage <= 0)
+        return limits;
+    if (fs_disk_bytes(tsdb->options.fs, tsdb->options.dir, &disk_bytes, &err))
+        limits.bytes_max = MAX((uint64_t)((double)disk_bytes * retention->percentage / 100), 1);
+    else
+        log_warn("size of the file system is not known, retention by percentage is skipped",
+                 KV("err", &err));
+    return limits;
+}
+
 static bool apply_retention(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
@@ -407,8 +425,9 @@ static bool apply_retention(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
     bool ok = true;
 
     lock_take(&tsdb->list_lock);
-    RetentionLimits limits = {tsdb->retention_ms, tsdb->retention_bytes};
+    TsdbRetention retention = tsdb->retention;
     lock_give(&tsdb->list_lock);
+    RetentionLimits limits = retention_limits(tsdb, &retention);
     if (all.count)
         qsort(all.items, all.count, sizeof(Block *), compare_ends);
     for (size_t i = 0; i < all.count; i++)

@@ -116,7 +116,7 @@ static void set_options(Rig *rig, TsdbSync sync)
     rig->options.wal_sync = sync;
     rig->options.snapshot_at_close = true;
     rig->options.stale = (TsdbStaleLimits){.ratio = 0.2, .series_min = 2};
-    rig->options.retention_ms = 20 * RIG_HOUR_MS;
+    rig->options.retention.ms = 20 * RIG_HOUR_MS;
 }
 
 // One life with the fault at one call. False: the call is never made.
@@ -196,7 +196,7 @@ static void fill_disk(int64_t space_bytes, TsdbSync sync)
     rig_init(&rig, 1, false);
     snprintf(rig.point, sizeof rig.point, "disk with %" PRId64 " bytes", space_bytes);
     rig.options.wal_sync = sync;
-    rig.options.retention_ms = 24 * RIG_HOUR_MS;
+    rig.options.retention.ms = 24 * RIG_HOUR_MS;
     RIG_REQUIRE(&rig, rig_open(&rig), "open");
     append_many(&rig, 20, true);
     rig.fault.limited = true;

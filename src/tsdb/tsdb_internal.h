@@ -49,16 +49,16 @@ struct Tsdb {
     Lock list_lock;
     Block **blocks; // GUARDED_BY(list_lock): by min time, then name
     size_t block_count;
+    bool opening; // GUARDED_BY(work_lock): the blocks are looked at for the first time
     Str *corrupt; // GUARDED_BY(work_lock): names of blocks that were told of already
     size_t corrupt_count;
     // GUARDED_BY(work_lock): a folder of a block that must go may still be there, or come back after a power cut.
     bool unsettled;
     Ulid *unfit; // GUARDED_BY(work_lock): blocks that cannot be compacted
     size_t unfit_count;
-    int64_t retention_ms;     // GUARDED_BY(list_lock)
-    uint64_t retention_bytes; // GUARDED_BY(list_lock)
-    TsdbStaleLimits stale;    // GUARDED_BY(list_lock)
-    TsdbCounters counters;    // atomic
+    TsdbRetention retention; // GUARDED_BY(list_lock)
+    TsdbStaleLimits stale;   // GUARDED_BY(list_lock)
+    TsdbCounters counters;   // atomic
 
     Lock maintenance_lock;
     Condition wake;

@@ -323,8 +323,7 @@ static void collect_head(Tsdb *tsdb, Collection *c)
           "series timestamp is in future compared to rest series.",
           h.exemplars_in_storage ? (double)h.oldest_exemplar_ms / 1e3 : 0);
     gauge(c, "prometheus_tsdb_exemplar_max_exemplars",
-          "Total number of exemplars the exemplar storage can store.",
-          (double)tsdb->options.max_exemplars);
+          "Total number of exemplars the exemplar storage can store.", (double)h.exemplars_max);
     collect_memory(tsdb, c);
     gauge(c, "narthex_tsdb_open_queriers", "Open views of the head.", (double)h.open_queriers);
     if (!head_time_range(tsdb->head, &min_t_ms, &max_t_ms))
@@ -369,14 +368,17 @@ static void collect_blocks(Tsdb *tsdb, Collection *c)
           "lockfile creation was clean",
           n->clean_start);
     lock_take(&tsdb->list_lock);
-    double keep_seconds = (double)tsdb->retention_ms / 1e3,
-           keep_bytes = (double)tsdb->retention_bytes;
+    TsdbRetention retention = tsdb->retention;
     lock_give(&tsdb->list_lock);
     gauge(c, "prometheus_tsdb_retention_limit_bytes",
           "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
-          keep_bytes);
+          (double)retention.bytes);
+    gauge(c, "prometheus_tsdb_retention_limit_percentage",
+          "Max percentage of total storage space to be retained in the tsdb blocks, configured 0 "
+          "means disabled",
+          retention.percentage);
     gauge(c, "prometheus_tsdb_retention_limit_seconds", "How long to retain samples in storage.",
-          keep_seconds);
+          (double)retention.ms / 1e3);
     counter(c, "prometheus_tsdb_compactions_total",
             "Total number of compactions that were executed for the partition.", &n->compactions);
     counter(c, "prometheus_tsdb_compactions_failed_total",

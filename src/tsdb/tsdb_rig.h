@@ -116,7 +116,7 @@ static inline void rig_init(Rig *rig, uint64_t seed, bool journal)
     rig->options.clock = &rig->clock.clock;
     rig->options.no_lockfile = true;
     rig->options.max_block_ms = 18 * RIG_HOUR_MS;
-    rig->options.retention_ms = 24 * RIG_HOUR_MS;
+    rig->options.retention.ms = 24 * RIG_HOUR_MS;
     rig->options.out_of_order_window_ms = 6 * RIG_HOUR_MS;
     rig->options.wal_segment_bytes = 65536;
     rig->options.wal_sync = TSDB_SYNC_NONE; // rig_sync does it
@@ -591,7 +591,7 @@ static inline int64_t rig_newest(const Rig *rig, uint64_t at)
 static inline void rig_check(Rig *rig, Tsdb *tsdb, uint64_t at, RigCrash crash)
 {
     // Retention counts from the end of the newest block, which may lie ahead of the newest sample.
-    int64_t oldest_ms = rig_newest(rig, at) + rig->options.min_block_ms - rig->options.retention_ms;
+    int64_t oldest_ms = rig_newest(rig, at) + rig->options.min_block_ms - rig->options.retention.ms;
     RigView view = {at, crash, oldest_ms, INT64_MIN};
     Querier *q;
     Error err = {0};

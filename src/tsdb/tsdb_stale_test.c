@@ -207,7 +207,9 @@ TEST(tsdb_stale, few_of_them_stay)
     EACH_CASE(c, cases) {
         Store s;
         store_init(&s, 0);
-        tsdb_reconfigure(s.tsdb, s.options.retention_ms, 0, HOUR_MS, c->limits);
+        tsdb_reconfigure(s.tsdb, &(TsdbSettings){.retention = s.options.retention,
+                                                 .stale = c->limits,
+                                                 .out_of_order_window_ms = HOUR_MS});
         pour(s.tsdb, 0, 300, 200);
         compact(s.tsdb, 4);
         CHECK_EQ(counters(s.tsdb).stale_series, ENDING);

@@ -2,8 +2,10 @@
 #include "tsdb/tsdb.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include "base/thread.h"
+#include "tsdb/tsdb_offline.h"
 #include "tsdb/tsdb_test_util.h"
 
 TEST(tsdb, a_second_process_is_refused)
@@ -141,7 +143,7 @@ TEST(tsdb, retention_removes_old_blocks_only)
     fake_init(&f, 5, START_MS, START_MS + 9 * HOUR_MS, 60000);
     test_pour(s.tsdb, &f);
 
-    tsdb_reconfigure(s.tsdb, 3 * HOUR_MS, 0, 0, (TsdbStaleLimits){0});
+    tsdb_reconfigure(s.tsdb, &(TsdbSettings){.retention.ms = 3 * HOUR_MS});
     CHECK_OK(tsdb_compact(s.tsdb, &err), err);
 
     CHECK(tsdb_time_range(s.tsdb, &min_t_ms, &max_t_ms));
@@ -149,6 +151,38 @@ TEST(tsdb, retention_removes_old_blocks_only)
     CHECK_EQ(max_t_ms, START_MS + 9 * HOUR_MS - 60000);
     fake_deinit(&f);
     store_deinit(&s);
+}
+
+// What the disk holds is not known here; but the smallest share of it is less than a block, and a thousandth is more.
+TEST(tsdb, retention_by_share_of_the_disk)
+{
+    static const struct {
+        const char *name;
+        TsdbRetention retention;
+        size_t blocks;
+    } cases[] = {
+        {"too little for any", {.percentage = 1e-12}, 1},
+        {"enough for all", {.percentage = 0.1}, 3},
+        {"instead of the bytes", {.percentage = 0.1, .bytes = 1}, 3},
+        {"bytes", {.bytes = 1}, 1},
+        {"nothing", {0}, 3},
+    };
+
+    EACH_CASE(c, cases) {
+        Store s;
+        FakeSource f;
+        Error err = {0};
+        store_init(&s);
+        fake_init(&f, 5, START_MS, START_MS + 9 * HOUR_MS, 60000);
+        test_pour(s.tsdb, &f);
+        tsdb_reconfigure(s.tsdb, &(TsdbSettings){.retention = c->retention});
+
+        CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+
+        CHECK_EQ(test_count_blocks(s.tsdb), c->blocks);
+        fake_deinit(&f);
+        store_deinit(&s);
+    }
 }
 
 TEST(tsdb, a_damaged_block_is_put_aside_and_never_deleted)
@@ -177,6 +211,103 @@ TEST(tsdb, a_damaged_block_is_put_aside_and_never_deleted)
     CHECK_EQ(s.tsdb->counters.blocks_quarantined, 1);
     fake_deinit(&f);
     store_deinit(&s);
+}
+
+static void wait_for_blocks(Store *s, size_t count)
+{
+    for (int i = 0; i < 1000 && test_count_blocks(s->tsdb) != count; i++)
+        CHECK_EQ(usleep(10000), 0);
+    CHECK_EQ(test_count_blocks(s->tsdb), count);
+}
+
+// As backfilling does. A block that is still being copied looks damaged; it must keep its name until it is whole.
+TEST(tsdb, blocks_that_come_and_go_while_it_runs_are_seen)
+{
+    Store s;
+    FakeSource f;
+    Error err = {0};
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    FsList list;
+    Str meta;
+    store_init(&s);
+    s.options.block_reload_ms = 10;
+    store_reopen(&s);
+    fake_init(&f, 5, START_MS, START_MS + 5 * HOUR_MS, 60000);
+    test_pour(s.tsdb, &f);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    CHECK_OK(fs_list(&fs_system, s.options.dir, &arena, &list, &err), err);
+    Str dir = fs_join(&arena, s.options.dir, list.entries[0].name);
+    Str away = fs_join(&arena, s.options.dir, S("away"));
+    Str meta_path = fs_join(&arena, dir, S("meta.json"));
+
+    CHECK_OK(fs_rename(&fs_system, dir, away, &err), err);
+    wait_for_blocks(&s, 0);
+    Str away_meta = fs_join(&arena, away, S("meta.json"));
+    CHECK_OK(fs_read_file(&fs_system, away_meta, &arena, 1 << 20, &meta, &err), err);
+    CHECK_OK(fs_write_atomic(&fs_system, away_meta, str_sub(meta, 0, meta.len / 2), &err), err);
+    CHECK_OK(fs_rename(&fs_system, away, dir, &err), err);
+    for (int i = 0;
+         i < 1000 && !__atomic_load_n(&s.tsdb->counters.blocks_corrupt, __ATOMIC_RELAXED); i++)
+        CHECK_EQ(usleep(10000), 0);
+    CHECK_EQ(s.tsdb->counters.blocks_corrupt, 1);
+    CHECK(fs_exists(&fs_system, dir));
+    CHECK_OK(fs_write_atomic(&fs_system, meta_path, meta, &err), err);
+    wait_for_blocks(&s, 1);
+
+    CHECK_EQ(__atomic_load_n(&s.tsdb->counters.blocks_corrupt, __ATOMIC_RELAXED), 0);
+    test_check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+    fake_deinit(&f);
+    store_deinit(&s);
+}
+
+// A newer Prometheus may have written it: it is told of, keeps its name, and no repair touches it.
+TEST(tsdb, a_block_of_an_unknown_version_is_left_alone)
+{
+    static const struct {
+        const char *name;
+        Str file, bytes, other;
+    } cases[] = {
+        {"meta", STR("meta.json"), STR("\"version\":1"), STR("\"version\":9")},
+        {"index", STR("index"), STR("\xba\xaa\xd7\0\2"), STR("\xba\xaa\xd7\0\x09")},
+        {"chunks", STR("chunks/000001"), STR("\x85\xbd\x40\xdd\1"), STR("\x85\xbd\x40\xdd\x09")},
+        {"tombstones", STR("tombstones"), STR("\x01\x30\xba\x30\1"), STR("\x01\x30\xba\x30\x09")},
+    };
+
+    EACH_CASE(c, cases) {
+        Store s;
+        FakeSource f;
+        Error err = {0};
+        CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+        FsList list;
+        Str text;
+        TsdbFindings findings;
+        store_init(&s);
+        fake_init(&f, 5, START_MS, START_MS + 5 * HOUR_MS, 60000);
+        test_pour(s.tsdb, &f);
+        CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+        CHECK_OK(fs_list(&fs_system, s.options.dir, &arena, &list, &err), err);
+        Str dir = fs_join(&arena, s.options.dir, list.entries[0].name);
+        Str path = fs_join(&arena, dir, c->file);
+        CHECK_OK(fs_read_file(&fs_system, path, &arena, 1 << 20, &text, &err), err);
+        size_t at = str_find(text, c->bytes);
+        CHECK(at != STR_NOT_FOUND);
+        char *changed = memcpy(arena_alloc(&arena, text.len), text.ptr, text.len);
+        memcpy(changed + at, c->other.ptr, c->other.len);
+        CHECK_OK(fs_write_atomic(&fs_system, path, (Str){changed, text.len}, &err), err);
+
+        store_reopen(&s);
+
+        CHECK_EQ(test_count_blocks(s.tsdb), 0);
+        CHECK_EQ(s.tsdb->counters.blocks_corrupt, 1);
+        CHECK_EQ(s.tsdb->counters.blocks_quarantined, 0);
+        tsdb_close(s.tsdb);
+        CHECK_OK(tsdb_offline_repair(&fs_system, s.options.dir, &arena, &findings, &err), err);
+        CHECK_EQ(findings.faults, 1);
+        CHECK(fs_exists(&fs_system, path));
+        store_open(&s);
+        fake_deinit(&f);
+        store_deinit(&s);
+    }
 }
 
 TEST(tsdb, measures_itself_under_the_known_names)
@@ -268,6 +399,7 @@ TEST(tsdb, measures_itself_under_the_known_names)
         "reloads_failures_total counter",
         "reloads_total counter",
         "retention_limit_bytes gauge",
+        "retention_limit_percentage gauge",
         "retention_limit_seconds gauge",
         "sample_ooo_delta histogram",
         "size_retentions_total counter",
@@ -401,6 +533,9 @@ TEST_MAIN(tsdb, TEST_ROW(tsdb, a_second_process_is_refused),
           TEST_ROW(tsdb, a_snapshot_holds_everything),
           TEST_ROW(tsdb, a_snapshot_holds_what_came_late_and_nothing_that_was_deleted),
           TEST_ROW(tsdb, retention_removes_old_blocks_only),
+          TEST_ROW(tsdb, retention_by_share_of_the_disk),
           TEST_ROW(tsdb, a_damaged_block_is_put_aside_and_never_deleted),
+          TEST_ROW(tsdb, blocks_that_come_and_go_while_it_runs_are_seen),
+          TEST_ROW(tsdb, a_block_of_an_unknown_version_is_left_alone),
           TEST_ROW(tsdb, measures_itself_under_the_known_names),
           TEST_ROW(tsdb, readers_miss_nothing_while_samples_come_and_blocks_are_cut))
