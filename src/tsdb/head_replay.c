@@ -229,8 +229,10 @@ static bool replay_logs(Replay *r, bool chunks_torn, Error *err)
     ref_map_deinit(&r->unknown);
     ok = ok && replay_dir(r, head->wbl_dir, 0, err);
     head_index_settle(&head->index); // it may have named series that only an old snapshot defines
-    // A log that is gone or damaged may have lost the names of chunks that nothing else holds. Of a torn end the samples stand before it.
-    if (ok && holes == r->holes && fs_exists(head->fs, head->wbl_dir))
+    // A log that is gone or damaged may have lost the names of chunks that nothing else holds. Of a torn end the samples stand before it. One
+    // whose refs nobody defines may hold their samples: a Prometheus forgets second refs of series while its late samples have them.
+    if (ok && holes == r->holes && !head->counters.wbl_unknown[HEAD_UNKNOWN_SERIES] &&
+        fs_exists(head->fs, head->wbl_dir))
         replay_late_drop_unmarked(r);
     arena_deinit(&scratch);
     return ok;

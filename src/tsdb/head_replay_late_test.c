@@ -144,29 +144,34 @@ TEST(head_replay_late, samples_of_a_chunk_that_is_gone_are_logged_again_once)
     test_dir_remove(dir);
 }
 
-// A series that was dropped and came back is there under its first ref after a start.
-static void write_log_of_twins(Str dir)
+static void put_record(Wal *wal, WalRecordType type, uint64_t ref, int64_t t_ms)
 {
+    const WalSample sample = {ref, t_ms, 1};
     Label pairs[2];
     char text[24];
-    const Labels labels = test_labels(pairs, text, 1);
+    Buf raw = {0};
+    Error err = {0};
+
+    WalRecordWriter writer = wal_record_begin(&raw, type);
+    if (type == WAL_SERIES)
+        wal_record_series(&writer, ref, test_labels(pairs, text, 1));
+    else
+        wal_record_samples(&writer, &sample, 1);
+    WalRecord record = {.bytes = buf_str(&raw), .flags = WAL_RAW};
+    CHECK_OK(wal_write(wal, &record, 1, &err), err);
+    buf_deinit(&raw);
+}
+
+// A series that was dropped and came back is there under its first ref after a start.
+static void write_log_of_refs(Str dir, uint64_t refs)
+{
     Error err = {0};
     Wal *wal;
 
     CHECK_OK(wal_open(&fs_system, dir, 1 << 20, &wal, &err), err);
-    for (uint64_t ref = 1; ref <= 2; ref++) {
-        const WalSample sample = {ref, START_MS - HOUR_MS + (int64_t)ref, 1};
-        for (int part = 0; part < 2; part++) {
-            Buf raw = {0};
-            WalRecordWriter writer = wal_record_begin(&raw, part ? WAL_SAMPLES : WAL_SERIES);
-            if (part)
-                wal_record_samples(&writer, &sample, 1);
-            else
-                wal_record_series(&writer, ref, labels);
-            WalRecord record = {.bytes = buf_str(&raw), .flags = WAL_RAW};
-            CHECK_OK(wal_write(wal, &record, 1, &err), err);
-            buf_deinit(&raw);
-        }
+    for (uint64_t ref = 1; ref <= refs; ref++) {
+        put_record(wal, WAL_SERIES, ref, 0);
+        put_record(wal, WAL_SAMPLES, ref, START_MS - HOUR_MS + (int64_t)ref);
     }
     wal_close(wal);
 }
@@ -177,7 +182,7 @@ TEST(head_replay_late, no_marker_names_chunks_of_a_series_with_two_refs)
     Arena arena = {0};
     test_dir_make(dir, sizeof dir);
     HeadOptions options = late_options(dir);
-    write_log_of_twins(fs_join(&arena, str_from_c(dir), S("wal")));
+    write_log_of_refs(fs_join(&arena, str_from_c(dir), S("wal")), 2);
 
     for (int start = 0; start < 2; start++) {
         Head *head = test_head_open(&options);
@@ -194,7 +199,44 @@ TEST(head_replay_late, no_marker_names_chunks_of_a_series_with_two_refs)
     test_dir_remove(dir);
 }
 
+// Its checkpoint keeps the first, and the log of late samples goes on naming the second: those are in our chunk alone.
+TEST(head_replay_late, chunk_without_a_marker_stays_if_its_samples_have_a_ref_that_nothing_defines)
+{
+    char dir[128];
+    Arena arena = {0};
+    Error err = {0};
+    Wal *late;
+    test_dir_make(dir, sizeof dir);
+    Str wal = fs_join(&arena, str_from_c(dir), S("wal"));
+    HeadOptions options = late_options(dir);
+    write_log_of_refs(wal, 2);
+    CHECK_OK(wal_open(&fs_system, fs_join(&arena, str_from_c(dir), S("wbl")), 1 << 20, &late, &err),
+             err);
+    put_record(late, WAL_SAMPLES, 2, START_MS - 1);
+    wal_close(late);
+    Head *head = test_head_open(&options);
+    put_late(head); // a chunk of these and that one
+    CHECK_EQ(test_read(head, 1, &arena).count, LATE + 4);
+    head_close(head);
+    CHECK_EQ(view_log(dir).marked, 0);
+    CHECK_OK(fs_remove_tree(&fs_system, wal, &err), err);
+    write_log_of_refs(wal, 1);
+
+    for (int start = 0; start < 2; start++) {
+        head = test_head_open(&options);
+        SampleColumns c = test_read(head, 1, &arena);
+        CHECK_EQ(head->counters.wbl_unknown[HEAD_UNKNOWN_SERIES], 1);
+        CHECK_EQ(c.count, 2 + LATE + 1); // and of the log two that are in a full chunk
+        CHECK_EQ(c.t_ms[c.count - 1], START_MS - 1);
+        head_close(head);
+    }
+    arena_deinit(&arena);
+    test_dir_remove(dir);
+}
+
 TEST_MAIN(head_replay_late,
           TEST_ROW(head_replay_late, chunk_is_in_its_file_before_a_marker_names_it),
           TEST_ROW(head_replay_late, samples_of_a_chunk_that_is_gone_are_logged_again_once),
-          TEST_ROW(head_replay_late, no_marker_names_chunks_of_a_series_with_two_refs))
+          TEST_ROW(head_replay_late, no_marker_names_chunks_of_a_series_with_two_refs),
+          TEST_ROW(head_replay_late,
+                   chunk_without_a_marker_stays_if_its_samples_have_a_ref_that_nothing_defines))
