@@ -36,7 +36,6 @@
 // Prints the broken claim and its place to stderr, then aborts.
 void assert_failed(const char *claim, const char *file, int line) NORETURN;
 
-// Aborts with "out of memory": honest because every size a stranger controls is limited at the door.
 // A build that looks for memory used too long or too far: nothing is kept for others then.
 #if defined(__SANITIZE_ADDRESS__)
 #define MEMORY_SANITIZED 1
@@ -49,6 +48,7 @@ void assert_failed(const char *claim, const char *file, int line) NORETURN;
 #define MEMORY_SANITIZED 0
 #endif
 
+// Aborts with "out of memory": honest because every size a stranger controls is limited at the door.
 void out_of_memory(size_t bytes) NORETURN;
 
 // malloc, calloc and realloc that never return NULL.

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -569,11 +570,23 @@ static void wait_idle(HttpServer *server, int64_t limit_ms)
     lock_give(&server->lock);
 }
 
+// Nobody is accepted any more. MHD_quiesce_daemon is not for threads that poll by epoll: it takes the socket out of their set, they do so, too,
+// and whoever comes second ends the process. So it stays there, and nothing is told of it. While there are as many connections as there may
+// be it is not there; who is accepted after that is told 503.
+static void stop_accepting(struct MHD_Daemon *daemon)
+{
+    int set = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    int socket = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd;
+    struct epoll_event nothing = {.events = 0, .data.ptr = daemon}; // as the daemon has it
+
+    (void)epoll_ctl(set, EPOLL_CTL_MOD, socket, &nothing);
+}
+
 void http_server_stop(HttpServer *server)
 {
     if (!server)
         return;
-    int fd = MHD_quiesce_daemon(server->daemon);
+    stop_accepting(server->daemon);
     lock_take(&server->lock);
     server->stopping = true;
     condition_broadcast(&server->work);
@@ -586,9 +599,7 @@ void http_server_stop(HttpServer *server)
         condition_wait(&server->idle, &server->lock);
     lock_give(&server->lock);
     wait_idle(server, STOP_SEND_MS);
-    MHD_stop_daemon(server->daemon);
-    if (fd >= 0)
-        close(fd);
+    MHD_stop_daemon(server->daemon); // closes the socket
     server_free(server);
 }
 
