@@ -263,7 +263,8 @@ void head_image_refresh(Head *head)
     uint64_t fresh = created - head->image.created;
     uint64_t cost = series * SERIES_BYTES_GUESS * COST_SHARE;
     head->image.seen = created;
-    bool due = (head->image.stale || fresh >= MAX(series_min(head), series / 20)) && still &&
+    bool due = !head->snapshot_defines &&
+               (head->image.stale || fresh >= MAX(series_min(head), series / 20)) && still &&
                series >= series_min(head) && log.bytes - head->image.log_bytes >= cost;
     lock_give(&head->truncate_lock);
     if (due && !head_image_write(head, &err))
@@ -373,7 +374,8 @@ bool head_image_open(Head *head, uint32_t first_segment, HeadImage *ret_image)
         return refuse(head, &image, "checksum does not match");
     image.segment = header.place.segment;
     image.offset = header.place.offset;
-    image.series = header.series;
+    // What the file is too short for is a number that nobody has written.
+    image.series = MIN(header.series, (uint64_t)image.bytes.len);
     *ret_image = image;
     return true;
 }
@@ -441,16 +443,13 @@ static void begin_sets(Sets *sets, HeadIndex *index, uint64_t series)
     sets->started = thread_start(&sets->thread, "replay-sets", put_sets, sets, &err);
 }
 
-static inline bool pass_on_set(Sets *sets, SeriesSlot slot, uint32_t hash)
+static inline void pass_on_set(Sets *sets, SeriesSlot slot, uint32_t hash)
 {
-    if (UNLIKELY(slot > sets->cap))
-        return false;
     sets->hashes[slot - 1] = hash;
     if (UNLIKELY(slot + 1 - sets->ready == SETS_SLICE)) {
         sets->ready += SETS_SLICE;
         replay_ring_filled(&sets->ring);
     }
-    return true;
 }
 
 static void end_sets(Sets *sets)
@@ -479,8 +478,12 @@ static bool load_entry(Head *head, BlockKind kind, Reader *in, uint64_t *before,
         return load_pair(&head->index, in);
     case BLOCK_SERIES:
         *before += reader_uvarint(in);
+        if (UNLIKELY(head->index.series.slots > sets->cap)) // it has one more than it says
+            return false;
         slot = head_index_load_series(&head->index, *before, reader_str(in), &hash);
-        return slot && pass_on_set(sets, slot, hash);
+        if (LIKELY(slot != 0))
+            pass_on_set(sets, slot, hash);
+        return slot != 0;
     case BLOCK_TWINS:
     case BLOCK_EXPIRED:
         ref = reader_uvarint(in);
@@ -518,8 +521,7 @@ bool head_image_load(Head *head, const HeadImage *image)
     bool ok = read_header(image->bytes, &header);
     Sets sets;
 
-    // What the file is too short for is a number that nobody has written.
-    begin_sets(&sets, &head->index, MIN(header.series, (uint64_t)image->bytes.len));
+    begin_sets(&sets, &head->index, image->series);
     while (ok && (ok = next_block(&in, &block)) && block.kind != BLOCK_END)
         ok = load_block(head, &block, &raw, &sets);
     end_sets(&sets);
@@ -545,8 +547,8 @@ void head_image_close_head(Head *head)
     Error err = {0};
     bool fresh = GET(head->counters.series_created) - head->image.created >= series_min(head);
 
-    if ((head->image.stale || fresh) && GET(head->counters.series) >= series_min(head) &&
-        !head_image_write(head, &err))
+    if (!head->snapshot_defines && (head->image.stale || fresh) &&
+        GET(head->counters.series) >= series_min(head) && !head_image_write(head, &err))
         log_warn("cannot write the image of the series, the next start takes longer",
                  KV("err", &err));
 }

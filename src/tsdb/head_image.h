@@ -7,8 +7,9 @@
 //     does not fit, the log is read from its beginning. Samples always come from the log.
 // (2) It fits if the bytes of the log just before its place are the ones it was written behind, and no checkpoint covers the place.
 //     A log that another program has begun anew, cut or repaired before the place does not fit; one that went on does.
-// (3) A series is in it only if its record is in the log before the place. It may hold series that have been dropped since: they come
-//     back without samples and are dropped again.
+// (3) A series is in it only if its record is in the log before the place, or in a snapshot of open chunks that stays until the log has it
+//     (head->from_snapshot); none is written while the log could not be told of some (head->snapshot_defines). It may hold series that
+//     have been dropped since: they come back without samples and are dropped again.
 // (4) Every block carries a checksum. The layout is ours, for this version on this kind of machine; another one is not read.
 //
 // Prometheus ignores files of unknown names in its folder.

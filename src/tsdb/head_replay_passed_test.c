@@ -422,6 +422,39 @@ TEST(head_replay_passed, stays_until_the_log_was_told)
     test_dir_remove(dir);
 }
 
+// Nor does an image hide from the next start that the log was not told.
+TEST(head_replay_passed, no_image_is_written_until_the_log_was_told)
+{
+    static const Entry snapshot[ENTRIES_MAX] = {{DEFINE, 5, 0}};
+    static const Entry log[ENTRIES_MAX] = {{SAMPLE, 5, 100}};
+    char dir[PATH_BYTES - 60];
+    char image[PATH_BYTES];
+    FsFault fault = {.fail_at = 1, .error_number = EIO, .kinds = FS_CALL_RENAME};
+    Fs fs = {.fault = &fault};
+
+    test_dir_make(dir, sizeof dir);
+    put_snapshot(dir, snapshot);
+    put_log(dir, "wal/checkpoint.00000001", 0, (Entry[ENTRIES_MAX]){{0}});
+    put_log(dir, "wal", 2, log);
+    HeadOptions options = passed_options(dir, &fs, true);
+    Head *head = test_head_open(&options);
+    CHECK(has_snapshot(dir));
+    test_put(head, 1, 101 * MINUTE_MS, 0); // the disk is well again
+    head_close(head);
+
+    head = test_head_open(&options);
+    CHECK_EQ(count_of(head, 0), 1);
+    CHECK(!has_snapshot(dir));
+    head_close(head);
+    snprintf(image, sizeof image, "%s/" HEAD_IMAGE_NAME, dir);
+    (void)remove(image); // it may be lost at any time
+    head = test_head_open(&options);
+
+    CHECK_EQ(count_of(head, 0), 1);
+    head_close(head);
+    test_dir_remove(dir);
+}
+
 // How often the newest checkpoint says what the ref means.
 static uint64_t definitions_of(const char *dir, uint64_t ref)
 {
@@ -528,4 +561,5 @@ TEST_MAIN(head_replay_passed,
           TEST_ROW(head_replay_passed, damaged_one_stays_while_the_log_has_unknown_refs),
           TEST_ROW(head_replay_passed, nothing_is_lost_if_the_disk_fails),
           TEST_ROW(head_replay_passed, stays_until_the_log_was_told),
+          TEST_ROW(head_replay_passed, no_image_is_written_until_the_log_was_told),
           TEST_ROW(head_replay_passed, what_a_fitting_one_defines_goes_into_the_checkpoint))

@@ -302,6 +302,10 @@ TEST(head_replay, image_that_does_not_fit_is_not_used)
 TEST(head_replay, image_that_contradicts_itself_is_not_used)
 {
     enum { SERIES_AT = 36, HEADER_CRC_AT = 56 };
+    static const struct {
+        const char *name;
+        int byte, change; // of the number of series
+    } cases[] = {{"one more", 7, 1}, {"one less", 7, -1}, {"far more", 4, 1}};
     char dir[PATH_MAX_BYTES - 20];
     char path[PATH_MAX_BYTES];
     uint64_t samples;
@@ -317,15 +321,18 @@ TEST(head_replay, image_that_contradicts_itself_is_not_used)
     snprintf(path, sizeof path, "%s/narthex_series", dir);
     CHECK_OK(fs_read_file(&fs_system, str_from_c(path), &arena, 1 << 30, &bytes, &err), err);
     char *at = (char *)(uintptr_t)bytes.ptr; // the arena's
-    at[SERIES_AT + 7]++;
-    uint32_t crc = __builtin_bswap32(crc32c((Str){at, HEADER_CRC_AT}));
-    memcpy(at + HEADER_CRC_AT, &crc, sizeof crc);
-    CHECK_OK(fs_write_atomic(&fs_system, str_from_c(path), (Str){at, bytes.len}, &err), err);
+    EACH_CASE(c, cases) {
+        at[SERIES_AT + c->byte] = (char)(at[SERIES_AT + c->byte] + c->change);
+        uint32_t crc = __builtin_bswap32(crc32c((Str){at, HEADER_CRC_AT}));
+        memcpy(at + HEADER_CRC_AT, &crc, sizeof crc);
+        CHECK_OK(fs_write_atomic(&fs_system, str_from_c(path), (Str){at, bytes.len}, &err), err);
+        at[SERIES_AT + c->byte] = (char)(at[SERIES_AT + c->byte] - c->change);
 
-    for (int threads = 1; threads <= 4; threads += 3) {
-        CHECK_EQ(digest_with(dir, threads, &again), one);
-        CHECK_EQ(again, samples);
-        CHECK(!image_used);
+        for (int threads = 1; threads <= 4; threads += 3) {
+            CHECK_EQ(digest_with(dir, threads, &again), one);
+            CHECK_EQ(again, samples);
+            CHECK(!image_used);
+        }
     }
     arena_deinit(&arena);
     test_dir_remove(dir);
