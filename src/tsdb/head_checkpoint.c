@@ -394,7 +394,7 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
         head_follow(head);
         bool removed =
             ok && remove_old(head, last, err) &&
-            (head->snapshot_defines || head->from_snapshot ||
+            (head->snapshot_defines ||
              chunk_snapshot_remove_below(head->fs, head->options.dir, last + UINT64_C(1), err));
         COUNT(head, checkpoint_deletions, 1);
         COUNT(head, checkpoint_deletions_failed, !removed);
