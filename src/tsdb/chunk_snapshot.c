@@ -213,6 +213,11 @@ bool chunk_snapshot_remove_below(Fs *fs, Str dir, uint64_t segment, Error *err)
     return remove_some(fs, dir, (Choice){.end = segment}, err);
 }
 
+bool chunk_snapshot_remove_from(Fs *fs, Str dir, uint64_t segment, Error *err)
+{
+    return remove_some(fs, dir, (Choice){.first = segment, .end = UINT64_MAX}, err);
+}
+
 bool chunk_snapshot_remove_inside(Fs *fs, Str dir, uint32_t segment, Error *err)
 {
     return remove_some(

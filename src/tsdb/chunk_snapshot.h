@@ -61,6 +61,8 @@ Str chunk_snapshot_dir(Arena *arena, Str dir, ChunkSnapshotPlace place);
 bool chunk_snapshot_find(Fs *fs, Str dir, Arena *arena, ChunkSnapshotPlace *ret_place, Error *err);
 // Removes those whose segment is below `segment`, and what was left half-written.
 bool chunk_snapshot_remove_below(Fs *fs, Str dir, uint64_t segment, Error *err) MUST_CHECK;
+// Removes those whose segment is `segment` or a later one.
+bool chunk_snapshot_remove_from(Fs *fs, Str dir, uint64_t segment, Error *err) MUST_CHECK;
 // Removes those that end inside the segment, behind its beginning: it has become another one.
 bool chunk_snapshot_remove_inside(Fs *fs, Str dir, uint32_t segment, Error *err) MUST_CHECK;
 // Removes all but the one of `place`.

@@ -281,8 +281,9 @@ static bool walk_one(void *arg, const HeadChunk *chunk, Error *err)
 }
 
 // Walks the first of `count` files and lists it. *ret_torn: it is not whole, the others were moved aside.
-static bool open_file(HeadChunks *chunks, const uint32_t *numbers, size_t count, HeadChunkFn each,
-                      void *arg, HeadChunksRepair *repair, bool *ret_torn, Error *err)
+static bool open_file(HeadChunks *chunks, const uint32_t *numbers, size_t count,
+                      const HeadChunksUser *user, HeadChunksRepair *repair, bool *ret_torn,
+                      Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     FsMap map = {{NULL, 0}};
@@ -292,14 +293,15 @@ static bool open_file(HeadChunks *chunks, const uint32_t *numbers, size_t count,
 
     if (!fs_map(chunks->fs, path, &map, err))
         return false;
-    Walk walk = {each, arg, INT64_MAX};
+    Walk walk = {user->each, user->arg, INT64_MAX};
     bool ok = walk_file(map.bytes, numbers[0], walk_one, &walk, &good, &reason, err);
     // Zeros at the end are harmless where they were taken in advance: of another file but the newest they are bytes that never arrived.
     if (ok && !reason && good < map.bytes.len && count > 1 && map.bytes.len != TAKEN_BYTES)
         reason = "a chunk is zero";
     if (ok && reason) {
         note_repair(repair, numbers[0], good, map.bytes.len - good, reason);
-        ok = move_rest_aside(chunks, numbers + 1, count - 1, repair, &arena, err) &&
+        ok = (!user->torn || user->torn(user->arg, err)) &&
+             move_rest_aside(chunks, numbers + 1, count - 1, repair, &arena, err) &&
              keep_front(chunks, numbers[0], str_sub(map.bytes, 0, good), &arena, err);
     }
     fs_unmap(&map);
@@ -320,7 +322,7 @@ static int compare_numbers(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static bool open_all(HeadChunks *chunks, HeadChunkFn each, void *arg, HeadChunksRepair *repair,
+static bool open_all(HeadChunks *chunks, const HeadChunksUser *user, HeadChunksRepair *repair,
                      Error *err)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
@@ -337,7 +339,7 @@ static bool open_all(HeadChunks *chunks, HeadChunkFn each, void *arg, HeadChunks
     qsort(numbers, count, sizeof *numbers, compare_numbers);
     bool torn = false;
     for (size_t i = 0; i < count && !torn; i++)
-        if (!open_file(chunks, numbers + i, count - i, each, arg, repair, &torn, err))
+        if (!open_file(chunks, numbers + i, count - i, user, repair, &torn, err))
             return false;
     // Prometheus refuses a folder with a gap, so the number of a file that was moved aside is used again.
     chunks->next_number = chunks->file_count ? chunks->files[chunks->file_count - 1]->number + 1
@@ -346,7 +348,7 @@ static bool open_all(HeadChunks *chunks, HeadChunkFn each, void *arg, HeadChunks
     return true;
 }
 
-bool head_chunks_open(Fs *fs, Str dir, HeadChunkFn each, void *arg, HeadChunks **ret_chunks,
+bool head_chunks_open(Fs *fs, Str dir, const HeadChunksUser *user, HeadChunks **ret_chunks,
                       HeadChunksRepair *ret_repair, Error *err)
 {
     HeadChunks *chunks = X_NEW(HeadChunks);
@@ -358,7 +360,7 @@ bool head_chunks_open(Fs *fs, Str dir, HeadChunkFn each, void *arg, HeadChunks *
     memcpy(chunks->dir, dir.ptr, dir.len);
     chunks->dir[dir.len] = '\0';
     lock_init(&chunks->lock, "head_chunks", HEAD_CHUNKS_RANK);
-    if (!open_all(chunks, each, arg, &repair, err)) {
+    if (!open_all(chunks, user, &repair, err)) {
         head_chunks_close(chunks);
         return error_context(err, "head chunks");
     }

@@ -32,6 +32,14 @@ typedef struct HeadChunk {
 // Sees each chunk on disk in file order; false stops the walk with `err`.
 typedef bool (*HeadChunkFn)(void *arg, const HeadChunk *chunk, Error *err);
 
+// Whoever opens the files.
+typedef struct HeadChunksUser {
+    HeadChunkFn each;
+    // Before a file that is not whole is mended: whoever opens it later cannot tell. NULL: that is all the same.
+    bool (*torn)(void *arg, Error *err);
+    void *arg;
+} HeadChunksUser;
+
 typedef struct HeadChunksRepair {
     bool torn;           // something was cut off
     uint64_t file;       // where
@@ -43,7 +51,7 @@ typedef struct HeadChunksRepair {
 // Opens (and makes) the folder and walks through all chunks. A file that is not whole keeps what stands before its first bad chunk; it and
 // all later ones are kept aside as <file>.corrupt, for a later chunk of a series must not hide a hole before it. The log still has
 // their samples. The caller logs ret_repair (may be NULL).
-bool head_chunks_open(Fs *fs, Str dir, HeadChunkFn each, void *arg, HeadChunks **ret_chunks,
+bool head_chunks_open(Fs *fs, Str dir, const HeadChunksUser *user, HeadChunks **ret_chunks,
                       HeadChunksRepair *ret_repair, Error *err) MUST_CHECK;
 // Flushes; accepts NULL.
 void head_chunks_close(HeadChunks *chunks);

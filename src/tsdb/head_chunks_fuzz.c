@@ -36,7 +36,8 @@ static Seen open_and_count(Str dir, bool *ret_torn)
     Seen seen = {0};
     Error err = {0};
 
-    bool ok = head_chunks_open(&fs_system, dir, see, &seen, &chunks, &repair, &err);
+    bool ok = head_chunks_open(&fs_system, dir, &(HeadChunksUser){.each = see, .arg = &seen},
+                               &chunks, &repair, &err);
     ASSERT(ok);
     head_chunks_close(chunks);
     *ret_torn = repair.torn;

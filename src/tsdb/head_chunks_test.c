@@ -68,7 +68,8 @@ static HeadChunks *open_chunks(Fs *fs, const Scratch *scratch, Seen *seen, HeadC
     Error err = {0};
 
     seen->count = 0;
-    CHECK_OK(head_chunks_open(fs, str_from_c(scratch->path), see, seen, &chunks, repair, &err),
+    CHECK_OK(head_chunks_open(fs, str_from_c(scratch->path),
+                              &(HeadChunksUser){.each = see, .arg = seen}, &chunks, repair, &err),
              err);
     return chunks;
 }

@@ -195,8 +195,7 @@ static bool replay_in_order(Replay *r, Str checkpoint, uint32_t from, Error *err
     return ok && replay_log(r, checkpoint, from, err);
 }
 
-// `chunks_torn`: samples of full chunks are to come from the log, all of it.
-static bool replay_logs(Replay *r, bool chunks_torn, Error *err)
+static bool replay_logs(Replay *r, Error *err)
 {
     Head *head = r->head;
     Arena scratch = {0};
@@ -213,7 +212,7 @@ static bool replay_logs(Replay *r, bool chunks_torn, Error *err)
     else
         ok = ok && err->code == ERR_NONE;
     if (ok) {
-        r->has_snapshot = replay_snapshot_find(r, from, chunks_torn);
+        r->has_snapshot = replay_snapshot_find(r, from);
         if (r->passed.below)
             replay_passed_read(r, checkpoint);
         tell_size(r, r->has_snapshot ? STR_NONE : checkpoint,
@@ -296,9 +295,10 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
     HeadChunksRepair repair = {0};
     int64_t start = clock_mono_ns(&clock_system);
 
-    bool ok = head_chunks_open(head->fs, head->chunks_dir, replay_load_chunk, &r, &head->chunks,
-                               &repair, err) &&
-              replay_logs(&r, repair.torn, err);
+    HeadChunksUser user = {replay_load_chunk, replay_snapshot_forget, &r};
+
+    bool ok = head_chunks_open(head->fs, head->chunks_dir, &user, &head->chunks, &repair, err) &&
+              replay_logs(&r, err);
     // Going on without them would put them into no block, and the log would be cut behind them.
     if (ok && r.refused)
         ok = error_set(err, ERR_IO,

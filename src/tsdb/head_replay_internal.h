@@ -94,8 +94,11 @@ void replay_late_drop_unmarked(Replay *r);
 
 // head_replay_snapshot.c
 // Looks for one that is whole and that the log goes on from; else says why the whole log is read. `first_segment` is the first that no
-// checkpoint covers; with `chunks_torn` the whole log is read in any case. Notes one that a checkpoint has passed.
-bool replay_snapshot_find(Replay *r, uint32_t first_segment, bool chunks_torn);
+// checkpoint covers. Notes one that a checkpoint has passed.
+bool replay_snapshot_find(Replay *r, uint32_t first_segment);
+// Full chunks are lost, of which it says nothing: their samples are to come from the log, all of it, now and in later starts. Removes it;
+// one that a checkpoint has passed is not asked for samples.
+bool replay_snapshot_forget(void *replay, Error *err) MUST_CHECK;
 // Hands its records to the pipe.
 bool replay_snapshot_read(Replay *r, Error *err) MUST_CHECK;
 // Understands one of them.

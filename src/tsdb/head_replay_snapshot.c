@@ -115,7 +115,7 @@ static bool log_fits(Replay *r, ChunkSnapshotPlace place, uint32_t first_segment
     return false;
 }
 
-bool replay_snapshot_find(Replay *r, uint32_t first_segment, bool chunks_torn)
+bool replay_snapshot_find(Replay *r, uint32_t first_segment)
 {
     Head *head = r->head;
     CLEANUP(arena_deinit) Arena scratch = {0};
@@ -130,10 +130,7 @@ bool replay_snapshot_find(Replay *r, uint32_t first_segment, bool chunks_torn)
         return false;
     }
     Str dir = chunk_snapshot_dir(&scratch, head->options.dir, r->snapshot);
-    bool fits = log_fits(r, r->snapshot, first_segment, &why);
-    if (fits && chunks_torn)
-        why = "full chunks are to come from the log, too";
-    if (!fits || chunks_torn) {
+    if (!log_fits(r, r->snapshot, first_segment, &why)) {
         log_info("the snapshot of open chunks is not used, reading the whole log", KV("dir", dir),
                  KV("reason", why));
         r->passed.below = r->snapshot.segment < first_segment ? first_segment : 0;
@@ -145,6 +142,23 @@ bool replay_snapshot_find(Replay *r, uint32_t first_segment, bool chunks_torn)
     log_error("the snapshot of open chunks is damaged, reading the whole log", KV("dir", dir),
               KV("err", &err));
     return false;
+}
+
+bool replay_snapshot_forget(void *arg, Error *err)
+{
+    CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
+    const Replay *r = arg;
+    Head *head = r->head;
+    uint64_t first_segment = 0;
+    uint32_t number = 0;
+    Str checkpoint;
+
+    if (wal_find_checkpoint(head->fs, head->wal_dir, &scratch, &checkpoint, &number, err))
+        first_segment = number + UINT64_C(1);
+    else if (err->code != ERR_NONE)
+        return false;
+    return chunk_snapshot_remove_from(head->fs, head->options.dir, first_segment, err) &&
+           fs_sync_dir(head->fs, head->options.dir, err);
 }
 
 // --- loading ---

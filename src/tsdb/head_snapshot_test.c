@@ -260,6 +260,34 @@ TEST(head_snapshot, damage_is_told_and_the_log_read)
     test_dir_remove(dir);
 }
 
+// What is lost of a file of full chunks comes from the log, and not only in the start that mends the file.
+TEST(head_snapshot, goes_where_full_chunks_are_torn)
+{
+    char dir[PATH_BYTES - 60];
+    char copy[PATH_BYTES];
+    char file[PATH_BYTES];
+
+    test_dir_make(dir, sizeof dir);
+    build(dir, false);
+    snprintf(file, sizeof file, "%s/chunks_head/000001", dir);
+    CHECK_EQ(truncate(file, 100), 0);
+    HeadOptions options = options_of(dir, false);
+
+    Head *head = test_head_open(&options);
+    CHECK_EQ(head->counters.mmap_chunk_corruptions, 1);
+    snprintf(copy, sizeof copy, "%s-killed", dir);
+    test_copy_tree(dir, copy); // whoever reads full chunks has them written before
+    uint64_t digest = digest_of(head);
+    head_close(head);
+    options = options_of(copy, false);
+    head = test_head_open(&options);
+
+    CHECK_EQ(digest_of(head), digest);
+    head_close(head);
+    test_dir_remove(copy);
+    test_dir_remove(dir);
+}
+
 TEST(head_snapshot, of_another_log_is_not_used)
 {
     static const struct {
@@ -452,6 +480,7 @@ TEST(head_snapshot, records_that_lie_are_refused)
 TEST_MAIN(head_snapshot, TEST_ROW(head_snapshot, brings_what_the_log_brings),
           TEST_ROW(head_snapshot, log_goes_on_behind_it),
           TEST_ROW(head_snapshot, damage_is_told_and_the_log_read),
+          TEST_ROW(head_snapshot, goes_where_full_chunks_are_torn),
           TEST_ROW(head_snapshot, of_another_log_is_not_used),
           TEST_ROW(head_snapshot, goes_when_a_checkpoint_has_passed_it),
           TEST_ROW(head_snapshot, series_that_it_alone_defines_outlive_it),
