@@ -27,15 +27,12 @@ static int fail(const char *what, const Error *err)
     return EXIT_FAILED;
 }
 
-static void tell_ignored_flags(const Run *run)
+static void set_scrape_features(const Run *run)
 {
     const ServerFlags *flags = &run->flags;
     scrape_config_set_features(server_feature(flags, "st-storage") ||
                                    server_feature(flags, "created-timestamp-zero-ingestion"),
                                server_feature(flags, "extra-scrape-metrics"));
-    if (flags->delay_compact_file.len)
-        log_warn("this version does not wait for uploads, ignoring",
-                 KV("flag", "storage.tsdb.delay-compact-file.path"));
 }
 
 Str server_run_port(Str address)
@@ -244,7 +241,7 @@ static int run_server(Run *run, const FlagTable *table, int argc, char **argv, b
         return bad_start(table, &err);
     if (!server_features_check(&run->flags, &err))
         return bad_start(table, &err);
-    tell_ignored_flags(run);
+    set_scrape_features(run);
     if (!server_reload_load(run, &run->config, &err) ||
         !server_rules_load(&run->flags, run->config, run->external_url, &run->first_rules, &err)) {
         log_error("error loading the configuration", KV("file", run->flags.config_file),

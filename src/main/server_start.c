@@ -29,6 +29,8 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.stale = server_reload_stale_limits(config);
     if (flags->wal_segment_bytes) // 0 is the usual size
         options.wal_segment_bytes = flags->wal_segment_bytes;
+    options.leaves_overlaps = !flags->allow_overlapping_compaction;
+    options.uploads_file = flags->delay_compact_file;
     options.block_reload_ms = MAX(flags->block_reload_interval_ms, BLOCK_RELOAD_MS_MIN);
     options.wal_compression = !flags->wal_compression            ? TSDB_COMPRESSION_NONE
                               : flags->wal_compression_type == 1 ? TSDB_COMPRESSION_ZSTD

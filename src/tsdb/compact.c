@@ -91,20 +91,22 @@ static CompactPlan plan_range(const BlockMeta *const *metas, size_t count, int64
     return (CompactPlan){NULL, 0, false};
 }
 
-CompactPlan compact_plan(const BlockMeta *const *metas, size_t count, const int64_t *ranges,
-                         size_t range_count, Arena *arena)
+CompactPlan compact_plan(const BlockMeta *const *metas, size_t count, const CompactRules *rules,
+                         Arena *arena)
 {
-    CompactPlan plan = plan_overlapping(metas, count, arena);
+    CompactPlan plan = {NULL, 0, false};
 
+    if (!rules->leaves_overlaps)
+        plan = plan_overlapping(metas, count, arena);
     if (plan.count || count == 0)
         return plan;
     count--; // the newest was just made: more may come to its range
-    for (size_t i = 1; i < range_count && plan.count == 0; i++)
-        plan = plan_range(metas, count, ranges[i], arena);
+    for (size_t i = 1; i < rules->range_count && plan.count == 0; i++)
+        plan = plan_range(metas, count, rules->ranges[i], arena);
     if (plan.count)
         return plan;
     for (size_t i = count; i-- > 0;) {
-        if (metas[i]->max_t_ms - metas[i]->min_t_ms < ranges[range_count / 2])
+        if (metas[i]->max_t_ms - metas[i]->min_t_ms < rules->ranges[rules->range_count / 2])
             break;
         if (!metas[i]->failed &&
             (double)metas[i]->stats.tombstones / (double)(metas[i]->stats.series + 1) >

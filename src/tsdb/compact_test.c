@@ -3,6 +3,7 @@
 
 #include "base/test.h"
 #include "tsdb/block_fake.h"
+#include "tsdb/compact_uploads.h"
 #include "tsdb/retention.h"
 
 #define STEP_MS 15000
@@ -29,6 +30,7 @@ TEST(compact, plans_as_prometheus_does)
         int count;
         size_t want[BLOCKS_MAX];
         size_t want_count;
+        bool leaves_overlaps;
     } cases[] = {
         {"one block waits", {{0, 20}}, 1, {0}, 0},
         {"the newest is left out", {{0, 20}, {20, 40}, {40, 60}}, 3, {0}, 0},
@@ -55,6 +57,13 @@ TEST(compact, plans_as_prometheus_does)
          4,
          {0, 1},
          2},
+        {"overlapping ones are left", {{0, 20}, {19, 40}, {40, 60}}, 3, {0}, 0, true},
+        {"their range is merged in its turn",
+         {{0, 20}, {19, 40}, {40, 60}, {60, 80}},
+         4,
+         {0, 1, 2},
+         3,
+         true},
         {"one that reaches over all", {{0, 100}, {20, 40}, {60, 80}}, 3, {0, 1, 2}, 3},
         {"negative times", {{-60, -40}, {-40, -20}, {-20, 0}, {0, 20}}, 4, {0, 1, 2}, 3},
     };
@@ -70,8 +79,8 @@ TEST(compact, plans_as_prometheus_does)
             pointers[i] = &metas[i];
         }
 
-        CompactPlan plan =
-            compact_plan(pointers, (size_t)c->count, ranges, COUNT_OF(ranges), &arena);
+        const CompactRules rules = {ranges, COUNT_OF(ranges), c->leaves_overlaps};
+        CompactPlan plan = compact_plan(pointers, (size_t)c->count, &rules, &arena);
 
         CHECK_EQ(plan.count, c->want_count);
         for (size_t i = 0; i < plan.count; i++)
@@ -89,11 +98,60 @@ TEST(compact, plans_a_block_of_which_much_was_deleted)
     };
     const BlockMeta *pointers[] = {&metas[0], &metas[1]};
 
-    CompactPlan plan = compact_plan(pointers, 2, ranges, 3, &arena);
+    const CompactRules rules = {ranges, COUNT_OF(ranges), false};
+    CompactPlan plan = compact_plan(pointers, 2, &rules, &arena);
     CHECK_EQ(plan.count, 1);
     CHECK_EQ(plan.indices[0], 0);
     metas[0].stats.series = 1000;
-    CHECK_EQ(compact_plan(pointers, 2, ranges, 3, &arena).count, 0);
+    CHECK_EQ(compact_plan(pointers, 2, &rules, &arena).count, 0);
+}
+
+TEST(compact, waits_for_uploads)
+{
+    static const struct {
+        const char *name, *json;
+        size_t done; // of five: the third has been merged before
+        bool ok;
+    } cases[] = {
+        {"none", "{\"version\":1,\"uploaded\":[]}", 0, true},
+        {"no list", "{\"version\":1}", 0, true},
+        {"null", "{\"uploaded\":null}", 0, true},
+        {"the first", "{\"uploaded\":[\"01JZ0000000000000000000001\"]}", 1, true},
+        {"two, and what was merged",
+         "{\"uploaded\":[\"01JZ0000000000000000000002\",\"01JZ0000000000000000000001\"]}", 3, true},
+        {"a gap", "{\"uploaded\":[\"01JZ0000000000000000000001\",\"01JZ0000000000000000000004\"]}",
+         1, true},
+        {"strangers", "{\"uploaded\":[1,\"x\",\"01JZ0000000000000000000009\"]}", 0, true},
+        {"no JSON", "{", 0, false},
+        {"no object", "[]", 0, false},
+        {"no array", "{\"uploaded\":{}}", 0, false},
+        {"no file", NULL, 0, false},
+    };
+    static const char *const ulids[] = {"01JZ0000000000000000000001", "01JZ0000000000000000000002",
+                                        "01JZ0000000000000000000003", "01JZ0000000000000000000004",
+                                        "01JZ0000000000000000000005"};
+    BlockMeta metas[COUNT_OF(ulids)];
+    const BlockMeta *pointers[COUNT_OF(ulids)];
+    for (size_t i = 0; i < COUNT_OF(ulids); i++) {
+        metas[i] = (BlockMeta){.level = i == 2 ? 2 : 1};
+        CHECK(ulid_parse(str_from_c(ulids[i]), &metas[i].ulid));
+        pointers[i] = &metas[i];
+    }
+
+    EACH_CASE(c, cases) {
+        CLEANUP(scratch_remove) Scratch scratch = scratch_new();
+        CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+        Str path = fs_join(&arena, str_from_c(scratch.path), S("shipper.json"));
+        size_t done = 99;
+        Error err = {0};
+        if (c->json)
+            CHECK_OK(fs_write_atomic(&fs_system, path, str_from_c(c->json), &err), err);
+
+        bool ok = compact_uploads_done(&fs_system, path, pointers, COUNT_OF(ulids), &done, &err);
+
+        CHECK_EQ(ok, c->ok);
+        CHECK_EQ(done, c->ok ? c->done : 99);
+    }
 }
 
 static void check_same_samples(Querier *got, Querier *want)
@@ -286,7 +344,7 @@ TEST(retention, chooses_the_oldest_and_keeps_the_newest)
 }
 
 TEST_MAIN(compact, TEST_ROW(compact, ranges_grow_threefold),
-          TEST_ROW(compact, plans_as_prometheus_does),
+          TEST_ROW(compact, plans_as_prometheus_does), TEST_ROW(compact, waits_for_uploads),
           TEST_ROW(compact, plans_a_block_of_which_much_was_deleted),
           TEST_ROW(compact, makes_one_block_of_two), TEST_ROW(compact, leaves_out_what_was_deleted),
           TEST_ROW(compact, a_failure_leaves_the_inputs_readable_and_nothing_else),

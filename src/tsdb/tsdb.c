@@ -322,6 +322,7 @@ bool tsdb_open(const TsdbOptions *options, Tsdb **ret_tsdb, Error *err)
 
     tsdb->options = *options;
     tsdb->options.dir = arena_str(&tsdb->arena, options->dir);
+    tsdb->options.uploads_file = arena_str(&tsdb->arena, options->uploads_file);
     tsdb->blocks_dir = tsdb->options.dir;
     tsdb->dir_lock = (DirLock)DIR_LOCK_NONE;
     tsdb->source.open = open_querier;

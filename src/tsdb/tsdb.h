@@ -62,8 +62,11 @@ typedef struct TsdbOptions {
     bool no_lockfile;
     int64_t min_block_ms; // 2 h
     int64_t max_block_ms; // 31 d or a tenth of the retention
-    int64_t
-        block_reload_ms; // 1 min: how often blocks that others put there or took away are looked for
+    bool leaves_overlaps; // overlapping blocks are not merged for that alone
+    // Blocks of level 1 that it does not name are not merged (compact_uploads.h); empty: none wait.
+    Str uploads_file;
+    // How often blocks that others put there or took away are looked for: 1 min.
+    int64_t block_reload_ms;
     TsdbRetention retention;
     TsdbStaleLimits stale;
     int64_t out_of_order_window_ms;  // 0: refused

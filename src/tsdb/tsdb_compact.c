@@ -334,6 +334,22 @@ static bool is_ahead(const BlockMeta *meta, int64_t in_order_end)
     return block_meta_is_partial(meta) && meta->max_t_ms > in_order_end;
 }
 
+// A file that cannot be read makes nothing wait, as in the original: a shipper that never starts must not stop compaction.
+static size_t count_uploaded(const Tsdb *tsdb, const BlockMeta *const *metas, size_t count)
+{
+    size_t done;
+    Error err = {0};
+
+    if (!tsdb->options.uploads_file.len)
+        return count;
+    if (compact_uploads_done(tsdb->options.fs, tsdb->options.uploads_file, metas, count, &done,
+                             &err))
+        return done;
+    log_warn("list of uploaded blocks cannot be read, no block waits",
+             KV("file", tsdb->options.uploads_file), KV("err", &err));
+    return count;
+}
+
 // One round of planning and merging. *ret_more: there may be another.
 static bool compact_once(Tsdb *tsdb, bool *ret_more, Error *err) REQUIRES(tsdb->work_lock)
 {
@@ -362,7 +378,9 @@ static bool compact_once(Tsdb *tsdb, bool *ret_more, Error *err) REQUIRES(tsdb->
         pointers[count] = &metas[count];
         blocks[count++] = all.items[i];
     }
-    CompactPlan plan = compact_plan(pointers, count, ranges, range_count, &arena);
+    const CompactRules rules = {ranges, range_count, tsdb->options.leaves_overlaps};
+    CompactPlan plan =
+        compact_plan(pointers, count_uploaded(tsdb, pointers, count), &rules, &arena);
     *ret_more = plan.count > 0;
     if (plan.count) {
         Block **chosen = ARENA_ARRAY(&arena, Block *, plan.count);

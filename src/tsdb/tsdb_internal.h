@@ -6,6 +6,7 @@
 #include "base/thread.h"
 #include "tsdb/block.h"
 #include "tsdb/compact.h"
+#include "tsdb/compact_uploads.h"
 #include "tsdb/dir_lock.h"
 #include "tsdb/head.h"
 #include "tsdb/retention.h"

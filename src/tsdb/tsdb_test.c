@@ -213,6 +213,74 @@ TEST(tsdb, a_damaged_block_is_put_aside_and_never_deleted)
     store_deinit(&s);
 }
 
+TEST(tsdb, blocks_wait_for_their_upload)
+{
+    static const struct {
+        const char *name, *json;
+        size_t blocks;
+    } cases[] = {
+        {"no file, none waits", NULL, 2},
+        {"all wait", "{\"uploaded\":[]}", 4},
+    };
+
+    EACH_CASE(c, cases) {
+        Store s;
+        FakeSource f;
+        Error err = {0};
+        CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+        store_init(&s);
+        s.options.uploads_file = fs_join(&arena, s.options.dir, S("shipper.json"));
+        if (c->json)
+            CHECK_OK(fs_write_atomic(&fs_system, s.options.uploads_file, str_from_c(c->json), &err),
+                     err);
+        store_reopen(&s);
+        int64_t from_ms = START_MS - START_MS % (6 * HOUR_MS);
+        fake_init(&f, 5, from_ms, from_ms + 11 * HOUR_MS, 60000);
+        test_pour(s.tsdb, &f);
+
+        CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+
+        CHECK_EQ(s.tsdb->block_count, c->blocks);
+        test_check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+        fake_deinit(&f);
+        store_deinit(&s);
+    }
+}
+
+TEST(tsdb, overlapping_blocks_are_merged_unless_told_otherwise)
+{
+    static const struct {
+        const char *name;
+        bool leaves_overlaps;
+        size_t blocks;
+    } cases[] = {{"merged", false, 1}, {"left", true, 2}};
+
+    EACH_CASE(c, cases) {
+        Store s;
+        FakeSource early, late, all;
+        Error err = {0};
+        store_init(&s);
+        s.options.leaves_overlaps = c->leaves_overlaps;
+        s.options.out_of_order_window_ms = 100 * HOUR_MS;
+        store_reopen(&s);
+        fake_init(&all, 5, START_MS, START_MS + 5 * HOUR_MS, 60000);
+        fake_init(&early, 5, START_MS + HOUR_MS, START_MS + 5 * HOUR_MS, 60000);
+        fake_init(&late, 5, START_MS, START_MS + HOUR_MS, 60000);
+        test_pour(s.tsdb, &early);
+        CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+        test_pour(s.tsdb, &late);
+
+        CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+
+        CHECK_EQ(s.tsdb->block_count, c->blocks);
+        test_check_holds(s.tsdb, &all, INT64_MIN, INT64_MAX);
+        fake_deinit(&all);
+        fake_deinit(&early);
+        fake_deinit(&late);
+        store_deinit(&s);
+    }
+}
+
 static void wait_for_blocks(Store *s, size_t count)
 {
     for (int i = 0; i < 1000 && test_count_blocks(s->tsdb) != count; i++)
@@ -535,6 +603,8 @@ TEST_MAIN(tsdb, TEST_ROW(tsdb, a_second_process_is_refused),
           TEST_ROW(tsdb, retention_removes_old_blocks_only),
           TEST_ROW(tsdb, retention_by_share_of_the_disk),
           TEST_ROW(tsdb, a_damaged_block_is_put_aside_and_never_deleted),
+          TEST_ROW(tsdb, blocks_wait_for_their_upload),
+          TEST_ROW(tsdb, overlapping_blocks_are_merged_unless_told_otherwise),
           TEST_ROW(tsdb, blocks_that_come_and_go_while_it_runs_are_seen),
           TEST_ROW(tsdb, a_block_of_an_unknown_version_is_left_alone),
           TEST_ROW(tsdb, measures_itself_under_the_known_names),
