@@ -389,6 +389,15 @@ static void collect_blocks(Tsdb *tsdb, Collection *c)
             "Total number of triggered stale series compactions.", &n->stale_compactions);
     counter(c, "prometheus_tsdb_stale_series_compactions_failed_total",
             "Total number of stale series compactions that failed.", &n->stale_compactions_failed);
+    // Only programs that embed the original ask for these.
+    collection_family(
+        c, "prometheus_tsdb_selected_series_compactions_triggered_total", FAMILY_COUNTER,
+        "Total number of compactions triggered for an explicit list of series: always 0.");
+    collection_add(c, NULL, 0, 0);
+    collection_family(
+        c, "prometheus_tsdb_selected_series_compactions_failed_total", FAMILY_COUNTER,
+        "Total number of failed compactions of an explicit list of series: always 0.");
+    collection_add(c, NULL, 0, 0);
     collection_family(c, "prometheus_tsdb_compactions_skipped_total", FAMILY_COUNTER,
                       "Total number of skipped compactions due to disabled auto compaction.");
     collection_add(c, NULL, 0, 0); // it cannot be disabled
@@ -461,6 +470,9 @@ void tsdb_metrics_register(Tsdb *tsdb)
     tsdb->stale_seconds =
         histogram(tsdb, "prometheus_tsdb_stale_series_compaction_duration_seconds",
                   "Duration of stale series compaction runs.", exponential(bounds, 1, 2), 14);
+    histogram(tsdb, "prometheus_tsdb_selected_series_compaction_duration_seconds",
+              "Duration of compactions triggered for an explicit list of series: there are none.",
+              exponential(bounds, 1, 2), 14);
     tsdb->chunk_bytes = histogram(tsdb, "prometheus_tsdb_compaction_chunk_size_bytes",
                                   "Final size of chunks on their first compaction",
                                   exponential(bounds, 32, 1.5), 12);

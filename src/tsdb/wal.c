@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/crc32c.h"
+#include "base/log.h"
 #include "base/number.h"
 #include "base/reader.h"
 #include "codec/compress.h"
@@ -31,6 +32,7 @@ struct Wal {
     uint32_t segment;
     uint64_t written; // good bytes of the segment that the kernel has
     bool torn;        // there may be more than `written` bytes
+    bool refuses;     // the last write failed, and that was told
     bool unsynced;
     Buf pending; // framed, not written
     WalCounters counters;
@@ -299,6 +301,21 @@ static bool write_all(Wal *wal, const WalRecord *records, size_t count, Error *e
     return flush(wal, err);
 }
 
+// Once for each time of trouble: samples that are pushed are refused by their thousands.
+static void tell_refusal(Wal *wal, const Error *err)
+{
+    if (!wal->refuses && err->code != ERR_LIMIT)
+        log_error("log cannot be written, samples are refused until it can", KV("err", err));
+    wal->refuses = wal->refuses || err->code != ERR_LIMIT;
+}
+
+static void tell_recovery(Wal *wal)
+{
+    if (wal->refuses)
+        log_info("log is written again");
+    wal->refuses = false;
+}
+
 bool wal_write(Wal *wal, const WalRecord *records, size_t count, Error *err)
 {
     uint64_t start = wal->written;
@@ -308,11 +325,13 @@ bool wal_write(Wal *wal, const WalRecord *records, size_t count, Error *err)
     buf_reset(&wal->pending);
     if (ok) {
         wal->counters.records += count;
+        tell_recovery(wal);
         if (wal->pending.cap > KEEP_BYTES)
             buf_deinit(&wal->pending);
         return true;
     }
     wal->counters.writes_failed++;
+    tell_refusal(wal, err);
     if (wal->written > (wal->segment == segment ? start : 0)) {
         wal->written = wal->segment == segment ? start : 0;
         wal->torn = true;

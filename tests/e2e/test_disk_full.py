@@ -123,6 +123,7 @@ def test_a_full_disk_is_told_and_left_behind_without_a_restart(world, kind):
         for _ in range(20):
             load.post()
         assert server.get("/-/healthy").status == 200
+        assert server.log().count("log cannot be written") == 1 and "log is written again" not in server.log()
         load.check()
 
         disk.make_room(server)
@@ -130,6 +131,7 @@ def test_a_full_disk_is_told_and_left_behind_without_a_restart(world, kind):
         harness.wait_until("writes to go on", lambda: load.post().status in (200, 204))
         for _ in range(20):
             assert load.post().status in (200, 204)
+        assert server.log().count("log is written again") == 1
         now = time.time()
         harness.wait_until("scrapes to go on", lambda: [t for t, _ in server.samples("scraped_total", "10s").popitem()[1] if t > now])
         load.check()
