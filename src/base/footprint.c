@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/footprint.h"
 
+#include <link.h>
 #include <malloc.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -57,42 +55,28 @@ void footprint_trim(void)
         footprint_forget_start();
 }
 
-typedef struct Mapping {
-    unsigned long start, end;
-    bool clean_file; // private, of a file, not writable
-} Mapping;
-
-// A line such as "7f00-7f10 r-xp 00001000 08:01 1234   /lib/x.so" begins a mapping.
-static bool parse_head(const char *line, Mapping *ret)
+// Its pages that nobody writes to, code above all: what is relocated lies in segments that may be written to.
+static int forget_library(struct dl_phdr_info *library, size_t bytes, void *arg)
 {
-    Mapping m;
-    char perms[5], path[2];
-    unsigned long inode;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 
-    if (sscanf(line, "%lx-%lx %4s %*s %*s %lu %1s", &m.start, &m.end, perms, &inode, path) < 4)
-        return false;
-    m.clean_file = inode != 0 && perms[1] == '-' && perms[3] == 'p';
-    *ret = m;
-    return true;
+    (void)bytes, (void)arg;
+    for (size_t i = 0; i < library->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &library->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || segment->p_flags & PF_W)
+            continue;
+        uintptr_t at = library->dlpi_addr + segment->p_vaddr;
+        uintptr_t end = (at + segment->p_memsz) & ~(page - 1);
+        at = (at + page - 1) & ~(page - 1);
+        if (at < end)
+            (void)madvise((void *)at, end - at, MADV_DONTNEED);
+    }
+    return 0;
 }
 
+// The loader is asked, not /proc/self/smaps: what stands there may be something else by now, such as a library that another thread is just
+// loading and whose relocations would be lost.
 void footprint_forget_start(void)
 {
-    FILE *file = fopen("/proc/self/smaps", "re");
-    char *line = NULL;
-    size_t cap = 0;
-    Mapping m = {0};
-
-    if (!file) // not there in every container: the pages stay, which costs no more than before
-        return;
-    while (getline(&line, &cap, file) > 0) {
-        unsigned long kib;
-        if (parse_head(line, &m))
-            continue;
-        // Relocated pages are copies of ours and must stay: only mappings without a single one are forgotten.
-        if (m.clean_file && sscanf(line, "Anonymous: %lu kB", &kib) == 1 && kib == 0)
-            (void)madvise((void *)m.start, m.end - m.start, MADV_DONTNEED);
-    }
-    free(line);
-    (void)fclose(file);
+    (void)dl_iterate_phdr(forget_library, NULL);
 }

@@ -2,6 +2,7 @@
 #include "base/footprint.h"
 
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -66,7 +67,7 @@ TEST(footprint, the_program_goes_on_without_the_pages_of_its_start)
     free(text);
 }
 
-// The file of this program, read as a whole.
+// The file of this program, mapped as the loader does at first, and read.
 static const volatile char *map_and_read(size_t *ret_bytes)
 {
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -81,36 +82,50 @@ static const volatile char *map_and_read(size_t *ret_bytes)
     return pages;
 }
 
-// Of one mapping: what a sanitizer keeps beside it does not count.
-static size_t resident_bytes_of(const volatile char *mapping)
+// Of the mapping that has the address: what a sanitizer keeps beside it does not count.
+static size_t resident_bytes_of(const volatile void *address, Str *ret_mapping)
 {
-    char head[40];
     char line[512];
-    unsigned long kib = 0;
+    unsigned long start, end, kib = 0, here = (unsigned long)(uintptr_t)address;
     bool is_here = false;
 
-    snprintf(head, sizeof head, "%lx-", (unsigned long)(uintptr_t)mapping);
     FILE *file = fopen("/proc/self/smaps", "r");
     CHECK(file != NULL);
     while (fgets(line, sizeof line, file) && !(is_here && sscanf(line, "Rss: %lu kB", &kib) == 1))
-        is_here |= strncmp(line, head, strlen(head)) == 0;
+        is_here |= sscanf(line, "%lx-%lx ", &start, &end) == 2 && start <= here && here < end;
     fclose(file);
     CHECK(is_here);
+    *ret_mapping = (Str){(const char *)(uintptr_t)start, end - start};
     return kib * 1024;
 }
 
-TEST(footprint, the_pages_of_a_library_go_with_the_next_trim)
+TEST(footprint, code_that_was_only_read_goes_with_the_next_trim)
 {
-    size_t bytes;
-    const volatile char *pages = map_and_read(&bytes);
+    const void *here = (const void *)(uintptr_t)gnu_get_libc_version;
+    Str code;
 
+    (void)resident_bytes_of(here, &code);
+    for (size_t at = 0; at < code.len; at += 4096)
+        (void)((const volatile char *)code.ptr)[at];
     footprint_trim();
-    CHECK(resident_bytes_of(pages) >= bytes / 2);
+    CHECK_EQ(resident_bytes_of(here, &code), code.len);
 
     footprint_forget_soon();
     footprint_trim();
 
-    CHECK_EQ(resident_bytes_of(pages), 0);
+    CHECK(resident_bytes_of(here, &code) < code.len);
+}
+
+// Whoever has mapped it may be about to write there.
+TEST(footprint, mappings_that_are_no_library_keep_their_pages)
+{
+    size_t bytes;
+    const volatile char *pages = map_and_read(&bytes);
+    Str mapping;
+
+    footprint_forget_start();
+
+    CHECK(resident_bytes_of(pages, &mapping) >= bytes / 2);
     munmap((void *)(uintptr_t)pages, bytes);
 }
 
@@ -142,5 +157,6 @@ TEST(footprint, arenas_of_many_threads_share_free_blocks)
 
 TEST_MAIN(footprint,
           MEASURED TEST_ROW(footprint, the_program_goes_on_without_the_pages_of_its_start),
-          TEST_ROW(footprint, the_pages_of_a_library_go_with_the_next_trim),
+          TEST_ROW(footprint, code_that_was_only_read_goes_with_the_next_trim),
+          TEST_ROW(footprint, mappings_that_are_no_library_keep_their_pages),
           TEST_ROW(footprint, arenas_of_many_threads_share_free_blocks))
