@@ -36,6 +36,20 @@ int64_t tsdb_in_order_end(const TsdbBlocks *blocks)
     return end;
 }
 
+bool tsdb_tells_in_order_end(Tsdb *tsdb, const Block *block)
+{
+    TsdbBlocks all = tsdb_blocks_take(tsdb);
+    TsdbBlocks rest = {X_ARRAY(Block *, all.count), 0};
+
+    for (size_t i = 0; i < all.count; i++)
+        if (all.items[i] != block)
+            rest.items[rest.count++] = all.items[i];
+    bool tells = tsdb_in_order_end(&rest) < tsdb_in_order_end(&all);
+    free(rest.items);
+    tsdb_blocks_give(&all);
+    return tells;
+}
+
 static int compare_blocks(const void *a, const void *b)
 {
     const BlockMeta *x = block_meta(*(Block *const *)a), *y = block_meta(*(Block *const *)b);

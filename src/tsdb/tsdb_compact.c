@@ -263,12 +263,12 @@ static bool mark_damaged(Tsdb *tsdb, Block *const *blocks, size_t count) REQUIRE
     return any;
 }
 
-// Without a sample left in them, nothing takes their place.
+// Without a sample left in them, nothing takes their place: at most one of them stays.
 static bool drop_all(Tsdb *tsdb, Block *const *blocks, size_t count, Error *err)
     REQUIRES(tsdb->work_lock)
 {
     for (size_t i = 0; i < count; i++)
-        if (!tsdb_drop_block(tsdb, blocks[i], err))
+        if (!tsdb_tells_in_order_end(tsdb, blocks[i]) && !tsdb_drop_block(tsdb, blocks[i], err))
             return false;
     return true;
 }
@@ -374,6 +374,8 @@ static bool compact_once(Tsdb *tsdb, bool *ret_more, Error *err) REQUIRES(tsdb->
             continue;
         metas[count] = *block_meta(all.items[i]);
         metas[count].stats.tombstones = block_tombstone_count(all.items[i]);
+        if (metas[count].stats.tombstones && tsdb_tells_in_order_end(tsdb, all.items[i]))
+            metas[count].stats.tombstones = 0; // it stays, and would be made anew each time
         metas[count].failed = is_unfit(tsdb, all.items[i]);
         pointers[count] = &metas[count];
         blocks[count++] = all.items[i];
@@ -457,6 +459,8 @@ static bool apply_retention(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
         tsdb_count(&tsdb->counters.size_retentions);
     for (size_t i = 0; i < choice.by_size; i++) {
         Error why = {0};
+        if (tsdb_tells_in_order_end(tsdb, all.items[i]))
+            continue;
         log_info("removing block by retention",
                  KV("block", ulid_str(&block_meta(all.items[i])->ulid)),
                  KV("reason", i < choice.by_time ? "time" : "size"));

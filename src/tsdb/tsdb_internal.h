@@ -83,6 +83,9 @@ TsdbBlocks tsdb_blocks_take(Tsdb *tsdb);
 void tsdb_blocks_give(TsdbBlocks *blocks);
 // In-order samples older than this have had their block; INT64_MIN: none have.
 int64_t tsdb_in_order_end(const TsdbBlocks *blocks);
+// Whether of all blocks only this one tells it. Such a block stays, also without a sample: the log and the head's chunks may still hold what it
+// had, and a start would take it from there.
+bool tsdb_tells_in_order_end(Tsdb *tsdb, const Block *block);
 
 // Looks at the folder: opens what is new, forgets what is gone, removes what newer blocks were made of.
 bool tsdb_reload(Tsdb *tsdb, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);

@@ -147,7 +147,9 @@ static bool clean_block(Tsdb *tsdb, Block *block, Error *err) REQUIRES(tsdb->wor
                         ulid_new(clock_now_ms(tsdb->options.clock)),
                         (size_t)tsdb->options.samples_per_chunk, &tsdb->stop, &made, err))
         return false;
-    return made ? tsdb_reload(tsdb, err) : tsdb_drop_block(tsdb, block, err);
+    if (made)
+        return tsdb_reload(tsdb, err);
+    return tsdb_tells_in_order_end(tsdb, block) || tsdb_drop_block(tsdb, block, err);
 }
 
 bool tsdb_clean_tombstones(Tsdb *tsdb, Error *err)

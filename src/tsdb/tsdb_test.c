@@ -62,6 +62,55 @@ TEST(tsdb, deletes_in_head_and_blocks_and_cleans_up)
     fake_deinit(&f);
 }
 
+static size_t count_samples(Tsdb *tsdb)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Source *source = tsdb_source(tsdb);
+    Querier *querier;
+    SeriesList list;
+    size_t count = 0;
+    Error err = {0};
+
+    CHECK_OK(source->open(source, INT64_MIN, INT64_MAX, &querier, &err), err);
+    CHECK_OK(querier->select(querier, NULL, 0, NULL, &arena, &list, &err), err);
+    for (size_t i = 0; i < list.count; i++) {
+        SampleColumns c;
+        CHECK_OK(
+            querier->read(querier, list.series[i].handle, INT64_MIN, INT64_MAX, &arena, &c, &err),
+            err);
+        count += c.count;
+    }
+    querier->close(querier);
+    return count;
+}
+
+// The log still has it, and only the end of the newest block of in-order samples keeps a start from taking it from there.
+TEST(tsdb, what_was_all_that_the_blocks_had_does_not_come_back_from_the_log)
+{
+    Store s;
+    FakeSource f;
+    Error err = {0};
+    Matcher m;
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    store_init(&s);
+    fake_init(&f, SERIES, START_MS, START_MS + 5 * HOUR_MS, STEP_MS);
+    test_pour(s.tsdb, &f);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    CHECK_OK(matcher_init(&m, MATCH_EQUAL, S("job"), S("test"), &arena, &err), err);
+
+    CHECK_OK(tsdb_delete(s.tsdb, &m, 1, INT64_MIN, INT64_MAX, &err), err);
+    CHECK_EQ(count_samples(s.tsdb), 0);
+    CHECK_OK(tsdb_clean_tombstones(s.tsdb, &err), err);
+    for (int start = 0; start < 2; start++) {
+        store_reopen(&s);
+        CHECK_EQ(count_samples(s.tsdb), 0);
+    }
+
+    matcher_deinit(&m);
+    store_deinit(&s);
+    fake_deinit(&f);
+}
+
 TEST(tsdb, a_snapshot_holds_everything)
 {
     Store s;
@@ -151,6 +200,47 @@ TEST(tsdb, retention_removes_old_blocks_only)
     CHECK_EQ(max_t_ms, START_MS + 9 * HOUR_MS - 60000);
     fake_deinit(&f);
     store_deinit(&s);
+}
+
+static void put_late(Tsdb *tsdb, Labels labels, int64_t t_ms)
+{
+    Sink *sink = tsdb_sink(tsdb);
+    Appender *a = sink->begin(sink);
+    Error err = {0};
+    SinkSample sample = {
+        .ref = a->series(a, labels, &(bool){false}, &err), .t_ms = t_ms, .value = 1};
+
+    CHECK_EQ(a->append(a, &sample, 1), 1);
+    CHECK_OK(a->commit(a, &err), err);
+}
+
+// A block of late samples may be the newest, and tells nothing of those in order.
+TEST(tsdb, what_retention_took_does_not_come_back_from_the_log)
+{
+    static const TsdbRetention limits[] = {{.bytes = 1}, {.ms = 1}};
+
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        Store s;
+        FakeSource f;
+        Error err = {0};
+        store_init(&s);
+        fake_init(&f, SERIES, START_MS, START_MS + 7 * HOUR_MS, STEP_MS);
+        test_pour(s.tsdb, &f);
+        tsdb_reconfigure(s.tsdb, &(TsdbSettings){.out_of_order_window_ms = HOUR_MS});
+        put_late(s.tsdb, f.entries[0].labels, START_MS + 7 * HOUR_MS - 2 * STEP_MS - 1);
+        CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+        size_t whole = count_samples(s.tsdb);
+        tsdb_reconfigure(s.tsdb, &(TsdbSettings){.retention = limits[i]});
+        CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+        size_t kept = count_samples(s.tsdb);
+        CHECK(kept < whole);
+
+        store_reopen(&s);
+
+        CHECK_EQ(count_samples(s.tsdb), kept);
+        fake_deinit(&f);
+        store_deinit(&s);
+    }
 }
 
 // What the disk holds is not known here; but the smallest share of it is less than a block, and a thousandth is more.
@@ -601,9 +691,11 @@ TEST(tsdb, readers_miss_nothing_while_samples_come_and_blocks_are_cut)
 
 TEST_MAIN(tsdb, TEST_ROW(tsdb, a_second_process_is_refused),
           TEST_ROW(tsdb, deletes_in_head_and_blocks_and_cleans_up),
+          TEST_ROW(tsdb, what_was_all_that_the_blocks_had_does_not_come_back_from_the_log),
           TEST_ROW(tsdb, a_snapshot_holds_everything),
           TEST_ROW(tsdb, a_snapshot_holds_what_came_late_and_nothing_that_was_deleted),
           TEST_ROW(tsdb, retention_removes_old_blocks_only),
+          TEST_ROW(tsdb, what_retention_took_does_not_come_back_from_the_log),
           TEST_ROW(tsdb, retention_by_share_of_the_disk),
           TEST_ROW(tsdb, a_damaged_block_is_put_aside_and_never_deleted),
           TEST_ROW(tsdb, blocks_wait_for_their_upload),

@@ -138,8 +138,8 @@ static void play_round(uint64_t seed)
 // Each has found something that is mended.
 TEST(tsdb_torture, what_once_went_wrong_goes_right)
 {
-    static const uint64_t seeds[] = {7,    137,  397,  847,  1133, 1152,      1153,
-                                     1195, 1468, 3305, 5071, 5414, 1795261911};
+    static const uint64_t seeds[] = {7,    137,  397,  847,  1133, 1152,  1153,
+                                     1195, 1468, 3305, 5071, 5414, 15797, 1795261911};
 
     rig_be_quiet();
     for (size_t i = 0; i < COUNT_OF(seeds); i++)
