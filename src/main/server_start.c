@@ -25,6 +25,7 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
                                    ? MIN(BLOCK_MS_MAX_DEFAULT, options.retention.ms / 10)
                                    : BLOCK_MS_MAX_DEFAULT;
     options.max_block_ms = MAX(options.max_block_ms, options.min_block_ms);
+    options.block_segment_bytes = flags->max_block_chunk_segment_bytes;
     options.out_of_order_window_ms = config->file.storage.tsdb.out_of_order_time_window_ms;
     options.stale = server_reload_stale_limits(config);
     if (flags->wal_segment_bytes) // 0 is the usual size

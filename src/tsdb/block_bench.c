@@ -92,15 +92,17 @@ int main(int argc, char **argv)
     printf("make %d blocks of %zu series: %.0f ms, %.0f ns/sample, %.2f bytes/sample\n", BLOCKS,
            series, write_ms, write_ms * 1e6 / samples, (double)bytes / samples);
 
-    Ulid ulid = ulid_new(100);
+    CompactOutput output = {.fs = &fs_system,
+                            .dir = str_from_c(scratch.path),
+                            .ulid = ulid_new(100),
+                            .samples_per_chunk = 120};
     mark = clock_mono_ns(&clock_system);
-    fake_must(compact_blocks(&fs_system, str_from_c(scratch.path), blocks, BLOCKS, ulid, 120, NULL,
-                             &made, &err),
-              &err);
+    fake_must(compact_blocks(&output, blocks, BLOCKS, NULL, &made, &err), &err);
     printf("compact them: %.0f ms\n", ms_since(&mark));
     Block *whole;
-    fake_must(block_open(&fs_system, fs_join(&arena, str_from_c(scratch.path), ulid_str(&ulid)),
-                         &whole, &err),
+    fake_must(block_open(&fs_system,
+                         fs_join(&arena, str_from_c(scratch.path), ulid_str(&output.ulid)), &whole,
+                         &err),
               &err);
     printf("open the result: %.3f ms, %zu bytes of heap for %lu bytes\n", ms_since(&mark),
            index_reader_held_bytes(block_index(whole)), (unsigned long)block_bytes(whole));

@@ -56,6 +56,7 @@ struct BlockWriter {
     ChunkJoin join;
 
     Out segment;
+    uint64_t segment_bytes_max;
     uint32_t segment_count;
 
     PairEntry *pairs;
@@ -150,6 +151,10 @@ bool block_writer_open(const BlockWriterOptions *options, BlockWriter **ret_writ
     w->fs = options->fs;
     w->chunk_written = options->chunk_written;
     w->chunk_written_arg = options->chunk_written_arg;
+    // A ref has 32 bits for the place in the file.
+    w->segment_bytes_max =
+        MIN(options->segment_bytes_max ? options->segment_bytes_max : BLOCK_SEGMENT_BYTES_DEFAULT,
+            UINT32_MAX);
     w->index.file = w->segment.file = (File)FILE_NONE;
     w->dir = arena_str(&w->arena, options->dir);
     w->final_dir = fs_join(&w->arena, w->dir, ulid_str(&options->ulid));
@@ -251,7 +256,7 @@ static bool write_chunk(BlockWriter *w, const BlockChunk *chunk, uint64_t *ret_r
     Buf *out = &w->segment.buf;
     uint64_t bytes_max = 10 + 1 + chunk->bytes.len + 4;
 
-    if ((w->segment_count == 0 || w->segment.at + bytes_max > BLOCK_SEGMENT_BYTES_MAX) &&
+    if ((w->segment_count == 0 || w->segment.at + bytes_max > w->segment_bytes_max) &&
         !begin_segment(w, err))
         return false;
     *ret_ref = (uint64_t)(w->segment_count - 1) << 32 | w->segment.at;

@@ -30,7 +30,8 @@ typedef struct BlockWriterOptions {
     size_t source_count;
     const BlockParent *parents;
     size_t parent_count;
-    bool from_out_of_order; // the hint: one of the two at most
+    uint64_t segment_bytes_max; // of a file of chunks, unless one chunk alone has more; 0: 512 MiB
+    bool from_out_of_order;     // the hint: one of the two at most
     bool
         from_stale_series; // both hints: an original that does not know this one must not take the block for the end of the in-order samples
     // Sees each chunk that is written; NULL: nobody does.

@@ -382,11 +382,17 @@ static int compare_ulids(const void *a, const void *b)
     return memcmp(((const Ulid *)a)->text, ((const Ulid *)b)->text, ULID_CHARS);
 }
 
-static BlockWriterOptions describe(Fs *fs, Str dir, Block *const *blocks, size_t count, Ulid ulid,
+static BlockWriterOptions describe(const CompactOutput *output, Block *const *blocks, size_t count,
                                    Arena *arena)
 {
     BlockWriterOptions o = {
-        .fs = fs, .dir = dir, .ulid = ulid, .min_t_ms = INT64_MAX, .max_t_ms = INT64_MIN};
+        .fs = output->fs,
+        .dir = output->dir,
+        .ulid = output->ulid,
+        .min_t_ms = INT64_MAX,
+        .max_t_ms = INT64_MIN,
+        .segment_bytes_max = output->segment_bytes_max,
+    };
     BlockParent *parents = ARENA_ARRAY(arena, BlockParent, count);
     size_t source_count = 0, kept = 0;
 
@@ -432,16 +438,16 @@ static void merge_deinit(Merge *m)
     arena_deinit(&m->arena);
 }
 
-bool compact_blocks(Fs *fs, Str dir, Block *const *blocks, size_t count, Ulid ulid,
-                    size_t samples_per_chunk, const bool *stop, bool *ret_made, Error *err)
+bool compact_blocks(const CompactOutput *output, Block *const *blocks, size_t count,
+                    const bool *stop, bool *ret_made, Error *err)
 {
-    CLEANUP(merge_deinit) Merge m = {.samples_per_chunk = samples_per_chunk, .stop = stop};
+    CLEANUP(merge_deinit) Merge m = {.samples_per_chunk = output->samples_per_chunk, .stop = stop};
 
     m.inputs = (Input *)arena_zalloc(&m.arena, count * sizeof(Input));
     m.count = count;
     for (size_t i = 0; i < count; i++)
         m.inputs[i].block = blocks[i];
-    BlockWriterOptions options = describe(fs, dir, blocks, count, ulid, &m.arena);
+    BlockWriterOptions options = describe(output, blocks, count, &m.arena);
     if (!block_writer_open(&options, &m.writer, err))
         return false;
     if (!merge_symbols(&m, err) || !merge_series(&m, err)) {

@@ -26,8 +26,15 @@ typedef struct CompactPlan {
 CompactPlan compact_plan(const BlockMeta *const *metas, size_t count, const CompactRules *rules,
                          Arena *arena);
 
+typedef struct CompactOutput {
+    Fs *fs;
+    Str dir; // of the blocks
+    Ulid ulid;
+    size_t samples_per_chunk;
+    uint64_t segment_bytes_max; // of a file of chunks; 0: 512 MiB
+} CompactOutput;
+
 // Makes one block of all samples of the given ones, less what was deleted. The inputs stay. ret_made is false if nothing was left to keep.
 // Stops with ERR_CANCELED when *stop (may be NULL) becomes true.
-bool compact_blocks(Fs *fs, Str dir, Block *const *blocks, size_t count, Ulid ulid,
-                    size_t samples_per_chunk, const bool *stop, bool *ret_made,
-                    Error *err) MUST_CHECK;
+bool compact_blocks(const CompactOutput *output, Block *const *blocks, size_t count,
+                    const bool *stop, bool *ret_made, Error *err) MUST_CHECK;

@@ -221,17 +221,18 @@ TEST(compact, makes_one_block_of_two)
         CLEANUP(arena_deinit) Arena arena = {.next = NULL};
         Str dir = str_from_c(scratch.path);
         Error err = {0};
-        Ulid ulid = ulid_new(3000);
+        const CompactOutput output = {
+            .fs = &fs_system, .dir = dir, .ulid = ulid_new(3000), .samples_per_chunk = 120};
         bool made = false;
         Pair pair;
         pair_init(&pair, dir, c->first_end, c->second_begin);
 
-        CHECK_OK(compact_blocks(&fs_system, dir, pair.blocks, 2, ulid, 120, NULL, &made, &err),
-                 err);
+        CHECK_OK(compact_blocks(&output, pair.blocks, 2, NULL, &made, &err), err);
 
         Block *block = NULL;
         CHECK(made);
-        CHECK_OK(block_open(&fs_system, fs_join(&arena, dir, ulid_str(&ulid)), &block, &err), err);
+        CHECK_OK(block_open(&fs_system, fs_join(&arena, dir, ulid_str(&output.ulid)), &block, &err),
+                 err);
         const BlockMeta *meta = block_meta(block);
         CHECK_EQ(meta->level, 2);
         CHECK_EQ(meta->source_count, 2);
@@ -253,7 +254,8 @@ TEST(compact, leaves_out_what_was_deleted)
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     Str dir = str_from_c(scratch.path);
     Error err = {0};
-    Ulid ulid = ulid_new(3000);
+    CompactOutput output = {
+        .fs = &fs_system, .dir = dir, .ulid = ulid_new(3000), .samples_per_chunk = 120};
     Matcher one, all;
     bool made = false;
     Pair pair;
@@ -263,16 +265,17 @@ TEST(compact, leaves_out_what_was_deleted)
     CHECK_OK(block_delete(pair.blocks[0], &one, 1, 0, 599999, &err), err);
     CHECK_OK(block_delete(pair.blocks[1], &one, 1, 0, INT64_MAX, &err), err);
 
-    CHECK_OK(compact_blocks(&fs_system, dir, pair.blocks, 2, ulid, 120, NULL, &made, &err), err);
+    CHECK_OK(compact_blocks(&output, pair.blocks, 2, NULL, &made, &err), err);
 
     Block *block = NULL;
-    CHECK_OK(block_open(&fs_system, fs_join(&arena, dir, ulid_str(&ulid)), &block, &err), err);
+    CHECK_OK(block_open(&fs_system, fs_join(&arena, dir, ulid_str(&output.ulid)), &block, &err),
+             err);
     CHECK_EQ(block_meta(block)->stats.samples, 60 * 160 - 40 - 80);
     CHECK_EQ(block_tombstone_count(block), 0);
 
     CHECK_OK(block_delete(block, &all, 1, INT64_MIN, INT64_MAX, &err), err);
-    CHECK_OK(compact_blocks(&fs_system, dir, &block, 1, ulid_new(4000), 120, NULL, &made, &err),
-             err);
+    output.ulid = ulid_new(4000);
+    CHECK_OK(compact_blocks(&output, &block, 1, NULL, &made, &err), err);
     CHECK(!made);
     matcher_deinit(&one);
     matcher_deinit(&all);
@@ -291,11 +294,13 @@ TEST(compact, a_failure_leaves_the_inputs_readable_and_nothing_else)
         CLEANUP(arena_deinit) Arena arena = {.next = NULL};
         FsFault fault = {.fail_at = fail_at, .error_number = 28, .torn_bytes = 11};
         Fs fs = {&fault};
+        const CompactOutput output = {
+            .fs = &fs, .dir = dir, .ulid = ulid_new(3000), .samples_per_chunk = 120};
         Error err = {0};
         FsList list;
         bool made = false;
 
-        bool ok = compact_blocks(&fs, dir, pair.blocks, 2, ulid_new(3000), 120, NULL, &made, &err);
+        bool ok = compact_blocks(&output, pair.blocks, 2, NULL, &made, &err);
 
         Error ignored = {0};
         CHECK_OK(fs_list(&fs_system, dir, &arena, &list, &ignored), ignored);

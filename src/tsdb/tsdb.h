@@ -60,9 +60,10 @@ typedef struct TsdbOptions {
     Clock *clock;
     Registry *registry; // prometheus_tsdb_* and narthex_tsdb_* metrics; NULL: none
     bool no_lockfile;
-    int64_t min_block_ms; // 2 h
-    int64_t max_block_ms; // 31 d or a tenth of the retention
-    bool leaves_overlaps; // overlapping blocks are not merged for that alone
+    int64_t min_block_ms;         // 2 h
+    int64_t max_block_ms;         // 31 d or a tenth of the retention
+    uint64_t block_segment_bytes; // most of one file of chunks; 0: 512 MiB
+    bool leaves_overlaps;         // overlapping blocks are not merged for that alone
     // Blocks of level 1 that it does not name are not merged (compact_uploads.h); empty: none wait.
     Str uploads_file;
     // How often blocks that others put there or took away are looked for: 1 min.

@@ -86,6 +86,7 @@ static bool write_head_block(Tsdb *tsdb, HeadPart part, const HeadStale *stale, 
         .min_t_ms = min_t_ms,
         .max_t_ms = max_t_ms,
         .level = 1,
+        .segment_bytes_max = tsdb->options.block_segment_bytes,
         .from_out_of_order = part == PART_LATE,
         .from_stale_series = part == PART_STALE,
         .chunk_written = tsdb->chunk_bytes ? observe_chunk : NULL,
@@ -277,7 +278,7 @@ typedef struct Merging {
     Tsdb *tsdb;
     Block *const *blocks;
     size_t count;
-    Ulid ulid;
+    CompactOutput output;
     bool made, ok;
     Error *err;
 } Merging;
@@ -285,10 +286,19 @@ typedef struct Merging {
 static void merge_aside(void *arg)
 {
     Merging *m = (Merging *)arg;
-    const TsdbOptions *o = &m->tsdb->options;
 
-    m->ok = compact_blocks(o->fs, m->tsdb->blocks_dir, m->blocks, m->count, m->ulid,
-                           (size_t)o->samples_per_chunk, &m->tsdb->stop, &m->made, m->err);
+    m->ok = compact_blocks(&m->output, m->blocks, m->count, &m->tsdb->stop, &m->made, m->err);
+}
+
+CompactOutput tsdb_compact_output(const Tsdb *tsdb)
+{
+    return (CompactOutput){
+        .fs = tsdb->options.fs,
+        .dir = tsdb->blocks_dir,
+        .ulid = ulid_new(clock_now_ms(tsdb->options.clock)),
+        .samples_per_chunk = (size_t)tsdb->options.samples_per_chunk,
+        .segment_bytes_max = tsdb->options.block_segment_bytes,
+    };
 }
 
 static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool overlapping,
@@ -299,7 +309,7 @@ static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool ov
         .tsdb = tsdb,
         .blocks = blocks,
         .count = count,
-        .ulid = ulid_new(clock_now_ms(tsdb->options.clock)),
+        .output = tsdb_compact_output(tsdb),
         .err = err,
     };
 
@@ -320,7 +330,7 @@ static bool merge_blocks(Tsdb *tsdb, Block *const *blocks, size_t count, bool ov
     if (m.made ? !tsdb_reload(tsdb, err) : !drop_all(tsdb, blocks, count, err))
         return false;
     observe_seconds(tsdb, started_ns);
-    log_info("compacted blocks", KV("block", m.made ? ulid_str(&m.ulid) : S("none")),
+    log_info("compacted blocks", KV("block", m.made ? ulid_str(&m.output.ulid) : S("none")),
              KV("blocks", count),
              KV("took_ms", (clock_mono_ns(tsdb->options.clock) - started_ns) / 1000000));
     return true;

@@ -29,6 +29,56 @@ TEST(tsdb_compact, cuts_the_head_into_blocks_and_keeps_every_sample)
     fake_deinit(&f);
 }
 
+// Files of chunks in all blocks together; none is larger than allowed.
+static size_t count_segments(Store *s, size_t *ret_blocks)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    TsdbBlocks all = tsdb_blocks_take(s->tsdb);
+    size_t segments = 0;
+
+    for (size_t i = 0; i < all.count; i++) {
+        FsList list;
+        Error err = {0};
+        Str dir = fs_join(&arena, block_dir(all.items[i]), S("chunks"));
+        CHECK_OK(fs_list(&fs_system, dir, &arena, &list, &err), err);
+        for (size_t k = 0; k < list.count; k++)
+            CHECK(list.entries[k].bytes <= s->options.block_segment_bytes);
+        segments += list.count;
+    }
+    *ret_blocks = all.count;
+    tsdb_blocks_give(&all);
+    return segments;
+}
+
+TEST(tsdb_compact, cuts_files_of_chunks_as_large_as_asked_for)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Store s;
+    FakeSource f;
+    Matcher one;
+    Error err = {0};
+    size_t blocks;
+    store_init(&s);
+    s.options.block_segment_bytes = 16384;
+    store_reopen(&s);
+    fake_init(&f, SERIES, START_MS, START_MS + 7 * HOUR_MS, STEP_MS);
+
+    test_pour(s.tsdb, &f);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err); // of the head
+    CHECK(count_segments(&s, &blocks) > 2 * blocks);
+    test_check_holds(s.tsdb, &f, INT64_MIN, INT64_MAX);
+    CHECK_OK(matcher_init(&one, MATCH_EQUAL, S("job"), S("test"), &arena, &err), err);
+    CHECK_OK(tsdb_delete(s.tsdb, &one, 1, START_MS, START_MS, &err), err);
+    CHECK_OK(tsdb_clean_tombstones(s.tsdb, &err), err); // of another block
+    CHECK(count_segments(&s, &blocks) > 2 * blocks);
+    CHECK_EQ(blocks, 2);
+    test_check_holds(s.tsdb, &f, START_MS + STEP_MS, INT64_MAX);
+
+    matcher_deinit(&one);
+    store_deinit(&s);
+    fake_deinit(&f);
+}
+
 TEST(tsdb_compact, compacts_blocks_and_removes_what_they_were_made_of)
 {
     Store s;
@@ -275,6 +325,7 @@ TEST(tsdb_compact, a_kill_at_any_moment_of_compaction_loses_nothing)
 }
 
 TEST_MAIN(tsdb_compact, TEST_ROW(tsdb_compact, cuts_the_head_into_blocks_and_keeps_every_sample),
+          TEST_ROW(tsdb_compact, cuts_files_of_chunks_as_large_as_asked_for),
           TEST_ROW(tsdb_compact, compacts_blocks_and_removes_what_they_were_made_of),
           TEST_ROW(tsdb_compact, a_head_of_many_hours_becomes_aligned_blocks),
           TEST_ROW(tsdb_compact, late_samples_become_blocks_of_their_own_and_merge),

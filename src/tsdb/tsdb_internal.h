@@ -98,6 +98,8 @@ bool tsdb_drop_block(Tsdb *tsdb, Block *block, Error *err) MUST_CHECK REQUIRES(t
 // Removes folders that were to be deleted; and those half made, which only at the start are nobody's.
 bool tsdb_remove_leftovers(Tsdb *tsdb, bool half_made, Error *err) MUST_CHECK;
 
+// Of a new block made of others.
+CompactOutput tsdb_compact_output(const Tsdb *tsdb);
 // All that the maintenance thread does.
 bool tsdb_compact_locked(Tsdb *tsdb, Error *err) MUST_CHECK REQUIRES(tsdb->work_lock);
 

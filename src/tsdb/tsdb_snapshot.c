@@ -50,6 +50,7 @@ static bool snapshot_head(Tsdb *tsdb, Str dir, Error *err)
         .min_t_ms = min_t_ms,
         .max_t_ms = max_t_ms + 1,
         .level = 1,
+        .segment_bytes_max = tsdb->options.block_segment_bytes,
     };
     if (!block_writer_open(&options, &writer, err))
         return false;
@@ -140,12 +141,10 @@ bool tsdb_delete(Tsdb *tsdb, const Matcher *matchers, size_t count, int64_t min_
 
 static bool clean_block(Tsdb *tsdb, Block *block, Error *err) REQUIRES(tsdb->work_lock)
 {
+    CompactOutput output = tsdb_compact_output(tsdb);
     bool made;
 
-    if (!tsdb_settle(tsdb, err) ||
-        !compact_blocks(tsdb->options.fs, tsdb->blocks_dir, &block, 1,
-                        ulid_new(clock_now_ms(tsdb->options.clock)),
-                        (size_t)tsdb->options.samples_per_chunk, &tsdb->stop, &made, err))
+    if (!tsdb_settle(tsdb, err) || !compact_blocks(&output, &block, 1, &tsdb->stop, &made, err))
         return false;
     if (made)
         return tsdb_reload(tsdb, err);
