@@ -14,8 +14,9 @@
 #include "base/fs_journal.h"
 
 #define PATH_BYTES_MAX 4096
+#define AGAIN_BYTES ((size_t)256 * 1024)
 
-Fs fs_system = {NULL, NULL, false};
+Fs fs_system = {NULL, NULL, false, false};
 
 // Counts a call against the plan. Returns 0 or the errno to fail with; *ret_now: this is the first that fails.
 static int fault_hit(Fs *fs, FsCall kind, bool *ret_now)
@@ -163,6 +164,7 @@ bool file_write(File *file, Str bytes, Error *err)
 
 bool file_write_at(File *file, uint64_t offset, Str bytes, Error *err)
 {
+    file->synced = MIN(file->synced, offset);
     return write_all(file, (int64_t)offset, bytes, err);
 }
 
@@ -234,16 +236,43 @@ bool file_truncate(File *file, uint64_t bytes, Error *err)
         return fail(err, fault ? fault : errno, "truncate", file->name);
     if (file->node)
         fs_journal_truncate(file->fs->journal, file->node, bytes);
+    file->synced = MIN(file->synced, bytes);
+    return true;
+}
+
+// After a sync that failed the kernel may take for written what it could not write, and the next sync then says that all is well. So that is
+// written once more, from where no sync has been: it is mostly still in memory.
+static bool write_again(File *file, Error *err)
+{
+    CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
+    char *piece = arena_alloc(&scratch, AGAIN_BYTES);
+    uint64_t synced = file->synced;
+    size_t got = AGAIN_BYTES;
+
+    for (uint64_t at = synced; got == AGAIN_BYTES; at += got)
+        if (!file_read_at(file, at, piece, AGAIN_BYTES, &got, err) ||
+            !write_all(file, (int64_t)at, (Str){piece, got}, err))
+            return false;
     return true;
 }
 
 bool file_sync(File *file, Error *err)
 {
+    struct stat st;
+
+    if (file->is_sync_failed && !write_again(file, err))
+        return false;
+    uint64_t bytes = fstat(file->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
     int fault = fault_plain(file->fs, FS_CALL_SYNC);
-    if (fault || (!file->fs->skip_sync && fdatasync(file->fd) != 0))
+    file->is_sync_failed = fault || (!file->fs->skip_sync && fdatasync(file->fd) != 0);
+    if (file->is_sync_failed) {
+        if (file->node && file->fs->forgets)
+            fs_journal_failed_sync(file->fs->journal, file->node);
         return fail(err, fault ? fault : errno, "sync", file->name);
+    }
     if (file->node)
         fs_journal_sync(file->fs->journal, file->node);
+    file->synced = bytes;
     return true;
 }
 

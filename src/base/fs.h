@@ -11,13 +11,15 @@ typedef struct Fs Fs;
 typedef struct File {
     Fs *fs;
     int fd;
-    uint32_t node;  // of the journal; 0: none
-    char name[200]; // tail of the path, for messages
+    uint32_t node;       // of the journal; 0: none
+    uint64_t synced;     // bytes from its beginning that a sync has brought to disk
+    bool is_sync_failed; // the newest one
+    char name[200];      // tail of the path, for messages
 } File;
 
 #define FILE_NONE                                                                                  \
     {                                                                                              \
-        NULL, -1, 0, ""                                                                            \
+        NULL, -1, 0, 0, false, ""                                                                  \
     }
 
 // fs_system is the machine's. A test's own Fs may fail calls on a plan and write down what reaches the disk, so that a power cut can
@@ -28,6 +30,7 @@ struct Fs {
     FsFault *fault;     // NULL: none
     FsJournal *journal; // NULL: none
     bool skip_sync;     // syncs are counted and noted, not done: a test's disk need not be slow
+    bool forgets; // for the journal: a sync that failed has written nothing, and no later one will
 };
 extern Fs fs_system;
 

@@ -15,6 +15,7 @@ typedef enum DeedKind {
     DEED_WRITE,
     DEED_TRUNCATE,
     DEED_SYNC,
+    DEED_FAILED_SYNC,
     DEED_SYNC_DIR,
     DEED_NAME, // changes names; they wait until their folder is synced
 } DeedKind;
@@ -249,6 +250,11 @@ void fs_journal_sync(FsJournal *journal, uint32_t node)
     note_locked(journal, (Deed){.kind = DEED_SYNC, .node = node});
 }
 
+void fs_journal_failed_sync(FsJournal *journal, uint32_t node)
+{
+    note_locked(journal, (Deed){.kind = DEED_FAILED_SYNC, .node = node});
+}
+
 void fs_journal_sync_dir(FsJournal *journal, Str path)
 {
     Place place;
@@ -347,6 +353,13 @@ static void play_truncate(Node *node, const Deed *deed)
     resize(&node->now, deed->offset);
 }
 
+// The kernel takes what it could not write for written.
+static void play_failed_sync(Node *node)
+{
+    node->dirty_from = UINT64_MAX;
+    node->dirty_to = 0;
+}
+
 static void play_sync(Node *node)
 {
     if (node->dirty_from != UINT64_MAX) {
@@ -356,8 +369,7 @@ static void play_sync(Node *node)
             memcpy(node->synced.ptr + node->dirty_from, node->now.ptr + node->dirty_from,
                    to - node->dirty_from);
     }
-    node->dirty_from = UINT64_MAX;
-    node->dirty_to = 0;
+    play_failed_sync(node);
 }
 
 // What waits for this folder is on disk now.
@@ -404,6 +416,9 @@ static void play(FsJournal *journal, size_t count)
             break;
         case DEED_SYNC:
             play_sync(node_of(disk, deed->node));
+            break;
+        case DEED_FAILED_SYNC:
+            play_failed_sync(node_of(disk, deed->node));
             break;
         case DEED_SYNC_DIR:
             play_sync_dir(journal, disk, deed->node);

@@ -8,6 +8,7 @@
 //
 // The model is POSIX' and no kinder: the bytes of a file are on disk once the file was synced, a name in a folder once that folder was
 // synced; what was not may be there or not, name by name, and sector by sector of 512 bytes. A rename is one deed: both its names or none.
+// Kernels that drop what they could not write are played with Fs.forgets.
 // Thread: any for noting; one for the rest.
 #pragma once
 
@@ -39,6 +40,7 @@ uint32_t fs_journal_open(FsJournal *journal, Str path, bool truncate);
 void fs_journal_write(FsJournal *journal, uint32_t node, int64_t offset, Str bytes);
 void fs_journal_truncate(FsJournal *journal, uint32_t node, uint64_t bytes);
 void fs_journal_sync(FsJournal *journal, uint32_t node);
+void fs_journal_failed_sync(FsJournal *journal, uint32_t node);
 void fs_journal_sync_dir(FsJournal *journal, Str path);
 void fs_journal_rename(FsJournal *journal, Str from, Str to);
 void fs_journal_link(FsJournal *journal, Str from, Str to);

@@ -61,7 +61,7 @@ static Str after_cut(FsJournal *journal, size_t at, FsLoss loss, Str name, Arena
     CHECK_OK(fs_remove_tree(&fs_system, dir, &err), err);
     CHECK_OK(fs_journal_cut(journal, at, loss, at, dir, &err), err);
     if (fs_exists(&fs_system, path))
-        CHECK_OK(fs_read_file(&fs_system, path, arena, 100000, &got, &err), err);
+        CHECK_OK(fs_read_file(&fs_system, path, arena, 1 << 20, &got, &err), err);
     CHECK_OK(fs_remove_tree(&fs_system, dir, &err), err);
     return got;
 }
@@ -122,6 +122,40 @@ TEST(fs, a_power_cut_takes_what_was_not_synced)
         CHECK_STR(after_cut(fs.journal, end, c->loss, S("a"), &arena), c->want_a);
         CHECK_STR(after_cut(fs.journal, end, c->loss, S("b"), &arena), c->want_b);
     }
+    fs_journal_free(fs.journal);
+    clean(dir);
+    arena_deinit(&arena);
+}
+
+// The kernel takes for written what it could not write; but not before it is written again.
+TEST(fs, what_a_failed_sync_has_left_is_on_disk_after_the_next)
+{
+    enum { BYTES = 600000 };
+    Arena arena = {0};
+    Error err = {0};
+    File file = FILE_NONE;
+    FsFault fault = {.error_number = EIO, .kinds = FS_CALL_SYNC};
+    Str dir = scratch(&arena);
+    Fs fs = {.journal = fs_journal_new(dir), .fault = &fault, .skip_sync = true, .forgets = true};
+    char *want = arena_alloc(&arena, BYTES);
+    for (size_t i = 0; i < BYTES; i++)
+        want[i] = (char)('a' + i / 1000 % 26);
+
+    CHECK_OK(fs_open(&fs, fs_join(&arena, dir, S("a")), FS_CREATE, &file, &err), err);
+    CHECK_OK(fs_sync_dir(&fs, dir, &err), err);
+    CHECK_OK(file_write_at(&file, 0, (Str){want, 1000}, &err) && file_sync(&file, &err), err);
+    CHECK_OK(file_write_at(&file, 1000, S("torn"), &err) && file_sync(&file, &err), err);
+    CHECK_OK(file_truncate(&file, 1000, &err), err);
+    CHECK_OK(file_write_at(&file, 1000, (Str){want + 1000, BYTES - 2000}, &err), err);
+    fault.fail_at = fault.calls + 1;
+    CHECK(!file_sync(&file, &err));
+    CHECK_OK(file_write_at(&file, BYTES - 1000, (Str){want + BYTES - 1000, 1000}, &err), err);
+    CHECK_OK(file_sync(&file, &err), err);
+    file_close(&file);
+
+    Str got = after_cut(fs.journal, fs_journal_length(fs.journal), FS_LOSS_ALL, S("a"), &arena);
+    CHECK_EQ(got.len, BYTES);
+    CHECK(str_equal(got, ((Str){want, BYTES})));
     fs_journal_free(fs.journal);
     clean(dir);
     arena_deinit(&arena);
@@ -239,6 +273,7 @@ TEST(crc32c, matches_the_standard_check_value)
 TEST_MAIN(fs, TEST_ROW(fs, atomic_write_replaces_or_leaves_alone),
           TEST_ROW(fs, atomic_write_survives_a_power_cut_behind_any_call),
           TEST_ROW(fs, a_power_cut_takes_what_was_not_synced),
+          TEST_ROW(fs, what_a_failed_sync_has_left_is_on_disk_after_the_next),
           TEST_ROW(fs, a_full_disk_takes_what_fits),
           TEST_ROW(fs, errors_name_the_call_and_the_file), TEST_ROW(fs, reading_stops_at_the_limit),
           TEST_ROW(fs, list_is_sorted_and_map_sees_the_bytes),

@@ -44,6 +44,7 @@ struct HeadChunks {
     File out;                // of current
     Buf pending;             // what belongs behind current->bytes
     uint32_t unsynced;       // newest file of the run before, perhaps not on disk yet; 0: none
+    bool is_sync_failed;     // of that one
 };
 
 static void file_drop(HeadChunksFile *file)
@@ -395,10 +396,15 @@ static bool sync_before(HeadChunks *chunks, Error *err) REQUIRES(chunks->lock)
         return file_sync(&chunks->out, err);
     if (!chunks->unsynced)
         return true;
-    if (fs_open(chunks->fs, file_path(&arena, chunks, chunks->unsynced), FS_READ_WRITE, &old, err)
-            ? !file_sync(&old, err)
-            : err->code != ERR_NOT_FOUND)
+    if (fs_open(chunks->fs, file_path(&arena, chunks, chunks->unsynced), FS_READ_WRITE, &old,
+                err)) {
+        old.is_sync_failed = chunks->is_sync_failed;
+        chunks->is_sync_failed = !file_sync(&old, err);
+        if (chunks->is_sync_failed)
+            return false;
+    } else if (err->code != ERR_NOT_FOUND) {
         return false;
+    }
     chunks->unsynced = 0;
     return true;
 }
