@@ -118,23 +118,73 @@ static bool add_small_files(Block *block, Error *err)
     return true;
 }
 
-static bool open_all(Block *block, Error *err)
+static bool read_meta(Block *block, Str name, Error *err)
 {
-    if (!add_small_files(block, err) ||
-        !block_meta_read(block->fs, block->dir, &block->arena, &block->meta, err) ||
-        !open_index(block, err) || !open_segments(block, err) ||
-        !tombstones_read(block->fs, block->dir, &block->tombstones, err))
+    if (!block_meta_read(block->fs, block->dir, &block->arena, &block->meta, err))
         return false;
-    block->has_tombstones = block->tombstones.count > 0;
-    size_t slash = str_rfind_char(block->dir, '/');
-    Str name = str_skip(block->dir, slash == STR_NOT_FOUND ? 0 : slash + 1);
     if (!str_starts_with(name, ulid_str(&block->meta.ulid))) // one put aside has more behind it
         return error_set(err, ERR_CORRUPT, "meta.json says that this is block " STR_FMT,
                          STR_ARG(ulid_str(&block->meta.ulid)));
     return true;
 }
 
-bool block_open(Fs *fs, Str dir, Block **ret_block, Error *err)
+// `loss` is NULL unless the block may be opened without. Of another version is no loss, nor what the disk refuses to read.
+static bool open_meta(Block *block, BlockLoss *loss, Error *err)
+{
+    size_t slash = str_rfind_char(block->dir, '/');
+    Str name = str_skip(block->dir, slash == STR_NOT_FOUND ? 0 : slash + 1);
+    BlockMeta made_up = {.level = 1};
+    Error why = {0};
+
+    if (read_meta(block, name, &why))
+        return true;
+    if (!loss || (why.code != ERR_CORRUPT && why.code != ERR_NOT_FOUND) ||
+        !ulid_parse(str_sub(name, 0, ULID_CHARS), &made_up.ulid)) {
+        *err = why;
+        return false;
+    }
+    loss->meta = why;
+    block->meta = made_up;
+    return true;
+}
+
+// Whoever deletes cuts the span to what the series has: any other entry is damage.
+static bool fits_series(void *arg, uint64_t ref, Interval interval)
+{
+    CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
+    const Block *block = (const Block *)arg;
+    Error err = {0};
+
+    return ref <= UINT32_MAX &&
+           index_reader_series(block->index, (uint32_t)ref, INT64_MIN, INT64_MAX, &series, &err) &&
+           series.chunk_count > 0 && interval.min_t_ms >= series.chunks[0].min_t_ms &&
+           interval.max_t_ms <= series.chunks[series.chunk_count - 1].max_t_ms;
+}
+
+static bool open_tombstones(Block *block, BlockLoss *loss, Error *err)
+{
+    Error why = {0};
+
+    if (!tombstones_read(block->fs, block->dir, &block->tombstones, &why)) {
+        if (!loss || why.code != ERR_CORRUPT) {
+            *err = why;
+            return false;
+        }
+        if (!tombstones_rescue(block->fs, block->dir, fits_series, block, &block->tombstones, err))
+            return false;
+        loss->tombstones = why;
+    }
+    block->has_tombstones = block->tombstones.count > 0;
+    return true;
+}
+
+static bool open_all(Block *block, BlockLoss *loss, Error *err)
+{
+    return add_small_files(block, err) && open_meta(block, loss, err) && open_index(block, err) &&
+           open_segments(block, err) && open_tombstones(block, loss, err);
+}
+
+static bool open_block(Fs *fs, Str dir, Block **ret_block, BlockLoss *loss, Error *err)
 {
     Block *block = X_NEW(Block);
 
@@ -142,13 +192,28 @@ bool block_open(Fs *fs, Str dir, Block **ret_block, Error *err)
     block->fs = fs;
     block->dir = arena_str(&block->arena, dir);
     lock_init(&block->lock, "block", BLOCK_RANK);
-    if (!open_all(block, err)) {
+    if (!open_all(block, loss, err)) {
         error_context(err, "block " STR_FMT, STR_ARG(dir));
         block_unref(block);
         return false;
     }
     block_release_pages(block);
     *ret_block = block;
+    return true;
+}
+
+bool block_open(Fs *fs, Str dir, Block **ret_block, Error *err)
+{
+    return open_block(fs, dir, ret_block, NULL, err);
+}
+
+bool block_open_damaged(Fs *fs, Str dir, Block **ret_block, BlockLoss *ret_loss, Error *err)
+{
+    BlockLoss loss = {{0}, {0}};
+
+    if (!open_block(fs, dir, ret_block, &loss, err))
+        return false;
+    *ret_loss = loss;
     return true;
 }
 

@@ -16,6 +16,17 @@ typedef struct Block Block;
 
 // Fails ERR_CORRUPT naming the part, or ERR_INVALID if that is of a version that is not known; nothing is changed or removed on disk.
 bool block_open(Fs *fs, Str dir, Block **ret_block, Error *err) MUST_CHECK;
+
+// What a block had to be opened without.
+typedef struct BlockLoss {
+    Error meta, tombstones; // ERR_NONE: it holds
+} BlockLoss;
+
+// For repair: opens also a block whose meta.json is missing or damaged, or whose tombstones are damaged. Without its meta.json it has the
+// name of its folder, no range and no counts; of damaged tombstones those that fit their series are there. Fails as block_open() for
+// everything else.
+bool block_open_damaged(Fs *fs, Str dir, Block **ret_block, BlockLoss *ret_loss,
+                        Error *err) MUST_CHECK;
 Block *block_ref(Block *block);
 void block_unref(Block *block); // accepts NULL
 

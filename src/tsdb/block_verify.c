@@ -23,6 +23,10 @@ static void verify_chunk(const Block *block, uint32_t ref, const IndexChunk *chu
     for (size_t i = 1; ok && i < c->count; i++)
         if (c->t_ms[i] <= c->t_ms[i - 1])
             ok = error_set(&err, ERR_CORRUPT, "series %u: times in a chunk do not rise", ref);
+    if (ok && c->count) {
+        faults->min_t_ms = MIN(faults->min_t_ms, c->t_ms[0]);
+        faults->max_t_ms = MAX(faults->max_t_ms, c->t_ms[c->count - 1]);
+    }
     if (ok && (c->count == 0 || c->t_ms[0] != chunk->min_t_ms ||
                c->t_ms[c->count - 1] != chunk->max_t_ms))
         ok = error_set(&err, ERR_CORRUPT, "series %u: the index tells other times than a chunk has",
@@ -119,7 +123,7 @@ void block_verify(Block *block, const bool *stop, BlockFaults *ret_faults)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     CLEANUP(index_series_deinit) IndexSeries series = {.symbols = NULL};
-    BlockFaults faults = {0};
+    BlockFaults faults = {.min_t_ms = INT64_MAX, .max_t_ms = INT64_MIN};
     IndexPostings all;
     Error err = {0};
 

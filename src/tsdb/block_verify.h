@@ -6,6 +6,7 @@
 
 typedef struct BlockFaults {
     uint64_t series, chunks, samples; // that are good
+    int64_t min_t_ms, max_t_ms;       // of what can be read; reversed if that is nothing
     uint64_t bad_series, bad_chunks;
     Error first; // ERR_NONE: no fault
 } BlockFaults;

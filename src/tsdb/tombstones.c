@@ -133,6 +133,30 @@ bool tombstones_read(Fs *fs, Str dir, Tombstones *ret_tombstones, Error *err)
     return tombstones_parse(bytes, ret_tombstones, err);
 }
 
+// The file may have lost its end: then the last entry is taken for the checksum, and lost too.
+bool tombstones_rescue(Fs *fs, Str dir, TombstoneFits *fits, void *arg, Tombstones *ret_tombstones,
+                       Error *err)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    Str bytes;
+
+    if (!fs_read_file(fs, fs_join(&arena, dir, S("tombstones")), &arena, FILE_BYTES_MAX, &bytes,
+                      err))
+        return false;
+    *ret_tombstones = (Tombstones){NULL, 0, 0};
+    Reader r = reader_from(str_sub(bytes, 5, bytes.len < 9 ? 0 : bytes.len - 9));
+    while (reader_left(&r) > 0) {
+        uint64_t ref = reader_uvarint(&r);
+        Interval interval = {.min_t_ms = reader_varint(&r)};
+        interval.max_t_ms = reader_varint(&r);
+        if (r.failed)
+            break;
+        if (interval.min_t_ms <= interval.max_t_ms && fits(arg, ref, interval))
+            tombstones_add(ret_tombstones, ref, interval);
+    }
+    return true;
+}
+
 void tombstones_print_entries(const Tombstones *tombstones, Buf *out)
 {
     for (size_t i = 0; i < tombstones->count; i++)

@@ -36,6 +36,11 @@ bool tombstones_write(Fs *fs, Str dir, const Tombstones *tombstones, Error *err)
 // The bytes of such a file; for fuzzing. Fails ERR_CORRUPT, or ERR_INVALID of another version.
 bool tombstones_parse(Str bytes, Tombstones *ret_tombstones, Error *err) MUST_CHECK;
 
+typedef bool TombstoneFits(void *arg, uint64_t ref, Interval interval);
+// What is left of a damaged file. Entries have no checksum of their own, so `fits` judges each. May keep none.
+bool tombstones_rescue(Fs *fs, Str dir, TombstoneFits *fits, void *arg, Tombstones *ret_tombstones,
+                       Error *err) MUST_CHECK;
+
 // What lies between version and checksum.
 void tombstones_print_entries(const Tombstones *tombstones, Buf *out);
 bool tombstones_parse_entries(Str entries, Tombstones *ret_tombstones, Error *err) MUST_CHECK;

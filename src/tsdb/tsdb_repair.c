@@ -25,6 +25,15 @@ static TsdbFinding *find(TsdbFindings *findings, Arena *arena, bool is_fault, St
 
 // --- what is good of a block ---
 
+// A damaged block is opened under the name that its meta.json has, or else its folder, wherever it lies.
+typedef struct Patient {
+    Str name;
+    bool aside;
+    Block *block;
+    BlockLoss loss;
+    BlockFaults faults;
+} Patient;
+
 typedef struct Salvage {
     Source source;
     Querier querier;
@@ -128,15 +137,39 @@ static bool salvage_open(Source *source, int64_t min_t_ms, int64_t max_t_ms, Que
     return true;
 }
 
+// The samples tell the range. Nobody knows whether the block had all in-order samples of it, and a block without hints says so: a start
+// would skip the log up to its end. As one of late samples it says nothing, and what log and block both have is answered once.
+static void make_up_meta(BlockWriterOptions *options, const BlockFaults *faults)
+{
+    options->min_t_ms = faults->min_t_ms;
+    options->max_t_ms = MIN(faults->max_t_ms, INT64_MAX - 1) + 1;
+    options->from_out_of_order = true;
+}
+
+// What of the block is not as it was, though its samples are.
+static Str told_losses(const Patient *p, Arena *arena)
+{
+    Str meta = p->loss.meta.code ? S("; meta.json made from its samples") : STR_NONE;
+    Str tombstones =
+        p->loss.tombstones.code
+            ? arena_printf(arena,
+                           "; %llu tombstones are good, samples that others had deleted are back",
+                           (unsigned long long)block_tombstone_count(p->block))
+            : STR_NONE;
+
+    return arena_printf(arena, STR_FMT STR_FMT, STR_ARG(meta), STR_ARG(tombstones));
+}
+
 // A new block of what is good. The old one is still where it was.
-static bool salvage_block(Fs *fs, Str dir, Block *block, Arena *arena, Str *ret_text, Error *err)
+static bool salvage_block(Fs *fs, Str dir, const Patient *p, Arena *arena, Str *ret_text,
+                          Error *err)
 {
     Salvage s = {
         .source.open = salvage_open,
         .querier = {salvage_select, salvage_read, salvage_names, salvage_values, salvage_close},
-        .block = block};
-    const BlockMeta *meta = block_meta(block);
-    bool made;
+        .block = p->block};
+    const BlockMeta *meta = block_meta(p->block);
+    bool made = false;
     BlockWriterOptions options = {
         .fs = fs,
         .dir = dir,
@@ -150,14 +183,17 @@ static bool salvage_block(Fs *fs, Str dir, Block *block, Arena *arena, Str *ret_
         .from_stale_series = block_meta_is_partial(meta) && !block_meta_is_late(meta),
     };
 
-    if (!block_from_source(&s.source, &options, SAMPLES_PER_CHUNK, &made, err))
+    if (p->loss.meta.code)
+        make_up_meta(&options, &p->faults);
+    if (options.min_t_ms < options.max_t_ms &&
+        !block_from_source(&s.source, &options, SAMPLES_PER_CHUNK, &made, err))
         return false;
     *ret_text =
-        made
-            ? arena_printf(arena, "written anew as " STR_FMT " without %llu series and %llu chunks",
-                           STR_ARG(ulid_str(&options.ulid)), (unsigned long long)s.bad_series,
-                           (unsigned long long)s.bad_chunks)
-            : S("nothing of it is good");
+        made ? arena_printf(
+                   arena, "written anew as " STR_FMT " without %llu series and %llu chunks" STR_FMT,
+                   STR_ARG(ulid_str(&options.ulid)), (unsigned long long)s.bad_series,
+                   (unsigned long long)s.bad_chunks, STR_ARG(told_losses(p, arena)))
+             : S("nothing of it is good");
     return true;
 }
 
@@ -173,14 +209,6 @@ static bool is_block_name(Str name, bool *ret_aside)
     return (name.len == ULID_CHARS || *ret_aside) &&
            ulid_parse(str_sub(name, 0, ULID_CHARS), &ulid);
 }
-
-// A damaged block is opened under the name that its meta.json has, wherever it lies.
-typedef struct Patient {
-    Str name;
-    bool aside;
-    Block *block;
-    BlockFaults faults;
-} Patient;
 
 static bool put_aside(Fs *fs, Str dir, Str name, Arena *arena, Error *err)
 {
@@ -208,7 +236,7 @@ static void repair_block(Fs *fs, Str dir, Patient *p, TsdbFinding *finding, Aren
     if (!p->block && p->aside)
         return;
     if (p->block)
-        ok = salvage_block(fs, dir, p->block, arena, &text, &err) &&
+        ok = salvage_block(fs, dir, p, arena, &text, &err) &&
              fs_write_atomic(fs, mark_of(dir, p->name, arena), text, &err);
     if (ok && !p->aside)
         ok = put_aside(fs, dir, p->name, arena, &err);
@@ -231,6 +259,31 @@ static void take_back(Fs *fs, Str dir, Str name, TsdbFinding *finding, Arena *ar
         finding->done = S("it is whole: taken back");
 }
 
+static bool is_whole(const Patient *p)
+{
+    return p->faults.first.code == ERR_NONE && p->loss.meta.code == ERR_NONE &&
+           p->loss.tombstones.code == ERR_NONE;
+}
+
+// What is bad of it, and what is good.
+static Str described(const Patient *p, Str good, Arena *arena)
+{
+    const BlockFaults *f = &p->faults;
+    const BlockLoss *loss = &p->loss;
+    Str text = arena_printf(arena, STR_FMT " are good", STR_ARG(good));
+
+    // A meta.json that is lost counts nothing: that fault is none.
+    if (f->bad_series || f->bad_chunks || (f->first.code && !loss->meta.code))
+        text = arena_printf(arena, "%llu series and %llu chunks are bad (" STR_FMT "): %s",
+                            (unsigned long long)f->bad_series, (unsigned long long)f->bad_chunks,
+                            STR_ARG(text), f->first.text);
+    if (loss->tombstones.code)
+        text = arena_printf(arena, "%s; " STR_FMT, loss->tombstones.text, STR_ARG(text));
+    if (loss->meta.code)
+        text = arena_printf(arena, "%s; " STR_FMT, loss->meta.text, STR_ARG(text));
+    return text;
+}
+
 static void look_at_block(Fs *fs, Str dir, Str name, bool aside, bool repair, Arena *arena,
                           TsdbFindings *findings)
 {
@@ -242,26 +295,21 @@ static void look_at_block(Fs *fs, Str dir, Str name, bool aside, bool repair, Ar
         find(findings, arena, false, name, S("was repaired; remove it when you need it no more"));
         return;
     }
-    if (!block_open(fs, fs_join(arena, dir, name), &p.block, &err)) {
+    if (!block_open_damaged(fs, fs_join(arena, dir, name), &p.block, &p.loss, &err)) {
         finding = find(findings, arena, true, name, arena_str(arena, str_from_c(err.text)));
     } else {
         block_verify(p.block, NULL, &p.faults);
-        const BlockFaults *f = &p.faults;
-        Str good = arena_printf(arena, "%llu series, %llu chunks, %llu samples",
-                                (unsigned long long)f->series, (unsigned long long)f->chunks,
-                                (unsigned long long)f->samples);
-        if (f->first.code == ERR_NONE) {
+        Str good = arena_printf(
+            arena, "%llu series, %llu chunks, %llu samples", (unsigned long long)p.faults.series,
+            (unsigned long long)p.faults.chunks, (unsigned long long)p.faults.samples);
+        if (is_whole(&p)) {
             finding = find(findings, arena, aside, name, good);
             block_unref(p.block);
             if (aside && repair)
                 take_back(fs, dir, name, finding, arena);
             return;
         }
-        finding = find(
-            findings, arena, true, name,
-            arena_printf(arena, "%llu series and %llu chunks are bad (" STR_FMT " are good): %s",
-                         (unsigned long long)f->bad_series, (unsigned long long)f->bad_chunks,
-                         STR_ARG(good), f->first.text));
+        finding = find(findings, arena, true, name, described(&p, good, arena));
     }
     if (repair && err.code != ERR_INVALID) // of another version: no damage
         repair_block(fs, dir, &p, finding, arena);

@@ -216,6 +216,23 @@ def test_a_damaged_block_is_found_and_written_anew(world, tool, blocks):
     assert tool("dump", "db").stdout.splitlines() == after
 
 
+@pytest.mark.parametrize("part", ["meta.json", "tombstones"])
+def test_a_block_that_lost_a_small_file_is_written_anew_and_the_original_reads_it(world, tool, blocks, part):
+    before = promtool(world, "dump", "db").stdout.splitlines()
+    block = sorted(blocks.glob("01*"))[0]
+    spoil(block, part)
+
+    repaired = tool("repair", "db")
+
+    assert repaired.returncode == 0, repaired.stdout
+    assert "written anew" in repaired.stdout and part in repaired.stdout
+    assert (blocks / (block.name + ".corrupt")).is_dir() and not block.exists()
+    theirs = promtool(world, "dump", "db")
+    assert (theirs.returncode, sorted(theirs.stdout.splitlines())) == (0, sorted(before)), theirs.stderr
+    assert promtool(world, "list", "db").stdout == tool("list", "db").stdout
+    assert tool("verify", "db").returncode == 0
+
+
 def test_makes_the_blocks_that_the_original_makes(world, tool):
     (world.directory / "page").write_text(page(5))
     theirs = promtool(world, "create-blocks-from", "openmetrics", "page", "theirs")
