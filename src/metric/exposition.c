@@ -77,6 +77,16 @@ static size_t column_of(const Exposition *parser, const char *at)
     return (size_t)(at - begin) + 1;
 }
 
+// Files of other systems: what fails then is often the last word of a line, in whose text the carriage return cannot be seen.
+static const char *line_end_note(const Exposition *parser, const char *at)
+{
+    const char *end = memchr(at, '\n', (size_t)(parser->end - at));
+
+    return end && end > parser->body.ptr && end[-1] == '\r'
+               ? " (the line ends with a carriage return, where a line feed alone must stand)"
+               : "";
+}
+
 static void put_place(Exposition *parser, const char *at, const char *text, Error *err)
 {
     bool in_body = at >= parser->body.ptr && at <= parser->end;
@@ -85,8 +95,9 @@ static void put_place(Exposition *parser, const char *at, const char *text, Erro
     if (parser->format == EXPOSITION_PROTOBUF || !in_body)
         error_set(err, ERR_INVALID, "%s", text);
     else
-        error_set(err, ERR_INVALID, "line %llu column %zu: %s",
-                  (unsigned long long)parser->line_number, column_of(parser, at), text);
+        error_set(err, ERR_INVALID, "line %llu column %zu: %s%s",
+                  (unsigned long long)parser->line_number, column_of(parser, at), text,
+                  line_end_note(parser, at));
 }
 
 bool exposition_fail(Exposition *parser, const char *at, const char *fmt, ...)

@@ -147,7 +147,7 @@ static const BodyCase text_cases[] = {
     {"invalid UTF-8 beyond sixteen bytes", STR("a{b=\"0123456789abcdef\xc3\"} 1\n"), STR("error: line 1 column 6: invalid UTF-8, got '0'\n")},
     {"name beginning with a digit", STR("1a 1\n"), STR("error: line 1 column 1: expected a metric name, a comment or an empty line, got '1'\n")},
     {"NUL at the start of a line", STR("\0a 1\n"), STR("error: line 1 column 1: expected a metric name, a comment or an empty line, got byte 0x00\n")},
-    {"carriage return", STR("a 1\r\n"), STR("error: line 1 column 3: expected a number, got '1'\n")},
+    {"carriage return", STR("a 1\r\n"), STR("error: line 1 column 3: expected a number, got '1' (the line ends with a carriage return, where a line feed alone must stand)\n")},
     {"unknown type", STR("# TYPE a info\n"), STR("error: line 1 column 10: invalid metric type \"info\"\n")},
     {"type without a name", STR("# TYPE \n"), STR("error: line 1 column 8: expected a metric name, got the end of the line\n")},
     {"exemplars are for OpenMetrics", STR("a 1 # {} 1\n"), STR("error: line 1 column 5: expected a timestamp or the end of the line, got '#'\n")},

@@ -45,6 +45,14 @@ def blocks(world):
     return world.directory / "db"
 
 
+def test_a_page_with_line_ends_of_another_system_is_refused_and_told_why(world, tool):
+    (world.directory / "page").write_bytes(b"m 1 1700000000\r\n# EOF\r\n")
+    theirs, ours = (run("create-blocks-from", "openmetrics", "page", "out") for run in (lambda *words: promtool(world, *words), tool))
+    assert (theirs.returncode, ours.returncode) == (1, 1)
+    assert "line 1 column 5" in ours.stderr
+    assert "the line ends with a carriage return" in ours.stderr
+
+
 @pytest.mark.parametrize("arguments", [
     ["list"], ["list", "-r"], ["dump"], ["dump", "--match={i='3'}"], ["dump", "--min-time=1700002000000"],
     ["dump", "--max-time=1700002000000", "--match=m1"], ["dump", "--match={nothing='x'}"]])
