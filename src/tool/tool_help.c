@@ -41,11 +41,21 @@ static const char *group_summary(const ToolGroup **groups, size_t count)
     return nearest->summary;
 }
 
+// Whose commands lie at the path or below it: those of the other have flags of their own.
+static int families_at(const ToolPlan *plan, Str path)
+{
+    int families = 0;
+    for (size_t i = 0; i < tool_command_count; i++)
+        if (tool_path_is_in(path, str_from_c(tool_commands[i].path)))
+            families |= tool_commands[i].family;
+    return families & plan->families;
+}
+
 void tool_help(const ToolPlan *plan, Arena *arena, Buf *out)
 {
     Str path = str_from_c(plan->path);
     const ToolGroup *groups[8];
-    size_t group_count = tool_groups_of(path, plan->families, groups, COUNT_OF(groups));
+    size_t group_count = tool_groups_of(path, families_at(plan, path), groups, COUNT_OF(groups));
     const ToolVerb *verb = plan->command ? plan->command->verb : NULL;
     size_t count = verb ? verb->flag_count : 0;
     for (size_t g = 0; g < group_count; g++)

@@ -377,6 +377,15 @@ def test_help_is_headed_by_what_was_asked_for(world, words, about):
     assert world.run("tool", *words, "--help").stdout.splitlines()[2] == about
 
 
+@pytest.mark.parametrize("words, shown, hidden", [
+    (("tsdb", "dump"), "--match", "--alertmanager.url"), (("tsdb",), "--enable-feature", "--alertmanager.url"),
+    (("silence", "add"), "--alertmanager.url", "--experimental"), (("silence",), "--alertmanager.url", "--experimental")])
+def test_help_has_only_the_flags_of_its_program(world, words, shown, hidden):
+    page = world.run("tool", *words, "--help").stdout.replace("--[no-]", "--")
+    assert page.count(f" {shown}=") == 1
+    assert hidden not in page
+
+
 # ---- check service-discovery --------------------------------------------------------------------
 
 
