@@ -55,7 +55,8 @@ bool server_agent_open(const ServerFlags *flags, Registry *registry, ServerRemot
     options.dir = flags->agent_path;
     options.registry = registry;
     options.no_lockfile = flags->agent_no_lockfile;
-    options.wal_segment_bytes = flags->agent_wal_segment_bytes;
+    if (flags->agent_wal_segment_bytes) // 0 is the usual size
+        options.wal_segment_bytes = flags->agent_wal_segment_bytes;
     options.wal_compression = !flags->agent_wal_compression            ? TSDB_COMPRESSION_NONE
                               : flags->agent_wal_compression_type == 1 ? TSDB_COMPRESSION_ZSTD
                                                                        : TSDB_COMPRESSION_SNAPPY;

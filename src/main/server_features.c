@@ -12,7 +12,7 @@ static const struct {
     {"auto-reload-config", NULL},
     {"concurrent-rule-eval", NULL},
     {"created-timestamp-zero-ingestion", NULL},
-    {"delayed-compaction", "compaction does not disturb what else goes on"},
+    {"delayed-compaction", NULL},
     {"exemplar-storage", NULL},
     {"extra-scrape-metrics", NULL},
     {"fast-startup", "starts are always fast: an image of the series lies beside the log"},

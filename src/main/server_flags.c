@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "main/server_flags.h"
 
+#define MIB (UINT64_C(1) << 20)
+#define COMPACTION_DELAY_PERCENT 10
 #define OFFSET(member) offsetof(ServerFlags, member)
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
@@ -67,26 +69,27 @@ static const FlagSpec specs[] = {
      .help = "JSON file with uploaded blocks: others of level 1 are not compacted."},
     {.name = "storage.tsdb.block-reload-interval", .kind = FLAG_DURATION, .offset = OFFSET(block_reload_interval_ms), .default_text = "1m",
      .hidden = true, .help = "How often blocks that others put into the folder, or took away, are looked for; at least 1s."},
-    {.name = "storage.tsdb.min-block-duration", .kind = FLAG_DURATION, .offset = OFFSET(min_block_duration_ms), .default_text = "2h", .min = 1,
-     .max = INT64_MAX, .hidden = true, .help = "Shortest time that a block covers."},
+    {.name = "storage.tsdb.min-block-duration", .kind = FLAG_DURATION, .offset = OFFSET(min_block_duration_ms), .default_text = "2h",
+     NOT_BELOW_ZERO, .hidden = true, .help = "Shortest time that a block covers; 0 means 2h."},
     {.name = "storage.tsdb.max-block-duration", .kind = FLAG_DURATION, .offset = OFFSET(max_block_duration_ms), .hidden = true,
      .help = "Longest time that a block covers: 31d or a tenth of the retention."},
     {.name = "storage.tsdb.max-block-chunk-segment-size", .kind = FLAG_SIZE, .offset = OFFSET(max_block_chunk_segment_bytes), .default_text = "512MB",
-     .hidden = true, .help = "Largest chunk segment of a block."},
+     .hidden = true, .help = "Largest chunk segment of a block: 1MB or more, or 0 for 512MB."},
     {.name = "storage.tsdb.wal-segment-size", .kind = FLAG_SIZE, .offset = OFFSET(wal_segment_bytes), .default_text = "128MB", .hidden = true,
-     .help = "Size at which the log is split."},
+     .help = "Size at which the log is split: 10MB to 256MB, or 0 for 128MB."},
     {.name = "storage.tsdb.wal-compression", .kind = FLAG_BOOL, .offset = OFFSET(wal_compression), .default_text = "true", .hidden = true,
      .help = "Compress the log."},
     {.name = "storage.tsdb.wal-compression-type", .kind = FLAG_ENUM, .offset = OFFSET(wal_compression_type), .default_text = "snappy",
      .words = compressions, .hidden = true, .help = "How the log is compressed."},
     {.name = "storage.tsdb.wal-samples", .kind = FLAG_ENUM, .offset = OFFSET(wal_samples), .default_text = "v1", .words = sample_records,
      .help = "Which records of the log hold floats: v1, or v2, of about half the size with snappy. Prometheus reads v2 from 3.10 on; older versions ignore such samples."},
-    {.name = "storage.tsdb.samples-per-chunk", .kind = FLAG_I64, .offset = OFFSET(samples_per_chunk), .default_text = "120", .min = 1, .max = 65000,
-     .hidden = true, .help = "Target number of samples in a chunk."},
+    {.name = "storage.tsdb.samples-per-chunk", .kind = FLAG_I64, .offset = OFFSET(samples_per_chunk), .default_text = "120",
+     .min = INT32_MIN, .max = 65000, .hidden = true, .help = "Target number of samples in a chunk; 120 if not above 0."},
     {.name = "storage.tsdb.allow-overlapping-compaction", .kind = FLAG_BOOL, .offset = OFFSET(allow_overlapping_compaction), .default_text = "true",
      .hidden = true, .help = "Merge overlapping blocks."},
     {.name = "storage.tsdb.delayed-compaction.max-percent", .kind = FLAG_I64, .offset = OFFSET(delayed_compaction_max_percent),
-     .default_text = "10", .min = 1, .max = 100, .hidden = true, .help = "Longest delay of head compaction, in percent of a block."},
+     .default_text = "10", .min = INT32_MIN, .max = INT32_MAX, .hidden = true,
+     .help = "Longest delay of head compaction, in percent of a block: 1 to 100. With the feature delayed-compaction."},
     {.name = "storage.tsdb.wal-sync", .kind = FLAG_ENUM, .offset = OFFSET(wal_sync), .default_text = "interval", .words = syncs,
      .help = "What a power cut may lose: none leaves writing to the kernel, interval syncs the log every --storage.tsdb.wal-sync-interval, "
              "commit before each scrape is acknowledged. A crash of the process loses nothing in any mode."},
@@ -146,7 +149,7 @@ static const FlagSpec specs[] = {
     {.name = "storage.agent.path", .kind = FLAG_STR, .offset = OFFSET(agent_path), .default_text = "data-agent/",
      .help = "Folder of the log. Use with agent mode only."},
     {.name = "storage.agent.wal-segment-size", .kind = FLAG_SIZE, .offset = OFFSET(agent_wal_segment_bytes), .default_text = "128MB", .hidden = true,
-     .help = "Size at which the log is split. Use with agent mode only."},
+     .help = "Size at which the log is split: 10MB to 256MB, or 0 for 128MB. Use with agent mode only."},
     {.name = "storage.agent.wal-compression", .kind = FLAG_BOOL, .offset = OFFSET(agent_wal_compression), .default_text = "true",
      .help = "Compress the log. Use with agent mode only."},
     {.name = "storage.agent.wal-compression-type", .kind = FLAG_ENUM, .offset = OFFSET(agent_wal_compression_type), .default_text = "snappy",
@@ -202,6 +205,37 @@ bool server_feature(const ServerFlags *flags, const char *name)
                 return true;
     }
     return false;
+}
+
+static bool check_log_segment(const char *name, uint64_t bytes, Error *err)
+{
+    return bytes == 0 || (bytes >= 10 * MIB && bytes <= 256 * MIB) ||
+           error_set(err, ERR_INVALID, "flag '%s' must be set between 10MB and 256MB", name);
+}
+
+bool server_flags_check(const ServerFlags *flags, Error *err)
+{
+    uint64_t chunks = flags->max_block_chunk_segment_bytes;
+
+    if (chunks != 0 && chunks < MIB)
+        return error_set(err, ERR_INVALID,
+                         "flag 'storage.tsdb.max-block-chunk-segment-size' must be set over 1MB");
+    return check_log_segment("storage.tsdb.wal-segment-size", flags->wal_segment_bytes, err) &&
+           check_log_segment("storage.agent.wal-segment-size", flags->agent_wal_segment_bytes, err);
+}
+
+int server_compaction_delay(const ServerFlags *flags)
+{
+    int64_t percent = flags->delayed_compaction_max_percent;
+
+    if (!server_feature(flags, "delayed-compaction"))
+        return 0;
+    if (percent >= 1 && percent <= 100)
+        return (int)percent;
+    log_warn("--storage.tsdb.delayed-compaction.max-percent should lie between 1 and 100, using "
+             "the default",
+             KV("default", COMPACTION_DELAY_PERCENT));
+    return COMPACTION_DELAY_PERCENT;
 }
 
 PromqlFeatures server_promql_features(const ServerFlags *flags)

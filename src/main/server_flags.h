@@ -101,4 +101,8 @@ extern const FlagTable server_flag_table_stack; // program "narthex": the all-in
 
 // True if --enable-feature has this name.
 bool server_feature(const ServerFlags *flags, const char *name);
+// Sizes between the limits of the original.
+bool server_flags_check(const ServerFlags *flags, Error *err) MUST_CHECK;
+// Longest wait of a cut of the head in percent of a block; 0: without the feature.
+int server_compaction_delay(const ServerFlags *flags);
 PromqlFeatures server_promql_features(const ServerFlags *flags);

@@ -241,6 +241,8 @@ static int run_server(Run *run, const FlagTable *table, int argc, char **argv, b
         return bad_start(table, &err);
     if (!server_features_check(&run->flags, &err))
         return bad_start(table, &err);
+    if (!server_flags_check(&run->flags, &err))
+        return fail("the storage cannot be as the flags say", &err);
     set_scrape_features(run);
     if (!server_reload_load(run, &run->config, &err) ||
         !server_rules_load(&run->flags, run->config, run->external_url, &run->first_rules, &err)) {

@@ -17,7 +17,8 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.clock = &clock_system;
     options.registry = run->registry;
     options.no_lockfile = flags->no_lockfile;
-    options.min_block_ms = flags->min_block_duration_ms;
+    if (flags->min_block_duration_ms) // 0 is the usual one
+        options.min_block_ms = flags->min_block_duration_ms;
     options.retention = server_reload_retention(run, config);
     options.max_block_ms = flags->max_block_duration_ms;
     if (options.max_block_ms == 0)
@@ -30,6 +31,7 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.stale = server_reload_stale_limits(config);
     if (flags->wal_segment_bytes) // 0 is the usual size
         options.wal_segment_bytes = flags->wal_segment_bytes;
+    options.cut_delay_max_percent = server_compaction_delay(flags);
     options.leaves_overlaps = !flags->allow_overlapping_compaction;
     options.uploads_file = flags->delay_compact_file;
     options.block_reload_ms = MAX(flags->block_reload_interval_ms, BLOCK_RELOAD_MS_MIN);
@@ -39,7 +41,8 @@ static bool open_storage(Run *run, const ServerConfig *config, Error *err)
     options.wal_samples_v2 = flags->wal_samples == 1;
     options.wal_sync = (TsdbSync)flags->wal_sync;
     options.wal_sync_interval_ms = flags->wal_sync_interval_ms;
-    options.samples_per_chunk = (int)flags->samples_per_chunk;
+    if (flags->samples_per_chunk > 0) // else the usual number
+        options.samples_per_chunk = (int)flags->samples_per_chunk;
     options.start_timestamps = server_feature(flags, "st-storage");
     options.histogram_start_timestamps =
         options.start_timestamps && server_feature(flags, "histograms-st-encoding");

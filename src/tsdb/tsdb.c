@@ -5,6 +5,7 @@
 
 #include "base/footprint.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "tsdb/merge_querier.h"
 #include "tsdb/tsdb_internal.h"
 
@@ -126,13 +127,14 @@ static bool maintenance_sleep(Tsdb *tsdb, int64_t ms)
     return !stop;
 }
 
-// The head can be cut, and has grown: what the log brought back waits for its minute, as a start has other things to do.
+// The head can be cut, and has grown: what the log brought back waits for its minute, as a start has other things to do. So does a cut
+// that is to be delayed.
 static bool cut_is_due(Tsdb *tsdb, int64_t before_t_ms)
 {
     int64_t min_t_ms, max_t_ms;
 
-    return head_time_range(tsdb->head, &min_t_ms, &max_t_ms) && max_t_ms > before_t_ms &&
-           head_compactable(tsdb->head, &min_t_ms, &max_t_ms);
+    return !tsdb->cut_delay_ms && head_time_range(tsdb->head, &min_t_ms, &max_t_ms) &&
+           max_t_ms > before_t_ms && head_compactable(tsdb->head, &min_t_ms, &max_t_ms);
 }
 
 static int64_t newest_time(Tsdb *tsdb)
@@ -296,6 +298,20 @@ static bool open_head(Tsdb *tsdb, Error *err)
     return head_open(&options, &tsdb->head, err);
 }
 
+// Servers that began together would else all cut in the same minute, and burden the disks that they share.
+static int64_t draw_cut_delay(const TsdbOptions *o)
+{
+    int64_t longest_ms = o->min_block_ms / 100 * o->cut_delay_max_percent;
+    uint64_t seed;
+    Random random;
+
+    if (longest_ms <= 0)
+        return 0;
+    random_system(&seed, sizeof seed);
+    random_seed(&random, seed);
+    return (int64_t)random_below(&random, (uint64_t)longest_ms);
+}
+
 static void tsdb_free(Tsdb *tsdb)
 {
     TsdbBlocks blocks = {tsdb->blocks, tsdb->block_count};
@@ -328,6 +344,8 @@ bool tsdb_open(const TsdbOptions *options, Tsdb **ret_tsdb, Error *err)
     tsdb->source.open = open_querier;
     tsdb->retention = options->retention;
     tsdb->stale = options->stale;
+    tsdb->cut_delay_ms = draw_cut_delay(options);
+    tsdb->cut_due_ns = TSDB_NO_CUT_DUE;
     lock_init(&tsdb->work_lock, "tsdb.work", TSDB_WORK_RANK);
     lock_init(&tsdb->list_lock, "tsdb.list", TSDB_LIST_RANK);
     lock_init(&tsdb->maintenance_lock, "tsdb.maintenance", TSDB_MAINTENANCE_RANK);

@@ -63,7 +63,10 @@ typedef struct TsdbOptions {
     int64_t min_block_ms;         // 2 h
     int64_t max_block_ms;         // 31 d or a tenth of the retention
     uint64_t block_segment_bytes; // most of one file of chunks; 0: 512 MiB
-    bool leaves_overlaps;         // overlapping blocks are not merged for that alone
+    // A cut of the head waits, from when it is due, for a random share of min_block_ms: the same for all cuts until the store is closed, at
+    // most this many percent. 0: none waits.
+    int cut_delay_max_percent;
+    bool leaves_overlaps; // overlapping blocks are not merged for that alone
     // Blocks of level 1 that it does not name are not merged (compact_uploads.h); empty: none wait.
     Str uploads_file;
     // How often blocks that others put there or took away are looked for: 1 min.

@@ -122,13 +122,28 @@ static bool write_head_block(Tsdb *tsdb, HeadPart part, const HeadStale *stale, 
     return true;
 }
 
+// The head can be cut, and has waited for it as long as it should.
+static bool next_cut(Tsdb *tsdb, int64_t *ret_min_t_ms, int64_t *ret_max_t_ms)
+    REQUIRES(tsdb->work_lock)
+{
+    int64_t now_ns = clock_mono_ns(tsdb->options.clock);
+
+    if (!head_compactable(tsdb->head, ret_min_t_ms, ret_max_t_ms)) {
+        tsdb->cut_due_ns = TSDB_NO_CUT_DUE;
+        return false;
+    }
+    if (tsdb->cut_due_ns == TSDB_NO_CUT_DUE)
+        tsdb->cut_due_ns = now_ns;
+    return now_ns - tsdb->cut_due_ns >= tsdb->cut_delay_ms * 1000000;
+}
+
 // In-order samples. The head is cut only when the block is readable; the log, which is read and written anew for it, once behind the last
 // of the blocks: a head of a week has 84.
 static bool compact_head(Tsdb *tsdb, Error *err) REQUIRES(tsdb->work_lock)
 {
     int64_t min_t_ms, max_t_ms, cut_t_ms = INT64_MIN;
 
-    while (!is_stopping(tsdb) && head_compactable(tsdb->head, &min_t_ms, &max_t_ms)) {
+    while (!is_stopping(tsdb) && next_cut(tsdb, &min_t_ms, &max_t_ms)) {
         tsdb_count(&tsdb->counters.compactions_triggered);
         if (!write_head_block(tsdb, PART_IN_ORDER, NULL, min_t_ms, max_t_ms, err) ||
             !head_truncate_memory(tsdb->head, max_t_ms, err))

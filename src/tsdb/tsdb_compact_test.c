@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head becomes blocks, blocks become larger ones, and nothing is lost on the way.
 #include "base/log.h"
+#include "base/random.h"
 #include "base/reader.h"
 #include "tsdb/tsdb_test_util.h"
 
@@ -108,6 +109,46 @@ TEST(tsdb_compact, compacts_blocks_and_removes_what_they_were_made_of)
 
     store_deinit(&s);
     fake_deinit(&f);
+}
+
+TEST(tsdb_compact, a_delayed_cut_waits_from_when_it_is_due)
+{
+    static const uint64_t seed = 3;
+    const int64_t longest_ms = 2 * HOUR_MS / 10;
+    Store s;
+    FakeSource before, after;
+    Error err = {0};
+    store_init(&s);
+    s.options.max_block_ms = s.options.min_block_ms;
+    s.options.cut_delay_max_percent = 10;
+    random_system_pretend(&seed);
+    store_reopen(&s);
+    random_system_pretend(NULL);
+    fake_init(&before, SERIES, START_MS, START_MS + 7 * HOUR_MS, STEP_MS);
+    fake_init(&after, SERIES, START_MS + 7 * HOUR_MS, START_MS + 8 * HOUR_MS, STEP_MS);
+
+    int64_t delay_ms = s.tsdb->cut_delay_ms;
+    CHECK(delay_ms > 0 && delay_ms < longest_ms);
+    clock_fake_advance(&s.clock, 2 * longest_ms); // counts for nothing: no cut is due
+    test_pour(s.tsdb, &before);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    clock_fake_advance(&s.clock, delay_ms - 1);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    CHECK_EQ(test_count_blocks(s.tsdb), 0);
+    clock_fake_advance(&s.clock, 1);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    CHECK_EQ(test_count_blocks(s.tsdb), 2);
+
+    test_pour(s.tsdb, &after); // the next cut has a wait of its own
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    CHECK_EQ(test_count_blocks(s.tsdb), 2);
+    clock_fake_advance(&s.clock, delay_ms);
+    CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+    CHECK_EQ(test_count_blocks(s.tsdb), 3);
+
+    store_deinit(&s);
+    fake_deinit(&before);
+    fake_deinit(&after);
 }
 
 // As after a long time in which no block could be written, and one in which nothing came.
@@ -327,6 +368,7 @@ TEST(tsdb_compact, a_kill_at_any_moment_of_compaction_loses_nothing)
 TEST_MAIN(tsdb_compact, TEST_ROW(tsdb_compact, cuts_the_head_into_blocks_and_keeps_every_sample),
           TEST_ROW(tsdb_compact, cuts_files_of_chunks_as_large_as_asked_for),
           TEST_ROW(tsdb_compact, compacts_blocks_and_removes_what_they_were_made_of),
+          TEST_ROW(tsdb_compact, a_delayed_cut_waits_from_when_it_is_due),
           TEST_ROW(tsdb_compact, a_head_of_many_hours_becomes_aligned_blocks),
           TEST_ROW(tsdb_compact, late_samples_become_blocks_of_their_own_and_merge),
           TEST_ROW(tsdb_compact, floats_are_packed_in_blocks_as_the_configuration_says),

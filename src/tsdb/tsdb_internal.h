@@ -20,6 +20,8 @@ enum {
     TSDB_LIST_RANK = 290,
 };
 
+#define TSDB_NO_CUT_DUE INT64_MIN
+
 typedef struct TsdbCounters {
     uint64_t stale_compactions, stale_compactions_failed;
     uint64_t compactions, compactions_failed, compactions_triggered, vertical_compactions;
@@ -57,6 +59,8 @@ struct Tsdb {
     bool unsettled;
     Ulid *unfit; // GUARDED_BY(work_lock): blocks that cannot be compacted
     size_t unfit_count;
+    int64_t cut_delay_ms;    // how long a cut of the head waits once it is due
+    int64_t cut_due_ns;      // GUARDED_BY(work_lock): since when one is; TSDB_NO_CUT_DUE: none is
     TsdbRetention retention; // GUARDED_BY(list_lock)
     TsdbStaleLimits stale;   // GUARDED_BY(list_lock)
     TsdbCounters counters;   // atomic

@@ -39,9 +39,30 @@ def test_a_section_of_retention_takes_the_place_of_the_flags(world, section, fla
     assert told(server) == want
 
 
-@pytest.mark.parametrize("flag", ["wal-segment-size=0", "block-reload-interval=10ms"])
+@pytest.mark.parametrize("flag", [
+    "wal-segment-size=0", "wal-segment-size=10MB", "wal-segment-size=256MB", "block-reload-interval=10ms", "samples-per-chunk=0",
+    "samples-per-chunk=-1", "min-block-duration=0s", "max-block-chunk-segment-size=0", "max-block-chunk-segment-size=1MB",
+    "max-block-chunk-segment-size=100GB", "delayed-compaction.max-percent=150"])
 def test_flags_that_the_original_takes_are_taken(world, flag):
     assert world.server("global: {}\n", f"--storage.tsdb.{flag}").start().is_running()
+
+
+@pytest.mark.parametrize("flag, why", [
+    ("wal-segment-size=9MB", "must be set between 10MB and 256MB"), ("wal-segment-size=257MB", "must be set between 10MB and 256MB"),
+    ("max-block-chunk-segment-size=1KB", "must be set over 1MB")])
+def test_flags_that_the_original_refuses_are_refused_with_its_words(world, flag, why):
+    world.write_file("config.yml", "")
+    refused = world.run("server", "--config.file=config.yml", f"--storage.tsdb.{flag}")
+    assert refused.returncode == 1
+    assert f"flag 'storage.tsdb.{flag.split('=')[0]}' {why}" in refused.stderr
+
+
+@pytest.mark.parametrize("percent, warned", [(0, True), (101, True), (100, False)])
+def test_a_share_of_delayed_compaction_out_of_range_is_the_usual_one(world, percent, warned):
+    server = world.server("global: {}\n", "--enable-feature=delayed-compaction",
+                          f"--storage.tsdb.delayed-compaction.max-percent={percent}").start()
+    assert ("should lie between 1 and 100, using the default" in server.log()) == warned
+    assert "has no effect" not in server.log()
 
 
 def exemplars_request(t_ms, count):
