@@ -407,7 +407,7 @@ TEST(tsdb, blocks_that_come_and_go_while_it_runs_are_seen)
     for (int i = 0;
          i < 1000 && !__atomic_load_n(&s.tsdb->counters.blocks_corrupt, __ATOMIC_RELAXED); i++)
         CHECK_EQ(usleep(10000), 0);
-    CHECK_EQ(s.tsdb->counters.blocks_corrupt, 1);
+    CHECK_EQ(__atomic_load_n(&s.tsdb->counters.blocks_corrupt, __ATOMIC_RELAXED), 1);
     CHECK(fs_exists(&fs_system, dir));
     CHECK_OK(fs_write_atomic(&fs_system, meta_path, meta, &err), err);
     wait_for_blocks(&s, 1);
