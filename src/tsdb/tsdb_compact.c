@@ -510,7 +510,8 @@ static bool compact_all(Tsdb *tsdb, Error *first) REQUIRES(tsdb->work_lock)
     return all_ok || error_context(first, "compaction");
 }
 
-// What fails does not keep the rest from its turn: on a full disk it is retention and merging that make room.
+// What fails does not keep the rest from its turn: on a full disk it is retention and merging that make room. Retention goes first, as a
+// merge needs room for what it would only make to be deleted.
 bool tsdb_compact_locked(Tsdb *tsdb, Error *err)
 {
     bool all_ok = true;
@@ -521,7 +522,7 @@ bool tsdb_compact_locked(Tsdb *tsdb, Error *err)
     keep_first(compact_head(tsdb, &why), &why, &all_ok, err);
     keep_first(compact_stale(tsdb, &why), &why, &all_ok, err);
     keep_first(compact_out_of_order(tsdb, &why), &why, &all_ok, err);
-    keep_first(compact_all(tsdb, &why), &why, &all_ok, err);
     keep_first(apply_retention(tsdb, &why), &why, &all_ok, err);
+    keep_first(compact_all(tsdb, &why), &why, &all_ok, err);
     return all_ok;
 }

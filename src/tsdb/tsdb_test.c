@@ -202,6 +202,28 @@ TEST(tsdb, retention_removes_old_blocks_only)
     store_deinit(&s);
 }
 
+TEST(tsdb, nothing_is_merged_that_retention_takes)
+{
+    static const TsdbRetention limits[] = {{.bytes = 1}, {.ms = 1}};
+
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        Store s;
+        FakeSource f;
+        Error err = {0};
+        store_init(&s);
+        fake_init(&f, SERIES, START_MS, START_MS + 13 * HOUR_MS, STEP_MS);
+        test_pour(s.tsdb, &f);
+        tsdb_reconfigure(s.tsdb, &(TsdbSettings){.retention = limits[i]});
+
+        CHECK_OK(tsdb_compact(s.tsdb, &err), err);
+
+        CHECK_EQ(test_count_blocks(s.tsdb), 1);
+        CHECK_EQ(s.tsdb->counters.compactions, 5); // each a cut of the head
+        fake_deinit(&f);
+        store_deinit(&s);
+    }
+}
+
 static void put_late(Tsdb *tsdb, Labels labels, int64_t t_ms)
 {
     Sink *sink = tsdb_sink(tsdb);
@@ -695,6 +717,7 @@ TEST_MAIN(tsdb, TEST_ROW(tsdb, a_second_process_is_refused),
           TEST_ROW(tsdb, a_snapshot_holds_everything),
           TEST_ROW(tsdb, a_snapshot_holds_what_came_late_and_nothing_that_was_deleted),
           TEST_ROW(tsdb, retention_removes_old_blocks_only),
+          TEST_ROW(tsdb, nothing_is_merged_that_retention_takes),
           TEST_ROW(tsdb, what_retention_took_does_not_come_back_from_the_log),
           TEST_ROW(tsdb, retention_by_share_of_the_disk),
           TEST_ROW(tsdb, a_damaged_block_is_put_aside_and_never_deleted),
