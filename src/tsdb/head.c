@@ -3,6 +3,7 @@
 
 #include "tsdb/head_image.h"
 #include "tsdb/head_internal.h"
+#include "tsdb/head_settled.h"
 
 #define TRIM_BYTES_MIN (UINT64_C(1) << 20)
 
@@ -106,8 +107,10 @@ static void close_logs(Head *head)
 
     if (head->chunks)
         report_close("chunks_head", head_chunks_flush(head->chunks, &err), &err);
-    if (head->wal)
+    if (head->wal) {
         head_image_close_head(head);
+        head_settled_close_head(head);
+    }
     if (head->wal && head->opened && head->options.snapshot_at_close)
         report_close("chunk_snapshot", head_snapshot_write(head, &err), &err);
     if (head->wal)
@@ -188,9 +191,10 @@ void head_release_pages(Head *head)
     trim_chunks(head);
 }
 
-void head_refresh_image(Head *head)
+void head_ease_restart(Head *head)
 {
     head_image_refresh(head);
+    head_settled_refresh(head);
 }
 
 bool head_sync(Head *head, Error *err)

@@ -48,6 +48,8 @@ typedef struct HeadOptions {
     TsdbProgress *progress;          // of the replay; NULL: nobody looks
     bool snapshot_at_close;          // leave one for a fast start (chunk_snapshot.h)
     uint64_t image_series_min;       // fewer series get no image (head_image.h); 0: a default
+    uint64_t
+        settled_step_bytes; // of log between places of head_settled.h; 0: a default, 1: looks each time, UINT64_MAX: none
 } HeadOptions;
 
 // Replays the log. What it had to repair or to skip is logged, never silent.
@@ -65,8 +67,9 @@ void head_reconfigure(Head *head, int64_t out_of_order_window_ms, uint64_t max_e
 void head_pack_xor2(Head *head, bool on);
 // fdatasync of the logs: what the maintenance thread does at each interval.
 bool head_sync(Head *head, Error *err) MUST_CHECK;
-// Writes down which series there are, so that a restart is fast, if that is due; to be called every few seconds.
-void head_refresh_image(Head *head);
+// Writes down which series there are and which samples of the log are in full chunks, so that a restart is fast, if that is due; to be called
+// every few seconds.
+void head_ease_restart(Head *head);
 // Gives memory back that is not wanted soon: mapped pages of full chunks that queries touched, and empty pages of open ones. To be called
 // once a minute or so.
 void head_release_pages(Head *head);
@@ -173,6 +176,7 @@ typedef struct HeadCounters {
     uint64_t wal_bytes, wbl_bytes, chunks_head_bytes; // on disk
     uint64_t mmap_chunk_corruptions, chunk_writes_failed;
     int64_t replay_ms;
+    uint64_t replay_records; // of the log that were read
     uint64_t stale_series, native_histogram_series, native_histogram_buckets; // at the newest look
     uint64_t snapshot_errors; // snapshots of open chunks that could not be read
 } HeadCounters;

@@ -108,6 +108,7 @@ static SeriesRef find_or_create(Appender *base, Labels labels, bool *ret_created
 static AppendStatus judge_equal_time(Head *head, uint64_t ref, Series *series,
                                      const SinkSample *sample, bool *ret_same)
 {
+    head_newest_learn(head, series);
     unsigned flags = series_flags(series);
     bool same;
 

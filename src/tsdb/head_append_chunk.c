@@ -142,7 +142,7 @@ void head_append_begin_floats(Head *head, Series *series, int64_t t_ms, double v
 {
     series->chunk = head_open_start(&head->pool, &series->xor_state, t_ms, value);
     set_left(series, next_cut(head, t_ms));
-    series_set_flags(series, SERIES_HAS_SAMPLES | SERIES_HAS_VALUE, 0);
+    series_set_flags(series, SERIES_HAS_SAMPLES | SERIES_HAS_VALUE, SERIES_ENDED | SERIES_LEARNED);
 }
 
 // The open chunk ends before this sample. While the disk refuses full chunks it goes on, up to a limit.
@@ -239,7 +239,7 @@ static void start_histogram_chunk(Head *head, Series *series, SeriesExtra *extra
     series->xor_state.t_ms = t_ms;
     set_left(series, next_cut(head, t_ms));
     series_set_flags(series, SERIES_HAS_SAMPLES | SERIES_HAS_HISTOGRAM | SERIES_FULL_HISTOGRAM,
-                     SERIES_HAS_VALUE);
+                     SERIES_HAS_VALUE | SERIES_ENDED | SERIES_LEARNED);
     COUNT(head, chunks_created, 1);
     COUNT(head, chunks, 1);
 }

@@ -516,6 +516,81 @@ bool head_chunks_sync(HeadChunks *chunks, Error *err)
     return ok;
 }
 
+static HeadChunksFile *find_file(HeadChunks *chunks, uint32_t number) REQUIRES(chunks->lock)
+{
+    size_t low = 0, high = chunks->file_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (chunks->files[middle]->number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < chunks->file_count && chunks->files[low]->number == number ? chunks->files[low]
+                                                                            : NULL;
+}
+
+static uint32_t tail_crc(const HeadChunksFile *file, uint64_t bytes)
+{
+    uint64_t tail = MIN(bytes, HEAD_CHUNKS_TAIL_BYTES);
+
+    return crc32c(str_sub(file->map.bytes, (size_t)(bytes - tail), (size_t)tail));
+}
+
+static HeadChunksExtent extent_of(const HeadChunksFile *file)
+{
+    return (HeadChunksExtent){file->number, tail_crc(file, file->bytes), file->bytes};
+}
+
+// Its own file: who writes to it goes on meanwhile.
+static bool sync_aside(HeadChunks *chunks, uint32_t number, Error *err)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    CLEANUP(file_close) File file = FILE_NONE;
+
+    if (fs_open(chunks->fs, file_path(&arena, chunks, number), FS_READ_WRITE, &file, err) &&
+        file_sync(&file, err))
+        return true;
+    lock_take(&chunks->lock); // what the kernel may have dropped is to be written again
+    if (chunks->out.fd >= 0)
+        chunks->out.is_sync_failed = true;
+    else
+        chunks->is_sync_failed = true;
+    lock_give(&chunks->lock);
+    return false;
+}
+
+bool head_chunks_settle(HeadChunks *chunks, Arena *arena, HeadChunksExtent **ret_extents,
+                        size_t *ret_count, Error *err)
+{
+    lock_take(&chunks->lock);
+    bool ok = flush(chunks, err);
+    size_t count = chunks->file_count;
+    HeadChunksExtent *extents = ARENA_ARRAY(arena, HeadChunksExtent, count + 1);
+    for (size_t i = 0; ok && i < count; i++)
+        extents[i] = extent_of(chunks->files[i]);
+    lock_give(&chunks->lock);
+    *ret_extents = extents;
+    *ret_count = count;
+    // The others were synced before it was begun.
+    return ok && (count == 0 || sync_aside(chunks, extents[count - 1].number, err));
+}
+
+bool head_chunks_hold(HeadChunks *chunks, const HeadChunksExtent *extents, size_t count)
+{
+    bool ok = true;
+
+    lock_take(&chunks->lock);
+    for (size_t i = 0; ok && i < count; i++) {
+        const HeadChunksFile *file = find_file(chunks, extents[i].number);
+        ok = file && file->bytes >= extents[i].bytes &&
+             tail_crc(file, extents[i].bytes) == extents[i].tail_crc;
+    }
+    lock_give(&chunks->lock);
+    return ok;
+}
+
 void head_chunks_cut(HeadChunks *chunks)
 {
     Error later = {0};
@@ -547,21 +622,6 @@ void head_chunks_close(HeadChunks *chunks)
 }
 
 // Views
-
-static HeadChunksFile *find_file(HeadChunks *chunks, uint32_t number) REQUIRES(chunks->lock)
-{
-    size_t low = 0, high = chunks->file_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (chunks->files[middle]->number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < chunks->file_count && chunks->files[low]->number == number ? chunks->files[low]
-                                                                            : NULL;
-}
 
 // The bytes from `offset` on: of the map, or a copy of what still waits because the disk does not take it.
 static Str bytes_at(HeadChunks *chunks, HeadChunksFile *file, uint32_t offset, void **ret_owned)

@@ -64,6 +64,20 @@ bool head_chunks_write(HeadChunks *chunks, uint64_t series_ref, int64_t min_t_ms
 bool head_chunks_flush(HeadChunks *chunks, Error *err) MUST_CHECK;
 // And sees it on the disk: for who lets go of the log that has the samples.
 bool head_chunks_sync(HeadChunks *chunks, Error *err) MUST_CHECK;
+
+// What a file held at some time: its length, and CRC-32C of up to HEAD_CHUNKS_TAIL_BYTES before its end.
+#define HEAD_CHUNKS_TAIL_BYTES 4096
+typedef struct HeadChunksExtent {
+    uint32_t number;
+    uint32_t tail_crc;
+    uint64_t bytes;
+} HeadChunksExtent;
+
+// Sees all that was written so far on the disk, without keeping those who write from it, and tells which files that is, in `arena`.
+bool head_chunks_settle(HeadChunks *chunks, Arena *arena, HeadChunksExtent **ret_extents,
+                        size_t *ret_count, Error *err) MUST_CHECK;
+// Each of them is there yet, and goes on behind it at most.
+bool head_chunks_hold(HeadChunks *chunks, const HeadChunksExtent *extents, size_t count);
 // The next write goes to a new file (after the head was truncated, so that old files can go).
 void head_chunks_cut(HeadChunks *chunks);
 

@@ -331,14 +331,15 @@ uint64_t head_exemplars_held_bytes(HeadExemplars *store)
     return bytes;
 }
 
-void head_exemplars_each(HeadExemplars *store,
-                         void (*each)(void *arg, uint64_t ref, const Exemplar *exemplar), void *arg)
+void head_exemplars_each(HeadExemplars *store, HeadExemplarFn each, void *arg)
 {
     lock_take(&store->lock);
     for (size_t i = 0; i < store->size; i++) {
         const ExemplarSlot *slot = &store->ring[(store->next + i) % store->size];
-        if (slot->ref)
-            each(arg, slot->ref, &slot->exemplar);
+        if (!slot->ref)
+            continue;
+        const ExemplarSeries *series = ref_map_pointer(&store->series, slot->ref);
+        each(arg, slot->ref, series->labels, &slot->exemplar);
     }
     lock_give(&store->lock);
 }

@@ -31,7 +31,6 @@ void head_exemplars_select(HeadExemplars *store, const Matcher *matchers, size_t
 void head_exemplars_count(HeadExemplars *store, uint64_t *ret_exemplars, uint64_t *ret_series,
                           int64_t *ret_oldest_ms);
 uint64_t head_exemplars_held_bytes(HeadExemplars *store);
-// Walks all from the oldest to the newest.
-void head_exemplars_each(HeadExemplars *store,
-                         void (*each)(void *arg, uint64_t ref, const Exemplar *exemplar),
-                         void *arg);
+// Walks all from the oldest to the newest; `labels` are those of the series, which may have left the head.
+typedef void (*HeadExemplarFn)(void *arg, uint64_t ref, Labels labels, const Exemplar *exemplar);
+void head_exemplars_each(HeadExemplars *store, HeadExemplarFn each, void *arg);

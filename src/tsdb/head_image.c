@@ -326,8 +326,7 @@ static bool blocks_whole(Str bytes)
     return false;
 }
 
-// The log up to the place is the one that the image was written behind.
-static bool log_fits(Head *head, const WalPlace *place)
+bool head_image_log_fits(Head *head, const WalPlace *place)
 {
     CLEANUP(arena_deinit) Arena scratch = {0};
     CLEANUP(file_close) File file = FILE_NONE;
@@ -368,7 +367,7 @@ bool head_image_open(Head *head, uint32_t first_segment, HeadImage *ret_image)
         return refuse(head, &image, err.text);
     if (!read_header(image.bytes, &header))
         return refuse(head, &image, "not of this version");
-    if (header.place.segment < first_segment || !log_fits(head, &header.place))
+    if (header.place.segment < first_segment || !head_image_log_fits(head, &header.place))
         return refuse(head, &image, "the log is another one now");
     if (!blocks_whole(image.bytes))
         return refuse(head, &image, "checksum does not match");

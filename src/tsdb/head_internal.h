@@ -207,6 +207,26 @@ typedef struct HeadImageState {
     uint64_t seen;      // series_created at the last look
 } HeadImageState;
 
+#define HEAD_SETTLING_PLACES 32
+
+typedef struct HeadSettlingPlace {
+    WalPlace place;
+    int64_t max_t_ms; // newest sample before it
+} HeadSettlingPlace;
+
+// How much of the log is in full chunks, head_settled.h. Under truncate_lock.
+typedef struct HeadSettling {
+    HeadSettlingPlace places[HEAD_SETTLING_PLACES]; // noted and not settled yet, rising
+    size_t count;
+    uint64_t step_bytes; // of log from one to the next; 0: the least
+    uint64_t log_bytes;  // written at the newest
+    int64_t next_look_ns;
+    uint64_t stuck_ref; // of the series at which the last look has ended; 0: none
+    WalPlace written;   // in the file, if
+    bool has_written;
+    bool stale; // the file names chunk files that are gone
+} HeadSettling;
+
 // In the log a tombstone. One that begins at INT64_MIN (HEAD_ENDED) is no user's: what the series had by then has a block and is not to be read again.
 typedef struct HeadDeletion {
     uint64_t ref;
@@ -241,6 +261,7 @@ struct Head {
     bool
         from_snapshot; // GUARDED_BY(truncate_lock): it brought series, and the log may not say which some refs mean
     HeadImageState image;
+    HeadSettling settling;
     uint64_t limbo_number; // Queriers up to it may show texts in limbo
 
     Lock commit_lock;
@@ -315,7 +336,7 @@ static inline int64_t time_minus(int64_t t_ms, int64_t span_ms)
 static inline int64_t range_start(int64_t t_ms, int64_t range_ms)
 {
     int64_t rest = t_ms % range_ms;
-    return rest < 0 ? t_ms - rest - range_ms : t_ms - rest;
+    return rest < 0 ? time_minus(t_ms - rest, range_ms) : t_ms - rest;
 }
 
 // Holds the stripe of `ref` in place of *held (SERIES_STRIPES: none): a batch in ref order takes a lock for each run of neighbours.
@@ -364,13 +385,19 @@ SeriesSlot head_append_create(Head *head, Labels labels, LabelKey *key, uint64_t
 // Writes the records of series that the log does not know yet; the caller leads.
 bool head_append_log_series(Head *head, Error *err) MUST_CHECK;
 
+// head_select.c
+// Shows each series of this moment, its stripe held, until that returns false.
+void head_each_series(Head *head, bool (*each)(void *arg, uint64_t ref, Series *series), void *arg);
+
 // head_stale.c
+// Its newest sample is a staleness marker; its stripe is held.
+bool head_stale_is(const Series *series, const SeriesExtra *extra);
 // The series is stale and may go; its stripe is held.
 bool head_stale_goes(Head *head, uint64_t ref, Series *series);
 
 // head_truncate.c
-// Takes from a series that has its block everything but late samples; its stripe is held. Returns the number of chunks.
-uint64_t head_series_empty(Head *head, uint64_t ref, Series *series);
+// Takes from a series what it has in order up to `max_t_ms`, for which there is a block; its stripe is held. Returns the number of chunks.
+uint64_t head_series_end(Head *head, uint64_t ref, Series *series, int64_t max_t_ms);
 
 // head.c
 // The caller leads.
@@ -461,6 +488,9 @@ bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, int64_t min_t_ms, 
 bool head_read_in_order(Head *head, const HeadChunkPins *pins, const SeriesView *view,
                         int64_t min_t_ms, int64_t max_t_ms, ChunkColumns *columns,
                         Error *err) MUST_CHECK;
+// Of one chunk.
+bool head_read_full(Head *head, const HeadChunkPins *pins, HeadChunkRef ref, int64_t min_t_ms,
+                    int64_t max_t_ms, ChunkColumns *columns, Error *err) MUST_CHECK;
 bool head_read_late(Head *head, const HeadChunkPins *pins, const SeriesView *view, int64_t min_t_ms,
                     int64_t max_t_ms, ChunkColumns *columns, Error *err) MUST_CHECK;
 void head_read_drop_deleted(const SeriesView *view, SampleColumns *columns);
@@ -473,6 +503,9 @@ int64_t head_first_time(Head *head, const Series *series, const SeriesExtra *ext
 int64_t head_first_open_time(Head *head, const Series *series, const SeriesExtra *extra);
 
 // head_newest.c, head_select.c: what a Querier is made of
+// A start that reads full chunks, and not their samples in the log, does not know the newest value of a series without an open chunk: learns
+// it. The stripe is held.
+void head_newest_learn(Head *head, Series *series);
 bool head_newest(Querier *base, uint64_t handle, int64_t min_t_ms, int64_t max_t_ms,
                  int64_t *ret_t_ms, double *ret_value, NewestKind *ret_kind, Error *err);
 bool head_select_series(Querier *base, const Matcher *matchers, size_t count,

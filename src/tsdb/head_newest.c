@@ -3,6 +3,39 @@
 #include "tsdb/chunk_xor.h"
 #include "tsdb/head_internal.h"
 
+// What the newest full chunk says of its last sample.
+static void learn_from_chunk(Head *head, Series *series)
+{
+    CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
+    ChunkColumns columns = {.arena = &scratch};
+    int64_t t_ms = series->xor_state.t_ms;
+    Error ignored = {0}; // whoever asks for the samples is told
+    FullChunk newest;
+    int64_t last_ms;
+
+    if (!head_full_overlapping(&head->pool, series->full, t_ms, t_ms, &newest, &last_ms) ||
+        !head_read_full(head, NULL, newest.ref, t_ms, t_ms, &columns, &ignored) ||
+        !columns.columns.count)
+        return;
+    const Histogram *h = columns.columns.histograms ? columns.columns.histograms[0] : NULL;
+    if (h) {
+        series_set_flags(series, is_stale_nan(h->sum) ? SERIES_ENDED : 0, 0);
+        return;
+    }
+    series->xor_state.value = chunk_xor_to_bits(columns.columns.value[0]);
+    series_set_flags(series, SERIES_HAS_VALUE, 0);
+}
+
+void head_newest_learn(Head *head, Series *series)
+{
+    unsigned known = SERIES_HAS_VALUE | SERIES_HAS_HISTOGRAM | SERIES_LEARNED;
+
+    if (LIKELY(!series->full || series->chunk || series_flags(series) & known))
+        return;
+    series_set_flags(series, SERIES_LEARNED, 0);
+    learn_from_chunk(head, series);
+}
+
 typedef struct Newest {
     NewestKind kind;
     int64_t t_ms;

@@ -160,8 +160,8 @@ bool head_read_view(Head *head, uint64_t ref, uint64_t epoch, int64_t min_t_ms, 
     return read_view(head, ref, epoch, min_t_ms, max_t_ms, false, arena, ret_view);
 }
 
-static bool read_chunk(Head *head, const HeadChunkPins *pins, HeadChunkRef ref, int64_t min_t_ms,
-                       int64_t max_t_ms, ChunkColumns *columns, Error *err)
+bool head_read_full(Head *head, const HeadChunkPins *pins, HeadChunkRef ref, int64_t min_t_ms,
+                    int64_t max_t_ms, ChunkColumns *columns, Error *err)
 {
     HeadChunkView chunk;
 
@@ -184,7 +184,7 @@ bool head_read_in_order(Head *head, const HeadChunkPins *pins, const SeriesView 
         FullChunk full = view->full[i];
         if (full.max_t_ms < min_t_ms || full.min_t_ms > max_t)
             continue;
-        if (!read_chunk(head, pins, full.ref, min_t_ms, max_t, columns, err) ||
+        if (!head_read_full(head, pins, full.ref, min_t_ms, max_t, columns, err) ||
             !arena_ok(columns->arena, err))
             return false;
     }
@@ -213,7 +213,7 @@ bool head_read_late(Head *head, const HeadChunkPins *pins, const SeriesView *vie
         OutOfOrderChunk chunk = view->late_chunks[i];
         if (chunk.max_t_ms < min_t_ms || chunk.min_t_ms > max_t_ms)
             continue;
-        if (!read_chunk(head, pins, chunk.ref, min_t_ms, max_t_ms, columns, err) ||
+        if (!head_read_full(head, pins, chunk.ref, min_t_ms, max_t_ms, columns, err) ||
             !arena_ok(columns->arena, err))
             return false;
     }

@@ -9,6 +9,7 @@
 #include "tsdb/head_replay_internal.h"
 #include "tsdb/head_replay_pipe.h"
 #include "tsdb/head_replay_shards.h"
+#include "tsdb/head_settled.h"
 
 // Leftovers of a checkpoint or repair that a crash has cut short.
 static bool remove_leftovers(Head *head, Error *err)
@@ -37,8 +38,7 @@ static void find_image(Replay *r, uint32_t first_segment)
     r->image_waits = r->imaged = head_image_open(head, first_segment, &r->image);
     if (!r->imaged)
         return;
-    r->known_segment = r->image.segment;
-    r->known_offset = r->image.offset;
+    r->known = (WalPlace){.segment = r->image.segment, .offset = r->image.offset};
     r->reserved = series_table_reserve(&head->index.series, r->image.series);
 }
 
@@ -51,6 +51,7 @@ static void load_image(Replay *r)
     if (!r->image_failed) {
         r->series += head->index.series.count;
         replay_attach_all(r);
+        replay_snapshot_name_begin(r);
         head->image.created = GET(head->counters.series_created);
         head->image.segment = r->image.segment;
         head->image.stale = false;
@@ -190,6 +191,7 @@ static bool replay_in_order(Replay *r, Str checkpoint, uint32_t from, Error *err
 
     if (r->has_snapshot) {
         ok = load_snapshot(r, err);
+        replay_snapshot_name_end(r);
         replay_snapshot_keep_refs(r, checkpoint, from);
     }
     return ok && replay_log(r, checkpoint, from, err);
@@ -211,13 +213,16 @@ static bool replay_logs(Replay *r, Error *err)
         from = number + 1;
     else
         ok = ok && err->code == ERR_NONE;
+    ok = ok && replay_snapshot_find(r, from, err);
     if (ok) {
-        r->has_snapshot = replay_snapshot_find(r, from);
         if (r->passed.below)
             replay_passed_read(r, checkpoint);
         tell_size(r, r->has_snapshot ? STR_NONE : checkpoint,
                   r->has_snapshot ? r->snapshot.segment : from);
         find_image(r, from);
+        // Those of a snapshot may be in its chunks alone, and a passed one's series must be named by the log to be believed.
+        r->has_settled =
+            !r->has_snapshot && !r->passed.below && head_settled_open(head, from, &r->settled);
     }
     ok = ok && replay_in_order(r, checkpoint, from, err);
     if (ok && r->image_failed) {
@@ -283,7 +288,7 @@ static void report(const Replay *r, const HeadChunksRepair *repair)
     log_info("replayed the log", KV("series", r->series), KV("samples", r->samples),
              KV("out_of_order", r->out_of_order_kept), KV("chunks", r->chunk_count),
              KV("records", r->records), KV("image", r->imaged), KV("snapshot", r->has_snapshot),
-             KV("took_ms", head->counters.replay_ms));
+             KV("settled", r->has_settled), KV("took_ms", head->counters.replay_ms));
 }
 
 bool head_replay(Head *head, bool *ret_empty, Error *err)
@@ -304,6 +309,7 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
         ok = error_set(err, ERR_IO,
                        "%llu samples of the log found no room: the disk takes no full chunks",
                        (unsigned long long)r.refused);
+    head->counters.replay_records = r.records;
     head->counters.replay_ms = (clock_mono_ns(&clock_system) - start) / 1000000;
     if (ok) {
         *ret_empty = r.filled < head->index.series.count;
@@ -317,6 +323,7 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
     replay_passed_deinit(&r.passed);
     free(r.key);
     free(r.chunks);
+    free(r.named);
     ref_map_deinit(&r.chunk_of);
     ref_map_deinit(&r.marked);
     ref_map_deinit(&r.unknown);

@@ -260,15 +260,17 @@ static void replay_floats(Replay *r, WalRecordReader *reader)
     }
 }
 
-// The series left the head here with all it had, which is in a block. What comes behind is of one that has come back. (The original ends
-// the interval at INT64_MAX.)
-static void end_series(Replay *r, uint64_t ref, Series *series)
+// The series left the head here with all it had, which is in a block. What comes behind is of one that has come back; its full chunks are
+// there already. (The original ends the interval at INT64_MAX.)
+void replay_end_series(Replay *r, uint64_t ref, Series *series, int64_t max_t_ms)
 {
-    uint64_t chunks = head_series_empty(r->head, ref, series);
-
+    COUNT(r->head, chunks, -head_series_end(r->head, ref, series, max_t_ms));
+    if (series->full || series->chunk || series_flags(series) & SERIES_HAS_HISTOGRAM)
+        return;
     r->filled -= (series_flags(series) & SERIES_HAS_SAMPLES) != 0;
-    series_set_flags(series, 0, SERIES_HAS_SAMPLES | SERIES_HAS_VALUE | SERIES_FULL_HISTOGRAM);
-    COUNT(r->head, chunks, -chunks);
+    series_set_flags(series, 0,
+                     SERIES_HAS_SAMPLES | SERIES_HAS_VALUE | SERIES_FULL_HISTOGRAM |
+                         SERIES_LEARNED | SERIES_ENDED);
 }
 
 void replay_tombstone(Replay *r, const WalEntry *e)
@@ -284,7 +286,7 @@ void replay_tombstone(Replay *r, const WalEntry *e)
     Series *series = series_at(&r->head->index.series, slot);
     lock_take(&r->head->stripes[series_stripe(ref)]);
     if (ended)
-        end_series(r, ref, series);
+        replay_end_series(r, ref, series, e->interval.max_t_ms);
     else
         intervals_add(&head_extra(r->head, ref, series, true)->deleted, e->interval);
     lock_give(&r->head->stripes[series_stripe(ref)]);

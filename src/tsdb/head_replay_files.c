@@ -8,6 +8,10 @@
 #define RELEASE_BYTES (4u * 1024 * 1024)
 #define REPAIR_BYTES (UINT64_C(1) << 40) // all records go into one segment
 #define TELL_NS (INT64_C(2) * 1000000000)
+#define SAMPLE_TYPES                                                                               \
+    (1u << WAL_SAMPLES | 1u << WAL_SAMPLES_V2 | 1u << WAL_HISTOGRAMS | 1u << WAL_HISTOGRAMS_V2 |   \
+     1u << WAL_FLOAT_HISTOGRAMS | 1u << WAL_FLOAT_HISTOGRAMS_V2 | 1u << WAL_CUSTOM_HISTOGRAMS |    \
+     1u << WAL_CUSTOM_FLOAT_HISTOGRAMS)
 
 // A torn end of the newest segment was never acknowledged, or its write was cut by the crash.
 static bool cut_tail(Head *head, Str path, const WalReader *reader, Error *err)
@@ -118,6 +122,14 @@ static void read_records(Replay *r, Str path, WalReader *reader)
     __atomic_fetch_add(&r->progress->done_bytes, reader->bytes.len - noted, __ATOMIC_RELAXED);
 }
 
+// Up to where a segment lies before the place. All of a checkpoint does.
+static size_t known_end(uint32_t number, bool in_checkpoint, WalPlace place)
+{
+    return in_checkpoint || number < place.segment ? SIZE_MAX
+           : number == place.segment               ? (size_t)place.offset
+                                                   : 0;
+}
+
 static bool replay_segment(Replay *r, Str dir, uint32_t number, bool last, Error *err)
 {
     Head *head = r->head;
@@ -135,12 +147,10 @@ static bool replay_segment(Replay *r, Str dir, uint32_t number, bool last, Error
     wal_reader_init(&reader, map.bytes);
     if (r->has_snapshot && r->pipe && number == r->snapshot.segment)
         reader.at = reader.good_end = (size_t)r->snapshot.offset;
-    if (r->imaged && r->pipe) {
-        reader.known_type = WAL_SERIES;
-        reader.known_end = in_checkpoint || number < r->known_segment ? SIZE_MAX
-                           : number == r->known_segment               ? (size_t)r->known_offset
-                                                                      : 0;
-    }
+    if (r->imaged && r->pipe)
+        reader.skips[0] = (WalSkip){known_end(number, in_checkpoint, r->known), 1u << WAL_SERIES};
+    if (r->has_settled && r->pipe)
+        reader.skips[1] = (WalSkip){known_end(number, in_checkpoint, r->settled), SAMPLE_TYPES};
     if (r->pipe && !in_checkpoint)
         SET(r->progress->segment, (uint64_t)number);
     read_records(r, path, &reader);

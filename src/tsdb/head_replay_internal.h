@@ -8,6 +8,7 @@
 //     head_replay_passed.c   one that a checkpoint has passed
 //     head_replay_define.c   series, chunks on disk, everything but samples; samples are sent on
 //     head_replay_shards.c   samples into series, on several threads
+//     head_settled.h         which samples of the log full chunks have
 //     head_replay_late.c     the log of out-of-order samples
 #pragma once
 
@@ -58,18 +59,22 @@ typedef struct Replay {
     uint64_t holes;  // segments with damage that is no torn end
     uint64_t filled; // series that have in-order samples
     uint64_t records;
-    ReplayPipe *pipe;       // NULL: records are of the log of out-of-order samples
-    ReplayShards *shards;   // the pipe's other end has them
-    HeadImage image;        // to be loaded by the pipe's other end
-    Str reserved;           // for its series
-    Str room;               // for the samples, until the shards have it
-    bool image_waits;       // for that
-    bool image_failed;      // nothing was replayed; to be done again without
-    bool imaged;            // series records before this place of the log are known
-    uint32_t known_segment; // all before it
-    uint64_t known_offset;
+    ReplayPipe *pipe;     // NULL: records are of the log of out-of-order samples
+    ReplayShards *shards; // the pipe's other end has them
+    HeadImage image;      // to be loaded by the pipe's other end
+    Str reserved;         // for its series
+    Str room;             // for the samples, until the shards have it
+    bool image_waits;     // for that
+    bool image_failed;    // nothing was replayed; to be done again without
+    bool imaged;          // series records before `known` are known
+    bool has_settled;     // samples before `settled` are in full chunks
+    WalPlace known;
+    WalPlace settled;
     ChunkSnapshotPlace snapshot; // of the one that is used, if
     bool has_snapshot;           // the log before it is not read
+    uint8_t
+        *named; // by slot: it has this series of the image; NULL: whatever is in the image is alive
+    SeriesSlot named_end;
     PassedSnapshot passed;
     TsdbProgress *progress;
     int64_t told_ns; // when the log last told it
@@ -82,6 +87,8 @@ void replay_define(Replay *r, Str record);
 // What entries of records do, also where they stand in something else than a log.
 void replay_series(Replay *r, const WalEntry *e);
 void replay_tombstone(Replay *r, const WalEntry *e);
+// Takes from a series what it has up to `max_t_ms`: it had left the head then.
+void replay_end_series(Replay *r, uint64_t ref, Series *series, int64_t max_t_ms);
 // Gives series that an image has brought their chunks.
 void replay_attach_all(Replay *r);
 // The series that a ref of the log means; 0 if none.
@@ -93,9 +100,9 @@ void replay_late_record(Replay *r, Str record);
 void replay_late_drop_unmarked(Replay *r);
 
 // head_replay_snapshot.c
-// Looks for one that is whole and that the log goes on from; else says why the whole log is read. `first_segment` is the first that no
-// checkpoint covers. Notes one that a checkpoint has passed.
-bool replay_snapshot_find(Replay *r, uint32_t first_segment);
+// Looks for one that is whole and that the log goes on from: r->has_snapshot; else logs why the whole log is read. `first_segment` is the first
+// that no checkpoint covers. Notes one that a checkpoint has passed. False: it cannot be told, or one that is damaged does not go.
+bool replay_snapshot_find(Replay *r, uint32_t first_segment, Error *err) MUST_CHECK;
 // Full chunks are lost, of which it says nothing: their samples are to come from the log, all of it, now and in later starts. Removes it;
 // one that a checkpoint has passed is not asked for samples.
 bool replay_snapshot_forget(void *replay, Error *err) MUST_CHECK;
@@ -103,6 +110,10 @@ bool replay_snapshot_forget(void *replay, Error *err) MUST_CHECK;
 bool replay_snapshot_read(Replay *r, Error *err) MUST_CHECK;
 // Understands one of them.
 void replay_snapshot_record(Replay *r, Str record);
+// Behind the image, which was written before the snapshot: series that it does not have had left the head.
+void replay_snapshot_name_begin(Replay *r);
+// Behind the snapshot, before the log, in which they may come back: they go, with what is on disk of them.
+void replay_snapshot_name_end(Replay *r);
 // Sees to it that no ref is given out again that the log before it names. `checkpoint` may be empty.
 void replay_snapshot_keep_refs(Replay *r, Str checkpoint, uint32_t from);
 

@@ -81,8 +81,11 @@ bool replay_pipe_read(ReplayPipe *pipe, WalReader *reader)
     if (!pipe->filling)
         pipe->filling = &pipe->batches[replay_ring_fill(&pipe->ring)];
     Batch *batch = pipe->filling;
+    size_t before = batch->bytes.len;
     if (!wal_reader_next_into(reader, &batch->bytes))
         return false;
+    if (batch->bytes.len == before)
+        return true;
     if (batch->count == batch->cap) {
         batch->cap = batch->cap ? batch->cap * 2 : 64;
         batch->ends = x_realloc(batch->ends, batch->cap * sizeof *batch->ends);

@@ -3,6 +3,8 @@
 //
 // It is read twice: first every byte is checked, then it goes into the head, where nothing can fail any more. Otherwise half of it might be
 // in memory when the rest turns out to be damaged.
+#include <stdlib.h>
+
 #include "tsdb/head_replay_internal.h"
 #include "tsdb/head_replay_pipe.h"
 #include "tsdb/head_replay_shards.h"
@@ -95,53 +97,58 @@ static bool check_all(Replay *r, Str dir, const WalSegments *segments, Error *er
     return true;
 }
 
-// The log still begins where the snapshot ends. False, without an error: it does not.
+// The log still begins where the snapshot ends. *ret_why is NULL if so.
 static bool log_fits(Replay *r, ChunkSnapshotPlace place, uint32_t first_segment,
-                     const char **ret_why)
+                     const char **ret_why, Error *err)
 {
     CLEANUP(arena_deinit) Arena scratch = {0};
     WalSegments segments = {0};
-    Error err = {0};
 
-    *ret_why = "the log has been cut behind it";
-    if (place.segment < first_segment ||
-        !wal_list(r->head->fs, r->head->wal_dir, &scratch, &segments, &err))
+    if (!wal_list(r->head->fs, r->head->wal_dir, &scratch, &segments, err))
         return false;
+    *ret_why = "the log has been cut behind it";
     for (size_t i = 0; i < segments.count; i++)
-        if (segments.items[i].number == place.segment) {
-            *ret_why = "the log is another one now";
-            return segments.items[i].bytes == place.offset || !place.offset;
-        }
-    return false;
+        if (place.segment >= first_segment && segments.items[i].number == place.segment)
+            *ret_why = segments.items[i].bytes == place.offset || !place.offset
+                           ? NULL
+                           : "the log is another one now";
+    return true;
 }
 
-bool replay_snapshot_find(Replay *r, uint32_t first_segment)
+static bool forget(Head *head, uint64_t first_segment, Error *err)
+{
+    return chunk_snapshot_remove_from(head->fs, head->options.dir, first_segment, err) &&
+           fs_sync_dir(head->fs, head->options.dir, err);
+}
+
+bool replay_snapshot_find(Replay *r, uint32_t first_segment, Error *err)
 {
     Head *head = r->head;
     CLEANUP(arena_deinit) Arena scratch = {0};
     WalSegments segments = {0};
-    Error err = {0};
+    Error damage = {0};
     const char *why = "";
 
-    if (!chunk_snapshot_find(head->fs, head->options.dir, &scratch, &r->snapshot, &err)) {
-        if (err.code)
-            log_warn("cannot look for a snapshot of open chunks, reading the whole log",
-                     KV("err", &err));
-        return false;
-    }
+    if (!chunk_snapshot_find(head->fs, head->options.dir, &scratch, &r->snapshot, err))
+        return err->code == ERR_NONE || error_context(err, "look for a snapshot of open chunks");
     Str dir = chunk_snapshot_dir(&scratch, head->options.dir, r->snapshot);
-    if (!log_fits(r, r->snapshot, first_segment, &why)) {
+    if (!log_fits(r, r->snapshot, first_segment, &why, err))
+        return false;
+    if (why) {
         log_info("the snapshot of open chunks is not used, reading the whole log", KV("dir", dir),
                  KV("reason", why));
         r->passed.below = r->snapshot.segment < first_segment ? first_segment : 0;
-        return false;
+        return true;
     }
-    if (wal_list(head->fs, dir, &scratch, &segments, &err) && check_all(r, dir, &segments, &err))
+    r->has_snapshot = wal_list(head->fs, dir, &scratch, &segments, &damage) &&
+                      check_all(r, dir, &segments, &damage);
+    if (r->has_snapshot)
         return true;
     COUNT(head, snapshot_errors, 1);
-    log_error("the snapshot of open chunks is damaged, reading the whole log", KV("dir", dir),
-              KV("err", &err));
-    return false;
+    log_error("the snapshot of open chunks is damaged, reading the whole log and removing it",
+              KV("dir", dir), KV("err", &damage));
+    // The log goes on with series that it alone has. A start that reads the snapshot after all, as a disk may recover, would not know them.
+    return forget(head, first_segment, err);
 }
 
 bool replay_snapshot_forget(void *arg, Error *err)
@@ -157,8 +164,7 @@ bool replay_snapshot_forget(void *arg, Error *err)
         first_segment = number + UINT64_C(1);
     else if (err->code != ERR_NONE)
         return false;
-    return chunk_snapshot_remove_from(head->fs, head->options.dir, first_segment, err) &&
-           fs_sync_dir(head->fs, head->options.dir, err);
+    return forget(head, first_segment, err);
 }
 
 // --- loading ---
@@ -190,6 +196,9 @@ static void load_series(Replay *r, Str record)
     // The image has brought those that it knows, with their chunks on disk.
     if (!r->imaged || !series_slot(&r->head->index.series, s.ref))
         replay_series(r, &(WalEntry){.ref = s.ref, .labels = s.labels});
+    SeriesSlot slot = series_slot(&r->head->index.series, s.ref);
+    if (slot && slot < r->named_end)
+        r->named[slot] = 1;
     if (s.encoding != CHUNK_NONE)
         load_chunk(r, &s);
 }
@@ -252,6 +261,72 @@ bool replay_snapshot_read(Replay *r, Error *err)
         ok = !segments.items[i].bytes ||
              read_segment(r, wal_segment_path(&scratch, dir, segments.items[i].number), err);
     return ok ? true : error_context(err, "read " STR_FMT, STR_ARG(dir));
+}
+
+// --- series of the image that the snapshot does not have ---
+
+static bool is_behind(WalPlace image, ChunkSnapshotPlace snapshot)
+{
+    return image.segment > snapshot.segment ||
+           (image.segment == snapshot.segment && image.offset > snapshot.offset);
+}
+
+void replay_snapshot_name_begin(Replay *r)
+{
+    if (!r->has_snapshot || is_behind(r->known, r->snapshot))
+        return;
+    r->named_end = r->head->index.series.slots;
+    r->named = X_ARRAY(uint8_t, r->named_end);
+}
+
+typedef struct Unnamed {
+    Replay *r;
+    uint64_t *refs; // rising
+    size_t count;
+} Unnamed;
+
+static bool note_unnamed(void *arg, uint64_t ref, Series *series)
+{
+    Unnamed *unnamed = arg;
+    Replay *r = unnamed->r;
+    Head *head = r->head;
+    SeriesSlot slot = series_slot(&head->index.series, ref);
+    SeriesExtra *extra;
+
+    if (slot >= r->named_end || r->named[slot])
+        return true;
+    unnamed->refs[unnamed->count++] = ref;
+    replay_end_series(r, ref, series, INT64_MAX);
+    extra = head_extra(head, ref, series, false);
+    if (extra) { // late chunks that have had their block
+        COUNT(head, chunks, -(uint64_t)extra->chunk_count);
+        ref_map_remove(&head->extras[series_stripe(ref)], ref);
+        head_extra_free(extra);
+    }
+    return true;
+}
+
+void replay_snapshot_name_end(Replay *r)
+{
+    Head *head = r->head;
+    Unnamed unnamed = {.r = r};
+
+    if (!r->named)
+        return;
+    unnamed.refs = X_ARRAY(uint64_t, r->named_end);
+    head_each_series(head, note_unnamed, &unnamed);
+    head_index_remove(&head->index, unnamed.refs, unnamed.count);
+    for (size_t i = 0; i < unnamed.count; i++) {
+        lock_take(&head->stripes[series_stripe(unnamed.refs[i])]);
+        series_table_remove(&head->index.series, unnamed.refs[i]);
+        lock_give(&head->stripes[series_stripe(unnamed.refs[i])]);
+    }
+    COUNT(head, series_removed, unnamed.count);
+    COUNT(head, series, -unnamed.count);
+    free(unnamed.refs);
+    free(r->named);
+    r->named = NULL;
+    r->named_end = 0;
 }
 
 // --- refs that the skipped part of the log has given to series that are gone ---

@@ -7,6 +7,27 @@
 
 #define SELECT_BATCH 256 // series looked at under one hold of the index lock
 
+void head_each_series(Head *head, bool (*each)(void *arg, uint64_t ref, Series *series), void *arg)
+{
+    CLEANUP(arena_deinit) Arena scratch = {.next = NULL};
+    RefRuns runs;
+    unsigned held = SERIES_STRIPES;
+    bool more = true;
+
+    rwlock_take_read(&head->index_lock);
+    postings_decode(&head->index.all, &head->index.pool, &scratch, &runs);
+    rwlock_give(&head->index_lock);
+    for (size_t i = 0; more && i < runs.count; i++) {
+        for (uint64_t k = 0; more && k < runs.runs[i].length; k++) {
+            uint64_t ref = runs.runs[i].first + k;
+            head_hold_stripe(head, &held, ref);
+            SeriesSlot slot = series_slot(&head->index.series, ref);
+            more = !slot || each(arg, ref, series_at(&head->index.series, slot));
+        }
+    }
+    head_give_stripe(head, held);
+}
+
 int64_t head_first_time(Head *head, const Series *series, const SeriesExtra *extra)
 {
     if (series->full)

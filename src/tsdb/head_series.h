@@ -23,11 +23,15 @@ typedef uint32_t SeriesSlot;
 
 enum {
     SERIES_HAS_SAMPLES = 1, // xor.t_ms is the newest in-order time
-    SERIES_HAS_VALUE = 2, // xor.value is the newest value; not after a restart, not for histograms
+    // xor.value is the newest value. Not for histograms, nor at once after a start: head_newest_learn.
+    SERIES_HAS_VALUE = 2,
     SERIES_HAS_HISTOGRAM = 4,   // the open chunk is extra->histogram
     SERIES_HAS_EXTRA = 8,       // there is a SeriesExtra
     SERIES_FULL_HISTOGRAM = 16, // some full chunk is not XOR
-    SERIES_HAS_STARTS = 32      // samples of the open chunk have start timestamps: extra->starts
+    SERIES_HAS_STARTS = 32,     // samples of the open chunk have start timestamps: extra->starts
+    // No chunk is open, and the newest one was asked what its last sample is:
+    SERIES_LEARNED = 64,
+    SERIES_ENDED = 128 // a histogram that is a staleness marker
 };
 
 typedef struct Series {

@@ -20,6 +20,7 @@ typedef struct Snapshot {
     Arena arena; // of one series
     uint64_t series;
     Tombstones tombstones;
+    RefMap gone; // series of exemplars that are not in the head and were written
     WalRecordWriter exemplars;
     Buf exemplar_record;
     bool ok;
@@ -131,10 +132,25 @@ static void end_exemplars(Snapshot *s)
     buf_reset(&s->exemplar_record);
 }
 
-static void add_exemplar(void *arg, uint64_t ref, const Exemplar *exemplar)
+// One whose series is not in the head any more, as one without samples leaves it at a start.
+static void add_gone_series(void *arg, uint64_t ref, Labels labels, const Exemplar *exemplar)
+{
+    Snapshot *s = arg;
+    ChunkSnapshotSeries record = {.ref = ref, .labels = labels, .encoding = CHUNK_NONE};
+
+    (void)exemplar;
+    if (series_slot(&s->head->index.series, ref) || ref_map_get(&s->gone, ref))
+        return;
+    ref_map_put(&s->gone, ref, 1);
+    chunk_snapshot_add_series(&s->raw, &record);
+    end_record(s);
+}
+
+static void add_exemplar(void *arg, uint64_t ref, Labels labels, const Exemplar *exemplar)
 {
     Snapshot *s = arg;
 
+    (void)labels;
     if (!s->exemplars.count)
         s->exemplars = wal_record_begin(&s->exemplar_record, WAL_EXEMPLARS);
     wal_record_exemplar(&s->exemplars, ref, exemplar);
@@ -150,6 +166,8 @@ static bool write_records(Snapshot *s)
     for (size_t i = 0; s->ok && i < head->twins.size; i++)
         if (head->twins.entries[i].ref)
             add_series(s, head->twins.entries[i].value, head->twins.entries[i].ref);
+    head_exemplars_each(head->exemplars, add_gone_series, s);
+    ref_map_deinit(&s->gone);
     chunk_snapshot_add_tombstones(&s->raw, &s->tombstones);
     end_record(s);
     head_exemplars_each(head->exemplars, add_exemplar, s);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A head that starts from a snapshot of its open chunks is the head that the whole log makes.
+#include <errno.h>
+
 #include "tsdb/chunk_snapshot.h"
 #include "tsdb/head_image.h"
 #include "tsdb/head_test_util.h"
@@ -477,7 +479,123 @@ TEST(head_snapshot, records_that_lie_are_refused)
     arena_deinit(&arena);
 }
 
-TEST_MAIN(head_snapshot, TEST_ROW(head_snapshot, brings_what_the_log_brings),
+// The image is older than the snapshot: series 0 left the head in between, and its full chunks are on disk. Then it comes back.
+TEST(head_snapshot, series_that_it_does_not_have_are_gone_though_an_image_has_them)
+{
+    char dir[PATH_BYTES - 20];
+    char copy[PATH_BYTES];
+    Arena arena = {0};
+    Error err = {0};
+    test_dir_make(dir, sizeof dir);
+    snprintf(copy, sizeof copy, "%s-copy", dir);
+    HeadOptions options = options_of(dir, false);
+    options.out_of_order_window_ms = 0;
+    Head *head = test_head_open(&options);
+    for (int round = 0; round < 60; round++)
+        for (int i = 0; i < 2; i++)
+            CHECK_EQ(test_put(head, i, (int64_t)round * STEP_MS, i), APPEND_OK);
+    CHECK_EQ(test_put(head, 0, 60 * STEP_MS, chunk_xor_from_bits(NAN_STALE_BITS)), APPEND_OK);
+    CHECK_OK(head_image_write(head, &err), err);
+    for (int looks = 0; looks < 3; looks++) {
+        HeadStale stale;
+        head_stale_look(head, true, &stale);
+        CHECK_OK(head_truncate_stale(head, &stale, &err), err);
+        head_stale_free(&stale);
+    }
+    CHECK_EQ(head->index.series.count, 1);
+    head_close(head);
+
+    // Two starts that have the image: in the second one it has the labels, and the log behind the snapshot a ref of its own for them.
+    for (int start = 0; start < 2; start++) {
+        head = test_head_open(&options);
+        CHECK(!head->image.stale && head->from_snapshot);
+        CHECK_EQ(head->index.series.count, 1 + start);
+        CHECK_EQ(test_read(head, 0, &arena).count, start);
+        CHECK_EQ(test_put(head, 0, (70 + start) * STEP_MS, 7), APPEND_OK);
+        test_copy_tree(dir, copy);
+        head->options.snapshot_at_close = false;
+        head_close(head);
+    }
+
+    // As a crash leaves it, without the image.
+    options = options_of(copy, false);
+    CHECK_OK(fs_unlink(&fs_system, fs_join(&arena, str_from_c(copy), S(HEAD_IMAGE_NAME)), &err),
+             err);
+    head = test_head_open(&options);
+    CHECK(head->from_snapshot);
+    CHECK_EQ(test_read(head, 0, &arena).count, 2);
+    CHECK_EQ(test_read(head, 1, &arena).count, 60);
+    head_close(head);
+    arena_deinit(&arena);
+    test_dir_remove(copy);
+    test_dir_remove(dir);
+}
+
+// The series has no samples, so that it leaves the head at a start.
+TEST(head_snapshot, exemplars_stay_though_their_series_is_gone)
+{
+    char dir[PATH_BYTES];
+    Arena arena = {0};
+    TsdbExemplars exemplars;
+    Error err = {0};
+    test_dir_make(dir, sizeof dir);
+    HeadOptions options = options_of(dir, false);
+    Head *head = test_head_open(&options);
+    CHECK_EQ(test_put(head, 0, 0, 1), APPEND_OK);
+    Appender *app = test_begin(head);
+    for (int64_t t_ms = 1; t_ms < 4; t_ms++) {
+        Exemplar e = {.value = 1, .t_ms = t_ms, .has_t = true};
+        CHECK_EQ(app->exemplar(app, test_series(app, 1), &e), APPEND_OK);
+    }
+    test_commit(app);
+
+    for (int start = 0; start < 4; start++) {
+        head_close(head);
+        head = test_head_open(&options);
+        CHECK(head->from_snapshot);
+        CHECK_EQ(head->index.series.count, 1);
+        CHECK_OK(head_exemplars(head, NULL, 0, INT64_MIN, INT64_MAX, &arena, &exemplars, &err),
+                 err);
+        CHECK_EQ(exemplars.count, 1);
+        CHECK_EQ(exemplars.exemplar_counts[0], 3);
+    }
+    head_close(head);
+    arena_deinit(&arena);
+    test_dir_remove(dir);
+}
+
+// A disk that does not give the snapshot back: the log alone is believed from then on, also when the disk has recovered.
+TEST(head_snapshot, one_that_could_not_be_read_is_not_read_later)
+{
+    char dir[PATH_BYTES - 20];
+    FsFault fault = {.error_number = EIO};
+    Fs fs = {.fault = &fault};
+    Error err = {0};
+    test_dir_make(dir, sizeof dir);
+    build(dir, false);
+    HeadOptions options = options_of(dir, false);
+    options.fs = &fs;
+    Head *head = NULL;
+    bool fell_back = false;
+
+    for (uint64_t call = 1; !fell_back; call++) {
+        fault = (FsFault){.error_number = EIO, .kinds = FS_CALL_MAP, .fail_at = call};
+        if (!head_open(&options, &head, &err))
+            continue;
+        fell_back = head->counters.snapshot_errors > 0;
+        CHECK_EQ(has_snapshot(dir), !fell_back);
+        CHECK(fault.calls >= call);
+        head->options.snapshot_at_close = false;
+        head_close(head);
+    }
+    test_dir_remove(dir);
+}
+
+TEST_MAIN(head_snapshot,
+          TEST_ROW(head_snapshot, series_that_it_does_not_have_are_gone_though_an_image_has_them),
+          TEST_ROW(head_snapshot, one_that_could_not_be_read_is_not_read_later),
+          TEST_ROW(head_snapshot, exemplars_stay_though_their_series_is_gone),
+          TEST_ROW(head_snapshot, brings_what_the_log_brings),
           TEST_ROW(head_snapshot, log_goes_on_behind_it),
           TEST_ROW(head_snapshot, damage_is_told_and_the_log_read),
           TEST_ROW(head_snapshot, goes_where_full_chunks_are_torn),

@@ -12,7 +12,7 @@ typedef struct Look {
     size_t cap;
 } Look;
 
-static bool is_stale(Series *series, const SeriesExtra *extra)
+bool head_stale_is(const Series *series, const SeriesExtra *extra)
 {
     unsigned flags = series_flags(series);
 
@@ -22,7 +22,8 @@ static bool is_stale(Series *series, const SeriesExtra *extra)
         const Histogram *last = chunk_histogram_last(extra->histogram);
         return last && is_stale_nan(last->sum);
     }
-    return flags & SERIES_HAS_VALUE && is_stale_nan(chunk_xor_value(&series->xor_state));
+    return flags & SERIES_ENDED ||
+           (flags & SERIES_HAS_VALUE && is_stale_nan(chunk_xor_value(&series->xor_state)));
 }
 
 bool head_stale_goes(Head *head, uint64_t ref, Series *series)
@@ -32,7 +33,7 @@ bool head_stale_goes(Head *head, uint64_t ref, Series *series)
     bool young = (uint8_t)(GET(head->generation) - series_generation(series)) < 2;
 
     // Exemplars are in no block: a restart reads them from the log, where their series must be.
-    return !young && is_stale(series, extra) &&
+    return !young && head_stale_is(series, extra) &&
            !(extra && (extra->buffer_count || extra->chunk_count)) &&
            !(head_exemplars_max(head->exemplars) && head_exemplars_knows(head->exemplars, ref));
 }
@@ -51,20 +52,23 @@ static void note(Look *look, uint64_t ref, Series *series)
     out->max_t_ms = MAX(out->max_t_ms, series->xor_state.t_ms);
 }
 
-static void look_at(Look *look, uint64_t ref, Series *series)
+static bool look_at(void *arg, uint64_t ref, Series *series)
 {
+    Look *look = arg;
     const SeriesExtra *extra = head_extra(look->head, ref, series, false);
 
+    head_newest_learn(look->head, series);
     if (series_flags(series) & SERIES_HAS_HISTOGRAM) {
         const Histogram *last = chunk_histogram_last(extra->histogram);
         look->histogram_series++;
         look->histogram_buckets += last ? last->positive_count + last->negative_count : 0;
     }
-    if (!is_stale(series, extra))
-        return;
+    if (!head_stale_is(series, extra))
+        return true;
     look->stale++;
     if (look->want_refs && head_stale_goes(look->head, ref, series))
         note(look, ref, series);
+    return true;
 }
 
 void head_stale_look(Head *head, bool want_refs, HeadStale *ret_stale)
@@ -72,28 +76,13 @@ void head_stale_look(Head *head, bool want_refs, HeadStale *ret_stale)
     HeadStale stale = {
         .series = GET(head->counters.series), .min_t_ms = INT64_MAX, .max_t_ms = INT64_MIN};
     Look look = {.head = head, .want_refs = want_refs, .out = &stale};
-    Arena scratch = {0};
-    RefRuns runs;
-    unsigned held = SERIES_STRIPES;
 
     if (want_refs)
         SET(head->generation, (uint8_t)(GET(head->generation) + 1));
-    rwlock_take_read(&head->index_lock);
-    postings_decode(&head->index.all, &head->index.pool, &scratch, &runs);
-    rwlock_give(&head->index_lock);
-    for (size_t i = 0; i < runs.count; i++) {
-        for (uint64_t k = 0; k < runs.runs[i].length; k++) {
-            uint64_t ref = runs.runs[i].first + k;
-            head_hold_stripe(head, &held, ref);
-            look_at(&look, ref,
-                    series_at(&head->index.series, series_slot(&head->index.series, ref)));
-        }
-    }
-    head_give_stripe(head, held);
+    head_each_series(head, look_at, &look);
     SET(head->counters.stale_series, look.stale);
     SET(head->counters.native_histogram_series, look.histogram_series);
     SET(head->counters.native_histogram_buckets, look.histogram_buckets);
-    arena_deinit(&scratch);
     *ret_stale = stale;
 }
 

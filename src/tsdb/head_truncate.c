@@ -88,8 +88,9 @@ static bool is_young(const Head *head, const Series *series)
     return (uint8_t)(GET(head->generation) - series_generation(series)) < 2;
 }
 
-static void collect_one(Collect *c, uint64_t ref, Series *series)
+static bool collect_one(void *arg, uint64_t ref, Series *series)
 {
+    Collect *c = arg;
     Head *head = c->head;
     SeriesExtra *extra = head_extra(head, ref, series, false);
     bool has = series_flags(series) & SERIES_HAS_SAMPLES;
@@ -107,37 +108,16 @@ static void collect_one(Collect *c, uint64_t ref, Series *series)
         if (series->chunk || series->full || series_flags(series) & SERIES_HAS_HISTOGRAM)
             c->oldest_t = MIN(c->oldest_t,
                               head_first_time(head, series, head_extra(head, ref, series, false)));
-        return;
+        return true;
     }
     if (is_young(head, series))
-        return;
+        return true;
     if (c->count == c->cap) {
         c->cap = c->cap ? c->cap * 2 : 1024;
         c->refs = x_realloc(c->refs, c->cap * sizeof *c->refs);
     }
     c->refs[c->count++] = ref;
-}
-
-static void collect_all(Collect *c)
-{
-    Head *head = c->head;
-    Arena scratch = {0};
-    RefRuns runs;
-    unsigned held = SERIES_STRIPES;
-
-    rwlock_take_read(&head->index_lock);
-    postings_decode(&head->index.all, &head->index.pool, &scratch, &runs);
-    rwlock_give(&head->index_lock);
-    for (size_t i = 0; i < runs.count; i++) {
-        for (uint64_t ref = runs.runs[i].first; ref < runs.runs[i].first + runs.runs[i].length;
-             ref++) {
-            head_hold_stripe(head, &held, ref);
-            collect_one(c, ref,
-                        series_at(&head->index.series, series_slot(&head->index.series, ref)));
-        }
-    }
-    head_give_stripe(head, held);
-    arena_deinit(&scratch);
+    return true;
 }
 
 static void remove_series(Collect *c)
@@ -193,25 +173,26 @@ void head_truncate_empty(Head *head, bool any)
     head_lead(head);
     SET(head->generation, (uint8_t)(GET(head->generation) + 2)); // nobody has asked for any yet
     if (any)
-        collect_all(&c);
+        head_each_series(head, collect_one, &c);
     if (c.count)
         remove_series(&c);
     head_follow(head);
     free(c.refs);
 }
 
-uint64_t head_series_empty(Head *head, uint64_t ref, Series *series)
+uint64_t head_series_end(Head *head, uint64_t ref, Series *series, int64_t max_t_ms)
 {
+    Collect c = {.head = head, .min_t = max_t_ms < INT64_MAX ? max_t_ms + 1 : INT64_MAX};
     SeriesExtra *extra = head_extra(head, ref, series, false);
-    uint64_t chunks = drop_open_chunk(head, series, extra);
 
-    if (series->full) {
-        chunks += head_full_count(&head->pool, series->full);
-        series->full = head_full_replace(&head->pool, series->full, NULL, 0);
-    }
+    if (series->full)
+        trim_full(&c, series);
+    if (series->xor_state.t_ms > max_t_ms)
+        return c.chunks_removed;
+    c.chunks_removed += drop_open_chunk(head, series, extra);
     if (extra && !extra->buffer_count && !extra->chunk_count)
         drop_extra(head, ref, series, extra);
-    return chunks;
+    return c.chunks_removed;
 }
 
 // Those that are still stale, and up to when.
@@ -240,8 +221,9 @@ static void drop_ended(Head *head, const HeadDeletion *ended, size_t count)
     for (; c.count < count; c.count++) {
         uint64_t ref = c.refs[c.count] = ended[c.count].ref;
         head_hold_stripe(head, &held, ref);
-        c.chunks_removed += head_series_empty(
-            head, ref, series_at(&head->index.series, series_slot(&head->index.series, ref)));
+        c.chunks_removed += head_series_end(
+            head, ref, series_at(&head->index.series, series_slot(&head->index.series, ref)),
+            ended[c.count].interval.max_t_ms);
     }
     head_give_stripe(head, held);
     free_limbo(head);
@@ -297,7 +279,8 @@ bool head_truncate_memory(Head *head, int64_t min_t_ms, Error *err)
     bool ok = head_chunks_flush(head->chunks, err) && head_out_of_order_settle(head, err);
     head_chunks_cut(head->chunks);
     int64_t started_ns = clock_mono_ns(&clock_system);
-    collect_all(&c);
+    head_each_series(head, collect_one, &c);
+    head->settling.stale = true;
     ok = ok && head_chunks_truncate(head->chunks, c.lowest_file, err);
     free_limbo(head);
     if (c.count)

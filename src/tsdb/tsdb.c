@@ -161,7 +161,7 @@ static void run_maintenance(void *arg)
     while (maintenance_sleep(tsdb, step_ms)) {
         if (syncs)
             sync_and_log(tsdb);
-        head_refresh_image(tsdb->head);
+        head_ease_restart(tsdb->head);
         if (clock_mono_ns(&clock_system) >= next_reload_ns) {
             reload_and_log(tsdb);
             next_reload_ns = clock_mono_ns(&clock_system) + reload_ns;
@@ -282,7 +282,7 @@ static bool open_head(Tsdb *tsdb, Error *err)
         .clock = o->clock,
         .min_block_ms = o->min_block_ms,
         .out_of_order_window_ms = o->out_of_order_window_ms,
-        .min_valid_t_ms = tsdb_in_order_end(&blocks),
+        .min_valid_t_ms = MAX(tsdb_in_order_end(&blocks), tsdb->unreadable_end),
         .wal_segment_bytes = o->wal_segment_bytes,
         .wal_compression = o->wal_compression,
         .wal_samples_v2 = o->wal_samples_v2,
@@ -293,6 +293,7 @@ static bool open_head(Tsdb *tsdb, Error *err)
         .histogram_start_timestamps = o->histogram_start_timestamps,
         .snapshot_at_close = o->snapshot_at_close,
         .image_series_min = o->image_series_min,
+        .settled_step_bytes = o->settled_step_bytes,
         .progress = o->progress,
     };
     return head_open(&options, &tsdb->head, err);

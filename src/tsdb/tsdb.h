@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tsdb.h: keeps samples. A Source and a Sink over one data directory in Prometheus' own formats.
 //
-//     <dir>/lock  wal/  wbl/  chunks_head/  chunk_snapshot.*/  narthex_series  <ULID>/ (blocks)
+//     <dir>/lock  wal/  wbl/  chunks_head/  chunk_snapshot.*/  narthex_series  narthex_settled  <ULID>/ (blocks)
 //
 // Thread: any for every function here.
 #pragma once
@@ -85,7 +85,9 @@ typedef struct TsdbOptions {
     bool histogram_start_timestamps; // and those of histograms
     bool snapshot_at_close;          // leave the open chunks beside the log for the next start
     uint64_t image_series_min;       // fewer series get no image for a fast restart; 0: 500
-    TsdbProgress *progress;          // of the replay; NULL: nobody looks
+    uint64_t
+        settled_step_bytes; // of log between looks for what a fast restart need not read; 0: 16 MiB and more, UINT64_MAX: none
+    TsdbProgress *progress; // of the replay; NULL: nobody looks
 } TsdbOptions;
 
 void tsdb_options_default(TsdbOptions *ret_options);

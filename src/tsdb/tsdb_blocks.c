@@ -199,12 +199,25 @@ static void drop_parents(Tsdb *tsdb, TsdbBlocks *blocks) REQUIRES(tsdb->work_loc
         log_warn("blocks that were compacted cannot be removed, retrying", KV("err", &err));
 }
 
+// What it has of in-order samples is not to be made of the log once more, with what was deleted of it since.
+static void note_end(Tsdb *tsdb, Str dir)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    BlockMeta meta;
+    Error ignored = {0}; // that it cannot be opened was told
+
+    if (block_meta_read(tsdb->options.fs, dir, &arena, &meta, &ignored) &&
+        !block_meta_is_partial(&meta))
+        tsdb->unreadable_end = MAX(tsdb->unreadable_end, meta.max_t_ms);
+}
+
 static void open_listed(Tsdb *tsdb, const FsList *list, TsdbBlocks *found)
 {
     CLEANUP(arena_deinit) Arena arena = {.next = NULL};
     TsdbBlocks open = tsdb_blocks_take(tsdb);
     uint64_t unreadable = 0;
 
+    tsdb->unreadable_end = INT64_MIN;
     for (size_t i = 0; i < list->count; i++) {
         Ulid ulid;
         Error why = {0};
@@ -225,6 +238,7 @@ static void open_listed(Tsdb *tsdb, const FsList *list, TsdbBlocks *found)
             unreadable++;
             log_error("block cannot be opened, retrying", KV("block", list->entries[i].name),
                       KV("err", &why));
+            note_end(tsdb, dir);
         }
     }
     __atomic_store_n(&tsdb->counters.blocks_unreadable, unreadable, __ATOMIC_RELAXED);

@@ -287,6 +287,40 @@ TEST(tsdb_fault, nothing_is_deleted_beside_a_block_that_cannot_be_opened_now)
     rig_deinit(&rig);
 }
 
+// The log has what the block has, but not what was deleted of it.
+TEST(tsdb_fault, nothing_deleted_comes_back_beside_a_block_that_cannot_be_opened_now)
+{
+    bool more = true;
+
+    rig_be_quiet();
+    for (uint64_t at = 1; more; at++) {
+        Rig rig;
+        Error err = {0};
+        rig_init(&rig, 4, false);
+        snprintf(rig.point, sizeof rig.point, "map %d of a start", (int)at);
+        RIG_REQUIRE(&rig, rig_open(&rig), "open");
+        append_many(&rig, 40, false);
+        RIG_REQUIRE(&rig, rig_compact(&rig), "compact");
+        CHECK(rig_delete(&rig, 1, RIG_START_MS, RIG_START_MS + 20 * RIG_HOUR_MS));
+        rig_check_now(&rig);
+        rig_close(&rig);
+
+        rig.fault = (FsFault){.error_number = ENOMEM, .kinds = FS_CALL_MAP, .fail_at = at};
+        if (tsdb_open(&rig.options, &rig.tsdb, &err)) {
+            more = rig.fault.calls >= at;
+            rig.fault = (FsFault){0};
+            RIG_REQUIRE(&rig, rig_compact(&rig), "compact");
+            rig_check_now(&rig);
+            rig_close(&rig);
+        }
+
+        rig.fault = (FsFault){0};
+        RIG_REQUIRE(&rig, rig_open(&rig), "open");
+        rig_check_now(&rig);
+        rig_deinit(&rig);
+    }
+}
+
 static void cut_everywhere(TsdbSync sync, uint64_t usual)
 {
     Rig rig;
@@ -322,4 +356,5 @@ TEST_MAIN(tsdb_fault, TEST_ROW(tsdb_fault, a_crash_at_any_call_loses_nothing_ack
           TEST_ROW(tsdb_fault, a_full_disk_is_told_and_left_behind_without_a_restart),
           TEST_ROW(tsdb_fault, nothing_is_merged_away_while_the_disk_keeps_what_it_was_made_of),
           TEST_ROW(tsdb_fault, nothing_is_deleted_beside_a_block_that_cannot_be_opened_now),
+          TEST_ROW(tsdb_fault, nothing_deleted_comes_back_beside_a_block_that_cannot_be_opened_now),
           TEST_ROW(tsdb_fault, a_power_cut_behind_any_call_loses_nothing_synced))

@@ -56,6 +56,8 @@ struct Tsdb {
     Str *corrupt; // GUARDED_BY(work_lock): names of blocks that were told of already
     size_t corrupt_count;
     // GUARDED_BY(work_lock): a folder of a block that must go may still be there, or come back after a power cut.
+    int64_t
+        unreadable_end; // of in-order samples in blocks that cannot be opened now; INT64_MIN: none
     bool unsettled;
     Ulid *unfit; // GUARDED_BY(work_lock): blocks that cannot be compacted
     size_t unfit_count;

@@ -121,6 +121,7 @@ static inline void rig_init(Rig *rig, uint64_t seed, bool journal)
     rig->options.wal_segment_bytes = 65536;
     rig->options.wal_sync = TSDB_SYNC_NONE; // rig_sync does it
     rig->options.samples_per_chunk = 5;
+    rig->options.settled_step_bytes = 1; // looks each time
     rig->options.max_exemplars = 10000;
 }
 
@@ -399,7 +400,7 @@ static inline bool rig_sync(Rig *rig)
     Error err = {0};
     bool ok = head_sync(rig->tsdb->head, &err);
 
-    head_refresh_image(rig->tsdb->head); // as the maintenance thread does it
+    head_ease_restart(rig->tsdb->head); // as the maintenance thread does it
     rig_note(rig, ok, &err);
     if (ok)
         rig_settle(rig, INT64_MAX);

@@ -34,7 +34,8 @@ struct Wal {
     bool torn;        // there may be more than `written` bytes
     bool refuses;     // the last write failed, and that was told
     bool unsynced;
-    Buf pending; // framed, not written
+    bool unnamed; // the folder was not synced since the segment was made
+    Buf pending;  // framed, not written
     WalCounters counters;
 };
 
@@ -131,7 +132,15 @@ static bool open_segment(Wal *wal, uint32_t number, Error *err)
     wal->segment = number;
     wal->written = 0;
     wal->torn = false;
+    wal->unnamed = true;
     return true;
+}
+
+// What is in a segment is on the disk only if its name is: where that fails, the next sync tries again.
+static bool sync_name(Wal *wal, Error *err)
+{
+    wal->unnamed = wal->unnamed && !fs_sync_dir(wal->fs, wal->dir, err);
+    return !wal->unnamed;
 }
 
 // What the process before has left to the kernel: from now on it counts as synced with the rest.
@@ -179,7 +188,7 @@ bool wal_open(Fs *fs, Str dir, uint64_t segment_bytes, Wal **ret_wal, Error *err
     uint32_t number = 0;
     ok = ok && fs_make_dirs(fs, dir, err) && choose_number(fs, dir, &scratch, &number, err);
     if (ok) {
-        ok = open_segment(wal, number, err) && fs_sync_dir(fs, dir, err);
+        ok = open_segment(wal, number, err) && sync_name(wal, err);
     }
     arena_deinit(&scratch);
     if (!ok) {
@@ -224,7 +233,7 @@ static bool cut(Wal *wal, Error *err)
         return false;
     if (wal->unsynced && !wal_sync(wal, err))
         return false;
-    return open_segment(wal, wal->segment + 1, err) && fs_sync_dir(wal->fs, wal->dir, err);
+    return open_segment(wal, wal->segment + 1, err) && sync_name(wal, err);
 }
 
 // Most bytes that a record starting at `at` may have so that its fragments stay in the segment.
@@ -346,6 +355,8 @@ bool wal_sync(Wal *wal, Error *err)
     if (!wal->unsynced)
         return true;
     int64_t start = clock_mono_ns(&clock_system);
+    if (!sync_name(wal, err))
+        return error_context(err, "sync the log");
     if (!file_sync(&wal->file, err))
         return error_context(err, "sync the log");
     double took_s = (double)(clock_mono_ns(&clock_system) - start) / 1e9;
@@ -589,9 +600,20 @@ static bool next_packed(WalReader *r, size_t *ret_start, int *ret_flags, Str *re
     }
 }
 
-static bool is_unwanted(const WalReader *r, size_t start, int flags, Str packed)
+// Bits of the types that are not wanted of a record that begins there.
+static uint32_t unwanted_types(const WalReader *r, size_t start)
 {
-    return start < r->known_end && peek_type(flags, packed) == r->known_type;
+    uint32_t types = 0;
+
+    for (size_t i = 0; i < COUNT_OF(r->skips); i++)
+        if (start < r->skips[i].before)
+            types |= r->skips[i].types;
+    return types;
+}
+
+static bool has_type(uint32_t types, int type)
+{
+    return type >= 0 && type < 32 && types >> type & 1;
 }
 
 static void note_good(WalReader *r)
@@ -602,25 +624,27 @@ static void note_good(WalReader *r)
 
 bool wal_reader_next_into(WalReader *r, Buf *out)
 {
-    size_t before = out->len;
+    size_t before = out->len, from = r->at;
     size_t start;
     int flags;
     Str packed;
 
-    while (next_packed(r, &start, &flags, &packed)) {
-        if (is_unwanted(r, start, flags, packed)) {
+    while (r->at - from < WAL_SKIP_BYTES) {
+        if (!next_packed(r, &start, &flags, &packed))
+            return false;
+        uint32_t unwanted = unwanted_types(r, start);
+        if (unwanted && has_type(unwanted, peek_type(flags, packed))) {
             note_good(r);
         } else if (decompress(flags, packed, out)) {
             note_good(r);
-            if (start >= r->known_end || out->len == before ||
-                (uint8_t)out->ptr[before] != r->known_type)
+            if (!unwanted || out->len == before || !has_type(unwanted, (uint8_t)out->ptr[before]))
                 return true;
             out->len = before;
         } else {
             damage(r, start, r->at, "record does not decompress");
         }
     }
-    return false;
+    return true;
 }
 
 bool wal_reader_next(WalReader *r, Str *ret_record)

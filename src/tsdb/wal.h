@@ -93,6 +93,12 @@ Str wal_segment_path(Arena *arena, Str dir, uint32_t number);
 bool wal_find_checkpoint(Fs *fs, Str dir, Arena *arena, Str *ret_path, uint32_t *ret_number,
                          Error *err);
 
+// Records that are not wanted: of `types` (bit n: record type n), if they begin before `before`.
+typedef struct WalSkip {
+    size_t before;
+    uint32_t types;
+} WalSkip;
+
 // Reads the records of one segment's bytes.
 typedef struct WalReader {
     Str bytes;
@@ -105,13 +111,14 @@ typedef struct WalReader {
     char reason[160]; // of the first damage
     Buf joined;       // fragments
     Buf plain;        // decompressed
-    size_t known_end; // records of known_type that begin before it are not wanted; 0: all are
-    uint8_t known_type;
+    WalSkip skips[2];
 } WalReader;
 
 void wal_reader_init(WalReader *reader, Str bytes);
 void wal_reader_deinit(WalReader *reader);
 // The next good record, good until the next call. False at the end.
 bool wal_reader_next(WalReader *reader, Str *ret_record);
-// The same, appended to `out`, whose own limit counts, too.
+// The same, appended to `out`, whose own limit counts, too. Nothing is appended where it has stepped over WAL_SKIP_BYTES of records that are not
+// wanted: the caller may let go of what was read.
+#define WAL_SKIP_BYTES (1024 * 1024)
 bool wal_reader_next_into(WalReader *reader, Buf *out);

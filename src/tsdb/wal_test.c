@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/fs_journal.h"
 #include "tsdb/head_test_util.h"
 #include "tsdb/wal_record.h"
 
@@ -241,6 +242,40 @@ TEST(wal, a_failed_write_leaves_the_log_as_it_was)
             test_dir_remove(dir);
         }
     }
+}
+
+// A segment whose folder could not be synced when it was made: what is synced later is there after a power cut, so its name must be.
+TEST(wal, what_is_synced_has_a_name)
+{
+    char dir[200];
+    char cut[220];
+    Arena arena = {0};
+    Error err = {0};
+    ReadBack back;
+    uint32_t segment;
+    test_dir_make(dir, sizeof dir);
+    snprintf(cut, sizeof cut, "%s-cut", dir);
+    FsFault fault = {.error_number = EIO, .kinds = FS_CALL_SYNC_DIR};
+    Fs fs = {.journal = fs_journal_new(str_from_c(dir)), .fault = &fault, .skip_sync = true};
+    Wal *wal = open_wal(&fs, dir, 1u << 20);
+    CHECK_OK(write_one(wal, record_of(&arena, 1, 100), TSDB_COMPRESSION_NONE, &err), err);
+    fault.fail_at = fault.calls + 1;
+    CHECK(!wal_cut(wal, &segment, &err));
+
+    CHECK_OK(write_one(wal, record_of(&arena, 2, 100), TSDB_COMPRESSION_NONE, &err), err);
+    CHECK_OK(wal_sync(wal, &err), err);
+
+    size_t calls = fs_journal_length(fs.journal);
+    CHECK_OK(fs_journal_cut(fs.journal, calls, FS_LOSS_NAMES, 1, str_from_c(cut), &err), err);
+    read_all(cut, &back);
+    CHECK_EQ(back.count, 2);
+    CHECK(str_equal(back.records[1], record_of(&arena, 2, 100)));
+    wal_close(wal);
+    fs_journal_free(fs.journal);
+    arena_deinit(&back.arena);
+    arena_deinit(&arena);
+    test_dir_remove(cut);
+    test_dir_remove(dir);
 }
 
 TEST(wal, truncation_keeps_the_open_segment)
@@ -492,6 +527,7 @@ TEST_MAIN(wal, TEST_ROW(wal, gives_back_records_of_all_lengths_in_all_places),
           TEST_ROW(wal, a_torn_end_loses_only_the_torn_record),
           TEST_ROW(wal, a_flipped_byte_never_gives_a_wrong_record_and_spares_other_pages),
           TEST_ROW(wal, a_failed_write_leaves_the_log_as_it_was),
+          TEST_ROW(wal, what_is_synced_has_a_name),
           TEST_ROW(wal, truncation_keeps_the_open_segment),
           TEST_ROW(wal, records_say_what_was_written), TEST_ROW(wal, version_two_records_are_read),
           TEST_ROW(wal, start_timestamps_come_back),
