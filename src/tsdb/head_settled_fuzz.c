@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/crc32c.h"
+#include "base/reader.h"
 
 static void check(Str bytes)
 {
@@ -12,9 +13,14 @@ static void check(Str bytes)
 
     if (!head_settled_parse(bytes, &arena, &file))
         return;
-    ASSERT(file.extent_count * sizeof file.extents[0] <= bytes.len);
-    for (size_t i = 0; i < file.extent_count; i++)
-        ASSERT(file.extents[i].bytes || !file.extents[i].bytes); // it can be read
+    // All of it was understood, and nothing beside it.
+    ASSERT(bytes.len == 36 + file.extent_count * 16);
+    for (size_t i = 0; i < file.extent_count; i++) {
+        Reader in = reader_from(str_skip(bytes, 32 + i * 16));
+        ASSERT(file.extents[i].number == reader_u32be(&in));
+        ASSERT(file.extents[i].bytes == reader_u64be(&in));
+        ASSERT(file.extents[i].tail_crc == reader_u32be(&in));
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -29,6 +29,15 @@ static HeadOptions settled_options(const char *dir)
     return options;
 }
 
+// A head in a fresh folder, at the start of time.
+static Head *begin(char dir[PATH_BYTES - 20], HeadOptions *ret_options)
+{
+    test_dir_make(dir, PATH_BYTES - 20);
+    *ret_options = settled_options(dir);
+    clock_fake_init(&fake, START_MS);
+    return test_head_open(ret_options);
+}
+
 static const HistogramSpan span = {0, 2};
 
 static Histogram two_buckets(double buckets[2], double sum)
@@ -297,10 +306,8 @@ TEST(head_settled, what_does_not_fit_is_not_used)
 
     EACH_CASE(c, cases) {
         char dir[PATH_BYTES - 20];
-        test_dir_make(dir, sizeof dir);
-        HeadOptions options = settled_options(dir);
-        clock_fake_init(&fake, START_MS);
-        Head *head = test_head_open(&options);
+        HeadOptions options;
+        Head *head = begin(dir, &options);
         for (int round = 0; round < ROUNDS; round++) {
             put_round(head, round);
             head_ease_restart(head);
@@ -366,10 +373,8 @@ TEST(head_settled, chunks_of_those_that_are_silent_are_ended)
 
     EACH_CASE(c, cases) {
         char dir[PATH_BYTES - 20];
-        test_dir_make(dir, sizeof dir);
-        HeadOptions options = settled_options(dir);
-        clock_fake_init(&fake, START_MS);
-        Head *head = test_head_open(&options);
+        HeadOptions options;
+        Head *head = begin(dir, &options);
         double last = c->stale ? chunk_xor_from_bits(NAN_STALE_BITS) : 3;
         for (int round = 0; round < 2; round++)
             if (c->histogram)
@@ -402,10 +407,8 @@ TEST(head_settled, what_a_series_has_brought_since_it_came_back_stays)
     for (int with_image = 0; with_image < 2; with_image++) {
         char dir[PATH_BYTES - 20];
         Error err = {0};
-        test_dir_make(dir, sizeof dir);
-        HeadOptions options = settled_options(dir);
-        clock_fake_init(&fake, START_MS);
-        Head *head = test_head_open(&options);
+        HeadOptions options;
+        Head *head = begin(dir, &options);
         put_value(head, 0, 0, 1);
         put_value(head, 0, 1, chunk_xor_from_bits(NAN_STALE_BITS));
         for (int looks = 0; looks < 3; looks++) {
@@ -440,10 +443,8 @@ TEST(head_settled, what_a_series_has_brought_since_it_came_back_stays)
 TEST(head_settled, newest_value_is_known_where_the_log_is_not_read)
 {
     char dir[PATH_BYTES - 20];
-    test_dir_make(dir, sizeof dir);
-    HeadOptions options = settled_options(dir);
-    clock_fake_init(&fake, START_MS);
-    Head *head = test_head_open(&options);
+    HeadOptions options;
+    Head *head = begin(dir, &options);
     put_value(head, 1, 0, 5);
     head_ease_restart(head);
     for (int round = 1; round < 40; round++)
@@ -464,10 +465,8 @@ TEST(head_settled, it_goes_along_with_truncations)
 {
     char dir[PATH_BYTES - 20];
     Error err = {0};
-    test_dir_make(dir, sizeof dir);
-    HeadOptions options = settled_options(dir);
-    clock_fake_init(&fake, START_MS);
-    Head *head = test_head_open(&options);
+    HeadOptions options;
+    Head *head = begin(dir, &options);
     for (int round = 0; round < ROUNDS; round++) {
         put_value(head, 0, round, round);
         head_ease_restart(head);
