@@ -68,6 +68,10 @@ static inline void repeat_piece(uint8_t *to, size_t offset, size_t len)
     const uint8_t *from = to - offset;
     uint8_t *end = to + len;
 
+    if (LIKELY(len <= 16 && len <= offset)) {
+        move_16(to, from);
+        return;
+    }
     if (LIKELY(offset >= 16)) {
         move_piece(to, from, len);
         return;

@@ -239,18 +239,21 @@ static void replay_floats(Replay *r, WalRecordReader *reader)
     const SeriesTable *table = &r->head->index.series;
     int64_t min_valid_t_ms = r->head->options.min_valid_t_ms;
     WalSample samples[BATCH];
-    int64_t start_ms[BATCH];
     SeriesSlot slots[BATCH];
+    int64_t starts[BATCH];
+    int64_t *start_ms = reader->type == WAL_SAMPLES ? NULL : starts;
 
     for (size_t n; (n = wal_record_next_samples(reader, samples, start_ms, BATCH));) {
+        SeriesNear near = {0};
         int64_t any_start_ms = 0;
         for (size_t i = 0; i < n; i++) {
-            slots[i] = series_slot(table, samples[i].ref);
+            slots[i] = series_slot_near(table, samples[i].ref, &near);
             if (UNLIKELY(!slots[i]))
                 slots[i] = replay_find_series(r, &samples[i].ref, HEAD_UNKNOWN_SAMPLES);
             slots[i] = samples[i].t_ms >= min_valid_t_ms ? slots[i] : 0;
-            any_start_ms |= start_ms[i];
         }
+        for (size_t i = 0; start_ms && i < n; i++)
+            any_start_ms |= start_ms[i];
         if (LIKELY(!any_start_ms))
             replay_shards_add_floats(r->shards, slots, samples, n);
         for (size_t i = 0; any_start_ms && i < n; i++)

@@ -7,7 +7,7 @@
 #include "tsdb/head_replay_ring.h"
 
 #define BATCHES 32
-#define BATCH_BYTES (256u * 1024)
+#define BATCH_BYTES (128u * 1024)
 #define KEEP_BYTES (2 * BATCH_BYTES) // of a batch's buffer: a record may be far longer
 
 typedef struct Batch {

@@ -2,7 +2,7 @@
 // head_replay_pipe.h: the records of a log on their way from the thread that reads, checks and decompresses them to the one that
 // understands them.
 //
-//     caller  -->  ring of batches, about 256 KiB each  -->  thread "replay-define"
+//     caller  -->  ring of batches, about 128 KiB each  -->  thread "replay-define"
 //
 // A full ring makes the caller wait: that bounds the memory, whatever the log's length.
 #pragma once

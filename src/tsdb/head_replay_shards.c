@@ -6,7 +6,8 @@
 
 #define SHARD_SLOTS 256
 #define PIECE_BYTES 2048
-#define PIECE_WORDS ((PIECE_BYTES - 16) / 8)
+#define PIECE_SAMPLES 224
+#define PIECE_WORDS ((PIECE_BYTES - 16 - PIECE_SAMPLES) / 8)
 #define PIECES_MAX (SHARDS_BYTES_MAX / PIECE_BYTES)
 #define PIECES_MIN 128
 #define GATHER_SAMPLES 4 // of a series, as far as the limits let: more are hardly faster
@@ -20,42 +21,42 @@ typedef struct RichSample {
     int64_t start_ms;
 } RichSample;
 
-// Samples of neighbours at one time, as a scrape brings them: their values stand behind it. A rich sample is alone, and its place in the
-// list of rich ones stands behind its value.
+#define RICH_MAX 0xffffffu // in all shards
+
+// Samples of one time, as a scrape brings them. One that is rich is alone.
 typedef struct Run {
-    int32_t after_ms;    // the piece's first
-    uint8_t first, last; // slots in the shard
-    uint16_t is_rich;
+    int32_t after_ms;   // the piece's first
+    uint32_t end : 8;   // behind its last sample
+    uint32_t rich : 24; // 1 + its place in the list of rich ones; 0: plain floats
 } Run;
 
 typedef union Word {
-    Run run;
     double value;
-    uint64_t rich;
+    Run run;
 } Word;
 
-_Static_assert(sizeof(Word) == 8, "no holes");
-
-#define RUN_WORDS_MIN 2
-#define RICH_WORDS 3
-
-// A shard's samples lie in a chain of these.
+// A shard's samples lie in a chain of these, values from the front of the words and runs from the back. The slots of a scrape mostly rise,
+// but not one by one: others that went on beside it have made some of these series.
 typedef struct Piece {
     int64_t first_ms;
-    uint32_t next;     // 0: none
-    uint16_t used;     // words
-    uint16_t last_run; // where it begins
+    uint32_t next; // 0: none
+    uint8_t samples;
+    uint8_t runs;
+    uint16_t has_rich;
+    uint8_t slots[PIECE_SAMPLES]; // in the shard
     Word words[PIECE_WORDS];
 } Piece;
 
-_Static_assert(sizeof(Piece) == PIECE_BYTES, "no holes");
+_Static_assert(sizeof(Word) == 8 && sizeof(Piece) == PIECE_BYTES, "no holes");
+_Static_assert(PIECE_WORDS <= UINT8_MAX && PIECES_MAX * PIECE_SAMPLES <= RICH_MAX,
+               "they can be counted");
 
 typedef struct Shard {
     uint32_t first, last; // pieces; 0: it has nothing
 } Shard;
 
 #define SORTED_PIECES 16
-#define SORTED_SAMPLES (SORTED_PIECES * PIECE_WORDS)
+#define SORTED_SAMPLES (SORTED_PIECES * PIECE_SAMPLES)
 
 typedef struct Sorted Sorted;
 
@@ -96,35 +97,27 @@ struct Sorted {
     bool any_rich;
 };
 
-static inline uint32_t words_of(Run run)
-{
-    return run.is_rich ? RICH_WORDS : 2u + run.last - run.first;
-}
-
 static void count_piece(const Piece *piece, uint32_t counts[SHARD_SLOTS], Sorted *out)
 {
-    for (uint32_t at = 0; at < piece->used; at += words_of(piece->words[at].run)) {
-        Run run = piece->words[at].run;
-        for (uint32_t slot = run.first; slot <= run.last; slot++)
-            counts[slot]++;
-        out->any_rich |= run.is_rich;
-    }
+    for (uint32_t i = 0; i < piece->samples; i++)
+        counts[piece->slots[i]]++;
+    out->any_rich |= piece->has_rich;
 }
 
 static void place_piece(const Piece *piece, uint32_t starts[SHARD_SLOTS], Sorted *out)
 {
-    for (uint32_t at = 0; at < piece->used; at += words_of(piece->words[at].run)) {
-        const Word *words = &piece->words[at];
-        Run run = words->run;
+    uint32_t at = 0;
+
+    for (const Word *word = piece->words + PIECE_WORDS; at < piece->samples;) {
+        Run run = (--word)->run;
         int64_t t_ms = (int64_t)((uint64_t)piece->first_ms + (uint64_t)run.after_ms);
-        for (uint32_t slot = run.first; slot <= run.last; slot++) {
-            uint32_t to = starts[slot]++;
+        for (; at < run.end; at++) {
+            uint32_t to = starts[piece->slots[at]]++;
             out->t_ms[to] = t_ms;
-            out->value[to] = (++words)->value;
+            out->value[to] = piece->words[at].value;
+            if (UNLIKELY(out->any_rich))
+                out->rich[to] = run.rich;
         }
-        if (UNLIKELY(out->any_rich))
-            for (uint32_t slot = run.first; slot <= run.last; slot++)
-                out->rich[starts[slot] - 1] = run.is_rich ? (uint32_t)words[1].rich + 1 : 0;
     }
 }
 
@@ -230,6 +223,14 @@ static void apply_floats(Head *head, Worker *worker, uint64_t ref, Series *serie
     }
 }
 
+static inline bool is_plain(const Sorted *s, uint32_t from, uint32_t end)
+{
+    for (uint32_t k = from; s->any_rich && k < end; k++)
+        if (s->rich[k])
+            return false;
+    return true;
+}
+
 // Two steps ahead: the record, then, by what stands in it, the newest block of its open chunk.
 static inline void look_ahead(const Head *head, const Sorted *sorted, SeriesSlot base, size_t i)
 {
@@ -256,7 +257,7 @@ static void apply_sorted(const ReplayShards *shards, Worker *worker, SeriesSlot 
         Series *series = series_at(&head->index.series, base + (SeriesSlot)i);
         uint64_t ref = series_ref(series);
         head_hold_stripe(head, held, ref);
-        if (LIKELY(!s->any_rich && !(series_flags(series) & SERIES_HAS_STARTS))) {
+        if (LIKELY(!(series_flags(series) & SERIES_HAS_STARTS) && is_plain(s, from, s->ends[i]))) {
             apply_floats(head, worker, ref, series, s->t_ms + from, s->value + from,
                          s->ends[i] - from);
             continue;
@@ -267,6 +268,17 @@ static void apply_sorted(const ReplayShards *shards, Worker *worker, SeriesSlot 
                        s->value[k]);
         }
     }
+}
+
+// Into the core's cache while the one before is put in.
+static void fetch_shard(const ReplayShards *shards, uint32_t at)
+{
+    if (at >= shards->filled_count)
+        return;
+    for (uint32_t piece = shards->shards[shards->filled[at]].first; piece;
+         piece = shards->pieces[piece].next)
+        for (size_t i = 0; i < PIECE_BYTES; i += 64)
+            __builtin_prefetch((const char *)&shards->pieces[piece] + i, 0, 2);
 }
 
 static void put_in(void *arg, size_t index)
@@ -280,6 +292,7 @@ static void put_in(void *arg, size_t index)
     while ((at = __atomic_fetch_add(&shards->next_filled, 1, __ATOMIC_RELAXED)) <
            shards->filled_count) {
         uint32_t number = shards->filled[at];
+        fetch_shard(shards, at + (uint32_t)shards->worker_count);
         for (uint32_t piece = shards->shards[number].first; piece;) {
             piece = sort_pieces(shards, piece, worker->sorted);
             apply_sorted(shards, worker, number * SHARD_SLOTS, &held);
@@ -318,7 +331,8 @@ static void make_shard(ReplayShards *shards, uint32_t number)
 
 static uint32_t pieces_for(uint64_t series)
 {
-    uint64_t wanted = MIN(series, PIECES_MAX * PIECE_WORDS) * GATHER_SAMPLES / PIECE_WORDS * 5 / 4;
+    uint64_t wanted =
+        MIN(series, PIECES_MAX * PIECE_SAMPLES) * GATHER_SAMPLES / PIECE_SAMPLES * 5 / 4;
 
     return (uint32_t)MAX(PIECES_MIN, MIN(wanted, PIECES_MAX));
 }
@@ -336,7 +350,8 @@ static Piece *add_piece(ReplayShards *shards, uint32_t number, int64_t t_ms)
     Piece *piece = &shards->pieces[index];
     piece->first_ms = t_ms;
     piece->next = 0;
-    piece->used = piece->last_run = 0;
+    piece->samples = piece->runs = 0;
+    piece->has_rich = false;
     if (shard->first)
         shards->pieces[shard->last].next = index;
     else
@@ -357,39 +372,43 @@ static uint32_t add_rich(ReplayShards *shards, const Histogram *histogram, int64
     return shards->rich_count;
 }
 
-// The shard's newest piece, with room for so many words and a sample of this time; or a new one.
-static inline Piece *piece_for(ReplayShards *shards, uint32_t number, int64_t t_ms, size_t words)
+static inline size_t room_of(const Piece *piece)
+{
+    return MIN((size_t)PIECE_SAMPLES, (size_t)PIECE_WORDS - piece->runs) - piece->samples;
+}
+
+// The shard's newest piece, with room for a run and a sample of this time; or a new one.
+static inline Piece *piece_for(ReplayShards *shards, uint32_t number, int64_t t_ms)
 {
     Piece *piece =
         number < shards->shard_count ? &shards->pieces[shards->shards[number].last] : NULL;
     int64_t after_ms = 0;
 
-    if (UNLIKELY(!piece || piece == shards->pieces || piece->used + words > PIECE_WORDS ||
+    if (UNLIKELY(!piece || piece == shards->pieces || piece->samples == PIECE_SAMPLES ||
+                 piece->samples + piece->runs + 2 > PIECE_WORDS ||
                  __builtin_sub_overflow(t_ms, piece->first_ms, &after_ms) ||
                  after_ms != (int32_t)after_ms))
         return add_piece(shards, number, t_ms);
     return piece;
 }
 
-static inline Run *begin_run(Piece *piece, unsigned slot, int64_t t_ms, bool is_rich)
+static inline Run *begin_run(Piece *piece, int64_t t_ms, uint32_t rich)
 {
-    piece->last_run = piece->used;
-    Run *run = &piece->words[piece->used++].run;
-    *run = (Run){(int32_t)(t_ms - piece->first_ms), (uint8_t)slot, (uint8_t)slot, is_rich};
+    Run *run = &piece->words[PIECE_WORDS - ++piece->runs].run;
+
+    *run = (Run){(int32_t)(t_ms - piece->first_ms), piece->samples, rich & RICH_MAX};
     return run;
 }
 
-// The newest run if the sample continues it, else a new one of this sample alone.
-static inline Run *run_for(Piece *piece, unsigned slot, int64_t t_ms)
+// The newest run if it is of this time, else a new one.
+static inline Run *run_for(Piece *piece, int64_t t_ms)
 {
-    Run *run = &piece->words[piece->last_run].run;
-
-    if (piece->used && !run->is_rich && run->last + 1u == slot &&
-        piece->first_ms + run->after_ms == t_ms) {
-        run->last = (uint8_t)slot;
-        return run;
+    if (LIKELY(piece->runs)) {
+        Run *run = &piece->words[PIECE_WORDS - piece->runs].run;
+        if (LIKELY(!run->rich && piece->first_ms + run->after_ms == t_ms))
+            return run;
     }
-    return begin_run(piece, slot, t_ms, false);
+    return begin_run(piece, t_ms, 0);
 }
 
 void replay_shards_add_floats(ReplayShards *shards, const SeriesSlot *slots,
@@ -400,18 +419,18 @@ void replay_shards_add_floats(ReplayShards *shards, const SeriesSlot *slots,
             i++;
             continue;
         }
+        uint32_t number = slots[i] / SHARD_SLOTS;
         int64_t t_ms = samples[i].t_ms;
-        Piece *piece = piece_for(shards, slots[i] / SHARD_SLOTS, t_ms, RUN_WORDS_MIN);
-        Run *run = run_for(piece, slots[i] % SHARD_SLOTS, t_ms);
-        Word *to = &piece->words[piece->used];
-        size_t end = i + MIN(count - i, (size_t)PIECE_WORDS - piece->used);
-        size_t start = i;
-        do
-            to++->value = samples[i++].value;
-        while (i < end && slots[i] == slots[i - 1] + 1 && slots[i] % SHARD_SLOTS &&
-               samples[i].t_ms == t_ms);
-        run->last = (uint8_t)(run->last + (i - start - 1));
-        piece->used = (uint16_t)(to - piece->words);
+        Piece *piece = piece_for(shards, number, t_ms);
+        Run *run = run_for(piece, t_ms);
+        size_t at = piece->samples;
+        size_t end = at + MIN(count - i, room_of(piece));
+        do {
+            piece->slots[at] = (uint8_t)(slots[i] % SHARD_SLOTS);
+            piece->words[at++].value = samples[i++].value;
+        } while (at < end && slots[i] / SHARD_SLOTS == number && slots[i] &&
+                 samples[i].t_ms == t_ms);
+        run->end = piece->samples = (uint8_t)at;
     }
 }
 
@@ -426,10 +445,12 @@ void replay_shards_add(ReplayShards *shards, SeriesSlot slot, int64_t t_ms, doub
     }
     if (shards->arena.held_bytes > KEEP_BYTES)
         replay_shards_drain(shards);
-    Piece *piece = piece_for(shards, slot / SHARD_SLOTS, t_ms, RICH_WORDS);
-    begin_run(piece, slot % SHARD_SLOTS, t_ms, true);
-    piece->words[piece->used++].value = value;
-    piece->words[piece->used++].rich = add_rich(shards, histogram, start_ms) - 1;
+    Piece *piece = piece_for(shards, slot / SHARD_SLOTS, t_ms);
+    Run *run = begin_run(piece, t_ms, add_rich(shards, histogram, start_ms));
+    piece->slots[piece->samples] = (uint8_t)(slot % SHARD_SLOTS);
+    piece->words[piece->samples++].value = value;
+    run->end = piece->samples;
+    piece->has_rich = true;
 }
 
 // --- life ---

@@ -87,16 +87,31 @@ static inline Series *series_at(const SeriesTable *table, SeriesSlot slot)
                             __ATOMIC_ACQUIRE)[slot % SERIES_PAGE_RECORDS];
 }
 
+// Where the slots of refs stand that are near each other, for whoever asks for many; begins as zeros. Good as long as no series is removed.
+typedef struct SeriesNear {
+    const uint32_t *leaf; // of the refs `from` to from | 4095; NULL: of none
+    uint64_t from;
+} SeriesNear;
+
+static inline SeriesSlot series_slot_near(const SeriesTable *table, uint64_t ref, SeriesNear *near)
+{
+    if (UNLIKELY(!near->leaf || (ref & ~(uint64_t)4095) != near->from)) {
+        if (ref > SERIES_REF_MAX)
+            return 0;
+        uint32_t **middle = __atomic_load_n(&table->roots[ref >> 24], __ATOMIC_ACQUIRE);
+        *near = (SeriesNear){middle ? __atomic_load_n(&middle[ref >> 12 & 4095], __ATOMIC_ACQUIRE)
+                                    : NULL,
+                             ref & ~(uint64_t)4095};
+        if (!near->leaf)
+            return 0;
+    }
+    return __atomic_load_n(&near->leaf[ref & 4095], __ATOMIC_ACQUIRE);
+}
+
 // 0 if there is no such series.
 static inline SeriesSlot series_slot(const SeriesTable *table, uint64_t ref)
 {
-    if (UNLIKELY(ref > SERIES_REF_MAX))
-        return 0;
-    uint32_t **middle = __atomic_load_n(&table->roots[ref >> 24], __ATOMIC_ACQUIRE);
-    if (UNLIKELY(!middle))
-        return 0;
-    uint32_t *leaf = __atomic_load_n(&middle[ref >> 12 & 4095], __ATOMIC_ACQUIRE);
-    return UNLIKELY(!leaf) ? 0 : __atomic_load_n(&leaf[ref & 4095], __ATOMIC_ACQUIRE);
+    return series_slot_near(table, ref, &(SeriesNear){0});
 }
 
 static inline uint64_t series_ref(const Series *series)

@@ -511,10 +511,18 @@ bool wal_record_next(WalRecordReader *r, WalEntry *ret_entry)
 // Reads a zig-zag varint that is known to end within the bytes, or to be longer than ten.
 static inline const uint8_t *quick_varint(const uint8_t *at, int64_t *ret_value)
 {
-    uint64_t value = *at & 0x7f;
+    uint64_t value = at[0];
 
-    for (unsigned shift = 7; *at++ & 0x80 && shift < 70; shift += 7)
-        value |= (uint64_t)(*at & 0x7f) << shift;
+    if (value < 0x80) {
+        at++;
+    } else if (at[1] < 0x80) { // what is far from the record's first mostly is no farther
+        value = (value & 0x7f) | (uint64_t)at[1] << 7;
+        at += 2;
+    } else {
+        value &= 0x7f;
+        for (unsigned shift = 7; *at++ & 0x80 && shift < 70; shift += 7)
+            value |= (uint64_t)(*at & 0x7f) << shift;
+    }
     *ret_value = (int64_t)(value >> 1 ^ -(value & 1));
     return at;
 }
@@ -581,7 +589,8 @@ size_t wal_record_next_samples(WalRecordReader *r, WalSample *samples, int64_t *
     while (count < max) {
         if (r->type == WAL_SAMPLES && r->count > 0 && !r->failed) {
             size_t quick = quick_samples(r, samples + count, max - count);
-            memset(start_ms + count, 0, quick * sizeof *start_ms);
+            if (start_ms)
+                memset(start_ms + count, 0, quick * sizeof *start_ms);
             count += quick;
         } else if (r->type == WAL_SAMPLES_V2 && r->count > 0 && !r->failed) {
             count += quick_samples_v2(r, samples + count, start_ms + count, max - count);
@@ -591,7 +600,9 @@ size_t wal_record_next_samples(WalRecordReader *r, WalSample *samples, int64_t *
         if (!wal_record_next(r, &entry))
             break;
         samples[count] = (WalSample){entry.ref, entry.t_ms, entry.value};
-        start_ms[count++] = entry.start_ms;
+        if (start_ms)
+            start_ms[count] = entry.start_ms;
+        count++;
     }
     return count;
 }

@@ -94,7 +94,8 @@ typedef struct WalEntry {
 
 WalRecordReader wal_record_read(Str record, Arena *arena);
 bool wal_record_next(WalRecordReader *reader, WalEntry *ret_entry);
-// Up to `max` entries of a record of float samples, with their start timestamps (0: none). Fewer: the record is at its end, or failed.
+// Up to `max` entries of a record of float samples, with their start timestamps (0: none; WAL_SAMPLES never has any, and NULL will do). Fewer:
+// the record is at its end, or failed.
 size_t wal_record_next_samples(WalRecordReader *reader, WalSample *samples, int64_t *start_ms,
                                size_t max);
 
