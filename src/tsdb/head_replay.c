@@ -29,28 +29,46 @@ static bool remove_leftovers(Head *head, Error *err)
 
 // --- the image of the series ---
 
-// Whatever is wrong with the image, the log has all of it.
-static void find_image(Replay *r, uint32_t first_segment)
+static void load_image(void *arg)
+{
+    Replay *r = arg;
+
+    r->image_failed = !head_image_load(r->head, &r->image);
+}
+
+// Whatever is wrong with the image, the log has all of it. While its series are made others look at the chunks on disk; whoever touches
+// the index waits for them first (await_image).
+static bool find_image(Replay *r, uint32_t first_segment, Error *err)
 {
     Head *head = r->head;
 
     head->image = (HeadImageState){.stale = true};
-    r->image_waits = r->imaged = head_image_open(head, first_segment, &r->image);
+    r->imaged = head_image_open(head, first_segment, &r->image);
     if (!r->imaged)
-        return;
+        return true;
     r->known = (WalPlace){.segment = r->image.segment, .offset = r->image.offset};
-    r->reserved = series_table_reserve(&head->index.series, r->image.series);
+    Str reserved = series_table_reserve(&head->index.series, r->image.series);
+    r->image_waits = thread_start(&r->image_thread, "replay-image", load_image, r, err);
+    if (r->image_waits)
+        series_table_touch(reserved);
+    return r->image_waits;
 }
 
-static void load_image(Replay *r)
+static void await_image(Replay *r)
+{
+    if (r->image_waits)
+        thread_join(&r->image_thread);
+    r->image_waits = false;
+}
+
+static void take_image(Replay *r)
 {
     Head *head = r->head;
 
-    r->image_waits = false;
-    r->image_failed = !head_image_load(head, &r->image);
+    await_image(r);
     if (!r->image_failed) {
         r->series += head->index.series.count;
-        replay_attach_all(r);
+        replay_chunks_attach_all(r);
         replay_snapshot_name_begin(r);
         head->image.created = GET(head->counters.series_created);
         head->image.segment = r->image.segment;
@@ -66,7 +84,9 @@ static void begin_define(void *arg)
     Replay *r = arg;
 
     if (r->image_waits)
-        load_image(r);
+        take_image(r);
+    // What is on disk keeps its refs, also if the log has lost whose they are.
+    r->head->index.next_ref = MAX(r->head->index.next_ref, r->chunks.next_ref);
     r->shards = replay_shards_new(r->head, r->head->options.replay_threads, r->room);
     r->room = STR_NONE;
 }
@@ -149,10 +169,8 @@ static bool start_pipe(Replay *r, void (*each)(void *arg, Str record), Error *er
         replay_shards_free_room(room);
         return false;
     }
-    if (image_waits) {
-        series_table_touch(r->reserved);
+    if (image_waits)
         series_table_touch(room);
-    }
     return true;
 }
 
@@ -197,29 +215,30 @@ static bool replay_in_order(Replay *r, Str checkpoint, uint32_t from, Error *err
     return ok && replay_log(r, checkpoint, from, err);
 }
 
-static bool replay_logs(Replay *r, Error *err)
+// The checkpoint, if there is one, and the first segment behind it.
+static bool find_checkpoint(Replay *r, Arena *arena, Str *ret_checkpoint, uint32_t *ret_from,
+                            Error *err)
 {
     Head *head = r->head;
-    Arena scratch = {0};
-    Str checkpoint = STR_NONE;
     uint32_t number = 0;
-    uint32_t from = 0;
-    bool ok = remove_leftovers(head, err);
 
-    if (ok)
-        err->code =
-            ERR_NONE; // callers hand over whatever was on their stack; below it tells absence from failure
-    if (ok && wal_find_checkpoint(head->fs, head->wal_dir, &scratch, &checkpoint, &number, err))
-        from = number + 1;
-    else
-        ok = ok && err->code == ERR_NONE;
-    ok = ok && replay_snapshot_find(r, from, err);
+    err->code =
+        ERR_NONE; // callers hand over whatever was on their stack; here it tells absence from failure
+    if (wal_find_checkpoint(head->fs, head->wal_dir, arena, ret_checkpoint, &number, err))
+        *ret_from = number + 1;
+    return err->code == ERR_NONE;
+}
+
+static bool replay_logs(Replay *r, Str checkpoint, uint32_t from, Error *err)
+{
+    Head *head = r->head;
+    bool ok = replay_snapshot_find(r, from, err);
+
     if (ok) {
         if (r->passed.below)
             replay_passed_read(r, checkpoint);
         tell_size(r, r->has_snapshot ? STR_NONE : checkpoint,
                   r->has_snapshot ? r->snapshot.segment : from);
-        find_image(r, from);
         // Those of a snapshot may be in its chunks alone, and a passed one's series must be named by the log to be believed.
         r->has_settled =
             !r->has_snapshot && !r->passed.below && head_settled_open(head, from, &r->settled);
@@ -238,6 +257,22 @@ static bool replay_logs(Replay *r, Error *err)
     if (ok && holes == r->holes && !head->counters.wbl_unknown[HEAD_UNKNOWN_SERIES] &&
         fs_exists(head->fs, head->wbl_dir))
         replay_late_drop_unmarked(r);
+    return ok;
+}
+
+static bool replay_all(Replay *r, HeadChunksRepair *repair, Error *err)
+{
+    Head *head = r->head;
+    Arena scratch = {0};
+    Str checkpoint = STR_NONE;
+    uint32_t from = 0;
+    HeadChunksUser user = {replay_load_chunk, replay_snapshot_forget, r};
+
+    bool ok = remove_leftovers(head, err) &&
+              find_checkpoint(r, &scratch, &checkpoint, &from, err) && find_image(r, from, err) &&
+              head_chunks_open(head->fs, head->chunks_dir, &user, &head->chunks, repair, err) &&
+              replay_logs(r, checkpoint, from, err);
+    await_image(r);
     arena_deinit(&scratch);
     return ok;
 }
@@ -286,7 +321,7 @@ static void report(const Replay *r, const HeadChunksRepair *repair)
     if (r->malformed)
         log_warn("malformed entries in the log, ignoring them", KV("entries", r->malformed));
     log_info("replayed the log", KV("series", r->series), KV("samples", r->samples),
-             KV("out_of_order", r->out_of_order_kept), KV("chunks", r->chunk_count),
+             KV("out_of_order", r->out_of_order_kept), KV("chunks", r->chunks.count),
              KV("records", r->records), KV("image", r->imaged), KV("snapshot", r->has_snapshot),
              KV("settled", r->has_settled), KV("took_ms", head->counters.replay_ms));
 }
@@ -300,10 +335,7 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
     HeadChunksRepair repair = {0};
     int64_t start = clock_mono_ns(&clock_system);
 
-    HeadChunksUser user = {replay_load_chunk, replay_snapshot_forget, &r};
-
-    bool ok = head_chunks_open(head->fs, head->chunks_dir, &user, &head->chunks, &repair, err) &&
-              replay_logs(&r, err);
+    bool ok = replay_all(&r, &repair, err);
     // Going on without them would put them into no block, and the log would be cut behind them.
     if (ok && r.refused)
         ok = error_set(err, ERR_IO,
@@ -322,9 +354,8 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
     head_image_close(&r.image);
     replay_passed_deinit(&r.passed);
     free(r.key);
-    free(r.chunks);
     free(r.named);
-    ref_map_deinit(&r.chunk_of);
+    replay_chunks_deinit(&r.chunks);
     ref_map_deinit(&r.marked);
     ref_map_deinit(&r.unknown);
     arena_deinit(&r.arena);

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the log says besides samples, and which chunks on disk belong to which series.
+// What the log says besides samples.
 //
 // One thread is here. Samples that were sent to the shards may not be in their series yet: whoever needs them there drains the shards.
-#include <stdlib.h>
-
 #include "tsdb/head_replay_internal.h"
 #include "tsdb/head_replay_shards.h"
 
@@ -14,135 +12,6 @@ static void keep_ref(Head *head, uint64_t ref)
 {
     if (ref <= SERIES_REF_MAX)
         head->index.next_ref = MAX(head->index.next_ref, ref + 1);
-}
-
-// --- chunks ---
-
-bool replay_load_chunk(void *arg, const HeadChunk *chunk, Error *err)
-{
-    Replay *r = arg;
-    uint64_t *newest = ref_map_get(&r->chunk_of, chunk->series_ref);
-
-    (void)err;
-    if (!chunk->series_ref || chunk->min_t_ms > chunk->max_t_ms) {
-        r->malformed++;
-        return true;
-    }
-    if (r->chunk_count == r->chunk_cap) {
-        r->chunk_cap = r->chunk_cap ? r->chunk_cap * 2 : 1024;
-        r->chunks = x_realloc(r->chunks, r->chunk_cap * sizeof *r->chunks);
-    }
-    r->chunks[r->chunk_count++] =
-        (LoadedChunk){.full = {chunk->ref, chunk->min_t_ms, chunk->max_t_ms},
-                      .series_ref = chunk->series_ref,
-                      .before = newest ? (uint32_t)*newest : 0,
-                      .out_of_order = chunk->out_of_order,
-                      .has_histograms = chunk_has_histograms(chunk->encoding)};
-    ref_map_put(&r->chunk_of, chunk->series_ref, r->chunk_count);
-    keep_ref(r->head, chunk->series_ref);
-    return true;
-}
-
-static void attach_late_chunk(Replay *r, uint64_t ref, Series *series, const LoadedChunk *chunk)
-{
-    SeriesExtra *extra = head_extra(r->head, ref, series, true);
-
-    if (extra->chunk_count == extra->chunk_cap) {
-        extra->chunk_cap = extra->chunk_cap ? extra->chunk_cap * 2 : 4;
-        extra->chunks = x_realloc(extra->chunks, extra->chunk_cap * sizeof *extra->chunks);
-    }
-    extra->chunks[extra->chunk_count++] =
-        (OutOfOrderChunk){chunk->full.ref, chunk->full.min_t_ms, chunk->full.max_t_ms};
-    SET(r->head->ooo_min_t, MIN(r->head->ooo_min_t, chunk->full.min_t_ms));
-    SET(r->head->ooo_max_t, MAX(r->head->ooo_max_t, chunk->full.max_t_ms));
-    COUNT(r->head, chunks, 1);
-}
-
-// A chunk older than some of the list: a series that was dropped and came back has chunks under two refs, and after a start under the
-// first of them again. 0: it overlaps one that is there.
-static PoolHandle add_between(Pool *pool, PoolHandle list, FullChunk chunk)
-{
-    size_t count = head_full_count(pool, list), at = 0;
-    FullChunk *all = X_ARRAY(FullChunk, count + 1);
-    PoolHandle grown = 0;
-
-    if (count)
-        head_full_decode(pool, list, all);
-    while (at < count && all[at].max_t_ms < chunk.min_t_ms)
-        at++;
-    if (count < UINT16_MAX / FULL_CHUNK_BYTES_MAX - 1 &&
-        (at == count || all[at].min_t_ms > chunk.max_t_ms)) {
-        memmove(all + at + 1, all + at, (count - at) * sizeof *all);
-        all[at] = chunk;
-        grown = head_full_replace(pool, list, all, count + 1);
-    }
-    free(all);
-    return grown;
-}
-
-// Gives the series the chunks that were written under `log_ref`. Samples of the open chunk mostly come
-// later from the log; those of a snapshot may be there.
-static void attach_chunks(Replay *r, uint64_t log_ref, uint64_t ref, Series *series)
-{
-    Head *head = r->head;
-    uint64_t *newest = ref_map_get(&r->chunk_of, log_ref);
-    size_t count = 0;
-
-    for (uint32_t at = newest ? (uint32_t)*newest : 0; at; at = r->chunks[at - 1].before)
-        count++;
-    if (!count)
-        return;
-    uint32_t *places = X_ARRAY(uint32_t, count);
-    size_t fill = count;
-    for (uint32_t at = (uint32_t)*newest; at; at = r->chunks[at - 1].before)
-        places[--fill] = at - 1;
-    for (size_t i = 0; i < count; i++) {
-        LoadedChunk *chunk = &r->chunks[places[i]];
-        bool has = series_flags(series) & SERIES_HAS_SAMPLES;
-        if (chunk->used)
-            continue;
-        chunk->used = true;
-        if (chunk->out_of_order) {
-            attach_late_chunk(r, ref, series, chunk);
-            continue;
-        }
-        // Older than what blocks hold, or not before the open chunk: the samples are elsewhere, too.
-        if (chunk->full.max_t_ms < head->options.min_valid_t_ms ||
-            chunk->full.max_t_ms >=
-                head_first_open_time(head, series, head_extra(head, ref, series, false)))
-            continue;
-        bool behind = !has || chunk->full.min_t_ms > series->xor_state.t_ms;
-        PoolHandle list = behind ? head_full_add(&head->pool, series->full, chunk->full)
-                                 : add_between(&head->pool, series->full, chunk->full);
-        if (!list)
-            continue;
-        series->full = list;
-        r->filled += !has;
-        if (behind)
-            series->xor_state.t_ms = chunk->full.max_t_ms;
-        series_set_flags(
-            series, SERIES_HAS_SAMPLES | (chunk->has_histograms ? SERIES_FULL_HISTOGRAM : 0), 0);
-        head_append_note_time(head, chunk->full.min_t_ms);
-        head_append_note_time(head, chunk->full.max_t_ms);
-        COUNT(head, chunks, 1);
-    }
-    free(places);
-}
-
-void replay_attach_all(Replay *r)
-{
-    Head *head = r->head;
-
-    for (int twins = 0; twins < 2; twins++) {
-        for (size_t i = 0; i < r->chunk_count; i++) {
-            uint64_t log_ref = r->chunks[i].series_ref;
-            uint64_t *twin = twins ? ref_map_get(&head->twins, log_ref) : NULL;
-            uint64_t ref = twin ? *twin : log_ref;
-            SeriesSlot slot = r->chunks[i].used ? 0 : series_slot(&head->index.series, ref);
-            if (slot)
-                attach_chunks(r, log_ref, ref, series_at(&head->index.series, slot));
-        }
-    }
 }
 
 // --- records ---
@@ -182,11 +51,11 @@ void replay_series(Replay *r, const WalEntry *e)
     }
     r->series++;
     head->index.next_ref = MAX(head->index.next_ref, e->ref + 1);
-    if (ref_map_get(&r->chunk_of, e->ref)) {
+    if (replay_chunks_has(&r->chunks, e->ref)) {
         if (!fresh && r->shards)
             replay_shards_drain(r->shards);
         lock_take(&head->stripes[series_stripe(ref)]);
-        attach_chunks(r, e->ref, ref, series_at(&head->index.series, slot));
+        replay_chunks_attach(r, e->ref, ref, series_at(&head->index.series, slot));
         lock_give(&head->stripes[series_stripe(ref)]);
     }
 }

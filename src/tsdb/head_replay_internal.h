@@ -6,12 +6,14 @@
 //     head_replay_pipe.c     records from the thread that reads to the one that understands
 //     head_replay_snapshot.c what a clean shutdown has left
 //     head_replay_passed.c   one that a checkpoint has passed
-//     head_replay_define.c   series, chunks on disk, everything but samples; samples are sent on
+//     head_replay_chunks.c   chunks on disk
+//     head_replay_define.c   series, everything but samples; samples are sent on
 //     head_replay_shards.c   samples into series, on several threads
 //     head_settled.h         which samples of the log full chunks have
 //     head_replay_late.c     the log of out-of-order samples
 #pragma once
 
+#include "base/thread.h"
 #include "tsdb/chunk_snapshot.h"
 #include "tsdb/head_image.h"
 #include "tsdb/head_internal.h"
@@ -24,6 +26,26 @@ typedef struct LoadedChunk {
     bool has_histograms;
     bool used;
 } LoadedChunk;
+
+#define REPLAY_CHUNK_LEAF 16
+
+typedef struct ReplayChunkLeaf {
+    uint32_t newest[REPLAY_CHUNK_LEAF]; // 1 + its place; 0: none
+} ReplayChunkLeaf;
+
+// The chunks on disk, by the refs of their series, which mostly are next to each other.
+typedef struct ReplayChunks {
+    LoadedChunk *items;
+    size_t count;
+    size_t cap;
+    ReplayChunkLeaf *leaves;
+    size_t leaf_count;
+    size_t leaf_cap;
+    RefMap leaf_of;    // 1 + ref / REPLAY_CHUNK_LEAF to the place of its leaf
+    uint64_t near_key; // of the leaf that was asked for last; 0: none was
+    uint64_t near_leaf;
+    uint64_t next_ref; // above all of them
+} ReplayChunks;
 
 typedef struct PassedSeries {
     uint64_t ref;
@@ -47,11 +69,8 @@ typedef struct ReplayShards ReplayShards;
 
 typedef struct Replay {
     Head *head;
-    LoadedChunk *chunks;
-    size_t chunk_count;
-    size_t chunk_cap;
-    RefMap chunk_of; // ref to 1 + place of its newest chunk
-    RefMap marked;   // out-of-order chunks that their log names
+    ReplayChunks chunks;
+    RefMap marked; // out-of-order chunks that their log names
     LabelKey *key;
     Arena arena;    // of one record
     RefMap unknown; // refs of series that the log at hand does not define
@@ -62,9 +81,9 @@ typedef struct Replay {
     ReplayPipe *pipe;     // NULL: records are of the log of out-of-order samples
     ReplayShards *shards; // the pipe's other end has them
     HeadImage image;      // to be loaded by the pipe's other end
-    Str reserved;         // for its series
     Str room;             // for the samples, until the shards have it
-    bool image_waits;     // for that
+    Thread image_thread;  // fills the index with it
+    bool image_waits;     // that thread, to be joined
     bool image_failed;    // nothing was replayed; to be done again without
     bool imaged;          // series records before `known` are known
     bool has_settled;     // samples before `settled` are in full chunks
@@ -80,8 +99,17 @@ typedef struct Replay {
     int64_t told_ns; // when the log last told it
 } Replay;
 
-// head_replay_define.c
+// head_replay_chunks.c
 bool replay_load_chunk(void *arg, const HeadChunk *chunk, Error *err);
+bool replay_chunks_has(ReplayChunks *chunks, uint64_t ref);
+// Gives the series those that were written under `log_ref`. Samples of the open chunk mostly come later from the log; those of a snapshot
+// may be there.
+void replay_chunks_attach(Replay *r, uint64_t log_ref, uint64_t ref, Series *series);
+// To series that an image has brought.
+void replay_chunks_attach_all(Replay *r);
+void replay_chunks_deinit(ReplayChunks *chunks);
+
+// head_replay_define.c
 // Understands a record of the log; all but samples takes effect at once.
 void replay_define(Replay *r, Str record);
 // What entries of records do, also where they stand in something else than a log.
@@ -89,8 +117,6 @@ void replay_series(Replay *r, const WalEntry *e);
 void replay_tombstone(Replay *r, const WalEntry *e);
 // Takes from a series what it has up to `max_t_ms`: it had left the head then.
 void replay_end_series(Replay *r, uint64_t ref, Series *series, int64_t max_t_ms);
-// Gives series that an image has brought their chunks.
-void replay_attach_all(Replay *r);
 // The series that a ref of the log means; 0 if none.
 SeriesSlot replay_find_series(Replay *r, uint64_t *ref, HeadUnknown kind);
 
