@@ -112,7 +112,11 @@ static void replay_floats(Replay *r, WalRecordReader *reader)
     int64_t starts[BATCH];
     int64_t *start_ms = reader->type == WAL_SAMPLES ? NULL : starts;
 
-    for (size_t n; (n = wal_record_next_samples(reader, samples, start_ms, BATCH));) {
+    for (;;) {
+        replay_shards_add_quick(r->shards, reader, min_valid_t_ms);
+        size_t n = wal_record_next_samples(reader, samples, start_ms, reader->count ? BATCH : 1);
+        if (!n)
+            break;
         SeriesNear near = {0};
         int64_t any_start_ms = 0;
         for (size_t i = 0; i < n; i++) {

@@ -434,6 +434,40 @@ void replay_shards_add_floats(ReplayShards *shards, const SeriesSlot *slots,
     }
 }
 
+void replay_shards_add_quick(ReplayShards *shards, WalRecordReader *reader, int64_t min_valid_t_ms)
+{
+    const SeriesTable *table = &shards->head->index.series;
+    WalQuickSamples quick = wal_quick_begin(reader), next = quick;
+    SeriesNear near = {0};
+    WalSample sample;
+    Piece *piece = NULL;
+    Run *run = NULL;
+    uint32_t number = 0;
+    int64_t t_ms = 0;
+    size_t at = 0, end = 0;
+
+    for (; wal_quick_next(&next, &sample); quick = next) {
+        SeriesSlot slot = series_slot_near(table, sample.ref, &near);
+        if (UNLIKELY(!slot || sample.t_ms < min_valid_t_ms))
+            break;
+        if (at == end || slot / SHARD_SLOTS != number || sample.t_ms != t_ms) {
+            if (piece)
+                run->end = piece->samples = (uint8_t)at;
+            number = slot / SHARD_SLOTS;
+            t_ms = sample.t_ms;
+            piece = piece_for(shards, number, t_ms);
+            run = run_for(piece, t_ms);
+            at = piece->samples;
+            end = at + room_of(piece);
+        }
+        piece->slots[at] = (uint8_t)(slot % SHARD_SLOTS);
+        piece->words[at++].value = sample.value;
+    }
+    if (piece)
+        run->end = piece->samples = (uint8_t)at;
+    wal_quick_end(&quick, reader);
+}
+
 void replay_shards_add(ReplayShards *shards, SeriesSlot slot, int64_t t_ms, double value,
                        const Histogram *histogram, int64_t start_ms)
 {

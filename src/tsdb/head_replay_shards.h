@@ -40,6 +40,9 @@ void replay_shards_add(ReplayShards *shards, SeriesSlot slot, int64_t t_ms, doub
 // Several floats without a start, of these slots; samples of slot 0 are left out.
 void replay_shards_add_floats(ReplayShards *shards, const SeriesSlot *slots,
                               const WalSample *samples, size_t count);
+// As many of a record's next samples as are of known series, not older than that, and nothing else: the reader is left before the first
+// that is not so, or before the last ones of the record.
+void replay_shards_add_quick(ReplayShards *shards, WalRecordReader *reader, int64_t min_valid_t_ms);
 // Puts everything into its series.
 void replay_shards_drain(ReplayShards *shards);
 // Drains and ends.

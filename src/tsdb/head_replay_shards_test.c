@@ -6,6 +6,8 @@
 
 #define SERIES_MAX 700 // several shards, the last one in part
 #define ROUND_MAX 40
+#define FIRST_MS 1000
+#define UNKNOWN 999999
 #define DAY_MS INT64_C(86400000)
 
 // What the log says: rounds of samples of all series, in an order and at times that make long runs, short ones or none.
@@ -45,7 +47,7 @@ static bool has(const Case *c, int series, int round)
 
 static WalSample sample_of(const Case *c, int series, int round)
 {
-    return (WalSample){.t_ms = 1000 + round * c->step_ms + series * c->apart_ms,
+    return (WalSample){.t_ms = FIRST_MS + round * c->step_ms + series * c->apart_ms,
                        .value = series * 1000 + round};
 }
 
@@ -53,40 +55,76 @@ typedef struct Batch {
     SeriesSlot slots[SERIES_MAX * ROUND_MAX];
     WalSample samples[SERIES_MAX * ROUND_MAX];
     size_t count;
+    bool has_unknown;
 } Batch;
 
-static void flush(ReplayShards *shards, Batch *batch)
+// As the log has them.
+static void add_record(ReplayShards *shards, const Head *head, Batch *batch)
 {
-    replay_shards_add_floats(shards, batch->slots, batch->samples, batch->count);
-    batch->count = 0;
+    Arena arena = {0};
+    Buf record = {0};
+    WalSample sample;
+    size_t count = 0;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        SeriesSlot slot = batch->slots[i];
+        batch->samples[i].ref = slot ? series_ref(series_at(&head->index.series, slot)) : UNKNOWN;
+    }
+    WalRecordWriter w = wal_record_begin(&record, WAL_SAMPLES);
+    wal_record_samples(&w, batch->samples, batch->count);
+    WalRecordReader r = wal_record_read(buf_str(&record), &arena);
+    for (;; count++) {
+        replay_shards_add_quick(shards, &r, FIRST_MS);
+        if (!wal_record_next_samples(&r, &sample, NULL, 1))
+            break;
+        SeriesSlot slot = series_slot(&head->index.series, sample.ref);
+        replay_shards_add_floats(shards, &slot, &sample, 1);
+    }
+    CHECK(r.count == batch->count && !r.failed);
+    // The first one, those that the log does not define, and the last ones.
+    CHECK(batch->count < 100 || batch->has_unknown || count < 10);
+    buf_deinit(&record);
+    arena_deinit(&arena);
 }
 
-static void add(ReplayShards *shards, const Case *c, SeriesSlot first, int series, int round,
-                Batch *batch)
+static void flush(ReplayShards *shards, const Head *head, Batch *batch)
+{
+    if (head)
+        add_record(shards, head, batch);
+    else
+        replay_shards_add_floats(shards, batch->slots, batch->samples, batch->count);
+    batch->count = 0;
+    batch->has_unknown = false;
+}
+
+static void add(ReplayShards *shards, const Head *head, const Case *c, SeriesSlot first, int series,
+                int round, Batch *batch)
 {
     WalSample sample = sample_of(c, series, round);
     SeriesSlot slot = first + (SeriesSlot)series;
 
     if (c->starts && series % c->starts == 0) {
-        flush(shards, batch);
+        flush(shards, head, batch);
         replay_shards_add(shards, slot, sample.t_ms, sample.value, NULL, sample.t_ms - 1);
         return;
     }
     batch->slots[batch->count] = has(c, series, round) ? slot : 0; // what the log does not define
+    batch->has_unknown |= !has(c, series, round);
     batch->samples[batch->count++] = sample;
     if (c->one_by_one)
-        flush(shards, batch);
+        flush(shards, head, batch);
 }
 
-static void add_all(ReplayShards *shards, const Case *c, SeriesSlot first)
+// `head`: as records; NULL: as they are.
+static void add_all(ReplayShards *shards, const Head *head, const Case *c, SeriesSlot first)
 {
     Batch *batch = X_NEW(Batch);
 
     for (int from = 0; from < c->rounds; from += c->together) {
         for (int i = 0; i < c->series; i++)
             for (int round = from; round < from + c->together; round++)
-                add(shards, c, first, c->falling ? c->series - 1 - i : i, round, batch);
-        flush(shards, batch);
+                add(shards, head, c, first, c->falling ? c->series - 1 - i : i, round, batch);
+        flush(shards, head, batch);
     }
     free(batch);
 }
@@ -109,7 +147,7 @@ static void check_series(Head *head, const Case *c, int series, Arena *arena)
     CHECK_EQ(got.count, at);
 }
 
-static void check_case(const Case *c, int threads)
+static void check_case(const Case *c, int threads, bool as_records)
 {
     char dir[256];
     Arena arena = {0};
@@ -126,7 +164,7 @@ static void check_case(const Case *c, int threads)
     }
     test_commit(app);
     ReplayShards *shards = replay_shards_new(head, threads, STR_NONE);
-    add_all(shards, c, series_slot(&head->index.series, first));
+    add_all(shards, as_records ? head : NULL, c, series_slot(&head->index.series, first));
     replay_shards_free(shards, &applied);
     CHECK_EQ(applied.refused, 0);
     for (int i = 0; i < c->series; i++) {
@@ -142,7 +180,8 @@ TEST(head_replay_shards, series_get_their_samples_in_the_order_of_the_log)
 {
     EACH_CASE(c, cases)
         for (int threads = 1; threads <= 3; threads += 2)
-            check_case(c, threads);
+            for (int as_records = 0; as_records < 2; as_records++)
+                check_case(c, threads, as_records);
 }
 
 TEST_MAIN(head_replay_shards,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tsdb/wal_record.h"
 
-#include "base/number.h"
 #include "base/varint.h"
 
 enum { START_NONE = 0, START_SAME = 1, START_TOLD = 2 };
@@ -508,47 +507,15 @@ bool wal_record_next(WalRecordReader *r, WalEntry *ret_entry)
     return !r->failed;
 }
 
-// Reads a zig-zag varint that is known to end within the bytes, or to be longer than ten.
-static inline const uint8_t *quick_varint(const uint8_t *at, int64_t *ret_value)
-{
-    uint64_t value = at[0];
-
-    if (value < 0x80) {
-        at++;
-    } else if (at[1] < 0x80) { // what is far from the record's first mostly is no farther
-        value = (value & 0x7f) | (uint64_t)at[1] << 7;
-        at += 2;
-    } else {
-        value &= 0x7f;
-        for (unsigned shift = 7; *at++ & 0x80 && shift < 70; shift += 7)
-            value |= (uint64_t)(*at & 0x7f) << shift;
-    }
-    *ret_value = (int64_t)(value >> 1 ^ -(value & 1));
-    return at;
-}
-
 // Entries that cannot reach the end of the record.
 static size_t quick_samples(WalRecordReader *r, WalSample *samples, size_t max)
 {
-    enum { SAMPLE_BYTES_MAX = 10 + 10 + 8 };
-    const uint8_t *at = r->in.at;
+    WalQuickSamples quick = wal_quick_begin(r);
     size_t count = 0;
 
-    for (; count < max && r->in.end - at >= SAMPLE_BYTES_MAX; count++) {
-        int64_t ref_delta;
-        int64_t t_delta;
-        uint64_t be;
-        const uint8_t *next = quick_varint(quick_varint(at, &ref_delta), &t_delta);
-        if (UNLIKELY(next - at > 10)) // one of ten bytes may be malformed: looked at with care
-            break;
-        memcpy(&be, next, 8);
-        samples[count] = (WalSample){r->first_ref + (uint64_t)ref_delta,
-                                     (int64_t)((uint64_t)r->first_t + (uint64_t)t_delta),
-                                     double_from_bits(__builtin_bswap64(be))};
-        at = next + 8;
-    }
-    r->in.at = at;
-    r->count += count;
+    while (count < max && wal_quick_next(&quick, &samples[count]))
+        count++;
+    wal_quick_end(&quick, r);
     return count;
 }
 
@@ -563,7 +530,7 @@ static size_t quick_samples_v2(WalRecordReader *r, WalSample *samples, int64_t *
         int64_t ref_delta;
         int64_t t_delta;
         uint64_t be;
-        const uint8_t *next = quick_varint(quick_varint(at, &ref_delta), &t_delta);
+        const uint8_t *next = wal_quick_varint(wal_quick_varint(at, &ref_delta), &t_delta);
         if (UNLIKELY(next - at > 10 || *next != START_NONE))
             break;
         memcpy(&be, next + 1, 8);

@@ -5,6 +5,7 @@
 // until they say false; then `failed` tells whether the record was malformed, and what was read before is good.
 #pragma once
 
+#include "base/number.h"
 #include "base/reader.h"
 #include "metric/sample.h"
 #include "tsdb/intervals.h"
@@ -98,6 +99,69 @@ bool wal_record_next(WalRecordReader *reader, WalEntry *ret_entry);
 // the record is at its end, or failed.
 size_t wal_record_next_samples(WalRecordReader *reader, WalSample *samples, int64_t *start_ms,
                                size_t max);
+
+// Reads a zig-zag varint that is known to end within the bytes, or to be longer than ten.
+static inline const uint8_t *wal_quick_varint(const uint8_t *at, int64_t *ret_value)
+{
+    uint64_t value = at[0];
+
+    if (value < 0x80) {
+        at++;
+    } else if (at[1] < 0x80) { // what is far from the record's first mostly is no farther
+        value = (value & 0x7f) | (uint64_t)at[1] << 7;
+        at += 2;
+    } else {
+        value &= 0x7f;
+        for (unsigned shift = 7; *at++ & 0x80 && shift < 70; shift += 7)
+            value |= (uint64_t)(*at & 0x7f) << shift;
+    }
+    *ret_value = (int64_t)(value >> 1 ^ -(value & 1));
+    return at;
+}
+
+// Entries of WAL_SAMPLES that are far from the record's end: read without a look at it, and without a call. The reader must have read one,
+// and stands where it stood until wal_quick_end.
+typedef struct WalQuickSamples {
+    const uint8_t *at, *end;
+    uint64_t first_ref;
+    int64_t first_t;
+    size_t count;
+} WalQuickSamples;
+
+#define WAL_QUICK_BYTES_MAX (10 + 10 + 8)
+
+static inline WalQuickSamples wal_quick_begin(const WalRecordReader *r)
+{
+    bool fits = r->type == WAL_SAMPLES && r->count > 0 && !r->failed;
+    return (WalQuickSamples){r->in.at, fits ? r->in.end : r->in.at, r->first_ref, r->first_t, 0};
+}
+
+// False: wal_record_next has to look at it.
+static inline bool wal_quick_next(WalQuickSamples *q, WalSample *ret_sample)
+{
+    int64_t ref_delta;
+    int64_t t_delta;
+    uint64_t be;
+
+    if (q->end - q->at < WAL_QUICK_BYTES_MAX)
+        return false;
+    const uint8_t *next = wal_quick_varint(wal_quick_varint(q->at, &ref_delta), &t_delta);
+    if (UNLIKELY(next - q->at > 10)) // one of ten bytes may be malformed: looked at with care
+        return false;
+    memcpy(&be, next, 8);
+    *ret_sample = (WalSample){q->first_ref + (uint64_t)ref_delta,
+                              (int64_t)((uint64_t)q->first_t + (uint64_t)t_delta),
+                              double_from_bits(__builtin_bswap64(be))};
+    q->at = next + 8;
+    q->count++;
+    return true;
+}
+
+static inline void wal_quick_end(const WalQuickSamples *q, WalRecordReader *r)
+{
+    r->in.at = q->at;
+    r->count += q->count;
+}
 
 // What the two above wrote; in->failed tells whether it was good. Strings point into the input, arrays live in the arena.
 Labels wal_record_read_labels(Reader *in, Arena *arena);
