@@ -495,36 +495,80 @@ static bool load_entry(Head *head, BlockKind kind, Reader *in, uint64_t *before,
     }
 }
 
-static bool load_block(Head *head, const Block *block, Buf *raw, Sets *sets)
+static bool load_block(Head *head, BlockKind kind, const Buf *raw, Sets *sets)
 {
-    Error err = {0};
     uint64_t before = 0;
-
-    buf_reset(raw);
-    if (!zstd_decode(block->packed, block->raw_bytes, raw, &err))
-        return false;
     Reader in = reader_from(buf_str(raw));
+
     while (in.at < in.end)
-        if (!load_entry(head, block->kind, &in, &before, sets))
+        if (!load_entry(head, kind, &in, &before, sets))
             return false;
     return true;
+}
+
+#define UNPACKED 4
+
+// Blocks, unpacked by a thread of their own ahead of the one that loads them.
+typedef struct Unpacker {
+    Reader in;
+    ReplayRing ring;
+    Thread thread;
+    struct {
+        BlockKind kind;
+        Buf raw;
+    } blocks[UNPACKED];
+    bool whole; // all of them could be, up to the end
+} Unpacker;
+
+static void unpack(void *arg)
+{
+    Unpacker *u = arg;
+    Block block = {0};
+    Error err = {0};
+    bool ok = true;
+
+    while (ok && (ok = next_block(&u->in, &block)) && block.kind != BLOCK_END) {
+        unsigned place = replay_ring_fill(&u->ring);
+        Buf *raw = &u->blocks[place].raw;
+        buf_reset(raw);
+        ok = zstd_decode(block.packed, block.raw_bytes, raw, &err);
+        u->blocks[place].kind = block.kind;
+        if (ok)
+            replay_ring_filled(&u->ring);
+    }
+    u->whole = ok;
+    replay_ring_end(&u->ring);
+}
+
+static bool load_blocks(Head *head, Str blocks, Sets *sets)
+{
+    Unpacker u = {.in = reader_from(blocks)};
+    Error err = {0};
+    unsigned place;
+
+    replay_ring_init(&u.ring, "image blocks", UNPACKED);
+    bool ok = thread_start(&u.thread, "replay-unpack", unpack, &u, &err);
+    if (ok) {
+        for (; replay_ring_empty(&u.ring, &place); replay_ring_emptied(&u.ring))
+            ok = ok && load_block(head, u.blocks[place].kind, &u.blocks[place].raw, sets);
+        thread_join(&u.thread);
+    }
+    for (size_t i = 0; i < UNPACKED; i++)
+        buf_deinit(&u.blocks[i].raw);
+    replay_ring_deinit(&u.ring);
+    return ok && u.whole;
 }
 
 bool head_image_load(Head *head, const HeadImage *image)
 {
     Header header = {0};
-    Reader in = reader_from(str_skip(image->bytes, HEADER_BYTES));
-    Buf raw = {0};
-    Block block = {0};
-    uint64_t next_ref = head->index.next_ref; // by the chunks on disk
-    bool ok = read_header(image->bytes, &header);
+    uint64_t next_ref = head->index.next_ref;
     Sets sets;
 
     begin_sets(&sets, &head->index, image->series);
-    while (ok && (ok = next_block(&in, &block)) && block.kind != BLOCK_END)
-        ok = load_block(head, &block, &raw, &sets);
+    bool ok = read_header(image->bytes, &header) &&
+              load_blocks(head, str_skip(image->bytes, HEADER_BYTES), &sets);
     end_sets(&sets);
-    buf_deinit(&raw);
     ok = ok && head->index.series.count == header.series;
     if (ok) {
         head->index.next_ref = MAX(next_ref, header.next_ref);

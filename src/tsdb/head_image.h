@@ -33,7 +33,7 @@ bool head_image_open(Head *head, uint32_t first_segment, HeadImage *ret_image);
 void head_image_close(HeadImage *image);
 // The log just before the place is the one that it was taken of.
 bool head_image_log_fits(Head *head, const WalPlace *place);
-// Fills a fresh index; a second thread makes the hash of the label sets meanwhile. False: it does not understand it; the index is fresh again.
+// Fills a fresh index; other threads unpack ahead and make the hash of the label sets meanwhile. False: it does not understand it; the index is fresh again.
 bool head_image_load(Head *head, const HeadImage *image);
 
 // Writes a new one if enough series have come since, and the log has grown enough to bear its cost. What the maintenance thread does every

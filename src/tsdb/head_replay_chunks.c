@@ -8,24 +8,27 @@
 
 // --- what is on disk ---
 
-// 1 + the place of the newest one of this ref, 0: none. NULL: there is no leaf for it, nor is one to be made.
+static uint64_t add_leaf(ReplayChunks *c, uint64_t key)
+{
+    if (c->leaf_count == c->leaf_cap) {
+        c->leaf_cap = c->leaf_cap ? c->leaf_cap * 2 : 64;
+        c->leaves = x_realloc(c->leaves, c->leaf_cap * sizeof *c->leaves);
+    }
+    c->leaves[c->leaf_count] = (ReplayChunkLeaf){{0}};
+    ref_map_put(&c->leaf_of, key, c->leaf_count);
+    return c->leaf_count++;
+}
+
+// Where it stands which chunk of this ref is the newest. NULL: there is no leaf for it, nor is one to be made.
 static uint32_t *newest_of(ReplayChunks *c, uint64_t ref, bool make)
 {
     uint64_t key = ref / REPLAY_CHUNK_LEAF + 1;
 
     if (key != c->near_key) {
-        uint64_t *leaf = ref_map_get(&c->leaf_of, key);
+        const uint64_t *leaf = ref_map_get(&c->leaf_of, key);
         if (!leaf && !make)
             return NULL;
-        if (!leaf) {
-            if (c->leaf_count == c->leaf_cap) {
-                c->leaf_cap = c->leaf_cap ? c->leaf_cap * 2 : 64;
-                c->leaves = x_realloc(c->leaves, c->leaf_cap * sizeof *c->leaves);
-            }
-            c->leaves[c->leaf_count] = (ReplayChunkLeaf){{0}};
-            ref_map_put(&c->leaf_of, key, c->leaf_count);
-        }
-        c->near_leaf = leaf ? *leaf : c->leaf_count++;
+        c->near_leaf = leaf ? *leaf : add_leaf(c, key);
         c->near_key = key;
     }
     return &c->leaves[c->near_leaf].newest[ref % REPLAY_CHUNK_LEAF];
