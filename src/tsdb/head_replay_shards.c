@@ -411,27 +411,48 @@ static inline Run *run_for(Piece *piece, int64_t t_ms)
     return begin_run(piece, t_ms, 0);
 }
 
+// The run that samples are added to; its piece learns of them when it ends.
+typedef struct Growing {
+    Piece *piece; // NULL: none yet
+    Run *run;
+    uint32_t number;
+    int64_t t_ms;
+    size_t at, end; // samples of the piece: now, and as many as may be
+} Growing;
+
+static inline void end_run(const Growing *g)
+{
+    if (g->piece)
+        g->run->end = g->piece->samples = (uint8_t)g->at;
+}
+
+static inline void add_float(ReplayShards *shards, Growing *g, SeriesSlot slot, int64_t t_ms,
+                             double value)
+{
+    uint32_t number = slot / SHARD_SLOTS;
+
+    if (g->at == g->end || number != g->number || t_ms != g->t_ms) {
+        end_run(g);
+        g->piece = piece_for(shards, number, t_ms);
+        g->run = run_for(g->piece, t_ms);
+        g->number = number;
+        g->t_ms = t_ms;
+        g->at = g->piece->samples;
+        g->end = g->at + room_of(g->piece);
+    }
+    g->piece->slots[g->at] = (uint8_t)(slot % SHARD_SLOTS);
+    g->piece->words[g->at++].value = value;
+}
+
 void replay_shards_add_floats(ReplayShards *shards, const SeriesSlot *slots,
                               const WalSample *samples, size_t count)
 {
-    for (size_t i = 0; i < count;) {
-        if (!slots[i]) {
-            i++;
-            continue;
-        }
-        uint32_t number = slots[i] / SHARD_SLOTS;
-        int64_t t_ms = samples[i].t_ms;
-        Piece *piece = piece_for(shards, number, t_ms);
-        Run *run = run_for(piece, t_ms);
-        size_t at = piece->samples;
-        size_t end = at + MIN(count - i, room_of(piece));
-        do {
-            piece->slots[at] = (uint8_t)(slots[i] % SHARD_SLOTS);
-            piece->words[at++].value = samples[i++].value;
-        } while (at < end && slots[i] / SHARD_SLOTS == number && slots[i] &&
-                 samples[i].t_ms == t_ms);
-        run->end = piece->samples = (uint8_t)at;
-    }
+    Growing growing = {0};
+
+    for (size_t i = 0; i < count; i++)
+        if (slots[i])
+            add_float(shards, &growing, slots[i], samples[i].t_ms, samples[i].value);
+    end_run(&growing);
 }
 
 void replay_shards_add_quick(ReplayShards *shards, WalRecordReader *reader, int64_t min_valid_t_ms)
@@ -439,32 +460,16 @@ void replay_shards_add_quick(ReplayShards *shards, WalRecordReader *reader, int6
     const SeriesTable *table = &shards->head->index.series;
     WalQuickSamples quick = wal_quick_begin(reader), next = quick;
     SeriesNear near = {0};
+    Growing growing = {0};
     WalSample sample;
-    Piece *piece = NULL;
-    Run *run = NULL;
-    uint32_t number = 0;
-    int64_t t_ms = 0;
-    size_t at = 0, end = 0;
 
     for (; wal_quick_next(&next, &sample); quick = next) {
         SeriesSlot slot = series_slot_near(table, sample.ref, &near);
         if (UNLIKELY(!slot || sample.t_ms < min_valid_t_ms))
             break;
-        if (at == end || slot / SHARD_SLOTS != number || sample.t_ms != t_ms) {
-            if (piece)
-                run->end = piece->samples = (uint8_t)at;
-            number = slot / SHARD_SLOTS;
-            t_ms = sample.t_ms;
-            piece = piece_for(shards, number, t_ms);
-            run = run_for(piece, t_ms);
-            at = piece->samples;
-            end = at + room_of(piece);
-        }
-        piece->slots[at] = (uint8_t)(slot % SHARD_SLOTS);
-        piece->words[at++].value = sample.value;
+        add_float(shards, &growing, slot, sample.t_ms, sample.value);
     }
-    if (piece)
-        run->end = piece->samples = (uint8_t)at;
+    end_run(&growing);
     wal_quick_end(&quick, reader);
 }
 
