@@ -565,7 +565,55 @@ TEST(head_replay, threads_share_a_pool_without_sharing_pieces)
     pool_deinit(&pool);
 }
 
-TEST_MAIN(head_replay, TEST_ROW(head_replay, many_threads_leave_what_one_leaves),
+// --- chunks on disk ---
+
+#define OWNERS 70
+
+static size_t full_chunks(Head *head, int series)
+{
+    Appender *app = test_begin(head);
+    SeriesSlot slot = series_slot(&head->index.series, test_series(app, series));
+
+    app->rollback(app);
+    return head_full_count(&head->pool, series_at(&head->index.series, slot)->full);
+}
+
+// Refs beside each other, far from each other, with one chunk, with many and with none.
+TEST(head_replay, every_series_finds_its_chunks)
+{
+    for (int with_image = 0; with_image < 2; with_image++) {
+        char dir[256];
+        Error err = {0};
+        size_t before[OWNERS];
+        size_t most = 0;
+
+        test_dir_make(dir, sizeof dir);
+        HeadOptions options = test_head_options(dir);
+        options.samples_per_chunk = 4;
+        Head *head = test_head_open(&options);
+        for (int t = 0; t < 300; t++)
+            for (int i = 0; i < OWNERS; i++)
+                if (t == 0 || i % 16 == 15 || (t < 20 && i % 3 == 0 && i > 30))
+                    CHECK_EQ(test_put(head, i, 1000 * (t + 1), t), APPEND_OK);
+        for (int i = 0; i < OWNERS; i++) {
+            before[i] = full_chunks(head, i);
+            most = MAX(most, before[i]);
+        }
+        CHECK(most > 16 && !before[0] && before[33]);
+        if (with_image)
+            CHECK_OK(head_image_write(head, &err), err);
+        head_close(head);
+        head = test_head_open(&options);
+        for (int i = 0; i < OWNERS; i++)
+            CHECK_EQ(full_chunks(head, i), before[i]);
+        CHECK_EQ(head->image.stale, !with_image);
+        head_close(head);
+        test_dir_remove(dir);
+    }
+}
+
+TEST_MAIN(head_replay, TEST_ROW(head_replay, every_series_finds_its_chunks),
+          TEST_ROW(head_replay, many_threads_leave_what_one_leaves),
           TEST_ROW(head_replay, damage_is_stepped_over_whatever_the_threads),
           TEST_ROW(head_replay, image_brings_what_the_log_brings),
           TEST_ROW(head_replay, image_that_does_not_fit_is_not_used),
