@@ -20,8 +20,9 @@ typedef struct Checkpoint {
     Buf packed;
     RefMap metadata_of; // ref to MetadataKept: the newest of each series, written at the end
     Arena metadata_arena;
-    Arena arena;      // of one record
-    bool defines_all; // the head's series stand in front, whatever the log says
+    Arena arena;        // of one record
+    bool defines_all;   // the head's series stand in front, whatever the log says
+    bool twins_on_disk; // there are full chunks under refs that mean another ref's series
     uint64_t kept, dropped;
 } Checkpoint;
 
@@ -54,8 +55,8 @@ static bool is_needed(const Checkpoint *c, uint64_t ref)
 {
     if (series_slot(&c->head->index.series, ref))
         return true;
-    // The log of out-of-order samples has no series records of its own.
-    if (GET(c->head->twins_in_wbl) && ref_map_get(&c->head->twins, ref))
+    // The log of out-of-order samples and the files of full chunks have no series records of their own.
+    if ((GET(c->head->twins_in_wbl) || c->twins_on_disk) && ref_map_get(&c->head->twins, ref))
         return true;
     uint64_t *until = ref_map_get(&c->head->expired, ref);
     return until && *until >= c->kept_from;
@@ -356,6 +357,7 @@ bool head_checkpoint(Head *head, int64_t min_t_ms, Error *err)
     ok = ok && choose(head, &scratch, open_segment, &first, &last, &any, err);
     if (ok && any) {
         Checkpoint c = {.head = head, .min_t = min_t_ms, .kept_from = last + 1};
+        c.twins_on_disk = head_chunks_oldest_file(head->chunks) <= head->twins_on_disk;
         // Late samples that are older wait in their own log until they have a block, and in files of chunks until those go: the next start
         // finds them there.
         c.oldest_deletable =

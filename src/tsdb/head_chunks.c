@@ -771,6 +771,14 @@ int64_t head_chunks_oldest_late(HeadChunks *chunks)
     return oldest;
 }
 
+uint32_t head_chunks_oldest_file(HeadChunks *chunks)
+{
+    lock_take(&chunks->lock);
+    uint32_t oldest = chunks->file_count ? chunks->files[0]->number : UINT32_MAX;
+    lock_give(&chunks->lock);
+    return oldest;
+}
+
 uint64_t head_chunks_bytes_on_disk(HeadChunks *chunks)
 {
     uint64_t bytes = 0;

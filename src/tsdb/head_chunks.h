@@ -117,6 +117,8 @@ void head_chunks_release_pages(HeadChunks *chunks);
 // Oldest sample of the out-of-order chunks on disk, also of those that nobody uses any more but that the next start will find; INT64_MAX:
 // there is none.
 int64_t head_chunks_oldest_late(HeadChunks *chunks);
+// The number of the oldest file; UINT32_MAX: there is none.
+uint32_t head_chunks_oldest_file(HeadChunks *chunks);
 
 uint64_t head_chunks_bytes_on_disk(HeadChunks *chunks);
 

@@ -305,6 +305,7 @@ struct Head {
     RefMap twins;      // refs of the log that mean another ref's series
     RefMap twinned;    // those series: no marker names their late chunks
     bool twins_in_wbl; // atomic: the log of out-of-order samples may name them
+    uint32_t twins_on_disk; // newest file of full chunks that has some under such a ref; 0: none
     bool snapshot_defines;  // series that the log names and does not define, so it stays
     OutOfOrderSample *late; // of the commits being applied
     uint64_t *late_refs;

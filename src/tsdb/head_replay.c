@@ -277,15 +277,21 @@ static bool replay_all(Replay *r, HeadChunksRepair *repair, Error *err)
     return ok;
 }
 
-// Refs that mean another one's series stay in checkpoints while segments may name them.
-static void keep_twins(Head *head, Arena *scratch)
+// Refs that mean another one's series stay in checkpoints while segments or files of full chunks may name them.
+static void keep_twins(Replay *r, Arena *scratch)
 {
+    Head *head = r->head;
     WalSegments segments = {0};
     Error err = {0};
 
-    for (size_t i = 0; i < head->twins.size; i++)
-        if (head->twins.entries[i].ref)
-            ref_map_put(&head->twinned, head->twins.entries[i].value, 1);
+    for (size_t i = 0; i < head->twins.size; i++) {
+        RefMapEntry twin = head->twins.entries[i];
+        if (!twin.ref)
+            continue;
+        ref_map_put(&head->twinned, twin.value, 1);
+        head->twins_on_disk =
+            MAX(head->twins_on_disk, replay_chunks_newest_file(&r->chunks, twin.ref));
+    }
     if (!head->twins.count || !wal_list(head->fs, head->wal_dir, scratch, &segments, &err) ||
         !segments.count)
         return;
@@ -347,7 +353,7 @@ bool head_replay(Head *head, bool *ret_empty, Error *err)
         *ret_empty = r.filled < head->index.series.count;
         head->twins_in_wbl = head->twins.count > 0;
         head->from_snapshot = r.has_snapshot;
-        keep_twins(head, &r.arena);
+        keep_twins(&r, &r.arena);
         replay_passed_settle(&r);
         report(&r, &repair);
     }

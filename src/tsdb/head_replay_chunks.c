@@ -41,6 +41,13 @@ bool replay_chunks_has(ReplayChunks *c, uint64_t ref)
     return newest && *newest;
 }
 
+uint32_t replay_chunks_newest_file(ReplayChunks *c, uint64_t ref)
+{
+    const uint32_t *newest = newest_of(c, ref, false);
+
+    return newest && *newest ? (uint32_t)(c->items[*newest - 1].full.ref >> 32) : 0;
+}
+
 bool replay_load_chunk(void *arg, const HeadChunk *chunk, Error *err)
 {
     Replay *r = arg;

@@ -102,6 +102,8 @@ typedef struct Replay {
 // head_replay_chunks.c
 bool replay_load_chunk(void *arg, const HeadChunk *chunk, Error *err);
 bool replay_chunks_has(ReplayChunks *chunks, uint64_t ref);
+// The newest file that has some of the ref; 0: none has.
+uint32_t replay_chunks_newest_file(ReplayChunks *chunks, uint64_t ref);
 // Gives the series those that were written under `log_ref`. Samples of the open chunk mostly come later from the log; those of a snapshot
 // may be there.
 void replay_chunks_attach(Replay *r, uint64_t log_ref, uint64_t ref, Series *series);

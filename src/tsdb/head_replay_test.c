@@ -612,7 +612,53 @@ TEST(head_replay, every_series_finds_its_chunks)
     }
 }
 
+// Series 0 ended, left the head and came back: it has full chunks under its second ref, which only a record of the log tells, and by then newer ones
+// under the first, so that nobody puts the older samples in from the log.
+TEST(head_replay, chunks_under_a_second_ref_are_found_behind_a_checkpoint)
+{
+    char dir[256];
+    Arena arena = {0};
+    Error err = {0};
+    int t = 0;
+
+    test_dir_make(dir, sizeof dir);
+    HeadOptions options = test_head_options(dir);
+    options.samples_per_chunk = 4;
+    Head *head = test_head_open(&options);
+    CHECK_EQ(test_put(head, 0, 1000, chunk_xor_from_bits(NAN_STALE_BITS)), APPEND_OK);
+    for (int looks = 0; looks < 3; looks++) {
+        HeadStale stale;
+        head_stale_look(head, true, &stale);
+        CHECK_OK(head_truncate_stale(head, &stale, &err), err);
+        head_stale_free(&stale);
+    }
+    CHECK_EQ(head->index.series.count, 0);
+    for (; t < 20; t++)
+        CHECK_EQ(test_put(head, 0, 2000 + t * 1000, t), APPEND_OK);
+    head_close(head);
+    head = test_head_open(&options);
+    CHECK_EQ(head->twins.count, 1);
+    head->twins_in_wbl = false; // as behind a block of late samples
+    for (; t < 40; t++)
+        CHECK_EQ(test_put(head, 0, 2000 + t * 1000, t), APPEND_OK);
+    for (int cuts = 0; cuts < 6; cuts++) {
+        CHECK_EQ(test_put(head, 1, 2000 + cuts * 1000, cuts), APPEND_OK);
+        CHECK_OK(head_checkpoint(head, 0, &err), err);
+    }
+    head_close(head);
+
+    head = test_head_open(&options);
+    SampleColumns got = test_read(head, 0, &arena);
+    CHECK_EQ(got.count, t);
+    for (int i = 0; i < t; i++)
+        CHECK_DOUBLE(got.value[i], i);
+    arena_deinit(&arena);
+    head_close(head);
+    test_dir_remove(dir);
+}
+
 TEST_MAIN(head_replay, TEST_ROW(head_replay, every_series_finds_its_chunks),
+          TEST_ROW(head_replay, chunks_under_a_second_ref_are_found_behind_a_checkpoint),
           TEST_ROW(head_replay, many_threads_leave_what_one_leaves),
           TEST_ROW(head_replay, damage_is_stepped_over_whatever_the_threads),
           TEST_ROW(head_replay, image_brings_what_the_log_brings),

@@ -142,7 +142,7 @@ TEST(tsdb_torture, what_once_went_wrong_goes_right)
 {
     static const uint64_t seeds[] = {7,    137,  397,  847,  1133,  1152,  1153,      1195,
                                      1468, 3305, 5071, 5414, 15797, 60048, 1795261911};
-    static const uint64_t settling_seeds[] = {50199, 50501};
+    static const uint64_t settling_seeds[] = {50199, 50501, 92109};
 
     rig_be_quiet();
     for (size_t i = 0; i < COUNT_OF(seeds); i++)
