@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rebuilds the head from chunks_head, the newest checkpoint, the log and the log of out-of-order samples.
 //
+//     this thread: chunks_head            replay-image: series of the image
 //     this thread: files to records  -->  replay-define: records to series  -->  that one and replay-0, ...: samples into series
 //
 // Nobody else knows the head yet.

@@ -80,13 +80,13 @@ typedef struct Replay {
     uint64_t records;
     ReplayPipe *pipe;     // NULL: records are of the log of out-of-order samples
     ReplayShards *shards; // the pipe's other end has them
-    HeadImage image;      // to be loaded by the pipe's other end
-    Str room;             // for the samples, until the shards have it
-    Thread image_thread;  // fills the index with it
-    bool image_waits;     // that thread, to be joined
-    bool image_failed;    // nothing was replayed; to be done again without
-    bool imaged;          // series records before `known` are known
-    bool has_settled;     // samples before `settled` are in full chunks
+    HeadImage image;
+    Str room;            // for the samples, until the shards have it
+    Thread image_thread; // fills the index with the image
+    bool image_waits;    // that thread, to be joined
+    bool image_failed;   // nothing was replayed; to be done again without
+    bool imaged;         // series records before `known` are known
+    bool has_settled;    // samples before `settled` are in full chunks
     WalPlace known;
     WalPlace settled;
     ChunkSnapshotPlace snapshot; // of the one that is used, if

@@ -12,7 +12,7 @@
 #define PIECES_MIN 128
 #define GATHER_SAMPLES 4 // of a series, as far as the limits let: more are hardly faster
 #define ROOM_BYTES ((PIECES_MAX + 1) * sizeof(Piece))
-#define LOG_SHARE 2 // a sample mostly takes 8 bytes here and hardly less than 4 of the log
+#define LOG_SHARE 2 // a sample mostly takes 9 bytes here and hardly less than 4 of the log
 #define KEEP_BYTES (4u * 1024 * 1024) // of the arena
 
 // What few samples have.
