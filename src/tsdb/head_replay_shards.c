@@ -297,7 +297,6 @@ static void put_in(void *arg, size_t index)
             piece = sort_pieces(shards, piece, worker->sorted);
             apply_sorted(shards, worker, number * SHARD_SLOTS, &held);
         }
-        shards->shards[number] = (Shard){0};
     }
     head_give_stripe(shards->head, held);
 }
@@ -310,6 +309,8 @@ void replay_shards_drain(ReplayShards *shards)
     thread_pool_each(shards->threads, put_in, shards,
                      MIN(shards->worker_count, shards->filled_count));
     pool_part_use(&shards->head->pool, &shards->workers[0].part);
+    for (uint32_t i = 0; i < shards->filled_count; i++)
+        shards->shards[shards->filled[i]] = (Shard){0};
     shards->filled_count = shards->piece_count = shards->rich_count = 0;
     if (shards->arena.held_bytes > KEEP_BYTES)
         arena_deinit(&shards->arena);
