@@ -238,8 +238,8 @@ static bool replay_logs(Replay *r, Str checkpoint, uint32_t from, Error *err)
     if (ok) {
         if (r->passed.below)
             replay_passed_read(r, checkpoint);
-        tell_size(r, r->has_snapshot ? STR_NONE : checkpoint,
-                  r->has_snapshot ? r->snapshot.segment : from);
+        if (r->has_snapshot)
+            tell_size(r, STR_NONE, r->snapshot.segment);
         // Those of a snapshot may be in its chunks alone, and a passed one's series must be named by the log to be believed.
         r->has_settled =
             !r->has_snapshot && !r->passed.below && head_settled_open(head, from, &r->settled);
@@ -269,10 +269,12 @@ static bool replay_all(Replay *r, HeadChunksRepair *repair, Error *err)
     uint32_t from = 0;
     HeadChunksUser user = {replay_load_chunk, replay_snapshot_forget, r};
 
-    bool ok = remove_leftovers(head, err) &&
-              find_checkpoint(r, &scratch, &checkpoint, &from, err) && find_image(r, from, err) &&
-              head_chunks_open(head->fs, head->chunks_dir, &user, &head->chunks, repair, err) &&
-              replay_logs(r, checkpoint, from, err);
+    bool ok = remove_leftovers(head, err) && find_checkpoint(r, &scratch, &checkpoint, &from, err);
+    if (ok)
+        tell_size(r, checkpoint, from);
+    ok = ok && find_image(r, from, err) &&
+         head_chunks_open(head->fs, head->chunks_dir, &user, &head->chunks, repair, err) &&
+         replay_logs(r, checkpoint, from, err);
     await_image(r);
     arena_deinit(&scratch);
     return ok;
