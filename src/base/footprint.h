@@ -14,7 +14,7 @@ void footprint_setup(void);
 
 // Has the kernel hand over fresh memory before it is used. Where it is read first the kernel would map its page of zeros, and at the write behind
 // that have all cores forget it.
-// Thread: any.
+// Thread: any, also while others begin to use it: what they have written stays.
 void footprint_touch(void *bytes, size_t count);
 
 // Gives back what is free, and blocks of arenas that nobody has asked for since the last call.

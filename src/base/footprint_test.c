@@ -129,6 +129,36 @@ TEST(footprint, mappings_that_are_no_library_keep_their_pages)
     munmap((void *)(uintptr_t)pages, bytes);
 }
 
+#define TOUCHED_PAGES 4096
+
+static void write_each_page(void *arg)
+{
+    volatile char *bytes = arg;
+
+    for (size_t i = TOUCHED_PAGES; i-- > 0;)
+        bytes[i * 4096] = (char)(1 + i % 100);
+}
+
+TEST(footprint, memory_is_touched_while_others_begin_to_use_it)
+{
+    size_t bytes = (size_t)TOUCHED_PAGES * 4096;
+    char *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t before = resident_bytes();
+    Thread thread;
+    Error err = {0};
+
+    CHECK(pages != MAP_FAILED);
+    footprint_touch(pages, bytes / 2);
+    CHECK(resident_bytes() >= before + bytes / 2);
+    CHECK_OK(thread_start(&thread, "writer", write_each_page, pages, &err), err);
+    footprint_touch(pages, bytes);
+    thread_join(&thread);
+
+    for (size_t i = 0; i < TOUCHED_PAGES; i++)
+        CHECK_EQ(pages[i * 4096], (char)(1 + i % 100));
+    munmap(pages, bytes);
+}
+
 static void churn(void *arg)
 {
     size_t bytes = *(size_t *)arg;
@@ -159,4 +189,5 @@ TEST_MAIN(footprint,
           MEASURED TEST_ROW(footprint, the_program_goes_on_without_the_pages_of_its_start),
           TEST_ROW(footprint, code_that_was_only_read_goes_with_the_next_trim),
           TEST_ROW(footprint, mappings_that_are_no_library_keep_their_pages),
+          TEST_ROW(footprint, memory_is_touched_while_others_begin_to_use_it),
           TEST_ROW(footprint, arenas_of_many_threads_share_free_blocks))

@@ -48,6 +48,13 @@ void assert_failed(const char *claim, const char *file, int line) NORETURN;
 #define MEMORY_SANITIZED 0
 #endif
 
+// Of a function whose races are meant.
+#ifdef __clang__
+#define UNSANITIZED __attribute__((disable_sanitizer_instrumentation))
+#else
+#define UNSANITIZED __attribute__((no_sanitize("thread")))
+#endif
+
 // Aborts with "out of memory": honest because every size a stranger controls is limited at the door.
 void out_of_memory(size_t bytes) NORETURN;
 

@@ -7,6 +7,7 @@
 // Nobody else knows the head yet.
 #include <stdlib.h>
 
+#include "base/footprint.h"
 #include "tsdb/head_replay_internal.h"
 #include "tsdb/head_replay_pipe.h"
 #include "tsdb/head_replay_shards.h"
@@ -51,7 +52,7 @@ static bool find_image(Replay *r, uint32_t first_segment, Error *err)
     Str reserved = series_table_reserve(&head->index.series, r->image.series);
     r->image_waits = thread_start(&r->image_thread, "replay-image", load_image, r, err);
     if (r->image_waits)
-        series_table_touch(reserved);
+        footprint_touch((void *)(uintptr_t)reserved.ptr, reserved.len);
     return r->image_waits;
 }
 
@@ -171,7 +172,7 @@ static bool start_pipe(Replay *r, void (*each)(void *arg, Str record), Error *er
         return false;
     }
     if (image_waits)
-        series_table_touch(room);
+        footprint_touch((void *)(uintptr_t)room.ptr, room.len);
     return true;
 }
 

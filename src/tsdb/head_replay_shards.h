@@ -29,7 +29,7 @@ typedef struct ReplayApplied {
 } ReplayApplied;
 
 // Memory for the samples that gather. Whoever has time before makes the kernel hand over what is returned, which is used first by that many
-// series in a log of that many bytes (series_table_touch).
+// series in a log of that many bytes (footprint_touch).
 Str replay_shards_room(uint64_t series, uint64_t log_bytes);
 void replay_shards_free_room(Str room); // that no shards have; accepts STR_NONE
 // 0 threads: as many as the machine has cores to spare. Takes over the room; STR_NONE: it makes its own.

@@ -9,11 +9,6 @@
 #define PAGE_BYTES (SERIES_PAGE_RECORDS * sizeof(Series))
 #define RADIX_BYTES (SERIES_RADIX * sizeof(void *))
 
-#define TOUCH_BYTES (1024 * 1024) // at a time: others want their memory mapped, too
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 static void *map_bytes(size_t bytes)
 {
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -101,15 +96,6 @@ Str series_table_reserve(SeriesTable *table, uint64_t records)
         __atomic_store_n(&table->pages[i + 1], (void *)(bytes + i * PAGE_BYTES), __ATOMIC_RELEASE);
     table->held_bytes += pages * PAGE_BYTES;
     return (Str){bytes, pages * PAGE_BYTES};
-}
-
-void series_table_touch(Str reserved)
-{
-    // A kernel that does not know it (before 5.14) leaves it to whoever fills.
-    for (size_t at = 0; at < reserved.len; at += TOUCH_BYTES)
-        if (madvise((void *)(uintptr_t)(reserved.ptr + at), MIN(reserved.len - at, TOUCH_BYTES),
-                    MADV_POPULATE_WRITE) != 0)
-            return;
 }
 
 void series_table_publish(SeriesTable *table, uint64_t ref, SeriesSlot slot)

@@ -70,10 +70,8 @@ void series_table_deinit(SeriesTable *table);
 // Thread: one at a time.
 SeriesSlot series_table_add(SeriesTable *table, uint64_t ref);
 // Room for so many records in a fresh table, in one piece. Whoever has time while they are added makes the kernel hand its memory over
-// (series_table_touch), which takes longer than to fill it.
+// (footprint_touch), which takes longer than to fill it.
 Str series_table_reserve(SeriesTable *table, uint64_t records);
-// Thread: any.
-void series_table_touch(Str reserved);
 // Makes it reachable.
 void series_table_publish(SeriesTable *table, uint64_t ref, SeriesSlot slot);
 // Forgets the ref; the record is cleared. The caller holds the stripe's lock.
