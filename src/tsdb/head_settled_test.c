@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "base/crc32c.h"
+#include "base/reader.h"
 #include "tsdb/head_image.h"
 #include "tsdb/head_test_util.h"
 
@@ -140,7 +142,7 @@ static uint64_t digest_of(Head *head)
 }
 
 typedef struct Start {
-    uint64_t digest, records;
+    uint64_t digest, records, torn;
     bool used;
 } Start;
 
@@ -158,7 +160,8 @@ static Start start_copy(const char *dir, bool with_file)
         CHECK_OK(fs_unlink(&fs_system, file_of(&arena, copy), &err), err);
     HeadOptions options = settled_options(copy);
     Head *head = test_head_open(&options);
-    start = (Start){digest_of(head), head->counters.replay_records, head->settling.has_written};
+    start = (Start){digest_of(head), head->counters.replay_records,
+                    head->counters.mmap_chunk_corruptions, head->settling.has_written};
     CHECK_EQ(test_put(head, SERIES, MAX(GET(head->max_t), START_MS), 1),
              APPEND_OK); // and it goes on
     head_close(head);
@@ -317,6 +320,59 @@ TEST(head_settled, what_does_not_fit_is_not_used)
             spoil(dir, c->file, c->at, c->bytes);
 
         CHECK_EQ(start_copy(dir, true).used, c->used);
+        test_dir_remove(dir);
+    }
+}
+
+#define CHUNK_HEAD_BYTES 24 // series, first and last time
+#define CHUNK_CRC_BYTES 4
+
+// The last settled chunk is another one, and whole.
+static void exchange_last_chunk(const char *dir)
+{
+    CLEANUP(arena_deinit) Arena arena = {.next = NULL};
+    HeadSettledFile file = read_file(dir, &arena);
+    Buf crc = {0};
+    Error err = {0};
+    Str bytes;
+
+    CHECK_OK(fs_read_file(&fs_system, fs_join(&arena, str_from_c(dir), S("chunks_head/000001")),
+                          &arena, 1 << 24, &bytes, &err),
+             err);
+    char *chunk = NULL;
+    for (Reader in = reader_from(str_sub(bytes, 8, file.extents[0].bytes - 8)); in.at < in.end;) {
+        chunk = (char *)(uintptr_t)in.at;
+        (void)reader_bytes(&in, CHUNK_HEAD_BYTES + 1);
+        (void)reader_bytes(&in, reader_uvarint(&in) + CHUNK_CRC_BYTES);
+        CHECK(!in.failed);
+    }
+    CHECK(chunk != NULL);
+    size_t end = file.extents[0].bytes - CHUNK_CRC_BYTES;
+    size_t start = (size_t)(chunk - bytes.ptr);
+    chunk[CHUNK_HEAD_BYTES - 1] ^= 1; // the last time
+    buf_add_u32be(&crc, crc32c(str_sub(bytes, start, end - start)));
+    change_file(dir, "chunks_head/000001", (int64_t)start, str_sub(bytes, start, end - start));
+    change_file(dir, "chunks_head/000001", (int64_t)end, buf_str(&crc));
+    buf_deinit(&crc);
+}
+
+TEST(head_settled, chunks_that_are_whole_but_others_are_not_used)
+{
+    for (int others = 0; others < 2; others++) {
+        char dir[PATH_BYTES - 20];
+        HeadOptions options;
+        Head *head = begin(dir, &options);
+        for (int round = 0; round < ROUNDS; round++) {
+            put_round(head, round);
+            head_ease_restart(head);
+        }
+        head_close(head);
+        if (others)
+            exchange_last_chunk(dir);
+
+        Start start = start_copy(dir, true);
+        CHECK_EQ(start.used, !others);
+        CHECK_EQ(start.torn, 0);
         test_dir_remove(dir);
     }
 }
@@ -512,6 +568,7 @@ TEST(head_settled, places_are_thinned_out)
 
 TEST_MAIN(head_settled, TEST_ROW(head_settled, start_brings_what_the_log_brings),
           TEST_ROW(head_settled, what_does_not_fit_is_not_used),
+          TEST_ROW(head_settled, chunks_that_are_whole_but_others_are_not_used),
           TEST_ROW(head_settled, chunks_behind_it_may_be_torn),
           TEST_ROW(head_settled, chunks_of_those_that_are_silent_are_ended),
           TEST_ROW(head_settled, what_a_series_has_brought_since_it_came_back_stays),
