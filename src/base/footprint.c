@@ -29,7 +29,7 @@ void footprint_setup(void)
 
 #define TOUCH_BYTES ((size_t)4096)
 
-// Byte by byte and not by MADV_POPULATE_WRITE: that holds the lock that each mmap of another thread waits for. A zero that is still there is
+// A byte a page and not by MADV_POPULATE_WRITE: that holds the lock that each mmap of another thread waits for. A zero that is still there is
 // written again: a sanitizer cannot know that this changes nothing.
 UNSANITIZED void footprint_touch(void *bytes, size_t count)
 {

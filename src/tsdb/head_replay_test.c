@@ -626,12 +626,7 @@ TEST(head_replay, chunks_under_a_second_ref_are_found_behind_a_checkpoint)
     options.samples_per_chunk = 4;
     Head *head = test_head_open(&options);
     CHECK_EQ(test_put(head, 0, 1000, chunk_xor_from_bits(NAN_STALE_BITS)), APPEND_OK);
-    for (int looks = 0; looks < 3; looks++) {
-        HeadStale stale;
-        head_stale_look(head, true, &stale);
-        CHECK_OK(head_truncate_stale(head, &stale, &err), err);
-        head_stale_free(&stale);
-    }
+    test_drop_stale(head);
     CHECK_EQ(head->index.series.count, 0);
     for (; t < 20; t++)
         CHECK_EQ(test_put(head, 0, 2000 + t * 1000, t), APPEND_OK);

@@ -284,6 +284,18 @@ static void spoil(const char *dir, const char *name, int64_t at, Str bytes)
         change_file(dir, name, (int64_t)file.extents[0].bytes - 9, bytes);
 }
 
+static void make_settled(char dir[PATH_BYTES - 20])
+{
+    HeadOptions options;
+    Head *head = begin(dir, &options);
+
+    for (int round = 0; round < ROUNDS; round++) {
+        put_round(head, round);
+        head_ease_restart(head);
+    }
+    head_close(head);
+}
+
 TEST(head_settled, what_does_not_fit_is_not_used)
 {
     static const struct {
@@ -309,13 +321,7 @@ TEST(head_settled, what_does_not_fit_is_not_used)
 
     EACH_CASE(c, cases) {
         char dir[PATH_BYTES - 20];
-        HeadOptions options;
-        Head *head = begin(dir, &options);
-        for (int round = 0; round < ROUNDS; round++) {
-            put_round(head, round);
-            head_ease_restart(head);
-        }
-        head_close(head);
+        make_settled(dir);
         if (c->file)
             spoil(dir, c->file, c->at, c->bytes);
 
@@ -360,13 +366,7 @@ TEST(head_settled, chunks_that_are_whole_but_others_are_not_used)
 {
     for (int others = 0; others < 2; others++) {
         char dir[PATH_BYTES - 20];
-        HeadOptions options;
-        Head *head = begin(dir, &options);
-        for (int round = 0; round < ROUNDS; round++) {
-            put_round(head, round);
-            head_ease_restart(head);
-        }
-        head_close(head);
+        make_settled(dir);
         if (others)
             exchange_last_chunk(dir);
 
@@ -467,12 +467,7 @@ TEST(head_settled, what_a_series_has_brought_since_it_came_back_stays)
         Head *head = begin(dir, &options);
         put_value(head, 0, 0, 1);
         put_value(head, 0, 1, chunk_xor_from_bits(NAN_STALE_BITS));
-        for (int looks = 0; looks < 3; looks++) {
-            HeadStale stale;
-            head_stale_look(head, true, &stale);
-            CHECK_OK(head_truncate_stale(head, &stale, &err), err);
-            head_stale_free(&stale);
-        }
+        test_drop_stale(head);
         CHECK_EQ(head->index.series.count, 0);
         for (int round = 2; round < 40; round++)
             put_value(head, 0, round, round);

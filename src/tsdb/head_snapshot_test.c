@@ -496,12 +496,7 @@ TEST(head_snapshot, series_that_it_does_not_have_are_gone_though_an_image_has_th
             CHECK_EQ(test_put(head, i, (int64_t)round * STEP_MS, i), APPEND_OK);
     CHECK_EQ(test_put(head, 0, 60 * STEP_MS, chunk_xor_from_bits(NAN_STALE_BITS)), APPEND_OK);
     CHECK_OK(head_image_write(head, &err), err);
-    for (int looks = 0; looks < 3; looks++) {
-        HeadStale stale;
-        head_stale_look(head, true, &stale);
-        CHECK_OK(head_truncate_stale(head, &stale, &err), err);
-        head_stale_free(&stale);
-    }
+    test_drop_stale(head);
     CHECK_EQ(head->index.series.count, 1);
     head_close(head);
 

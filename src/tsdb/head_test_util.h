@@ -166,6 +166,19 @@ static inline SampleColumns test_read_from(Querier *q, int i, Arena *arena)
     return columns;
 }
 
+// Those that ended leave the head, which takes three looks at them.
+static inline void test_drop_stale(Head *head)
+{
+    Error err = {0};
+
+    for (int looks = 0; looks < 3; looks++) {
+        HeadStale stale;
+        head_stale_look(head, true, &stale);
+        CHECK_OK(head_truncate_stale(head, &stale, &err), err);
+        head_stale_free(&stale);
+    }
+}
+
 static inline SampleColumns test_read(Head *head, int i, Arena *arena)
 {
     Querier *q = test_query(head, INT64_MIN, INT64_MAX);
